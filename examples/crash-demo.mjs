@@ -1,0 +1,162 @@
+/**
+ * What a write-ahead log is for, in a few seconds:
+ *
+ *   npm start [-- FILE]          FILE: any file; default: this repository's package-lock.json
+ *
+ * A child process appends the lines of FILE to a log and is killed in the middle of it. Then the log is opened again:
+ * every line that the child called acknowledged must be there, in order, and once the rest is appended, the log must
+ * equal FILE byte for byte. Exit code 0 only if all of that was proven.
+ *
+ * A killed process is what can be shown here. Power cuts are in the test suite, on a simulated disk.
+ */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { constants, tmpdir } from 'node:os';
+import { basename, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Wal } from 'ringwal';
+import { AppendWindow, LOG_OPTIONS } from './crash-demo/append-window.mjs';
+import { compareWithLines } from './crash-demo/compare.mjs';
+import { crash } from './crash-demo/crash.mjs';
+import { Lines } from './crash-demo/lines.mjs';
+import { measure } from './crash-demo/measure.mjs';
+import { bad, field, good, integer, ms, Progress, plural, say, title } from './crash-demo/terminal.mjs';
+
+// npm runs scripts in the package's directory; INIT_CWD is where the user is.
+const file = process.argv[2]
+  ? resolve(process.env.INIT_CWD ?? '.', process.argv[2])
+  : fileURLToPath(new URL('../package-lock.json', import.meta.url));
+const name = basename(file);
+const lines = readLines();
+
+const directory = mkdtempSync(join(tmpdir(), 'ringwal-demo-'));
+const log = join(directory, 'log');
+removeAfterSignal('SIGINT');
+removeAfterSignal('SIGTERM');
+removeAfterSignal('SIGHUP');
+
+let child;
+try {
+  title(`ringwal, killed in the middle of ${name}`);
+  field('file', `${plural(lines.count, 'line')}, ${plural(lines.bytes.length, 'byte')}`);
+  field('log', `${log}, removed at the end`);
+
+  const { given, acknowledged } = await killTheChild();
+  await recover(given, acknowledged);
+  await replay();
+  say();
+  say(
+    good(
+      `Proven: none of ${plural(acknowledged, 'acknowledged line')} was lost, and the log equals ${name} byte for byte.`,
+    ),
+  );
+  await measure(join(directory, 'measured'), lines);
+  removeDirectory();
+} catch (error) {
+  say();
+  console.error(bad(`FAILED: ${error.message}`));
+  console.error(error);
+  console.error(`The log is kept in ${directory}.`);
+  process.exitCode = 1;
+}
+
+async function killTheChild() {
+  title('1  A child process appends the lines with `durable: true`, and is killed by SIGKILL');
+  const progress = new Progress('acknowledged', lines.count);
+  const { given, acknowledged } = await crash(log, lines, {
+    onStart: (started) => {
+      child = started;
+    },
+    onProgress: (count) => progress.show(count),
+  });
+  progress.end(acknowledged);
+  field(
+    'killed',
+    `it had been given ${plural(given, 'line')}, and had acknowledged ${integer(acknowledged)}`,
+  );
+  return { given, acknowledged };
+}
+
+async function recover(given, acknowledged) {
+  title('2  The log is opened again');
+  const wal = await Wal.open(log, LOG_OPTIONS);
+  const { recovery } = wal;
+  field(
+    'recovery',
+    `${plural(recovery.lastLsn, 'entry', 'entries')}, ${endOf(recovery)}; took ${ms(recovery.durationMs)}`,
+  );
+  if (recovery.rewrittenBytes > 0) {
+    const unsynced = plural(recovery.lastLsn - recovery.watermark, 'entry', 'entries');
+    field('', `${unsynced} above the last known fsync, written and synced anew`);
+  }
+
+  const found = await compareWithLines(wal, lines);
+  if (found < acknowledged) {
+    throw new Error(`${plural(acknowledged, 'line')} acknowledged, but the log ends behind line ${found}`);
+  }
+  if (found > given)
+    throw new Error(`the child was given ${plural(given, 'line')}, but the log holds ${found}`);
+  field('proof', good(`each of ${plural(acknowledged, 'acknowledged line')} is there, in order`));
+  if (found > acknowledged)
+    field('', `and ${integer(found - acknowledged)} more, whose acknowledgement the kill cut off`);
+
+  title('3  The rest is appended');
+  const progress = new Progress('acknowledged', lines.count);
+  const window = new AppendWindow(wal, (lsn) => progress.show(lsn));
+  for (let line = found; line < lines.count; line++) {
+    const data = lines.at(line);
+    if (!window.hasRoom(data.length)) await window.room(data.length);
+    window.append(data);
+  }
+  await window.idle();
+  progress.end(lines.count);
+  await wal.close();
+}
+
+async function replay() {
+  title(`4  The log is opened once more, and compared with ${name}`);
+  const startedAt = performance.now();
+  const reader = await Wal.open(log, { readOnly: true });
+  const found = await compareWithLines(reader, lines);
+  await reader.close();
+  // Each entry equals its line, and the lines put together are the file.
+  if (found !== lines.count)
+    throw new Error(`the file has ${plural(lines.count, 'line')}, but the log holds ${found}`);
+  const took = ms(performance.now() - startedAt);
+  field(
+    'proof',
+    good(
+      `${plural(found, 'entry', 'entries')}, ${plural(lines.bytes.length, 'byte')}: identical; took ${took}`,
+    ),
+  );
+}
+
+function endOf({ cut }) {
+  if (cut === undefined) return 'a clean end';
+  return `a torn tail: ${plural(cut.bytes, 'byte')} cut (${cut.reason}), kept in ${cut.sideFiles.map((path) => basename(path)).join(', ')}`;
+}
+
+function readLines() {
+  try {
+    return new Lines(readFileSync(file));
+  } catch (error) {
+    console.error(`Cannot read the file: ${error.message}`);
+    console.error('Usage: npm start [-- FILE]');
+    process.exit(2);
+  }
+}
+
+function removeAfterSignal(signal) {
+  process.once(signal, () => {
+    // Listeners run in the order in which they were added: this one after that of an open log, which flushes.
+    process.once('exit', () => {
+      child?.kill('SIGKILL');
+      removeDirectory();
+    });
+    process.exit(128 + constants.signals[signal]);
+  });
+}
+
+function removeDirectory() {
+  // Retries: a child that was killed just now may still be at its last write.
+  rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 });
+}

@@ -1,0 +1,34 @@
+/**
+ * The process that gets killed: appends each line of its input to the log in DIR, and writes to its output how many are
+ * acknowledged, a number in a line. `node examples/crash-demo/child.mjs DIR` can be tried by hand.
+ */
+import { Wal } from 'ringwal';
+import { AppendWindow, LOG_OPTIONS } from './append-window.mjs';
+import { linesOf } from './lines.mjs';
+
+const wal = await Wal.open(process.argv[2], LOG_OPTIONS);
+let acknowledged = 0;
+let isTelling = false;
+
+const window = new AppendWindow(wal, (lsn) => {
+  // In a new log, filled by one thread, the LSN is the number of the line.
+  if (lsn !== acknowledged + 1) throw new Error(`line ${acknowledged + 1} became entry ${lsn}`);
+  acknowledged = lsn;
+  if (isTelling) return;
+  isTelling = true;
+  setImmediate(tell); // once for all that one fsync acknowledged
+});
+
+tell();
+for await (const line of linesOf(process.stdin)) {
+  if (!window.hasRoom(line.length)) await window.room(line.length);
+  window.append(line);
+}
+await window.idle();
+await wal.close();
+
+/** What is said here was durable before: whoever kills this process in between hears of too few, never of too many. */
+function tell() {
+  isTelling = false;
+  process.stdout.write(`${acknowledged}\n`);
+}

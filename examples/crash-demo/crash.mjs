@@ -1,0 +1,62 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+const CHILD = fileURLToPath(new URL('./child.mjs', import.meta.url));
+const STEPS = 100;
+const STEP_MS = 10;
+
+/**
+ * Feeds lines to a child process that appends them to a log, and kills it at a random moment in the middle.
+ *
+ * It is surely the middle, however fast the machine is: some lines are acknowledged before the kill, and the last ones
+ * are never given to the child. (Of a single line nobody can tell on which side of it the kill comes.)
+ *
+ * @returns how many lines the child was `given`, and how many it had `acknowledged`
+ */
+export async function crash(log, lines, { onStart, onProgress }) {
+  const child = spawn(process.execPath, [CHILD, log], { stdio: ['pipe', 'pipe', 'inherit'] });
+  onStart(child);
+  const closed = once(child, 'close'); // it is dead, and all that it wrote is read
+  child.stdin.on('error', () => {}); // it died earlier than asked: its exit code says more
+
+  let isReady = false;
+  let acknowledged = 0;
+  createInterface(child.stdout).on('line', (count) => {
+    isReady = true;
+    acknowledged = Number(count);
+  });
+  let given = 0;
+  const giveUpTo = (end) => {
+    if (end <= given) return;
+    child.stdin.write(lines.slice(given, end));
+    given = end;
+  };
+
+  const [most, enough] = chooseMoment(lines.count);
+  const step = Math.ceil(lines.count / STEPS);
+  while ((!isReady || acknowledged < enough) && child.exitCode === null) {
+    // At most about a second for a small file, so that there is something to see; a large one as fast as it goes.
+    if (isReady && given - acknowledged <= 2 * step) giveUpTo(Math.min(given + step, most));
+    await delay(STEP_MS);
+    onProgress(acknowledged);
+  }
+  // All the rest that it may have, at once: the kill shall meet a busy child.
+  giveUpTo(most);
+  await delay(Math.random() * 4);
+  child.kill('SIGKILL');
+
+  const [exitCode, signal] = await closed;
+  if (signal !== 'SIGKILL')
+    throw new Error(`the child ended before it was killed (${signal ?? `exit code ${exitCode}`})`);
+  return { given, acknowledged };
+}
+
+/** How many lines the child gets at most, and after how many acknowledged ones it may be killed. */
+function chooseMoment(count) {
+  if (count < 2) return [count, 0];
+  const most = count - Math.ceil(count / 10);
+  return [most, Math.ceil((0.2 + 0.5 * Math.random()) * most)];
+}

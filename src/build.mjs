@@ -1,0 +1,55 @@
+/**
+ * `npm run build`: sources to dist/.
+ *
+ *   dist/index.js    the implementation, CommonJS, one file        ← src/index.ts
+ *   dist/index.mjs   the same exports for `import`, so that ESM and CommonJS share one implementation
+ *   dist/worker.js   what every thread starts from                 ← src/worker/worker.ts
+ *   dist/**.d.ts     types; index.d.mts for `import`
+ *
+ * Dependencies stay outside the bundles. The package as a whole is "type": "module"; dist/package.json says that the
+ * files here are CommonJS.
+ */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import { buildKernel } from './ring/kernel/build.mjs';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const dist = `${root}dist`;
+
+await buildKernel();
+rmSync(dist, { recursive: true, force: true });
+mkdirSync(dist);
+writeFileSync(`${dist}/package.json`, '{ "type": "commonjs" }\n');
+
+await build({
+  entryPoints: { index: `${root}src/index.ts`, worker: `${root}src/worker/worker.ts` },
+  outdir: dist,
+  bundle: true,
+  platform: 'node',
+  target: 'node20.15',
+  format: 'cjs',
+  packages: 'external',
+  sourcemap: true,
+  sourcesContent: false,
+  legalComments: 'none',
+  // `import.meta.url` is what bundlers look for in the sources; CommonJS has only __filename.
+  define: { 'import.meta.url': 'moduleUrl' },
+  banner: { js: "const moduleUrl = require('node:url').pathToFileURL(__filename).href;" },
+});
+
+execFileSync(
+  process.execPath,
+  [`${root}node_modules/typescript/bin/tsc`, '-p', `${root}src/tsconfig.types.json`],
+  { stdio: 'inherit' },
+);
+
+// The exports, by name: a re-export of a CommonJS module finds them at run time only where its lexer can.
+const { default: implementation } = await import(`${dist}/index.js`);
+const names = Object.keys(implementation).sort().join(', ');
+writeFileSync(
+  `${dist}/index.mjs`,
+  `import implementation from './index.js';\n\nexport const { ${names} } = implementation;\n`,
+);
+writeFileSync(`${dist}/index.d.mts`, "export * from './index.js';\n");

@@ -1,0 +1,144 @@
+import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { DiskError, type DiskLock, isMissing, type LockHolder, systemCode } from './disk.js';
+
+/**
+ * The lock that keeps a second writer out: an open-file-description lock (Linux), `flock` (macOS) or `LockFileEx`
+ * (Windows). The system drops it when its descriptor is closed, and it closes the descriptor when the process dies or
+ * the worker thread that opened it is terminated: nothing stale is left, no heartbeat is needed. Unlike the classic
+ * POSIX lock it also holds against other descriptors of the same process, and closing one of those does not drop it.
+ *
+ * One byte is locked, far behind the content, for the reason that SQLite's lock bytes lie at 1 GiB: a Windows lock
+ * also stops others from reading what it covers, and the process id at the start of the file is there to be read.
+ */
+const LOCK_AT = 2 ** 30;
+const LOCK_BYTES = 1;
+
+/**
+ * A probe holds a shared lock for some microseconds (more when its thread is preempted just then): for that one waits,
+ * and not for a writer.
+ */
+const PROBE_WAITS_MAX = 1000;
+const PROBE_WAIT_MS = 1;
+
+/** Fixed width, so that a shorter id overwrites a longer one whole, without a moment in which the file is empty. */
+const PID_CHARS = 10;
+
+/** As [Disk.lock]. */
+export function tryLock(path: string, mode = 0o666): DiskLock | undefined {
+  let fd = openSync(path, constants.O_RDWR | constants.O_CREAT, mode);
+  try {
+    if (!lockForWriting(fd, path)) {
+      closeSync(fd);
+      return undefined;
+    }
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+  leavePid(fd);
+  return {
+    release() {
+      if (fd < 0) return;
+      const held = fd;
+      fd = -1;
+      closeSync(held);
+    },
+  };
+}
+
+/** Whether anybody, this process included, holds the lock of the file `path`. Creates nothing. */
+export function probeLock(path: string): boolean {
+  return lockHolder(path) !== undefined;
+}
+
+/** As [Disk.lockHolder]. */
+export function lockHolder(path: string): LockHolder | undefined {
+  let fd: number;
+  try {
+    fd = openSync(path, 'r');
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+  try {
+    // Shared, since an exclusive lock needs a writable descriptor. Closing gives it back.
+    return acquire(fd, path, 'shared') ? undefined : { pid: readPid(fd) };
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function lockForWriting(fd: number, path: string): boolean {
+  for (let waits = 0; waits < PROBE_WAITS_MAX; waits += 1) {
+    if (acquire(fd, path, 'exclusive')) return true;
+    // Where a shared lock is granted no writer is; this one looks like a probe itself for a moment.
+    if (!acquire(fd, path, 'shared')) return false;
+    loadNative(path).unlock(fd, LOCK_AT, LOCK_BYTES);
+    Atomics.wait(privateWord, 0, 0, PROBE_WAIT_MS);
+  }
+  return false;
+}
+
+function acquire(fd: number, path: string, kind: 'shared' | 'exclusive'): boolean {
+  try {
+    return loadNative(path).tryLock(fd, LOCK_AT, LOCK_BYTES, { shared: kind === 'shared' });
+  } catch (error) {
+    // What Windows says of a lock that is held; elsewhere `tryLock` returns false.
+    if (systemCode(error) === 'EBUSY') return false;
+    throw error;
+  }
+}
+
+/** Nobody else has this word, so nothing ever wakes the wait but its time. */
+const privateWord = new Int32Array(new SharedArrayBuffer(4));
+
+/** Best effort: on a full disk the lock counts and the id is missing. */
+function leavePid(fd: number): void {
+  try {
+    writeSync(fd, `${String(process.pid).padEnd(PID_CHARS)}\n`, 0);
+  } catch {
+    // For people only.
+  }
+}
+
+function readPid(fd: number): number | undefined {
+  try {
+    const bytes = Buffer.alloc(PID_CHARS);
+    const text = bytes.toString('latin1', 0, readSync(fd, bytes, 0, PID_CHARS, 0)).trim();
+    return /^[1-9]\d*$/.test(text) ? Number(text) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+interface NativeLocks {
+  tryLock(fd: number, offset: number, length: number, options: { shared: boolean }): boolean;
+  unlock(fd: number, offset: number, length: number): void;
+}
+
+let loaded: NativeLocks | undefined;
+
+/**
+ * Loaded when the first lock is taken, and not imported: where the package has no binary for the platform, reading a
+ * log still works. In a CommonJS bundle `import.meta.url` is missing and `__filename` is the module's; elsewhere that may
+ * be a global of the wrong meaning ('[eval]'), so it comes second.
+ */
+function loadNative(path: string): NativeLocks {
+  if (loaded === undefined) {
+    try {
+      loaded = createRequire(import.meta.url ?? __filename)('fs-native-extensions') as NativeLocks;
+    } catch (error) {
+      const platform = `${process.platform}-${process.arch}`;
+      const failure = new DiskError(
+        'ENOTSUP',
+        'lock',
+        path,
+        `fs-native-extensions does not load on ${platform}`,
+      );
+      failure.cause = error;
+      throw failure;
+    }
+  }
+  return loaded;
+}

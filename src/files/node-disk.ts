@@ -1,0 +1,178 @@
+import {
+  type BigIntStats,
+  closeSync,
+  fdatasyncSync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  renameSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import {
+  type Disk,
+  DiskError,
+  type DiskFile,
+  type DiskLock,
+  type FileIdentity,
+  type FileStat,
+  type LockHolder,
+  type OpenFlags,
+  systemCode,
+} from './disk.js';
+import { lockHolder, tryLock } from './lock.js';
+
+/** The file system of this machine, by Node's synchronous calls. */
+export function createNodeDisk(): Disk {
+  return new NodeDisk();
+}
+
+/**
+ * A descriptor that another thread of this process opened, so that a second thread can sync it while the first one
+ * goes on writing. Closing it here does nothing: it belongs to its opener. Should that thread die, its descriptors are
+ * closed and their numbers used again for other files, and a sync here might return 0 for one of those: compare
+ * [DiskFile.identity] with the opener's AFTER the sync and before anybody is told.
+ */
+export function adoptDescriptor(fd: number, path: string): DiskFile {
+  return new NodeFile(fd, path, false);
+}
+
+/** Node refuses a length above 2^31 - 1. A call may be short anyway. */
+const CALL_BYTES_MAX = 2 ** 30;
+
+class NodeDisk implements Disk {
+  open(path: string, flags: OpenFlags, mode = 0o666): DiskFile {
+    return new NodeFile(openSync(path, flags, mode), path, true);
+  }
+
+  list(directory: string): string[] {
+    return readdirSync(directory);
+  }
+
+  stat(path: string): FileStat | undefined {
+    const stat = statUnlessMissing(path);
+    if (stat === undefined) return undefined;
+    return {
+      kind: stat.isFile() ? 'file' : stat.isDirectory() ? 'directory' : 'other',
+      size: Number(stat.size),
+      mtimeMs: Number(stat.mtimeMs),
+      dev: stat.dev,
+      ino: stat.ino,
+    };
+  }
+
+  mkdir(directory: string, mode = 0o777): void {
+    mkdirSync(directory, mode);
+  }
+
+  rename(from: string, to: string): void {
+    renameSync(from, to);
+  }
+
+  unlink(path: string): void {
+    unlinkSync(path);
+  }
+
+  /**
+   * Windows: nothing. A directory cannot be opened for FlushFileBuffers there (EPERM, EISDIR or EACCES, as versions
+   * go), and NTFS logs its names in order, so that LevelDB and SQLite do without as well. Everywhere else any error is
+   * the caller's: a file system that cannot sync a directory (EINVAL on some network ones) cannot hold a durable log.
+   */
+  syncDirectory(directory: string): void {
+    if (process.platform === 'win32') {
+      statSync(directory);
+      return;
+    }
+    const fd = openSync(directory, 'r');
+    try {
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  lock(path: string, mode?: number): DiskLock | undefined {
+    return tryLock(path, mode);
+  }
+
+  lockHolder(path: string): LockHolder | undefined {
+    return lockHolder(path);
+  }
+
+  now(): number {
+    return Date.now();
+  }
+}
+
+class NodeFile implements DiskFile {
+  readonly path: string;
+  readonly #owned: boolean;
+  #fd: number;
+
+  constructor(fd: number, path: string, owned: boolean) {
+    this.#fd = fd;
+    this.path = path;
+    this.#owned = owned;
+  }
+
+  get fd(): number {
+    return this.#fd;
+  }
+
+  write(bytes: Uint8Array, from: number, to: number, position: number): number {
+    return writeSync(this.#live('write'), bytes, from, Math.min(to - from, CALL_BYTES_MAX), position);
+  }
+
+  read(target: Uint8Array, position: number): number {
+    return readSync(this.#live('read'), target, 0, Math.min(target.length, CALL_BYTES_MAX), position);
+  }
+
+  size(): number {
+    return fstatSync(this.#live('fstat')).size;
+  }
+
+  truncate(size: number): void {
+    ftruncateSync(this.#live('ftruncate'), size);
+  }
+
+  /** On macOS Node asks for F_FULLFSYNC, here and in [sync]: a plain fsync leaves the drive's cache there. */
+  datasync(): void {
+    fdatasyncSync(this.#live('fdatasync'));
+  }
+
+  sync(): void {
+    fsyncSync(this.#live('fsync'));
+  }
+
+  close(): void {
+    const fd = this.#fd;
+    // First: a close that throws has closed all the same, and the number may be another file's already.
+    this.#fd = -1;
+    if (this.#owned && fd >= 0) closeSync(fd);
+  }
+
+  identity(): FileIdentity {
+    const { dev, ino } = fstatSync(this.#live('fstat'), { bigint: true });
+    return { dev, ino };
+  }
+
+  #live(syscall: string): number {
+    if (this.#fd < 0) throw new DiskError('EBADF', syscall, this.path, 'the file is closed');
+    return this.#fd;
+  }
+}
+
+/** Node versions differ in whether a parent that is no directory counts as missing: here it does. */
+function statUnlessMissing(path: string): BigIntStats | undefined {
+  try {
+    return statSync(path, { bigint: true, throwIfNoEntry: false });
+  } catch (error) {
+    if (systemCode(error) === 'ENOTDIR') return undefined;
+    throw error;
+  }
+}

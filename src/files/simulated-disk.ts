@@ -1,0 +1,406 @@
+import {
+  type Disk,
+  DiskError,
+  type DiskFile,
+  type DiskLock,
+  type FileStat,
+  type LockHolder,
+  type OpenFlags,
+} from './disk.js';
+import { type FailedSync, SECTOR_BYTES } from './simulation/content.js';
+import { Fate } from './simulation/fate.js';
+import type { Fault, FaultHook, FaultScope, OperationKind } from './simulation/faults.js';
+import { Machine } from './simulation/machine.js';
+import { DirectoryNode, FileNode, Names, type Node, type Place } from './simulation/names.js';
+import { type FileHost, identityOf, OpenFile } from './simulation/open-file.js';
+
+export type { FailedSync } from './simulation/content.js';
+export { SECTOR_BYTES } from './simulation/content.js';
+export type { Fault, FaultHook, FaultScope, Operation, OperationKind } from './simulation/faults.js';
+export { SimulatedCrash } from './simulation/faults.js';
+export { Random } from './simulation/random.js';
+
+export interface SimulatedDiskOptions {
+  /** Decides everything that chance decides. Any safe integer. */
+  readonly seed: number;
+  /** Beyond it writes are short and then throw ENOSPC; files count in whole sectors. Default: no limit. */
+  readonly capacityBytes?: number;
+  /** Beyond it `open` throws EMFILE. Default: no limit. */
+  readonly descriptorsMax?: number;
+  /** What a failed sync leaves. Default 'ext4'. */
+  readonly failedSync?: FailedSync;
+  /**
+   * Whether a power cut may break a write off inside a sector, the rest of which stays as it was. Default false: a
+   * sector is written whole or not at all.
+   */
+  readonly tearsSectors?: boolean;
+  /** How often a write or read is short, or throws EINTR or EAGAIN, for no reason: 0 to 1. Default 0. */
+  readonly nuisance?: number;
+  /** What every sync takes, by the virtual clock. Default 0. */
+  readonly syncMs?: number;
+  /** What the clock shows first. Default 2025-01-01. */
+  readonly startMs?: number;
+  /** How many operations the trace keeps. Default 1,000. */
+  readonly traceMax?: number;
+  /** What the lock file says. Default 1. */
+  readonly pid?: number;
+}
+
+export interface DiskCounts {
+  readonly operations: number;
+  readonly writes: number;
+  readonly writtenBytes: number;
+  readonly fileSyncs: number;
+  readonly directorySyncs: number;
+  /** By the virtual clock. */
+  readonly syncMs: number;
+  readonly boots: number;
+}
+
+const DAY_ONE_MS = Date.UTC(2025, 0, 1);
+
+/**
+ * A disk in memory on which anything happens that disks, kernels and power supplies do to files, and the same again
+ * with the same seed and the same calls. Nothing here waits, and nothing reads a clock or a random source of the
+ * system.
+ *
+ *   what is lost, and when      simulation/content.ts (bytes and sizes), simulation/names.ts (names)
+ *   what a power cut picks      simulation/fate.ts
+ *   faults by plan              [failNext], [onOperation], [crashAt]
+ *   the next boot               [powerCut] or [killProcess]; then the same object is opened again
+ */
+export class SimulatedDisk implements Disk {
+  /** May be changed at any time: the disk fills up, or there is room again. */
+  capacityBytes: number;
+  readonly #options: SimulatedDiskOptions;
+  readonly #machine: Machine;
+  readonly #names = new Names(new DirectoryNode(1));
+  readonly #openFiles = new Set<OpenFile>();
+  #nextId = 2;
+
+  constructor(options: SimulatedDiskOptions) {
+    const { seed, nuisance = 0, syncMs = 0, startMs = DAY_ONE_MS, traceMax = 1000 } = options;
+    this.#options = options;
+    this.#machine = new Machine({ seed, nuisance, syncMs, startMs, traceMax });
+    this.capacityBytes = options.capacityBytes ?? Number.POSITIVE_INFINITY;
+  }
+
+  open(path: string, flags: OpenFlags): DiskFile {
+    return this.#machine.operate({ kind: 'open', path }, ({ at }) => {
+      this.#takeDescriptor('open', path);
+      const place = this.#names.place(path, 'open');
+      if (place.node !== undefined && flags.includes('x')) throw failure('EEXIST', 'open', path);
+      const node = flags.startsWith('w') ? this.#fileAt(place, path, at) : fileIn(place, path);
+      if (flags.startsWith('w')) node.content.truncate(0, at);
+      const file = new OpenFile(this.#host, node, path, flags);
+      this.#openFiles.add(file);
+      return file;
+    });
+  }
+
+  /** In an order that chance decides: no caller may rest on one. */
+  list(directory: string): string[] {
+    return this.#machine.operate({ kind: 'list', path: directory }, () => {
+      this.#takeDescriptor('scandir', directory);
+      return this.#machine.random.shuffle([...this.#directory(directory, 'scandir').live.keys()]);
+    });
+  }
+
+  stat(path: string): FileStat | undefined {
+    return this.#machine.operate({ kind: 'stat', path }, () => {
+      const node = this.#find(path);
+      if (node === undefined) return undefined;
+      const size = node.kind === 'file' ? node.content.size : 0;
+      return { kind: node.kind, size, mtimeMs: node.mtimeMs, ...identityOf(node) };
+    });
+  }
+
+  mkdir(directory: string): void {
+    this.#machine.operate({ kind: 'mkdir', path: directory }, ({ fault, at }) => {
+      const place = this.#names.place(directory, 'mkdir');
+      if (place.node !== undefined) throw failure('EEXIST', 'mkdir', directory);
+      if (fault.ignored !== true) this.#names.link(place, new DirectoryNode(this.#nextId++), at);
+    });
+  }
+
+  rename(from: string, to: string): void {
+    this.#machine.operate({ kind: 'rename', path: from }, ({ fault, at }) => {
+      const source = this.#names.place(from, 'rename');
+      const target = this.#names.place(to, 'rename');
+      const { node } = source;
+      if (node === undefined) throw failure('ENOENT', 'rename', from);
+      checkReplaceable(node, target.node, to);
+      if (node !== target.node && fault.ignored !== true) this.#names.rename(source, target, node, at);
+    });
+  }
+
+  unlink(path: string): void {
+    this.#machine.operate({ kind: 'unlink', path }, ({ fault, at }) => {
+      const place = this.#names.place(path, 'unlink');
+      const node = fileIn(place, path, 'unlink');
+      if (fault.ignored !== true) this.#names.unlink(place, node, at);
+    });
+  }
+
+  syncDirectory(path: string): void {
+    this.#machine.operate({ kind: 'syncDirectory', path }, ({ fault }) => {
+      this.#takeDescriptor('open', path);
+      const directory = this.#directory(path, 'fsync');
+      this.#machine.counts.directorySyncs += 1;
+      this.#machine.passSyncTime();
+      if (fault.code !== undefined) this.#names.failSync(directory, this.#machine.random);
+      else if (fault.ignored !== true && fault.crash !== true) this.#names.sync(directory);
+      this.#machine.fail(fault, 'fsync', path);
+    });
+  }
+
+  lock(path: string): DiskLock | undefined {
+    return this.#machine.operate({ kind: 'lock', path }, ({ at }) => {
+      this.#takeDescriptor('open', path);
+      const node = this.#fileAt(this.#names.place(path, 'open'), path, at);
+      if (node.isLocked) return undefined;
+      node.isLocked = true;
+      const pid = new Uint8Array([...`${this.#options.pid ?? 1}\n`].map((char) => char.charCodeAt(0)));
+      if (this.#roomFor(node, 0, pid.length) === pid.length) node.content.write(pid, 0, at);
+      const boot = this.#machine.counts.boots;
+      let isHeld = true;
+      return {
+        release: () => {
+          // That of a process which is gone went with it, and another one may hold the file now.
+          if (isHeld && boot === this.#machine.counts.boots) node.isLocked = false;
+          isHeld = false;
+        },
+      };
+    });
+  }
+
+  lockHolder(path: string): LockHolder | undefined {
+    return this.#machine.operate({ kind: 'lockHolder', path }, () => {
+      const node = this.#find(path);
+      if (node?.kind !== 'file' || !node.isLocked) return undefined;
+      const pid = Number.parseInt(String.fromCharCode(...node.content.liveBytes()), 10);
+      return { pid: Number.isNaN(pid) ? undefined : pid };
+    });
+  }
+
+  /** Virtual: it stands still but for [advance], [SimulatedDiskOptions.syncMs] and slow calls. */
+  now(): number {
+    return Math.floor(this.#machine.nowMs);
+  }
+
+  // ---------------------------------------------------------------- what befalls it
+
+  /**
+   * The power goes: of everything that is not durable any part is lost, descriptors and locks are gone. The next call
+   * comes from the next boot.
+   */
+  powerCut(): void {
+    const { random, counts } = this.#machine;
+    // A file whose last name was removed is at risk as well: the removal may be what does not survive.
+    const atRisk = [...this.#names.files('live'), ...this.#names.files('durable')];
+    const oldest = Math.min(
+      this.#names.oldestUnsynced,
+      ...atRisk.map(({ content }) => content.oldestUnsynced),
+    );
+    const newest = counts.operations;
+    const fate = new Fate(random, Math.min(oldest, newest), newest, this.#options.tearsSectors ?? false);
+    this.#names.powerCut(fate);
+    const files = [...this.#names.files('live')];
+    for (const { content } of files) content.powerCut(fate, (index) => this.#staleSector(files, index));
+    this.#boot('power cut');
+  }
+
+  /** The process dies: every byte that a call took is still there, descriptors and locks are gone. */
+  killProcess(): void {
+    this.#boot('process killed');
+  }
+
+  /** The page cache drops what counts as clean: from then on a read shows what a failed sync has lost. */
+  evictCache(): void {
+    this.#machine.trace.note('---- cache evicted');
+    for (const { content } of this.#names.files('live')) content.evict();
+  }
+
+  /** Flips the bits of `mask` in a byte at rest. */
+  rot(path: string, offset: number, mask = 1): void {
+    this.#machine.trace.note(`---- rot ${path} at ${offset}`);
+    this.#file(path).content.rot(offset, mask);
+  }
+
+  /** Lets virtual time pass; with a negative number the clock is set back. */
+  advance(ms: number): void {
+    this.#machine.nowMs += ms;
+  }
+
+  // ---------------------------------------------------------------- faults by plan
+
+  /** The next operation of this kind (in scope) throws `code`, or fails as the fault says. */
+  failNext(kind: OperationKind, fault: string | Fault, scope: FaultScope = {}): void {
+    this.#machine.faults.add(kind, typeof fault === 'string' ? { code: fault } : fault, scope);
+  }
+
+  /** Asked before each operation; one hook at a time. */
+  onOperation(hook: FaultHook | undefined): void {
+    this.#machine.faults.hook = hook;
+  }
+
+  /** Forgets the rules, the hook and [crashAt]. */
+  clearFaults(): void {
+    this.#machine.faults.clear();
+    this.#machine.crashAt = undefined;
+  }
+
+  /**
+   * The machine stops at the operation with this index (of [counts]), which is half done; every later call throws
+   * [SimulatedCrash] too, until [powerCut] or [killProcess].
+   */
+  crashAt(index: number): void {
+    this.#machine.crashAt = index;
+  }
+
+  // ---------------------------------------------------------------- for tests to look at
+
+  /** What a read of the whole file would return now. Not an operation: nothing can befall it. */
+  contents(path: string): Uint8Array {
+    return this.#file(path).content.liveBytes();
+  }
+
+  /** What of the file is durable, if its name is. */
+  durableContents(path: string): Uint8Array {
+    return this.#file(path).content.durableBytes();
+  }
+
+  /** Puts a file in place, durably, with its directories: a fixture. */
+  plant(path: string, bytes: Uint8Array): void {
+    const at = this.#machine.counts.operations;
+    const names = path.split(/[/\\]/);
+    for (let depth = 1; depth < names.length; depth += 1) {
+      const place = this.#names.place(names.slice(0, depth).join('/'), 'mkdir');
+      if (place.node === undefined) this.#names.link(place, new DirectoryNode(this.#nextId++), at);
+      this.#names.sync(place.directory);
+    }
+    const place = this.#names.place(path, 'open');
+    const { content } = this.#fileAt(place, path, at);
+    content.truncate(0, at);
+    content.write(bytes, 0, at);
+    content.sync();
+    this.#names.sync(place.directory);
+  }
+
+  get usedBytes(): number {
+    // What is open and has no name any more takes its room still.
+    const files = new Set([...this.#names.files('live'), ...[...this.#openFiles].map(({ node }) => node)]);
+    let bytes = 0;
+    for (const { content } of files) bytes += content.allocatedBytes;
+    return bytes;
+  }
+
+  /** The names of the files that are open, each as often as it is. */
+  get openPaths(): string[] {
+    return [...this.#openFiles].map((file) => file.path);
+  }
+
+  get counts(): DiskCounts {
+    return { ...this.#machine.counts };
+  }
+
+  /** The last operations, one in a line: index, kind, path, place, bytes, outcome. */
+  get trace(): string {
+    return this.#machine.trace.toString();
+  }
+
+  // ---------------------------------------------------------------- inside
+
+  get #host(): FileHost {
+    return {
+      machine: this.#machine,
+      failedSync: this.#options.failedSync ?? 'ext4',
+      roomFor: (node, position, length) => this.#roomFor(node, position, length),
+      forget: (file) => this.#openFiles.delete(file),
+    };
+  }
+
+  #boot(reason: string): void {
+    this.#openFiles.clear();
+    for (const file of this.#names.files('live')) file.isLocked = false;
+    this.#machine.boot(reason);
+  }
+
+  #takeDescriptor(syscall: string, path: string): void {
+    const max = this.#options.descriptorsMax ?? Number.POSITIVE_INFINITY;
+    if (this.#openFiles.size >= max) throw failure('EMFILE', syscall, path);
+  }
+
+  #roomFor(node: FileNode, position: number, length: number): number {
+    if (this.capacityBytes === Number.POSITIVE_INFINITY) return length;
+    const freeSectors = Math.floor(Math.max(0, this.capacityBytes - this.usedBytes) / SECTOR_BYTES);
+    const endMax = node.content.allocatedBytes + freeSectors * SECTOR_BYTES;
+    return Math.max(0, Math.min(length, endMax - position));
+  }
+
+  /** The file that bears the name, or a new one. */
+  #fileAt(place: Place, path: string, at: number): FileNode {
+    if (place.node !== undefined) return fileIn(place, path);
+    const node = new FileNode(this.#nextId++);
+    node.mtimeMs = this.#machine.nowMs;
+    this.#names.link(place, node, at);
+    return node;
+  }
+
+  #find(path: string): Node | undefined {
+    try {
+      return this.#names.place(path, 'stat').node;
+    } catch {
+      return undefined;
+    }
+  }
+
+  #file(path: string): FileNode {
+    return fileIn(this.#names.place(path, 'open'), path);
+  }
+
+  #directory(path: string, syscall: string): DirectoryNode {
+    const { node } = this.#names.place(path, syscall);
+    if (node === undefined) throw failure('ENOENT', syscall, path);
+    if (node.kind === 'file') throw failure('ENOTDIR', syscall, path);
+    return node;
+  }
+
+  /** What may lie in a block that was another file's: noise, or, worse, something that looks as if it belonged. */
+  #staleSector(files: readonly FileNode[], index: number): Uint8Array {
+    const { random } = this.#machine;
+    const stale = new Uint8Array(SECTOR_BYTES);
+    if (random.chance(0.5)) stale.set(random.pick(files).content.durableSector(index));
+    else
+      stale.forEach((_, at) => {
+        stale[at] = random.below(256);
+      });
+    return stale;
+  }
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  EEXIST: 'file already exists',
+  EISDIR: 'illegal operation on a directory',
+  EMFILE: 'too many open files',
+  ENOENT: 'no such file or directory',
+  ENOTDIR: 'not a directory',
+  ENOTEMPTY: 'directory not empty',
+};
+
+function failure(code: keyof typeof REASONS & string, syscall: string, path: string): DiskError {
+  return new DiskError(code, syscall, path, REASONS[code] ?? code);
+}
+
+function fileIn({ node }: Place, path: string, syscall = 'open'): FileNode {
+  if (node === undefined) throw failure('ENOENT', syscall, path);
+  if (node.kind === 'directory') throw failure('EISDIR', syscall, path);
+  return node;
+}
+
+function checkReplaceable(node: Node, replaced: Node | undefined, path: string): void {
+  if (replaced === undefined || replaced === node) return;
+  if (replaced.kind === 'directory' && node.kind === 'file') throw failure('EISDIR', 'rename', path);
+  if (replaced.kind === 'file' && node.kind === 'directory') throw failure('ENOTDIR', 'rename', path);
+  if (replaced.kind === 'directory' && replaced.live.size > 0) throw failure('ENOTEMPTY', 'rename', path);
+}

@@ -1,0 +1,190 @@
+import { DiskError } from '../disk.js';
+import { Content } from './content.js';
+import type { Fate, Unsynced } from './fate.js';
+import type { Random } from './random.js';
+
+export class FileNode {
+  readonly kind = 'file';
+  readonly id: number;
+  readonly content = new Content();
+  mtimeMs = 0;
+  isLocked = false;
+
+  constructor(id: number) {
+    this.id = id;
+  }
+}
+
+export class DirectoryNode {
+  readonly kind = 'directory';
+  readonly id: number;
+  mtimeMs = 0;
+  /** What programs see. */
+  live = new Map<string, Node>();
+  /** What the next boot finds. */
+  readonly durable = new Map<string, Node>();
+
+  constructor(id: number) {
+    this.id = id;
+  }
+}
+
+export type Node = FileNode | DirectoryNode;
+
+/** A place for a name: an existing directory, and whatever bears the name in it now. */
+export interface Place {
+  readonly directory: DirectoryNode;
+  readonly name: string;
+  readonly node: Node | undefined;
+}
+
+/** One call's effect on names, atomic: all of it is on the medium or nothing. */
+interface NameChange extends Unsynced {
+  /** The file or directory that gets or loses a name. */
+  readonly subject: Node;
+  readonly edits: readonly NameEdit[];
+}
+
+interface NameEdit {
+  readonly directory: DirectoryNode;
+  readonly name: string;
+  /** `undefined`: the name goes. */
+  readonly node: Node | undefined;
+}
+
+/**
+ * The names of a simulated disk. A change shows at once, and becomes durable when a directory that it touches is
+ * synced; until then a power cut may lose it. Changes survive in any combination with one exception, which all file
+ * systems keep: one does not survive without the earlier ones of the same name or of the same file, or a rename could
+ * leave a file with two names or with none.
+ */
+export class Names {
+  readonly root: DirectoryNode;
+  #unsynced: NameChange[] = [];
+
+  constructor(root: DirectoryNode) {
+    this.root = root;
+  }
+
+  /** Position in the history of the first change that is not durable; Infinity when all are. */
+  get oldestUnsynced(): number {
+    return this.#unsynced[0]?.at ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** @throws ENOENT, ENOTDIR for what is before the last name */
+  place(path: string, syscall: string): Place {
+    const names = namesOf(path);
+    const last = names.pop();
+    if (last === undefined) return { directory: this.root, name: '', node: this.root };
+    let directory = this.root;
+    for (const name of names) {
+      const next = directory.live.get(name);
+      if (next === undefined) throw new DiskError('ENOENT', syscall, path, 'no such file or directory');
+      if (next.kind === 'file') throw new DiskError('ENOTDIR', syscall, path, 'not a directory');
+      directory = next;
+    }
+    return { directory, name: last, node: directory.live.get(last) };
+  }
+
+  link({ directory, name }: Place, node: Node, at: number): void {
+    this.#change({ at, subject: node, edits: [{ directory, name, node }] });
+  }
+
+  unlink({ directory, name }: Place, node: Node, at: number): void {
+    this.#change({ at, subject: node, edits: [{ directory, name, node: undefined }] });
+  }
+
+  rename(from: Place, to: Place, node: Node, at: number): void {
+    const gone = { directory: from.directory, name: from.name, node: undefined };
+    this.#change({ at, subject: node, edits: [gone, { directory: to.directory, name: to.name, node }] });
+  }
+
+  sync(directory: DirectoryNode): void {
+    const [concerned, others] = this.#concerning(directory);
+    for (const change of concerned) makeDurable(change);
+    this.#unsynced = others;
+  }
+
+  /** As with a file: some changes may have reached the medium, the rest counts as written and is lost. */
+  failSync(directory: DirectoryNode, random: Random): void {
+    const survival = random.pick([0, 0.5, 1]);
+    const [concerned, others] = this.#concerning(directory);
+    keep(concerned, () => random.chance(survival));
+    this.#unsynced = others;
+  }
+
+  powerCut(fate: Fate): void {
+    keep(this.#unsynced, (change) => fate.survives(change));
+    this.#unsynced = [];
+    for (const directory of directoriesIn(this.root, 'durable')) directory.live = new Map(directory.durable);
+  }
+
+  /** Every file that has a name, as programs see it or as the next boot would. */
+  files(view: 'live' | 'durable'): Set<FileNode> {
+    const files = new Set<FileNode>();
+    for (const directory of directoriesIn(this.root, view)) {
+      for (const node of directory[view].values()) if (node.kind === 'file') files.add(node);
+    }
+    return files;
+  }
+
+  #change(change: NameChange): void {
+    for (const { directory, name, node } of change.edits) {
+      if (node === undefined) directory.live.delete(name);
+      else directory.live.set(name, node);
+    }
+    this.#unsynced.push(change);
+  }
+
+  /** The changes that a sync of `directory` covers, with those that they rest on; and the others. Both oldest first. */
+  #concerning(directory: DirectoryNode): [concerned: NameChange[], others: NameChange[]] {
+    const concerned: NameChange[] = [];
+    const others: NameChange[] = [];
+    for (const change of this.#unsynced.toReversed()) {
+      const touches = change.edits.some((edit) => edit.directory === directory);
+      if (touches || concerned.some((later) => restsOn(later, change))) concerned.push(change);
+      else others.push(change);
+    }
+    return [concerned.reverse(), others.reverse()];
+  }
+}
+
+/** Makes those durable that `survives` picks and that rest on no lost one. */
+function keep(changes: readonly NameChange[], survives: (change: NameChange) => boolean): void {
+  const lost: NameChange[] = [];
+  for (const change of changes) {
+    if (!survives(change) || lost.some((earlier) => restsOn(change, earlier))) lost.push(change);
+    else makeDurable(change);
+  }
+}
+
+function restsOn(later: NameChange, earlier: NameChange): boolean {
+  if (later.subject === earlier.subject) return true;
+  return later.edits.some((edit) =>
+    earlier.edits.some((other) => other.directory === edit.directory && other.name === edit.name),
+  );
+}
+
+function makeDurable(change: NameChange): void {
+  for (const { directory, name, node } of change.edits) {
+    if (node === undefined) directory.durable.delete(name);
+    else directory.durable.set(name, node);
+  }
+}
+
+function* directoriesIn(root: DirectoryNode, view: 'live' | 'durable'): Generator<DirectoryNode> {
+  yield root;
+  for (const node of root[view].values()) {
+    if (node.kind === 'directory') yield* directoriesIn(node, view);
+  }
+}
+
+/** Every path is taken from the root. Both separators, since `node:path` joins with the platform's. */
+function namesOf(path: string): string[] {
+  const names: string[] = [];
+  for (const name of path.split(/[/\\]/)) {
+    if (name === '..') names.pop();
+    else if (name !== '' && name !== '.') names.push(name);
+  }
+  return names;
+}

@@ -1,0 +1,57 @@
+import { DiskError, type DiskFile, readFully } from './disk.js';
+
+/**
+ * Random access to a file's bytes through one window of memory, for code that parses a file without holding it
+ * (structurally a `ByteSource` of `src/format/bytes.ts`).
+ *
+ * Sizes come from untrusted bytes: the window grows only to what was asked AND is in the file, so that a forged length
+ * of 1 GiB in a file of 1 KiB allocates nothing.
+ */
+export class WindowedSource {
+  static readonly #WINDOW_BYTES = 256 * 1024;
+
+  /** Bytes of the file when the source was made. Later growth is not seen. */
+  readonly size: number;
+  readonly #file: DiskFile;
+  #window: Uint8Array;
+  /** The window holds the file's bytes [#from, #to). */
+  #from = 0;
+  #to = 0;
+
+  constructor(file: DiskFile, windowBytes: number = WindowedSource.#WINDOW_BYTES) {
+    this.#file = file;
+    this.size = file.size();
+    this.#window = new Uint8Array(Math.min(windowBytes, this.size));
+  }
+
+  /**
+   * Exactly `min(length, size - offset)` bytes from `offset` on, none behind the end. The view is overwritten by the
+   * next call.
+   *
+   * @throws the system's error; EIO when the file has become shorter
+   */
+  read(offset: number, length: number): Uint8Array {
+    const end = Math.min(offset + length, this.size);
+    if (end <= offset) return this.#window.subarray(0, 0);
+    if (offset < this.#from || end > this.#to) this.#load(offset, end);
+    return this.#window.subarray(offset - this.#from, end - this.#from);
+  }
+
+  /** Closes the file. Idempotent. */
+  close(): void {
+    this.#file.close();
+  }
+
+  /** Fills the window from `offset` on: mostly the reader goes forward. */
+  #load(offset: number, end: number): void {
+    if (end - offset > this.#window.length) this.#window = new Uint8Array(end - offset);
+    const wanted = Math.min(this.#window.length, this.size - offset);
+    this.#from = offset;
+    this.#to = offset; // Nothing, should the read throw.
+    this.#to = offset + readFully(this.#file, this.#window.subarray(0, wanted), offset);
+    if (this.#to < end) {
+      const found = `the file had ${this.size} bytes and ends at ${this.#to} now`;
+      throw new DiskError('EIO', 'read', this.#file.path, found);
+    }
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * Rules 3 to 5 of frame.ts: does a parsed frame belong exactly here, in this log, this file, at this offset, behind
+ * this predecessor?
+ */
+
+import {
+  dataChecksum,
+  FRAME_CRC_BYTES,
+  type Frame,
+  type FrameFault,
+  frameChecksum,
+  frameChecksumSeed,
+} from './frame.js';
+
+/** The place of the next frame. */
+export interface ChainContext {
+  /** The predecessor's LSN + 1; 0 = any, for the first frame that is scanned. */
+  expectedLsn: number;
+  /** The predecessor's batch_remaining. */
+  batchRemaining: number;
+  /** Of the file; `undefined` while the log or the file's number is not known. */
+  seed: number | undefined;
+  /** `undefined` = the first Segment decides. */
+  logId: bigint | undefined;
+  /** Of the file; -1 = the first Segment decides. */
+  number: number;
+  fileOffset: number;
+}
+
+/** The place where a scan begins: the first frame of segment `number`. */
+export function createChain(logId: bigint | undefined, number: number): ChainContext {
+  const chain: ChainContext = {
+    expectedLsn: 0,
+    batchRemaining: 0,
+    seed: undefined,
+    logId,
+    number: -1,
+    fileOffset: 0,
+  };
+  enterSegment(chain, number);
+  return chain;
+}
+
+/** Goes on at the start of another file. */
+export function enterSegment(chain: ChainContext, number: number): void {
+  chain.number = number;
+  chain.fileOffset = 0;
+  chain.seed = chain.logId === undefined || number < 0 ? undefined : frameChecksumSeed(chain.logId, number);
+}
+
+/** Goes on behind a valid frame. */
+export function followFrame(chain: ChainContext, frame: Frame): void {
+  chain.expectedLsn = frame.lsn + 1;
+  chain.batchRemaining = frame.batchRemaining;
+  chain.fileOffset += frame.byteLength;
+  if (frame.segment !== undefined && chain.seed === undefined) {
+    chain.logId = frame.segment.logId;
+    chain.number = frame.segment.number;
+    chain.seed = frameChecksumSeed(chain.logId, chain.number);
+  }
+}
+
+/** Rules 3 to 5 for a frame that lies whole in `bytes`, from `start`. */
+export function validateFrame(
+  bytes: Uint8Array,
+  start: number,
+  frame: Frame,
+  chain: ChainContext,
+): FrameFault | undefined {
+  const fault = checkOrder(frame, chain);
+  if (fault !== undefined) return fault;
+  if (dataChecksum(bytes, frame.dataStart, frame.dataEnd, frame.lsn) !== frame.crc) return 'data-checksum';
+  if (!frame.extended) return undefined;
+  const beforeData = bytes.subarray(start, frame.dataStart);
+  const afterData = bytes.subarray(frame.dataEnd, start + frame.byteLength - FRAME_CRC_BYTES);
+  return checkOrigin(frame, beforeData, afterData, chain);
+}
+
+/** Rule 3. */
+export function checkOrder(frame: Frame, chain: ChainContext): FrameFault | undefined {
+  if (chain.expectedLsn !== 0 && frame.lsn !== chain.expectedLsn + frame.skipped) return 'lsn';
+  if (chain.batchRemaining > 0 && frame.batchRemaining !== chain.batchRemaining - 1) return 'batch';
+  return undefined;
+}
+
+/** Rule 5 of an extended frame, from what `frameChecksum` takes. */
+export function checkOrigin(
+  frame: Frame,
+  beforeData: Uint8Array,
+  afterData: Uint8Array,
+  chain: ChainContext,
+): FrameFault | undefined {
+  const { segment } = frame;
+  const seed = segment === undefined ? chain.seed : frameChecksumSeed(segment.logId, segment.number);
+  if (seed === undefined) return 'log-unknown';
+  if (frameChecksum(beforeData, afterData, seed, chain.fileOffset) !== frame.frameCrc)
+    return 'frame-checksum';
+  if (segment === undefined) return undefined;
+  if (chain.logId !== undefined && segment.logId !== chain.logId) return 'other-log';
+  return chain.number >= 0 && segment.number !== chain.number ? 'other-segment' : undefined;
+}

@@ -1,0 +1,115 @@
+/**
+ * Frames as frame.ts draws them, one at a time: what travels beside the ring, and tests. Whole runs are framed by the
+ * kernels in src/ring, which must write the same bytes.
+ */
+
+import {
+  dataChecksum,
+  FRAME_CRC_BYTES,
+  frameChecksum,
+  MAX_OVERHEAD,
+  type SegmentStamp,
+  SIZE_WORD_BYTES,
+  TAG,
+} from './frame.js';
+import { WIRE_FIXED64, WIRE_VARINT, writeBigUint64, writeUint32, writeVarint } from './wire.js';
+
+export { varintLength, writeVarint } from './wire.js';
+
+/** Everything in a frame but its data. A frame with any of the optional fields also gets field 15. */
+export interface FrameFields {
+  readonly lsn: number;
+  /** Default: absent. 0 is written. */
+  readonly syncedLsn?: number | undefined;
+  /** Default 0: the last entry of a batch, or none. */
+  readonly batchRemaining?: number | undefined;
+  /** Default 0. */
+  readonly skipped?: number | undefined;
+  readonly segment?: SegmentStamp | undefined;
+  /** See `frameChecksumSeed`. */
+  readonly checksumSeed: number;
+  /** Where the frame will stand in its file. */
+  readonly fileOffset: number;
+}
+
+/** The whole frame. */
+export function encodeFrame(fields: FrameFields & { readonly data: Uint8Array }): Uint8Array {
+  const { data, lsn } = fields;
+  const { before, after } = encodeFrameAround({
+    ...fields,
+    dataBytes: data.length,
+    crc: dataChecksum(data, 0, data.length, lsn),
+  });
+  const frame = new Uint8Array(before.length + data.length + after.length);
+  frame.set(before);
+  frame.set(data, before.length);
+  frame.set(after, before.length + data.length);
+  return frame;
+}
+
+/**
+ * The bytes of a frame before and after its data, so that large data is written straight from where it lies. `crc` is
+ * field 3, see `closeDataChecksum`.
+ */
+export function encodeFrameAround(
+  fields: FrameFields & { readonly dataBytes: number; readonly crc: number },
+): { before: Uint8Array; after: Uint8Array } {
+  const { lsn, dataBytes, crc, checksumSeed, fileOffset } = fields;
+  const before = new Uint8Array(SIZE_WORD_BYTES + MAX_OVERHEAD);
+  let beforeEnd = writeNumber(before, SIZE_WORD_BYTES, TAG.lsn, lsn);
+  if (dataBytes > 0) beforeEnd = writeNumber(before, beforeEnd, TAG.data, dataBytes);
+
+  const after = new Uint8Array(MAX_OVERHEAD);
+  const plainEnd = crc === 0 ? 0 : writeNumber(after, 0, TAG.crc, crc);
+  const extensionEnd = writeExtension(after, plainEnd, fields);
+  const afterEnd = extensionEnd === plainEnd ? plainEnd : extensionEnd + FRAME_CRC_BYTES;
+
+  // The size word is under frame_crc.
+  writeUint32(before, 0, beforeEnd - SIZE_WORD_BYTES + dataBytes + afterEnd);
+  if (afterEnd > plainEnd) {
+    after[extensionEnd] = TAG.frameCrc;
+    const checksum = frameChecksum(
+      before.subarray(0, beforeEnd),
+      after.subarray(0, extensionEnd),
+      checksumSeed,
+      fileOffset,
+    );
+    writeUint32(after, extensionEnd + 1, checksum);
+  }
+  return { before: before.subarray(0, beforeEnd), after: after.subarray(0, afterEnd) };
+}
+
+/** Field 8 with its tag and length, at most 31 bytes. */
+export function encodeSegmentField(stamp: SegmentStamp): Uint8Array {
+  const { logId, number, createdMs, recycled } = stamp;
+  const content = new Uint8Array(29);
+  let end = 0;
+  if (logId !== 0n) {
+    content[end] = (1 << 3) | WIRE_FIXED64;
+    writeBigUint64(content, end + 1, logId);
+    end += 9;
+  }
+  if (number > 0) end = writeNumber(content, end, (2 << 3) | WIRE_VARINT, number);
+  if (createdMs > 0) end = writeNumber(content, end, (3 << 3) | WIRE_VARINT, createdMs);
+  if (recycled) end = writeNumber(content, end, (4 << 3) | WIRE_VARINT, 1);
+  return Uint8Array.of(TAG.segment, end, ...content.subarray(0, end));
+}
+
+function writeExtension(bytes: Uint8Array, at: number, fields: FrameFields): number {
+  const { syncedLsn, batchRemaining = 0, skipped = 0, segment } = fields;
+  let end = at;
+  if (syncedLsn !== undefined) end = writeNumber(bytes, end, TAG.syncedLsn, syncedLsn);
+  if (batchRemaining > 0) end = writeNumber(bytes, end, TAG.batchRemaining, batchRemaining);
+  if (skipped > 0) end = writeNumber(bytes, end, TAG.skipped, skipped);
+  if (segment !== undefined) {
+    const field = encodeSegmentField(segment);
+    bytes.set(field, end);
+    end += field.length;
+  }
+  return end;
+}
+
+function writeNumber(bytes: Uint8Array, at: number, tag: number, value: number): number {
+  bytes[at] = tag;
+  return writeVarint(bytes, at + 1, value);
+}

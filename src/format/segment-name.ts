@@ -1,0 +1,48 @@
+/**
+ * The names in a log's directory.
+ *
+ *   wal-<n>                          segment n, from 0, decimal, no padding
+ *   ringwal.state                    see state-file.ts
+ *   ringwal.state.aside              the same while it is being written
+ *   ringwal.lock                     locked by the writer, never unlinked
+ *   ringwal.next                     a zero-filled segment, made ready ahead of its use
+ *   ringwal.spare                    a segment that retention removed, kept to be used again
+ *   ringwal.cut-<n>-<lsn>-<unique>   bytes that were cut from segment n, from entry lsn on
+ *
+ * Whatever else lies there is foreign and left alone. No side file can be taken for a segment.
+ */
+
+export const STATE_FILE = 'ringwal.state';
+export const STATE_FILE_ASIDE = 'ringwal.state.aside';
+export const LOCK_FILE = 'ringwal.lock';
+export const NEXT_FILE = 'ringwal.next';
+export const SPARE_FILE = 'ringwal.spare';
+
+const SIDE_FILES: readonly string[] = [STATE_FILE, STATE_FILE_ASIDE, LOCK_FILE, NEXT_FILE, SPARE_FILE];
+const SEGMENT_NAME = /^wal-(0|[1-9]\d*)$/;
+const CUT_NAME = /^ringwal\.cut-(?:0|[1-9]\d*)-(?:0|[1-9]\d*)-[0-9a-z]+$/;
+
+export function segmentName(number: number): string {
+  return `wal-${number}`;
+}
+
+/** n of `wal-<n>`; `undefined` for every other name, also for an n that a number cannot hold exactly. */
+export function parseSegmentName(name: string): number | undefined {
+  const digits = SEGMENT_NAME.exec(name)?.[1];
+  const number = Number(digits);
+  return Number.isSafeInteger(number) ? number : undefined;
+}
+
+/** `unique`: digits and lower-case letters that make the name new, since it is created exclusively. */
+export function cutFileName(segmentNumber: number, lsn: number, unique: string): string {
+  return `ringwal.cut-${segmentNumber}-${lsn}-${unique}`;
+}
+
+export function isCutFileName(name: string): boolean {
+  return CUT_NAME.test(name);
+}
+
+export function classifyName(name: string): 'segment' | 'ours' | 'foreign' {
+  if (parseSegmentName(name) !== undefined) return 'segment';
+  return SIDE_FILES.includes(name) || isCutFileName(name) ? 'ours' : 'foreign';
+}

@@ -1,0 +1,94 @@
+/**
+ * The first look at a log, the same work for ten segments or ten thousand full ones: only their first frames are read.
+ * Every segment's first frame starts a group and says which entries were durable then.
+ */
+
+import { type SegmentFile, withSource } from './bytes.js';
+import { createChain } from './chain.js';
+import type { FrameFault, SegmentStamp } from './frame.js';
+import { FrameReader } from './frame-reader.js';
+import type { LogState } from './state-file.js';
+import { isWalg } from './walg.js';
+
+/** First frames are small: most of a large window would be read for nothing. */
+const WINDOW_BYTES = 4096;
+
+/** How a segment begins. The numbers are 0 unless the frame is valid, `syncedLsn` is -1. */
+export interface SegmentStart {
+  readonly number: number;
+  readonly size: number;
+  readonly fault: FrameFault | 'walg' | 'empty-segment' | undefined;
+  readonly lsn: number;
+  readonly skipped: number;
+  readonly syncedLsn: number;
+  readonly stamp: SegmentStamp | undefined;
+  readonly unknownCritical: number;
+}
+
+export interface Survey {
+  readonly starts: readonly SegmentStart[];
+  /** `undefined` = neither a segment's first frame nor the state file names the log. */
+  readonly logId: bigint | undefined;
+  /** A segment's first frame names the log. */
+  readonly isNamedBySegment: boolean;
+  /** The state file, unless it is another log's. */
+  readonly state: LogState | undefined;
+  /** The largest synced_lsn of a first frame; -1 = there is none. */
+  readonly syncedLsn: number;
+  /** W as far as first frames and the state file show it. */
+  readonly watermark: number;
+}
+
+export function surveyLog(files: readonly SegmentFile[], foundState: LogState | undefined): Survey {
+  const reader = new FrameReader(WINDOW_BYTES);
+  const firstLook = files.map((file) => readStart(reader, file, undefined));
+  const logId = electLogId(firstLook, foundState);
+  const starts = firstLook.map((start, index) => {
+    const isForeign = start.stamp !== undefined && start.stamp.logId !== logId;
+    return start.fault === 'log-unknown' || isForeign ? readStart(reader, files[index], logId) : start;
+  });
+  const state = foundState?.logId === logId ? foundState : undefined;
+  const syncedLsn = starts.reduce((largest, start) => Math.max(largest, start.syncedLsn), -1);
+  return {
+    starts,
+    logId,
+    isNamedBySegment: starts.some(({ stamp }) => stamp !== undefined),
+    state,
+    syncedLsn,
+    watermark: Math.max(0, syncedLsn, state?.watermark ?? 0),
+  };
+}
+
+/**
+ * The log that most segments name. The state file has one vote, so a valid Segment contradicts it; of equals the
+ * oldest segment's counts. A foreign file among the segments thus makes itself invalid, and not all others.
+ */
+function electLogId(starts: readonly SegmentStart[], state: LogState | undefined): bigint | undefined {
+  const votes = new Map<bigint, number>();
+  const vote = (logId: bigint) => votes.set(logId, (votes.get(logId) ?? 0) + 1);
+  for (const { stamp } of starts) if (stamp !== undefined) vote(stamp.logId);
+  if (state !== undefined) vote(state.logId);
+  let elected: bigint | undefined;
+  for (const [logId, count] of votes) {
+    if (elected === undefined || count > votes.get(elected)!) elected = logId;
+  }
+  return elected;
+}
+
+function readStart(reader: FrameReader, file: SegmentFile, logId: bigint | undefined): SegmentStart {
+  const { number } = file;
+  return withSource(file, (source) => {
+    const { size } = source;
+    if (size === 0) return invalidStart(number, size, 'empty-segment');
+    if (isWalg(source.read(0, 4))) return invalidStart(number, size, 'walg');
+    reader.open(source);
+    const fault = reader.parseAt(0) ?? reader.validate(createChain(logId, number));
+    if (fault !== undefined) return invalidStart(number, size, fault);
+    const { lsn, skipped, syncedLsn, segment, unknownCritical } = reader.frame;
+    return { number, size, fault, lsn, skipped, syncedLsn, stamp: segment, unknownCritical };
+  });
+}
+
+function invalidStart(number: number, size: number, fault: SegmentStart['fault']): SegmentStart {
+  return { number, size, fault, lsn: 0, skipped: 0, syncedLsn: -1, stamp: undefined, unknownCritical: 0 };
+}

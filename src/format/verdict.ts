@@ -1,0 +1,234 @@
+/**
+ * What the bytes of a log amount to.
+ *
+ *     oldest segment … | the segment that holds W … entry k | first invalid frame … newest segment
+ *     first frames only| every frame                        | heads only
+ *
+ * decision-table.ts has the rows; here the evidence for them is gathered, without ever holding a segment in memory.
+ */
+
+import { isZeroFrom, type SegmentFile, withSource } from './bytes.js';
+import { judgeEvidence, type Row, type Verdict } from './decision-table.js';
+import { describeFault, type FrameFault, type SegmentStamp } from './frame.js';
+import { findHeads, frameFollows, type Heads, type Place } from './frame-search.js';
+import { type LogWalk, walkLog } from './log-walk.js';
+import type { LogState, StateFault } from './state-file.js';
+import { type SegmentStart, surveyLog } from './survey.js';
+import { readTail, type Tail } from './tail.js';
+
+export interface LogFiles {
+  /** Ascending by number. */
+  readonly segments: readonly SegmentFile[];
+  /** A state file with a fault counts as lost. */
+  readonly state: LogState | StateFault | undefined;
+  /** Scan every segment, not only those from the one that holds W: for `verify`. */
+  readonly full?: boolean | undefined;
+}
+
+export interface Judgement {
+  readonly row: Row['row'];
+  readonly verdict: Verdict;
+  /** `undefined` = nothing names the log. */
+  readonly logId: bigint | undefined;
+  /** W */
+  readonly watermark: number;
+  /** There is a synced_lsn anywhere. */
+  readonly hasWatermarks: boolean;
+  /** 0 = no entry is kept. */
+  readonly firstLsn: number;
+  /** k; 0 = no entry is kept. */
+  readonly lastLsn: number;
+  /** Right behind entry k: where the next frame goes. */
+  readonly end: SegmentPlace;
+  /** What is wrong, and where; `undefined` for a clean end. */
+  readonly trouble: Trouble | undefined;
+  readonly segments: readonly SegmentReport[];
+  /** The number of the first segment of which every frame was read; 0 where there is no segment. */
+  readonly scannedFrom: number;
+  /** Where the first kept entry above W starts. Without watermarks that is the log's first one. */
+  readonly firstUnsynced: SegmentPlace | undefined;
+}
+
+export interface SegmentPlace {
+  /** n of `wal-<n>`. */
+  readonly segment: number;
+  readonly offset: number;
+}
+
+export interface Trouble extends SegmentPlace {
+  /** The entry that should be there; 0 = not known. */
+  readonly lsn: number;
+  readonly reason: Reason;
+}
+
+export type Reason =
+  | FrameFault
+  | 'walg'
+  | 'unknown-critical'
+  | 'missing-segment'
+  | 'empty-segment'
+  | 'unfinished-batch'
+  | 'missing-tail';
+
+const REASON_TEXT: Readonly<Record<Exclude<Reason, FrameFault>, string>> = {
+  walg: "it is in wal-go's later format",
+  'unknown-critical': 'it has a field that must not be skipped and is not known',
+  'missing-segment': 'its segment is missing',
+  'empty-segment': 'its segment is empty',
+  'unfinished-batch': 'its batch is not finished',
+  'missing-tail': 'the log ends before it',
+};
+
+/** The end of a sentence about an entry. */
+export function describeReason(reason: Reason): string {
+  return reason in REASON_TEXT
+    ? REASON_TEXT[reason as keyof typeof REASON_TEXT]
+    : describeFault(reason as FrameFault);
+}
+
+/** What is known of one segment. */
+export interface SegmentReport {
+  readonly number: number;
+  readonly size: number;
+  /** 0 = no entry of it is kept. */
+  readonly firstLsn: number;
+  readonly lastLsn: number;
+  readonly stamp: SegmentStamp | undefined;
+  /** Every frame was read. Else `frames` is 0, and everything in it is taken to be valid. */
+  readonly scanned: boolean;
+  readonly frames: number;
+  /** Bytes up to the end of the last kept frame. */
+  readonly validBytes: number;
+}
+
+/** Decides on a log: reads, changes nothing, holds one segment open at a time. */
+export function judgeLog({ segments: files, state, full = false }: LogFiles): Judgement {
+  const survey = surveyLog(files, state !== undefined && 'fault' in state ? undefined : state);
+  const { starts } = survey;
+  const from = full ? 0 : holderOf(starts, survey.watermark);
+  const walk = walkLog(files, from, survey.logId);
+  // Only the state file named the log, and an intact Segment names another one: the state file is not this log's.
+  if (walk.fault?.reason === 'other-log' && !survey.isNamedBySegment) {
+    return judgeLog({ segments: files, state: undefined, full });
+  }
+
+  const { end, lastLsn } = walk;
+  const tail = tailOf(files, walk);
+  const laterBytes = files
+    .slice(end.index + 1)
+    .some((file) => !withSource(file, (source) => isZeroFrom(source, 0)));
+  const heads = tail === 'bytes' || tail === 'stale' || laterBytes ? headsBehind(files, walk) : NO_HEADS;
+  const syncedLsn = Math.max(survey.syncedLsn, walk.syncedLsn, heads.syncedLsn);
+  const watermark = Math.max(0, syncedLsn, survey.state?.watermark ?? 0);
+  const unsupported = unsupportedOf(files, starts, walk, heads);
+  const gap = gapOf(starts, Math.min(holderOf(starts, watermark), end.index));
+
+  const { row, verdict } = judgeEvidence({
+    unsupported: unsupported !== undefined,
+    watermark,
+    lastLsn,
+    hasWatermarks: syncedLsn >= 0 || survey.state !== undefined,
+    frameFollows: () => walk.fault !== undefined && frameFollows(files, walk.fault),
+    gap: gap !== undefined,
+    laterBytes,
+    tail,
+  });
+  const segments = reportsOf(starts, walk);
+  const placeOf = ({ index, offset }: Place) => ({ segment: files[index]?.number ?? 0, offset });
+  const firstUnsynced = walk.firstAbove(watermark);
+  return {
+    row,
+    verdict,
+    logId: walk.logId,
+    watermark,
+    hasWatermarks: syncedLsn >= 0,
+    firstLsn: segments.find(({ firstLsn }) => firstLsn > 0)?.firstLsn ?? 0,
+    lastLsn,
+    end: placeOf(end),
+    trouble: row === 1 ? unsupported : row === 4 ? gap : row === 5 ? undefined : damageOf(files, walk),
+    segments,
+    scannedFrom: files[from]?.number ?? 0,
+    firstUnsynced: firstUnsynced && placeOf(firstUnsynced),
+  };
+}
+
+/** The index of the segment that holds entry `lsn`, as far as valid first frames tell; 0 where none starts below it. */
+function holderOf(starts: readonly SegmentStart[], lsn: number): number {
+  return Math.max(
+    0,
+    starts.findLastIndex((start) => start.fault === undefined && start.lsn <= lsn),
+  );
+}
+
+function tailOf(files: readonly SegmentFile[], { end, from, extents, lastLsn }: LogWalk): Tail {
+  if (files.length === 0) return 'end';
+  const recycled = extents[end.index - from].stamp?.recycled ?? false;
+  return withSource(files[end.index], (source) => readTail(source, end.offset, lastLsn + 1, recycled));
+}
+
+const NO_HEADS: Heads = { syncedLsn: -1, unsupported: undefined };
+
+function headsBehind(files: readonly SegmentFile[], { fault, logId }: LogWalk): Heads {
+  return fault === undefined || logId === undefined ? NO_HEADS : findHeads(files, fault, logId);
+}
+
+/** Row 1: what this version cannot read, wherever it stands. Heads count too: recovery must never cut such a frame. */
+function unsupportedOf(
+  files: readonly SegmentFile[],
+  starts: readonly SegmentStart[],
+  walk: LogWalk,
+  heads: Heads,
+): Trouble | undefined {
+  for (const { number, fault, lsn, unknownCritical } of starts) {
+    if (fault === 'walg') return { segment: number, offset: 0, lsn: 0, reason: 'walg' };
+    if (unknownCritical !== 0) return { segment: number, offset: 0, lsn, reason: 'unknown-critical' };
+  }
+  const found = walk.unsupported ?? heads.unsupported;
+  if (found === undefined) return undefined;
+  const { index, offset, lsn } = found;
+  return { segment: files[index].number, offset, lsn, reason: 'unknown-critical' };
+}
+
+/** Row 4: a number that is missing, or a segment below the one at index `holder` that does not start as it must. */
+function gapOf(starts: readonly SegmentStart[], holder: number): Trouble | undefined {
+  for (const [index, { number, fault }] of starts.entries()) {
+    const expected = index === 0 ? number : starts[index - 1].number + 1;
+    if (number !== expected) return { segment: expected, offset: 0, lsn: 0, reason: 'missing-segment' };
+    if (fault !== undefined && index < holder) return { segment: number, offset: 0, lsn: 0, reason: fault };
+  }
+  return undefined;
+}
+
+/** What ended the chain of valid frames. */
+function damageOf(files: readonly SegmentFile[], { fault, batchStart, end, lastLsn }: LogWalk): Trouble {
+  const { index, offset } = fault ?? batchStart ?? end;
+  const segment = files[index]?.number ?? 0;
+  if (fault !== undefined) return { segment, offset, lsn: fault.lsn, reason: fault.reason };
+  return {
+    segment,
+    offset,
+    lsn: lastLsn + 1,
+    reason: batchStart === undefined ? 'missing-tail' : 'unfinished-batch',
+  };
+}
+
+function reportsOf(starts: readonly SegmentStart[], { from, extents }: LogWalk): SegmentReport[] {
+  return starts.map(({ number, size, lsn, stamp }, index) => {
+    if (index < from) {
+      const next = starts[index + 1];
+      const lastLsn = lsn === 0 || next.lsn === 0 ? 0 : next.lsn - 1 - next.skipped;
+      return { number, size, firstLsn: lsn, lastLsn, stamp, scanned: false, frames: 0, validBytes: size };
+    }
+    const extent = extents[index - from];
+    return {
+      number,
+      size,
+      firstLsn: extent?.firstLsn ?? 0,
+      lastLsn: extent?.lastLsn ?? 0,
+      stamp: extent?.stamp,
+      scanned: true,
+      frames: extent?.frames ?? 0,
+      validBytes: extent?.bytes ?? 0,
+    };
+  });
+}

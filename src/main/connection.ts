@@ -1,0 +1,267 @@
+import { writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threads';
+import { lockHolder } from '../files/lock.js';
+import { LOCK_FILE } from '../format/segment-name.js';
+import { Board, createBoard } from '../ring/board.js';
+import { createDoorbellMemory, Doorbell } from '../ring/doorbell.js';
+import { createLaneMemory, resetLane, stagingBytesFor, viewLane } from '../ring/layout.js';
+import type { RecoveryReport, SyncThreadData, ToLane, WriterThreadData } from '../worker/messages.js';
+import { createSyncWords } from '../worker/sync-words.js';
+import { addExitParticipant, type ExitParticipant, removeExitParticipant } from './exit-hook.js';
+import { Lane } from './lane.js';
+import { LiveView } from './live-view.js';
+import type { CheckedOptions } from './options.js';
+import { startThread } from './threads.js';
+import { errorFromFailure, WalError } from './wal-error.js';
+
+/**
+ * An open log as the opening thread holds it: its lane, the writer thread, the sync thread, and what becomes of them.
+ *
+ *   opening ──▶ open ──▶ closing ──▶ closed
+ *      └─ refused ┴─ a thread died ─────┘
+ */
+export class Connection implements ExitParticipant {
+  readonly lane: Lane;
+  readonly board: Board;
+  readonly view: LiveView;
+  readonly recovery: RecoveryReport;
+  readonly #threads: Threads;
+  readonly #onError: ErrorReporter;
+  #closed: Promise<void> | undefined;
+
+  private constructor(threads: Threads, opened: Extract<ToLane, { kind: 'opened' }>, directory: string) {
+    this.#threads = threads;
+    this.#onError = threads.onError;
+    this.lane = threads.lane;
+    this.board = threads.board;
+    this.recovery = opened.recovery;
+    this.view = new LiveView(directory, threads.board, opened.segments, () => threads.lane.drainPorts());
+    threads.onLogMessage = (message) => this.#receive(message);
+    addExitParticipant(this);
+  }
+
+  /** Starts the threads and has the writer thread recover and lock the log. */
+  static async open(checked: CheckedOptions): Promise<Connection> {
+    checked.signal?.throwIfAborted();
+    const threads = new Threads(checked);
+    try {
+      const opened = await threads.waitForOpening(checked.signal);
+      return new Connection(threads, opened, checked.writer.directory);
+    } catch (error) {
+      await threads.terminate();
+      throw error;
+    }
+  }
+
+  /** Completes what was accepted, syncs, releases the lock, ends the threads. Rejects once with the failure that ended the log. */
+  close(): Promise<void> {
+    if (this.#closed === undefined) {
+      const closing = this.#close();
+      // Whoever closes again only waits: the failure is told once.
+      this.#closed = closing.then(
+        () => undefined,
+        () => undefined,
+      );
+      return closing;
+    }
+    return this.#closed;
+  }
+
+  flushAtExit(): void {
+    // Whoever had something to lose has been told.
+    if (this.lane.failure !== undefined) return;
+    this.lane.flushEachAppend();
+    try {
+      this.lane.flushAtExit();
+    } catch (error) {
+      // No promise and no event loop is left to tell it by.
+      this.#onError.reportAtExit(error as WalError);
+    }
+  }
+
+  async #close(): Promise<void> {
+    this.view.close();
+    this.lane.startClosing();
+    await this.#threads.waitForEnd();
+    this.lane.detach();
+    removeExitParticipant(this);
+    const { failure } = this.lane;
+    if (failure !== undefined) throw failure;
+  }
+
+  #receive(message: ToLane): void {
+    if (message.kind === 'trouble') this.#onError.report(errorFromFailure(message.failure));
+    else this.view.receive(message);
+  }
+}
+
+/** Passes on what no promise tells. */
+class ErrorReporter {
+  readonly #onError: ((error: WalError) => void) | undefined;
+
+  constructor(onError: ((error: WalError) => void) | undefined) {
+    this.#onError = onError;
+  }
+
+  report(error: WalError): void {
+    if (this.#onError === undefined) process.emitWarning(error);
+    else this.#onError(error);
+  }
+
+  /** Warnings are printed in a later tick, which does not come any more. */
+  reportAtExit(error: WalError): void {
+    if (this.#onError === undefined) writeSync(process.stderr.fd, `${error.stack}\n`);
+    else this.#onError(error);
+  }
+}
+
+/** The two threads of a log and the shared memory between them. */
+class Threads {
+  readonly lane: Lane;
+  readonly board: Board;
+  readonly onError: ErrorReporter;
+  onLogMessage: (message: ToLane) => void = () => {};
+  readonly #doorbell: Doorbell;
+  readonly #writer: Worker;
+  readonly #sync: Worker;
+  readonly #writerPort: MessagePort;
+  readonly #ended: Promise<unknown>;
+  #isClosing = false;
+  #isClosed = false;
+  #onDeath: (cause: unknown) => void = () => {};
+
+  constructor(checked: CheckedOptions) {
+    const { ringSize } = checked.lane;
+    const memory = createLaneMemory(ringSize, stagingBytesFor(ringSize));
+    const views = viewLane(memory);
+    resetLane(views);
+    const bell = createDoorbellMemory();
+    const board = createBoard();
+    const syncWords = createSyncWords();
+    const toWriter = new MessageChannel();
+    const toSync = new MessageChannel();
+    const between = new MessageChannel();
+    const { directory, fileMode } = checked.writer;
+
+    this.board = new Board(board);
+    this.onError = new ErrorReporter(checked.onError);
+    this.#doorbell = new Doorbell(bell);
+    this.#writerPort = toWriter.port1;
+    const writerData: WriterThreadData<MessagePort> = {
+      role: 'writer',
+      options: checked.writer,
+      lane: memory,
+      lanePort: toWriter.port2,
+      syncPort: between.port1,
+      bell,
+      board,
+      syncWords,
+    };
+    const syncData: SyncThreadData<MessagePort> = {
+      role: 'sync',
+      directory,
+      fileMode,
+      writerPort: between.port2,
+      lanePorts: [toSync.port2],
+      bell,
+      board,
+      syncWords,
+    };
+    this.#writer = startThread('writer', writerData, [toWriter.port2, between.port1], checked.workerUrl);
+    this.#sync = startThread('sync', syncData, [between.port2, toSync.port2], checked.workerUrl);
+    this.lane = new Lane({
+      views,
+      doorbell: this.#doorbell,
+      writerPort: toWriter.port1,
+      syncPort: toSync.port1,
+      options: checked.lane,
+      isWriterAlive: () => isLockedHere(join(directory, LOCK_FILE)),
+      onError: (error) => this.onError.report(error),
+      onLogMessage: (message) => {
+        if (message.kind === 'closed') this.#isClosed = true;
+        else this.onLogMessage(message);
+      },
+    });
+    this.#ended = this.#watch();
+  }
+
+  /** Resolves with what recovery found; rejects if the log is refused or a thread dies. */
+  async waitForOpening(signal: AbortSignal | undefined): Promise<Extract<ToLane, { kind: 'opened' }>> {
+    let onAbort = () => {};
+    this.#writerPort.ref();
+    try {
+      return await new Promise((resolve, reject) => {
+        onAbort = () => reject(signal?.reason);
+        signal?.addEventListener('abort', onAbort, { once: true });
+        this.#onDeath = (cause) => reject(diedWhileOpening(cause));
+        this.onLogMessage = (message) => {
+          if (message.kind === 'opened') resolve(message);
+          else if (message.kind === 'refused') reject(errorFromFailure(message.failure));
+        };
+      });
+    } finally {
+      signal?.removeEventListener('abort', onAbort);
+      this.#onDeath = () => {};
+      this.#writerPort.unref();
+    }
+  }
+
+  /** Waits until both threads are gone; they end by themselves once the writer has closed the log. */
+  async waitForEnd(): Promise<void> {
+    this.#isClosing = true;
+    this.#writer.ref();
+    this.#sync.ref();
+    await this.#ended;
+  }
+
+  async terminate(): Promise<void> {
+    await Promise.all([this.#writer.terminate(), this.#sync.terminate()]);
+    this.lane.detach();
+  }
+
+  async #watch(): Promise<void> {
+    const gone = (thread: Worker) =>
+      new Promise<void>((resolve) => {
+        let cause: unknown;
+        thread.on('error', (error) => {
+          cause = error;
+        });
+        thread.once('exit', (exitCode) => {
+          this.#noteEnd(exitCode, cause);
+          resolve();
+        });
+        thread.unref();
+      });
+    await Promise.all([gone(this.#writer), gone(this.#sync)]);
+  }
+
+  /** One of the two is gone. If nobody asked for it the other has no work left, and nobody must wait for it. */
+  #noteEnd(exitCode: number, cause: unknown): void {
+    // Its last word may still be in the port.
+    this.lane.drainPorts();
+    // While the log is being closed the sync thread ends first, as it should.
+    if (this.#isClosed || (this.#isClosing && exitCode === 0)) return;
+    this.#isClosed = true;
+    this.#doorbell.setDead();
+    this.#onDeath(cause);
+    this.lane.die(cause);
+    void Promise.all([this.#writer.terminate(), this.#sync.terminate()]);
+  }
+}
+
+/**
+ * Does the writer thread of this process live? Its lock dies with it, whatever it died of, and a thread that is
+ * blocked hears no event that would tell.
+ */
+function isLockedHere(lockFile: string): boolean {
+  const holder = lockHolder(lockFile);
+  return holder !== undefined && (holder.pid === undefined || holder.pid === process.pid);
+}
+
+function diedWhileOpening(cause: unknown): WalError {
+  const why = cause instanceof Error ? `: ${cause.message}` : '.';
+  return new WalError('ERR_WAL_WORKER_DIED', `A thread of the log ended while it was being opened${why}`, {
+    cause,
+  });
+}

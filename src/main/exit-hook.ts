@@ -1,0 +1,23 @@
+/** Something that must get a last, synchronous word before the process ends. */
+export interface ExitParticipant {
+  flushAtExit(): void;
+}
+
+const participants = new Set<ExitParticipant>();
+
+/**
+ * One listener for all logs of the process, there while any is open. `'exit'` is emitted at the end of the event loop, at
+ * `process.exit()` and at an uncaught exception, and the worker threads still run during it.
+ */
+function flushAll(): void {
+  for (const participant of participants) participant.flushAtExit();
+}
+
+export function addExitParticipant(participant: ExitParticipant): void {
+  if (participants.size === 0) process.on('exit', flushAll);
+  participants.add(participant);
+}
+
+export function removeExitParticipant(participant: ExitParticipant): void {
+  if (participants.delete(participant) && participants.size === 0) process.off('exit', flushAll);
+}

@@ -1,0 +1,44 @@
+import { Piscina } from 'piscina';
+import type { Judgement } from '../format/verdict.js';
+import type { InspectFileRequest, Inspection, InspectRequest } from '../worker/inspect.js';
+import type { Failure } from '../worker/messages.js';
+import { jobThreads } from './options.js';
+import { workerFile } from './threads.js';
+import { errorFromFailure } from './wal-error.js';
+
+/** Threads that have nothing to do for so long end. */
+const IDLE_MS = 1000;
+
+let pool: Piscina | undefined;
+
+/** Judges a log on a thread of the pool: scanning a gigabyte would block the event loop for a second. */
+export async function inspectDirectory(request: InspectRequest, signal?: AbortSignal): Promise<Inspection> {
+  const result = await run<Inspection>('inspect', request, signal);
+  if ('failure' in result) throw errorFromFailure(result.failure);
+  return result;
+}
+
+/** Judges one segment file without its neighbours. */
+export async function inspectSegment(request: InspectFileRequest): Promise<Judgement> {
+  const result = await run<Judgement>('inspectFile', request, undefined);
+  if ('failure' in result) throw errorFromFailure(result.failure);
+  return result;
+}
+
+function run<T>(
+  job: string,
+  request: object,
+  signal: AbortSignal | undefined,
+): Promise<T | { failure: Failure }> {
+  pool ??= new Piscina({
+    filename: workerFile().href,
+    minThreads: 0,
+    maxThreads: jobThreads(),
+    idleTimeout: IDLE_MS,
+    // Its default blocks the event loop of idle threads.
+    atomics: 'disabled',
+    env: {},
+    execArgv: [],
+  });
+  return pool.run(request, { name: job, ...(signal === undefined ? {} : { signal }) });
+}

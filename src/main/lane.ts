@@ -1,0 +1,559 @@
+import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { LaneConsumer } from '../ring/consumer.js';
+import type { Doorbell } from '../ring/doorbell.js';
+import { type LaneViews, LaneWord, maxRecordPayload } from '../ring/layout.js';
+import { LaneProducer, Want } from '../ring/producer.js';
+import { countEntries } from '../ring/records.js';
+import type { ToLane } from '../worker/messages.js';
+import { BesideQueue } from './beside-queue.js';
+import { byteLengthOf, copyBytes, type EntryData, viewBytes } from './entry-data.js';
+import { type AppendOptions, checkAppendOptions, checkSignal, type LaneOptions } from './options.js';
+import { PendingAppends } from './pending-appends.js';
+import { errorFromFailure, WalError } from './wal-error.js';
+
+export interface LaneParts {
+  readonly views: LaneViews;
+  readonly doorbell: Doorbell;
+  readonly writerPort: MessagePort;
+  readonly syncPort: MessagePort;
+  readonly options: LaneOptions;
+  /** Does the writer thread live? Asked while this thread is blocked, so that events do not tell. */
+  readonly isWriterAlive: () => boolean;
+  /** What no promise tells. */
+  readonly onError: (error: WalError) => void;
+  /** Messages that concern the log and not this lane. */
+  readonly onLogMessage: (message: ToLane) => void;
+}
+
+/** Figures of one lane, for `stats()`. */
+export interface LaneStats {
+  /** Entries taken since open, by the ring or beside it. */
+  readonly accepted: number;
+  /** Of these, fire-and-forget ones that were taken and then not written (full disk, failure). */
+  readonly lost: number;
+  readonly ringBytes: number;
+  readonly ringUsed: number;
+  /** Bytes queued in front of a full ring or travelling beside it. */
+  readonly pendingBytes: number;
+  /** Append promises that are not settled. */
+  readonly unsettled: number;
+}
+
+/** A share of the ring that lags so far behind that a lingering writer is woken. */
+const RING_SHARE_THAT_RINGS = 1 / 4;
+
+/** How long a blocked wait goes without asking whether the writer still lives. */
+const LIVENESS_CHECK_MS = 100;
+
+interface PendingSync {
+  readonly accepted: number;
+  readonly resolve: (watermark: number) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * The producer's end of one lane: copies entries into the ring or posts them beside it, and settles the promises by what
+ * the writer thread and the sync thread say.
+ *
+ * An entry's number here (`accepted`, from 1) is its sequence number in the lane, exact; writer and sync thread speak
+ * of entries by it.
+ */
+export class Lane {
+  readonly #producer: LaneProducer;
+  readonly #beside: BesideQueue;
+  readonly #doorbell: Doorbell;
+  readonly #writerPort: MessagePort;
+  readonly #syncPort: MessagePort;
+  readonly #parts: LaneParts;
+  readonly #options: LaneOptions;
+  /** Longest payload of a ring record. */
+  readonly #recordMax: number;
+  /** Up to this length an entry needs no second look: it may go into the ring. */
+  readonly #plainMax: number;
+  readonly #ringMark: number;
+
+  readonly #written = new PendingAppends();
+  readonly #durable = new PendingAppends();
+  readonly #syncs = new Map<number, PendingSync>();
+  #nextSyncId = 1;
+  #ready: {
+    readonly bytes: number;
+    readonly resolve: () => void;
+    readonly reject: (error: unknown) => void;
+  }[] = [];
+
+  #accepted = 0;
+  #lost = 0;
+  /** Set once nothing more is taken: makes the error that says why. */
+  #ended: (() => WalError) | undefined;
+  /** Everything is settled; only the reason in `#ended` may still change. */
+  #isOver = false;
+  #failure: (() => WalError) | undefined;
+  #flushError: WalError | undefined;
+  #isHeld = false;
+  /** Each append is made durable before it returns: the process is exiting. */
+  #flushEach = false;
+
+  constructor(parts: LaneParts) {
+    const { views, options } = parts;
+    const ring = Buffer.from(views.u8.buffer);
+    this.#producer = new LaneProducer(views, {
+      byteLength: (text) => Buffer.byteLength(text),
+      write: (text, offset, bytesMax) => ring.write(text, offset, bytesMax, 'utf8'),
+    });
+    this.#parts = parts;
+    this.#options = options;
+    this.#doorbell = parts.doorbell;
+    this.#writerPort = parts.writerPort;
+    this.#syncPort = parts.syncPort;
+    this.#beside = new BesideQueue(parts.writerPort, views.i32, this.#producer, options.maxPending);
+    this.#recordMax = maxRecordPayload(views.ringBytes);
+    this.#plainMax = Math.min(this.#recordMax, options.maxEntrySize);
+    this.#ringMark = views.ringBytes * RING_SHARE_THAT_RINGS;
+    for (const port of [this.#writerPort, this.#syncPort]) {
+      port.on('message', (message: ToLane) => this.#receive(message));
+      port.unref();
+    }
+  }
+
+  /** See `Wal.tryAppend`. */
+  tryAppend(data: EntryData): boolean {
+    this.#assertTaking();
+    if (!this.#push(data, Want.nothing)) {
+      // The writer may be lingering on a full ring, or be gone: the slow path can afford to look.
+      this.#doorbell.ring(true);
+      if (this.#doorbell.failed) this.#drainPorts();
+      this.#assertTaking();
+      return false;
+    }
+    this.#accepted += 1;
+    this.#doorbell.ring(this.#producer.lagsBy(this.#ringMark));
+    if (this.#flushEach) this.flushSync();
+    return true;
+  }
+
+  /** See `Wal.append`. */
+  append(data: EntryData, options: AppendOptions | undefined): Promise<number> {
+    let durable: boolean;
+    try {
+      const wants = this.#wants(options);
+      durable = (wants & Want.durable) !== 0;
+      this.#checkUnsettled();
+      if (!this.#push(data, wants)) this.#queueEntry(data, wants);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    this.#accepted += 1;
+    const promise = (durable ? this.#durable : this.#written).addEntry(this.#accepted);
+    this.#afterAppend();
+    return promise;
+  }
+
+  /** See `Wal.appendBatch`. */
+  appendBatch(
+    entries: readonly EntryData[],
+    options: AppendOptions | undefined,
+  ): Promise<{ first: number; last: number }> {
+    let durable: boolean;
+    try {
+      const wants = this.#wants(options);
+      durable = (wants & Want.durable) !== 0;
+      this.#checkUnsettled();
+      this.#pushBatch(entries, wants);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    const first = this.#accepted + 1;
+    this.#accepted += entries.length;
+    const promise = (durable ? this.#durable : this.#written).addBatch(first, entries.length);
+    this.#afterAppend();
+    return promise;
+  }
+
+  /** See `Wal.ready`. */
+  ready(bytes: number, signal: AbortSignal | undefined): Promise<void> {
+    return this.#pendingOn(signal, (resolve, reject) => {
+      if (this.#askForRoom(bytes)) {
+        resolve();
+        return undefined;
+      }
+      const waiter = { bytes, resolve, reject };
+      this.#ready.push(waiter);
+      return () => {
+        this.#ready = this.#ready.filter((each) => each !== waiter);
+      };
+    });
+  }
+
+  /** See `Wal.sync`. */
+  sync(signal: AbortSignal | undefined): Promise<number> {
+    return this.#pendingOn(signal, (resolve, reject) => {
+      const id = this.#nextSyncId++;
+      this.#syncs.set(id, { accepted: this.#accepted, resolve, reject });
+      this.#beside.post({ kind: 'sync', id });
+      this.#doorbell.ring(true);
+      return () => {
+        this.#syncs.delete(id);
+      };
+    });
+  }
+
+  /** See `Wal.flushSync`. */
+  flushSync(timeoutMs: number = Number.POSITIVE_INFINITY): void {
+    this.#assertTaking();
+    this.#flush(timeoutMs);
+    this.#assertTaking();
+  }
+
+  /** Waits until everything accepted is durable, also while the log is being closed. */
+  flushAtExit(): void {
+    if (!this.#isOver) this.#flush(Number.POSITIVE_INFINITY);
+  }
+
+  #flush(timeoutMs: number): void {
+    this.#flushError = undefined;
+    const ticket = this.#producer.requestFlush();
+    this.#doorbell.ring(true);
+    const deadline = performance.now() + timeoutMs;
+    for (let leftMs = timeoutMs; ; leftMs = deadline - performance.now()) {
+      if (this.#producer.waitForFlush(ticket, Math.max(0, Math.min(leftMs, LIVENESS_CHECK_MS)))) break;
+      if (!this.#parts.isWriterAlive()) {
+        // Closed, or dead: the port tells.
+        this.#drainPorts();
+        if (!this.#isOver) this.die();
+        if (this.#failure !== undefined) throw this.#failure();
+        break;
+      }
+      if (leftMs <= 0) {
+        throw new WalError(
+          'ERR_WAL_TIMEOUT',
+          `Not everything was durable after ${timeoutMs} ms; the flush goes on.`,
+        );
+      }
+    }
+    // Posted before the flush was answered: what failed of it.
+    this.#drainPorts();
+    if (this.#flushError !== undefined) throw this.#flushError;
+  }
+
+  /** From now on each append flushes before it returns. */
+  flushEachAppend(): void {
+    this.#flushEach = true;
+  }
+
+  /** Takes no new append; asks the writer to complete the accepted ones and to close the log. */
+  startClosing(): void {
+    this.#ended ??= () => new WalError('ERR_WAL_CLOSED', 'The log is closed: it takes no more entries.');
+    this.#beside.post({ kind: 'close' });
+    this.#doorbell.ring(true);
+    this.#writerPort.ref();
+  }
+
+  /** The failure that ended the log, if one did. */
+  get failure(): WalError | undefined {
+    return this.#failure?.();
+  }
+
+  /** A thread of the log is gone without having been asked: everything unsettled rejects. */
+  die(cause?: unknown): void {
+    this.#drainPorts();
+    if (this.#failure !== undefined) return;
+    this.#failure = () =>
+      new WalError(
+        'ERR_WAL_WORKER_DIED',
+        'A thread of the log ended unexpectedly. What was not acknowledged may or may not be in the log: open it again.',
+        { cause },
+      );
+    this.#end(this.#failure, this.#accepted - this.#countUnwritten() + 1);
+  }
+
+  /** Nothing will come any more: settles what is left and lets go of the ports. */
+  detach(): void {
+    this.#drainPorts();
+    this.#end(() => new WalError('ERR_WAL_CLOSED', 'The log is closed.'), this.#accepted + 1);
+    this.#writerPort.close();
+    this.#syncPort.close();
+  }
+
+  /** Takes in what has been posted to this lane without waiting for the event loop. */
+  drainPorts(): void {
+    this.#drainPorts();
+  }
+
+  stats(): LaneStats {
+    const { views } = this.#parts;
+    return {
+      accepted: this.#accepted,
+      lost: this.#lost,
+      ringBytes: views.ringBytes,
+      ringUsed: (this.#producer.position - Atomics.load(views.i32, LaneWord.tail)) | 0,
+      pendingBytes: this.#beside.bytes,
+      unsettled: this.#written.size + this.#durable.size,
+    };
+  }
+
+  #assertTaking(): void {
+    if (this.#ended !== undefined) throw this.#ended();
+  }
+
+  #wants(options: AppendOptions | undefined): number {
+    this.#assertTaking();
+    if (options !== undefined) checkAppendOptions(options);
+    if (!(options?.durable ?? this.#options.durable)) return Want.written;
+    return (options?.commit ?? this.#options.commit) === 'group' ? Want.durable | Want.commit : Want.durable;
+  }
+
+  /** Takes the entry if there is room now; false = full, nothing was taken. */
+  #push(data: EntryData, wants: number): boolean {
+    if (typeof data === 'string') {
+      // No UTF-16 unit takes more than 3 bytes: only long texts are measured.
+      if (data.length * 3 > this.#plainMax) {
+        const bytes = Buffer.byteLength(data);
+        if (bytes > this.#plainMax) return this.#pushBeside(data, bytes, wants);
+      }
+      return !this.#beside.isQueued && this.#producer.tryPushText(data, wants);
+    }
+    const bytes = viewBytes(data);
+    if (bytes.length > this.#plainMax) return this.#pushBeside(bytes, bytes.length, wants);
+    return !this.#beside.isQueued && this.#producer.tryPush(bytes, wants);
+  }
+
+  /** An entry too large for the ring, or for the log. */
+  #pushBeside(data: EntryData, bytes: number, wants: number): boolean {
+    if (bytes > this.#options.maxEntrySize) throw this.#tooLarge(bytes);
+    if (this.#beside.isQueued || !this.#beside.admits(bytes)) return false;
+    this.#postEntry(data, bytes, wants, false);
+    return true;
+  }
+
+  /** The ring is full: the entry waits in front of it. @throws ERR_WAL_FULL beyond `maxPending` */
+  #queueEntry(data: EntryData, wants: number): void {
+    const bytes = byteLengthOf(data);
+    if (!this.#beside.admits(bytes)) throw this.#full(bytes);
+    this.#postEntry(data, bytes, wants, true);
+  }
+
+  #postEntry(data: EntryData, bytes: number, wants: number, queued: boolean): void {
+    const copy = copyBytes(typeof data === 'string' ? data : viewBytes(data));
+    this.#beside.post(
+      { kind: 'entry', data: copy },
+      { bytes, entries: 1, wants, queued, transfer: [copy.buffer] },
+    );
+  }
+
+  #pushBatch(entries: readonly EntryData[], wants: number): void {
+    if (!Array.isArray(entries) || entries.length === 0) {
+      throw new WalError('ERR_WAL_OPTION', 'A batch is an array of at least one entry.');
+    }
+    const parts = entries.map((data) => (typeof data === 'string' ? Buffer.from(data) : viewBytes(data)));
+    const bytes = parts.reduce((sum, part) => sum + part.length, 0);
+    if (bytes > this.#options.maxEntrySize) throw this.#tooLarge(bytes);
+    const fitsRing = parts.every((part) => part.length <= this.#recordMax);
+    if (fitsRing && !this.#beside.isQueued && this.#producer.tryPushBatch(parts, wants)) return;
+    if (!this.#beside.admits(bytes)) throw this.#full(bytes);
+    const copies = parts.map(copyBytes);
+    const transfer = copies.map((copy) => copy.buffer);
+    // A batch that an empty ring could take was turned away by a full one: nothing may overtake it.
+    this.#beside.post(
+      { kind: 'batch', parts: copies },
+      { bytes, entries: parts.length, wants, queued: fitsRing, transfer },
+    );
+  }
+
+  #afterAppend(): void {
+    this.#updateHold();
+    this.#doorbell.ring(true);
+    if (this.#flushEach) this.flushSync();
+  }
+
+  /** Is there room for an entry of `bytes`? If not, the writer will say when. */
+  #askForRoom(bytes: number): boolean {
+    if (this.#beside.isQueued || (bytes > this.#recordMax && !this.#beside.admits(bytes))) {
+      this.#beside.post({ kind: 'echo' });
+      this.#doorbell.ring(true);
+      return false;
+    }
+    if (bytes > this.#recordMax || this.#producer.askForRoom(bytes)) return true;
+    this.#doorbell.ring(true);
+    return false;
+  }
+
+  #receive(message: ToLane): void {
+    switch (message.kind) {
+      case 'written':
+        this.#written.acknowledge(message.runs);
+        break;
+      case 'durable':
+        this.#durable.acknowledge(message.runs);
+        break;
+      case 'synced': {
+        const sync = this.#syncs.get(message.id);
+        this.#syncs.delete(message.id);
+        sync?.resolve(message.watermark);
+        break;
+      }
+      case 'sync-rejected': {
+        const sync = this.#syncs.get(message.id);
+        this.#syncs.delete(message.id);
+        const error = errorFromFailure(message.failure);
+        if (sync === undefined) this.#flushError = error;
+        else sync.reject(error);
+        break;
+      }
+      case 'room': {
+        const waiting = this.#ready;
+        this.#ready = [];
+        for (const waiter of waiting) {
+          if (this.#askForRoom(waiter.bytes)) waiter.resolve();
+          else this.#ready.push(waiter);
+        }
+        break;
+      }
+      case 'rejected':
+        this.#reject(message.from, message.to, errorFromFailure(message.failure));
+        break;
+      case 'failed': {
+        // What the sync thread acknowledged before the failure is on its way by the other port.
+        this.#drain(this.#syncPort);
+        const { failure } = message;
+        this.#failure ??= () => errorFromFailure(failure);
+        this.#end(this.#failure, message.written);
+        break;
+      }
+      case 'closed':
+        this.#drain(this.#syncPort);
+        this.#end(() => new WalError('ERR_WAL_CLOSED', 'The log is closed.'), this.#accepted + 1);
+        this.#parts.onLogMessage(message);
+        break;
+      default:
+        this.#parts.onLogMessage(message);
+    }
+    this.#updateHold();
+  }
+
+  #drainPorts(): void {
+    this.#drain(this.#syncPort);
+    this.#drain(this.#writerPort);
+  }
+
+  #drain(port: MessagePort): void {
+    for (let each = receiveMessageOnPort(port); each !== undefined; each = receiveMessageOnPort(port)) {
+      this.#receive(each.message as ToLane);
+    }
+  }
+
+  /** Entries [from, to) were accepted and are not in the log. */
+  #reject(from: number, to: number, error: WalError): void {
+    const told = this.#written.reject(from, to, error) + this.#durable.reject(from, to, error);
+    for (const [id, sync] of this.#syncs) {
+      if (sync.accepted < from) continue;
+      this.#syncs.delete(id);
+      sync.reject(error);
+    }
+    this.#flushError = error;
+    this.#reportLost(to - from - told, error);
+  }
+
+  /** Nothing more is taken; entries from `firstUnwritten` on were not handed to the system, or nobody knows. */
+  #end(makeError: () => WalError, firstUnwritten: number): void {
+    this.#ended = makeError;
+    if (this.#isOver) return;
+    this.#isOver = true;
+    const error = makeError();
+    this.#written.reject(0, firstUnwritten, error);
+    this.#durable.reject(0, firstUnwritten, error);
+    this.#reject(firstUnwritten, this.#accepted + 1, error);
+    for (const sync of this.#syncs.values()) sync.reject(error);
+    this.#syncs.clear();
+    for (const waiter of this.#ready) waiter.reject(error);
+    this.#ready = [];
+    this.#updateHold();
+  }
+
+  #reportLost(entries: number, error: WalError): void {
+    if (entries <= 0) return;
+    this.#lost += entries;
+    const plural = entries === 1 ? 'entry' : 'entries';
+    this.#parts.onError(
+      new WalError(error.code, `${entries} ${plural} without a promise went unwritten. ${error.message}`, {
+        path: error.path,
+        cause: error.cause,
+      }),
+    );
+  }
+
+  /** Entries of a dead writer's lane that it never took out of the ring, or beside it. */
+  #countUnwritten(): number {
+    const consumer = new LaneConsumer(this.#parts.views);
+    const run = { from: 0, to: 0 };
+    let entries = this.#beside.entries;
+    consumer.loadHead();
+    while (consumer.nextRun(run)) {
+      entries += countEntries(this.#parts.views.i32, run.from, run.to);
+      consumer.release(run.to);
+    }
+    return entries;
+  }
+
+  #checkUnsettled(): void {
+    if (this.#written.size + this.#durable.size < this.#options.maxUnsettled) return;
+    throw new WalError(
+      'ERR_WAL_FULL',
+      `${this.#options.maxUnsettled} appends are unsettled already (option maxUnsettled): wait for some of them.`,
+    );
+  }
+
+  #full(bytes: number): WalError {
+    return new WalError(
+      'ERR_WAL_FULL',
+      `The ring is full and ${this.#beside.bytes} bytes are queued in front of it: ${bytes} more would pass maxPending ` +
+        `(${this.#options.maxPending}). Wait for appends to settle, or for ready().`,
+    );
+  }
+
+  #tooLarge(bytes: number): WalError {
+    return new WalError(
+      'ERR_WAL_TOO_LARGE',
+      `${bytes} bytes are more than an entry or batch may have (option maxEntrySize: ${this.#options.maxEntrySize}).`,
+    );
+  }
+
+  /** A promise that `signal` may abandon; `start` answers how to forget it, or `undefined` if it is settled already. */
+  #pendingOn<T>(
+    signal: AbortSignal | undefined,
+    start: (resolve: (value: T) => void, reject: (error: unknown) => void) => (() => void) | undefined,
+  ): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      checkSignal(signal);
+      signal?.throwIfAborted();
+      this.#assertTaking();
+      const stopListening = () => signal?.removeEventListener('abort', onAbort);
+      const forget = start(
+        (value) => {
+          stopListening();
+          resolve(value);
+        },
+        (error) => {
+          stopListening();
+          reject(error);
+        },
+      );
+      const onAbort = () => {
+        forget?.();
+        this.#updateHold();
+        reject(signal?.reason);
+      };
+      if (forget !== undefined) signal?.addEventListener('abort', onAbort, { once: true });
+      this.#updateHold();
+    });
+  }
+
+  /** Keeps the process alive exactly while a promise is pending. */
+  #updateHold(): void {
+    const isHeld = this.#written.size + this.#durable.size + this.#syncs.size + this.#ready.length > 0;
+    if (isHeld === this.#isHeld) return;
+    this.#isHeld = isHeld;
+    if (isHeld) this.#writerPort.ref();
+    else this.#writerPort.unref();
+  }
+}

@@ -1,0 +1,92 @@
+import { join } from 'node:path';
+import { segmentName } from '../format/segment-name.js';
+import type { Board } from '../ring/board.js';
+import type { SegmentInfo, ToLane } from '../worker/messages.js';
+import type { LogView } from './log-view.js';
+import { WalError } from './wal-error.js';
+
+/** The log that this process writes: the figures come from the board, the list of segments from the writer's messages. */
+export class LiveView implements LogView {
+  readonly directory: string;
+  readonly #board: Board;
+  /** Takes in messages that the event loop has not delivered yet. */
+  readonly #catchUp: () => void;
+  #segments: SegmentInfo[];
+  readonly #pins = new Map<object, number>();
+  #isClosed = false;
+
+  constructor(directory: string, board: Board, segments: readonly SegmentInfo[], catchUp: () => void) {
+    this.directory = directory;
+    this.#board = board;
+    this.#segments = [...segments];
+    this.#catchUp = catchUp;
+  }
+
+  get firstLsn(): number {
+    return this.#board.get('firstLsn');
+  }
+
+  get lastLsn(): number {
+    return this.#board.get('lastLsn');
+  }
+
+  get durableLsn(): number {
+    return this.#board.get('durableLsn');
+  }
+
+  segments(): readonly SegmentInfo[] {
+    this.#catchUp();
+    const live = this.#segments.at(-1);
+    if (live === undefined) return [];
+    const lastLsn = this.lastLsn;
+    const hasEntries = live.firstLsn !== 0 && live.firstLsn <= lastLsn;
+    const current = {
+      ...live,
+      firstLsn: hasEntries ? live.firstLsn : 0,
+      lastLsn: hasEntries ? lastLsn : 0,
+      bytes: this.#board.get('liveBytes'),
+    };
+    return [...this.#segments.slice(0, -1), current];
+  }
+
+  /** Keeps retention from the files that readers have open. */
+  pin(reader: object, number: number | undefined): void {
+    if (number === undefined) this.#pins.delete(reader);
+    else this.#pins.set(reader, number);
+    this.#board.pinned = this.#pins.size === 0 ? -1 : Math.min(...this.#pins.values());
+  }
+
+  assertOpen(): void {
+    if (this.#isClosed) throw new WalError('ERR_WAL_CLOSED', 'The log is closed.', { path: this.directory });
+  }
+
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  /** Takes note of what the writer says of its segments. */
+  receive(message: ToLane): void {
+    if (message.kind === 'segment-opened') this.#open(message);
+    else if (message.kind === 'segments-removed') {
+      this.#segments = this.#segments.filter((segment) => segment.number > message.upTo);
+    } else if (message.kind === 'segment-withdrawn') {
+      this.#segments = this.#segments.filter((segment) => segment.number !== message.number);
+    }
+  }
+
+  #open(message: Extract<ToLane, { kind: 'segment-opened' }>): void {
+    const { number, createdMs, firstLsn, sealedBytes } = message;
+    const sealed = this.#segments.at(-1);
+    if (sealed !== undefined) {
+      const hasEntries = sealed.firstLsn !== 0 && sealed.firstLsn < firstLsn;
+      this.#segments[this.#segments.length - 1] = {
+        ...sealed,
+        bytes: sealedBytes,
+        firstLsn: hasEntries ? sealed.firstLsn : 0,
+        lastLsn: hasEntries ? firstLsn - 1 : 0,
+      };
+    }
+    const path = join(this.directory, segmentName(number));
+    this.#segments.push({ number, path, firstLsn, lastLsn: 0, bytes: 0, createdMs });
+  }
+}

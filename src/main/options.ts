@@ -1,0 +1,251 @@
+import { availableParallelism } from 'node:os';
+import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { WriterOptions } from '../worker/messages.js';
+import { WalError } from './wal-error.js';
+
+/** Options of `Wal.open`. Sizes in bytes, times in milliseconds. */
+export interface WalOptions {
+  /** Level of an `append` that does not say: `true` = resolve once fsynced, `false` = once handed to the system. Default `false`. */
+  durable?: boolean | undefined;
+  /** Bytes of a segment, 4 KiB to 1 GiB. A frame that would pass it goes to the next segment; a larger one stands alone in its own. Default 64 MiB. */
+  maxFileSize?: number | undefined;
+  /** Segments kept, the live one included; the oldest go first. Default `Infinity`. */
+  maxFiles?: number | undefined;
+  /** Bytes kept in all segments together; the oldest go first. Default `Infinity`. */
+  maxTotalSize?: number | undefined;
+  /** Milliseconds that a segment is kept, by its own creation stamp. Default `Infinity`. */
+  maxAge?: number | undefined;
+  /** The longest that written data stays unsynced: 1 to 60,000 ms. Default 200. */
+  syncInterval?: number | undefined;
+  /** Milliseconds that a group of durable appends may wait for company, 0 to 1,000. Default 0. */
+  commitDelay?: number | undefined;
+  /** When a durable append is synced: at once, together with whoever waits then (`'group'`), or at the tick of `syncInterval` (`'interval'`). Default `'group'`. */
+  commit?: 'group' | 'interval' | undefined;
+  /** Bytes of the ring of each lane: a power of two, 64 KiB to 1 GiB. Default 16 MiB. */
+  ringSize?: number | undefined;
+  /** Bytes queued in front of a full ring, or travelling beside it. Default 16 MiB. */
+  maxPending?: number | undefined;
+  /** Append promises that may be unsettled at a time. Default 1,048,576. */
+  maxUnsettled?: number | undefined;
+  /** Bytes of an entry or of a whole batch, at most 1 GiB; a limit for appending, never for reading. Default 64 MiB. */
+  maxEntrySize?: number | undefined;
+  /** What `open` does with corrupt logs. Default `'strict'`: refuse. A torn tail is cut in any case. */
+  recovery?: 'strict' | undefined;
+  /** Permission bits of new files. Default 0o600. */
+  fileMode?: number | undefined;
+  /** Permission bits of new directories. Default 0o700. */
+  directoryMode?: number | undefined;
+  /** Read only: no lock, nothing is changed; `open` then resolves to a `WalReader`. */
+  readOnly?: boolean | undefined;
+  /** Where the file of the worker threads lies, when a bundler moved it (`ringwal/worker`). */
+  workerUrl?: string | URL | undefined;
+  /** Cancels opening (not the open log). */
+  signal?: AbortSignal | undefined;
+  /** Hears of failures that no promise tells: lost `tryAppend`s, a segment that could not be removed. Default: `process.emitWarning`. */
+  onError?: ((error: WalError) => void) | undefined;
+}
+
+/** Options of one append. */
+export interface AppendOptions {
+  /** Resolve once fsynced (`true`) or once handed to the system (`false`); default: the log's option `durable`. */
+  durable?: boolean | undefined;
+  /** As the log's option `commit`, for this durable append. */
+  commit?: 'group' | 'interval' | undefined;
+}
+
+/** Options of `entries` and `batches`. LSNs are inclusive. */
+export interface ReadOptions {
+  /** First LSN; default `firstLsn`. Below `firstLsn`: `ERR_WAL_PURGED`. */
+  from?: number | undefined;
+  /** Last LSN; default: what is written at the call. */
+  to?: number | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+const GiB = 1024 * MiB;
+
+/** Options of the producer's side, every default filled in. */
+export interface LaneOptions {
+  readonly durable: boolean;
+  readonly commit: 'group' | 'interval';
+  readonly ringSize: number;
+  readonly maxPending: number;
+  readonly maxUnsettled: number;
+  readonly maxEntrySize: number;
+}
+
+export interface CheckedOptions {
+  readonly writer: WriterOptions;
+  readonly lane: LaneOptions;
+  readonly readOnly: boolean;
+  readonly workerUrl: string | URL | undefined;
+  readonly signal: AbortSignal | undefined;
+  readonly onError: ((error: WalError) => void) | undefined;
+}
+
+const KNOWN_OPTIONS: ReadonlySet<string> = new Set<keyof WalOptions>([
+  'durable',
+  'maxFileSize',
+  'maxFiles',
+  'maxTotalSize',
+  'maxAge',
+  'syncInterval',
+  'commitDelay',
+  'commit',
+  'ringSize',
+  'maxPending',
+  'maxUnsettled',
+  'maxEntrySize',
+  'recovery',
+  'fileMode',
+  'directoryMode',
+  'readOnly',
+  'workerUrl',
+  'signal',
+  'onError',
+]);
+
+/** Checks what a user passed to `open`; throws `ERR_WAL_OPTION` that names the option and its range. */
+export function checkOptions(directory: unknown, options: WalOptions = {}): CheckedOptions {
+  if (typeof options !== 'object' || options === null) refuse('options', 'an object', options);
+  for (const name of Object.keys(options)) {
+    if (!KNOWN_OPTIONS.has(name)) {
+      throw new WalError(
+        'ERR_WAL_OPTION',
+        `Unknown option "${name}". Known: ${[...KNOWN_OPTIONS].join(', ')}.`,
+      );
+    }
+  }
+  const ringSize = options.ringSize ?? 16 * MiB;
+  if (!isIntegerWithin(ringSize, 64 * KiB, GiB) || (ringSize & (ringSize - 1)) !== 0) {
+    refuse('ringSize', 'a power of two from 64 KiB to 1 GiB, in bytes', ringSize);
+  }
+  return {
+    writer: {
+      directory: checkPath('directory', directory),
+      maxFileSize: integer('maxFileSize', options.maxFileSize, 64 * MiB, 4 * KiB, GiB),
+      maxFiles: limit('maxFiles', options.maxFiles, 1),
+      maxTotalSize: limit('maxTotalSize', options.maxTotalSize, 1),
+      maxAge: limit('maxAge', options.maxAge, 1),
+      syncInterval: integer('syncInterval', options.syncInterval, 200, 1, 60_000),
+      commitDelay: number('commitDelay', options.commitDelay, 0, 0, 1_000),
+      recovery: oneOf('recovery', options.recovery, ['strict']),
+      fileMode: integer('fileMode', options.fileMode, 0o600, 0, 0o777),
+      directoryMode: integer('directoryMode', options.directoryMode, 0o700, 0, 0o777),
+    },
+    lane: {
+      durable: flag('durable', options.durable),
+      commit: oneOf('commit', options.commit, ['group', 'interval']),
+      ringSize,
+      maxPending: integer('maxPending', options.maxPending, 16 * MiB, 1, Number.MAX_SAFE_INTEGER),
+      maxUnsettled: integer('maxUnsettled', options.maxUnsettled, 1_048_576, 1, 0x7fff_ffff),
+      maxEntrySize: integer('maxEntrySize', options.maxEntrySize, 64 * MiB, 1, GiB),
+    },
+    readOnly: flag('readOnly', options.readOnly),
+    workerUrl: options.workerUrl,
+    signal: checkSignal(options.signal),
+    onError: callback('onError', options.onError),
+  };
+}
+
+/** Checks the options of one append; `undefined` means the log's defaults. */
+export function checkAppendOptions(options: AppendOptions): void {
+  if (typeof options !== 'object' || options === null) refuse('append options', 'an object', options);
+  for (const name in options) {
+    if (name !== 'durable' && name !== 'commit') {
+      throw new WalError('ERR_WAL_OPTION', `Unknown append option "${name}". Known: durable, commit.`);
+    }
+  }
+  flag('durable', options.durable);
+  oneOf('commit', options.commit, ['group', 'interval']);
+}
+
+/** Checks `from`, `to` and `signal` of a read. */
+export function checkReadOptions(options: ReadOptions): void {
+  if (typeof options !== 'object' || options === null) refuse('read options', 'an object', options);
+  for (const name in options) {
+    if (name !== 'from' && name !== 'to' && name !== 'signal') {
+      throw new WalError('ERR_WAL_OPTION', `Unknown read option "${name}". Known: from, to, signal.`);
+    }
+  }
+  if (options.from !== undefined) checkLsn('from', options.from);
+  if (options.to !== undefined) checkLsn('to', options.to);
+  checkSignal(options.signal);
+}
+
+export function checkLsn(name: string, lsn: unknown): number {
+  if (!isIntegerWithin(lsn, 1, Number.MAX_SAFE_INTEGER)) refuse(name, 'an LSN, an integer from 1', lsn);
+  return lsn as number;
+}
+
+export function checkSignal(signal: unknown): AbortSignal | undefined {
+  if (signal !== undefined && !(signal instanceof AbortSignal)) refuse('signal', 'an AbortSignal', signal);
+  return signal;
+}
+
+/** A path as a string, absolute, so that a later change of the working directory does not move the log. */
+export function checkPath(name: string, path: unknown): string {
+  if (path instanceof URL && path.protocol === 'file:') return fileURLToPath(path);
+  if (typeof path !== 'string' || path.length === 0 || path.includes('\0')) {
+    refuse(name, 'a path (string or file: URL)', path);
+  }
+  return resolve(path);
+}
+
+/** Threads that the pool of segment jobs may use. */
+export function jobThreads(): number {
+  return Math.max(1, Math.min(4, availableParallelism()));
+}
+
+function integer(name: string, value: unknown, fallback: number, min: number, max: number): number {
+  if (value === undefined) return fallback;
+  if (!isIntegerWithin(value, min, max)) refuse(name, `an integer from ${min} to ${max}`, value);
+  return value as number;
+}
+
+function number(name: string, value: unknown, fallback: number, min: number, max: number): number {
+  if (value === undefined) return fallback;
+  if (typeof value !== 'number' || !(value >= min && value <= max))
+    refuse(name, `a number from ${min} to ${max}`, value);
+  return value;
+}
+
+function limit(name: string, value: unknown, min: number): number {
+  if (value === undefined || value === Number.POSITIVE_INFINITY) return Number.POSITIVE_INFINITY;
+  if (!isIntegerWithin(value, min, Number.MAX_SAFE_INTEGER))
+    refuse(name, `an integer from ${min}, or Infinity`, value);
+  return value as number;
+}
+
+function flag(name: string, value: unknown): boolean {
+  if (value !== undefined && typeof value !== 'boolean') refuse(name, 'true or false', value);
+  return value ?? false;
+}
+
+function oneOf<T extends string>(name: string, value: unknown, allowed: readonly [T, ...T[]]): T {
+  if (value === undefined) return allowed[0];
+  if (!allowed.includes(value as T)) refuse(name, allowed.map((each) => `'${each}'`).join(' or '), value);
+  return value as T;
+}
+
+function callback(name: string, value: unknown): ((error: WalError) => void) | undefined {
+  if (value !== undefined && typeof value !== 'function') refuse(name, 'a function', value);
+  return value as ((error: WalError) => void) | undefined;
+}
+
+function isIntegerWithin(value: unknown, min: number, max: number): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max;
+}
+
+function refuse(name: string, expected: string, value: unknown): never {
+  throw new WalError('ERR_WAL_OPTION', `${name} must be ${expected}, not ${describe(value)}.`);
+}
+
+function describe(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value);
+  if (typeof value === 'object' && value !== null) return value.constructor?.name ?? 'an object';
+  return String(value);
+}

@@ -1,0 +1,45 @@
+import { inspectSegment } from './job-pool.js';
+import { checkPath } from './options.js';
+import { corruptError, SegmentReader, type WalEntry } from './segment-reader.js';
+import { WalError } from './wal-error.js';
+
+/** All that a size word of 0 and a frame that passes the end of the file can mean is that a write was cut short. */
+const TORN_FAULTS: readonly string[] = ['size', 'past-end'];
+
+/** See `Wal.readSegment`. */
+export async function* readSegment(file: string | URL): AsyncGenerator<WalEntry, void, undefined> {
+  const path = checkPath('path', file);
+  const reader = await open(path);
+  let next = 0;
+  try {
+    while (reader.end === undefined) {
+      for (const entry of await reader.next(0, Number.POSITIVE_INFINITY)) {
+        next = entry.lsn + 1;
+        yield entry;
+      }
+    }
+    const { fault, offset } = reader.end;
+    if (fault === undefined) return;
+    if (reader.isWalg) {
+      if (!TORN_FAULTS.includes(fault)) throw corruptError(path, offset, next, fault);
+      return;
+    }
+    // Not a valid frame: a torn tail ends the file, but acknowledged entries behind it must not be missed in silence.
+    const { verdict } = await inspectSegment({ path, number: Math.max(0, reader.number) });
+    if (verdict === 'corrupt') throw corruptError(path, offset, next, fault);
+  } finally {
+    await reader.close();
+  }
+}
+
+async function open(path: string): Promise<SegmentReader> {
+  try {
+    return await SegmentReader.openAny(path);
+  } catch (error) {
+    if (error instanceof WalError) throw error;
+    throw new WalError('ERR_WAL_IO', `Cannot open "${path}": ${(error as Error).message}`, {
+      path,
+      cause: error,
+    });
+  }
+}

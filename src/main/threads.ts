@@ -1,0 +1,37 @@
+import { Worker, type WorkerOptions } from 'node:worker_threads';
+
+type Transfer = NonNullable<WorkerOptions['transferList']>;
+
+/** The package's worker file, unless [useWorkerFile] has named another. */
+let packageFile = (): URL => new URL('./worker.js', import.meta.url);
+
+/** Where the threads of all logs start from, unless their option `workerUrl` says otherwise. */
+export function workerFile(): URL {
+  return packageFile();
+}
+
+/** For entry points that know better than the package's layout where the worker file lies. */
+export function useWorkerFile(file: URL): void {
+  packageFile = () => file;
+}
+
+/**
+ * Starts a thread of a log. It gets none of the process's `--import`, `--require` and `NODE_OPTIONS`: instrumentation that
+ * the application loads into every thread has no business in this one, and slows every open.
+ *
+ * @param override the option `workerUrl`
+ */
+export function startThread(
+  name: string,
+  workerData: object,
+  transferList: Transfer,
+  override: string | URL | undefined,
+): Worker {
+  return new Worker(override ?? workerFile(), {
+    name: `ringwal ${name}`,
+    workerData,
+    transferList,
+    execArgv: [],
+    env: {},
+  });
+}

@@ -1,0 +1,60 @@
+import type { Failure, SystemCause, WalErrorCode } from '../worker/messages.js';
+
+const BRAND = Symbol.for('ringwal.WalError');
+
+export interface WalErrorDetails {
+  readonly path?: string | undefined;
+  readonly lsn?: number | undefined;
+  readonly offset?: number | undefined;
+  readonly cause?: unknown;
+}
+
+/**
+ * Every error that ringwal makes. `code` tells the kinds apart; `cause` is the system's error where there is one, with
+ * its own `code` (`ENOSPC`, `EACCES`, …).
+ *
+ * `instanceof WalError` holds for the errors of every copy of the package in the process.
+ */
+export class WalError extends Error {
+  override readonly name = 'WalError';
+  readonly code: WalErrorCode;
+  /** The file or directory concerned. */
+  readonly path?: string;
+  /** The entry concerned. */
+  readonly lsn?: number;
+  /** Bytes from the start of the file `path`. */
+  readonly offset?: number;
+
+  constructor(code: WalErrorCode, message: string, details: WalErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = code;
+    if (details.path !== undefined) this.path = details.path;
+    if (details.lsn !== undefined) this.lsn = details.lsn;
+    if (details.offset !== undefined) this.offset = details.offset;
+    Object.defineProperty(this, BRAND, { value: true });
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return typeof value === 'object' && value !== null && BRAND in value;
+  }
+}
+
+/** The error that another thread sent. */
+export function errorFromFailure(failure: Failure): WalError {
+  return new WalError(failure.code, failure.message, {
+    path: failure.path,
+    lsn: failure.lsn,
+    offset: failure.offset,
+    cause: failure.cause === undefined ? undefined : errorFromCause(failure.cause),
+  });
+}
+
+function errorFromCause(cause: SystemCause): Error {
+  const error = new Error(cause.message);
+  if (cause.stack !== undefined) error.stack = cause.stack;
+  return Object.assign(error, {
+    ...(cause.code === undefined ? {} : { code: cause.code }),
+    ...(cause.errno === undefined ? {} : { errno: cause.errno }),
+    ...(cause.syscall === undefined ? {} : { syscall: cause.syscall }),
+  });
+}

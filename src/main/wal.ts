@@ -1,0 +1,159 @@
+import type { Connection as OpenConnection } from './connection.js';
+import { Connection } from './connection.js';
+import { DirectoryView } from './directory-view.js';
+import type { EntryData } from './entry-data.js';
+import type { LaneStats } from './lane.js';
+import { type AppendOptions, checkOptions, checkPath, type WalOptions } from './options.js';
+import { readSegment } from './read-segment.js';
+import type { WalEntry } from './segment-reader.js';
+import { type VerifyReport, verifyDirectory } from './verify.js';
+import { WalError } from './wal-error.js';
+import { WalReader } from './wal-reader.js';
+
+/** Figures of a log since it was opened. */
+export interface WalStats extends LaneStats {
+  /** Entries written, and the bytes of their data and of their frames. */
+  readonly entries: number;
+  readonly payloadBytes: number;
+  readonly frameBytes: number;
+  /** Write calls' worth of frames. */
+  readonly groups: number;
+  /** Completed syncs. */
+  readonly syncs: number;
+  readonly rotations: number;
+  /** Segments that retention removed. */
+  readonly segmentsRemoved: number;
+  /** Entries that were accepted and then rejected for lack of room on the disk. */
+  readonly rejected: number;
+  readonly firstLsn: number;
+  readonly lastLsn: number;
+  readonly durableLsn: number;
+}
+
+/**
+ * A write-ahead log. Appends are copied into shared memory; a thread of its own frames, checksums, writes, rotates and
+ * syncs them.
+ */
+export class Wal extends WalReader {
+  readonly #connection: OpenConnection;
+
+  /** @internal Use `Wal.open`. */
+  private constructor(connection: OpenConnection) {
+    super(connection.view, connection.recovery);
+    this.#connection = connection;
+  }
+
+  /**
+   * Opens the log in `directory`, creating both where they are missing: recovers what a crash left, locks the directory
+   * against a second writer. With `readOnly: true` nothing is locked or changed.
+   *
+   * Errors: `ERR_WAL_LOCKED`; `ERR_WAL_CORRUPT` (acknowledged entries cannot be read); `ERR_WAL_UNSUPPORTED`;
+   * `ERR_WAL_OPTION`; `ERR_WAL_IO` with the system's error as its cause.
+   */
+  static open(directory: string | URL, options: WalOptions & { readOnly: true }): Promise<WalReader>;
+  static open(directory: string | URL, options?: WalOptions & { readOnly?: false | undefined }): Promise<Wal>;
+  static open(directory: string | URL, options?: WalOptions): Promise<Wal | WalReader>;
+  static async open(directory: string | URL, options: WalOptions = {}): Promise<Wal | WalReader> {
+    const checked = checkOptions(directory, options);
+    if (checked.readOnly) {
+      const view = await DirectoryView.open(checked.writer.directory, checked.signal);
+      return new WalReader(view, view.recovery);
+    }
+    return new Wal(await Connection.open(checked));
+  }
+
+  /**
+   * The entries of one segment file, wal-go's in both of its formats included. The file's own first frame says which
+   * segment of which log it is. Ends before a torn tail; `ERR_WAL_CORRUPT` where acknowledged entries cannot be read.
+   */
+  static readSegment(path: string | URL): AsyncIterableIterator<WalEntry> {
+    return readSegment(path);
+  }
+
+  /** Reads a whole log and judges it; changes nothing. */
+  static async verify(directory: string | URL): Promise<VerifyReport> {
+    return verifyDirectory(checkPath('directory', directory));
+  }
+
+  /**
+   * Appends an entry and resolves to its LSN: once it is fsynced (`durable: true`), or once it is handed to the system.
+   * `data` is copied before the call returns. The promise must be handled.
+   *
+   * When the ring is full a copy is queued, up to `maxPending` bytes; beyond that it rejects with `ERR_WAL_FULL`.
+   * Other errors: `ERR_WAL_TOO_LARGE`, `ERR_WAL_CLOSED`, `ERR_WAL_IO` (disk full: cause `ENOSPC`; the log works on),
+   * `ERR_WAL_SYNC_FAILED` (the log ended; whether the entry is in it nobody knows), `ERR_WAL_WORKER_DIED`.
+   */
+  append(data: EntryData, options?: AppendOptions): Promise<number> {
+    return this.#connection.lane.append(data, options);
+  }
+
+  /**
+   * Fire and forget: true = taken, it will be written within milliseconds and synced within `syncInterval`. False = no
+   * room now, nothing was taken: wait for [ready]. Throws if the log is closed or failed.
+   */
+  tryAppend(data: EntryData): boolean {
+    return this.#connection.lane.tryAppend(data);
+  }
+
+  /** Resolves when [tryAppend] has room for an entry of `bytes` (default 0); rejects if the log is closed or failed. */
+  ready(bytes = 0, options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
+    if (!Number.isSafeInteger(bytes) || bytes < 0) {
+      return Promise.reject(new WalError('ERR_WAL_OPTION', `bytes must be an integer from 0, not ${bytes}.`));
+    }
+    return this.#connection.lane.ready(bytes, options.signal);
+  }
+
+  /**
+   * Appends entries that get consecutive LSNs, and of which a crash leaves all or none. Resolves to the first and the
+   * last LSN. Errors as of [append].
+   */
+  appendBatch(
+    entries: readonly EntryData[],
+    options?: AppendOptions,
+  ): Promise<{ first: number; last: number }> {
+    return this.#connection.lane.appendBatch(entries, options);
+  }
+
+  /** Resolves, to the watermark, once everything that was accepted before the call is durable. */
+  sync(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<number> {
+    return this.#connection.lane.sync(options.signal);
+  }
+
+  /**
+   * As [sync], blocking this thread: for exit paths. Throws `ERR_WAL_TIMEOUT` after `timeoutMs` (default: no limit),
+   * `ERR_WAL_WORKER_DIED` instead of waiting for a thread that is gone.
+   */
+  flushSync(timeoutMs?: number): void {
+    if (timeoutMs !== undefined && !(typeof timeoutMs === 'number' && timeoutMs >= 0)) {
+      throw new WalError('ERR_WAL_OPTION', `timeoutMs must be a number from 0, not ${timeoutMs}.`);
+    }
+    this.#connection.lane.flushSync(timeoutMs);
+  }
+
+  /** Figures since the log was opened. */
+  stats(): WalStats {
+    const { board, lane } = this.#connection;
+    return {
+      ...lane.stats(),
+      entries: board.get('entries'),
+      payloadBytes: board.get('payloadBytes'),
+      frameBytes: board.get('frameBytes'),
+      groups: board.get('groups'),
+      syncs: board.get('syncs'),
+      rotations: board.get('rotations'),
+      segmentsRemoved: board.get('removed'),
+      rejected: board.get('rejected'),
+      firstLsn: board.get('firstLsn'),
+      lastLsn: board.get('lastLsn'),
+      durableLsn: board.get('durableLsn'),
+    };
+  }
+
+  /**
+   * Takes no new append, completes all accepted ones, syncs, releases the lock. Idempotent. If the log had failed, all
+   * is released the same and the first call rejects with the failure.
+   */
+  override async close(): Promise<void> {
+    await this.#connection.close();
+  }
+}

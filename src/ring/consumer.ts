@@ -1,0 +1,159 @@
+import { LaneState, type LaneViews, LaneWord, RING_START, WRAP } from './layout.js';
+
+/**
+ * The writer's side of a lane: one thread, one instance.
+ *
+ * Race-free because:
+ * 1. Only this instance stores tail, so that its own copy is always right.
+ * 2. It reads only bytes in [tail, head) for a head that it loaded; `LaneProducer` writes only outside of them.
+ * 3. `loadHead` is an atomic load that sees the producer's atomic store: every plain store before that one, whole records
+ *    and `…Wanted` words, happens-before everything that is read here afterwards.
+ * 4. `release` is an atomic store after the last read of what it frees.
+ * 5. Head is loaded before posted, and the producer stores posted before any later head: of the messages that precede a
+ *    record below the loaded head, `posted` counts every one.
+ *
+ *     loadHead();
+ *     while (nextRun(run)) { kernel.frameRun(run); release(run.consumedTo); }
+ */
+export class LaneConsumer {
+  readonly #i32: Int32Array<SharedArrayBuffer>;
+  readonly #ringBytes: number;
+  #tail: number;
+  #head: number;
+  #posted: number;
+  #taken: number;
+
+  /** Takes over a lane that `resetLane` prepared in this thread. */
+  constructor(views: LaneViews) {
+    this.#i32 = views.i32;
+    this.#ringBytes = views.ringBytes;
+    this.#tail = Atomics.load(views.i32, LaneWord.tail);
+    this.#head = this.#tail;
+    this.#taken = Atomics.load(views.i32, LaneWord.taken);
+    this.#posted = this.#taken;
+  }
+
+  /** Position of the next byte to drain. */
+  get position(): number {
+    return this.#tail;
+  }
+
+  /** Messages beside the ring that were posted, by the last `loadHead`, and not yet taken. */
+  get postedWaiting(): number {
+    return (this.#posted - this.#taken) | 0;
+  }
+
+  /** Bytes between tail and the head that was last loaded. */
+  get loadedBytes(): number {
+    return (this.#head - this.#tail) | 0;
+  }
+
+  /** Looks at what the producer has published: once for each drain, not for each record. */
+  loadHead(): void {
+    this.#head = Atomics.load(this.#i32, LaneWord.head);
+    this.#posted = Atomics.load(this.#i32, LaneWord.posted);
+  }
+
+  /**
+   * Is anything published that was not drained? The look that the writer takes between `Doorbell.announce` and `wait`,
+   * so it loads anew: ordered against the producer's store of head or posted before it loads the doorbell.
+   */
+  hasWork(): boolean {
+    this.loadHead();
+    return this.loadedBytes !== 0 || this.postedWaiting !== 0;
+  }
+
+  /**
+   * Sets `run` to the next records up to the loaded head, or up to position `limit` if that comes first: contiguous bytes
+   * [from, to) of the lane's memory. False = there are none. A message beside the ring has its turn when `limit` is its
+   * position, the answer is false and `position` is `limit`.
+   *
+   * The run goes to the end of the ring if the records go on at its start, so that its last record may be WRAP: there a
+   * kernel stops, with or without consuming it. WRAP is never the first.
+   */
+  nextRun(run: { from: number; to: number }, limit = this.#head): boolean {
+    let bytes = Math.min((limit - this.#tail) | 0, this.loadedBytes);
+    if (bytes <= 0) return false;
+    if (this.#i32[this.#byteAt(this.#tail) >> 2] === WRAP) {
+      const padding = this.#restAt(this.#tail);
+      this.#tail = (this.#tail + padding) | 0;
+      bytes -= padding;
+    }
+    run.from = this.#byteAt(this.#tail);
+    run.to = run.from + Math.min(bytes, this.#restAt(this.#tail));
+    return true;
+  }
+
+  /** Gives the bytes before `to`, an offset in the run that `nextRun` answered last, back to the producer. */
+  release(to: number): void {
+    this.#tail = (this.#tail + (to - this.#byteAt(this.#tail))) | 0;
+    Atomics.store(this.#i32, LaneWord.tail, this.#tail);
+  }
+
+  /** Counts one message beside the ring as taken. */
+  takePosted(): void {
+    this.#taken = (this.#taken + 1) | 0;
+    Atomics.store(this.#i32, LaneWord.taken, this.#taken);
+  }
+
+  /** The `…Wanted` words: sequence numbers, at least as new as the loaded head and posted. See layout.ts. */
+  get writtenWanted(): number {
+    return this.#i32[LaneWord.writtenWanted];
+  }
+
+  get durableWanted(): number {
+    return this.#i32[LaneWord.durableWanted];
+  }
+
+  get commitWanted(): number {
+    return this.#i32[LaneWord.commitWanted];
+  }
+
+  /**
+   * Takes the producer's wish for room if what was released so far grants it: true = send the producer word. Call it
+   * after `release`, whose store of tail comes before the load here (`LaneProducer.askForRoom` says why that is enough).
+   */
+  takeRoomWish(): boolean {
+    const wanted = Atomics.load(this.#i32, LaneWord.roomWanted);
+    if (wanted === 0) return false;
+    // After the wish, so that all is counted that the producer had pushed before it; the head that `loadHead` saw may be
+    // older and would promise room that is not there.
+    const head = Atomics.load(this.#i32, LaneWord.head);
+    if (wanted > this.#ringBytes - ((head - this.#tail) | 0)) return false;
+    // Fails only if the producer has changed its wish since, and then it has loaded the newest tail itself.
+    return Atomics.compareExchange(this.#i32, LaneWord.roomWanted, wanted, 0) === wanted;
+  }
+
+  /**
+   * The newest flush ticket, or undefined if it is served. Load it before `loadHead`: the head then covers everything
+   * that was taken before the ticket.
+   */
+  flushTicket(): number | undefined {
+    const requested = Atomics.load(this.#i32, LaneWord.flushRequested);
+    return requested === Atomics.load(this.#i32, LaneWord.flushDone) ? undefined : requested;
+  }
+
+  /** Wakes the producer that waits for `ticket`. The store is what its wait compares with, hence before the notify. */
+  finishFlush(ticket: number): void {
+    Atomics.store(this.#i32, LaneWord.flushDone, ticket);
+    Atomics.notify(this.#i32, LaneWord.flushDone);
+  }
+
+  /** Has the producer published its last record? Load it before `loadHead`: the head then is the final one. */
+  isClosing(): boolean {
+    return Atomics.load(this.#i32, LaneWord.state) === LaneState.closing;
+  }
+
+  /** Marks the lane as nobody's, before it goes back to the pool. */
+  free(): void {
+    Atomics.store(this.#i32, LaneWord.state, LaneState.free);
+  }
+
+  #byteAt(position: number): number {
+    return RING_START + (position & (this.#ringBytes - 1));
+  }
+
+  #restAt(position: number): number {
+    return this.#ringBytes - (position & (this.#ringBytes - 1));
+  }
+}

@@ -1,0 +1,159 @@
+/**
+ * The one word on which a blocked writer sleeps, and the few flags that all threads look at. One SharedArrayBuffer for the
+ * whole log, since `Atomics.wait` watches a single word: all lanes, the sync thread and all ports ring it.
+ *
+ *  byte  word  name      written by        meaning
+ *     0     0  bell      all               bits 0-1: BellState, changed by the writer only; bits 2-31: generation,
+ *                                          +4 for each announcement of the writer and for each ring
+ *   128    32  closing   opening thread    1 = no new append is taken
+ *   132    33  failed    writer            1 = the log ended by a failure
+ *   136    34  dead      opening thread    1 = the writer thread is gone
+ *
+ *   31                                              2   1 0
+ *  +-------------------------------------------------+-----+
+ *  | generation                                      |state|
+ *  +-------------------------------------------------+-----+
+ *
+ * All accesses are `Atomics`, which JavaScript orders in one total order that respects each thread's own. Below, "a < b"
+ * means that order.
+ *
+ *   producer                              writer
+ *   p1  store head (or post a message)    w1  announce: add generation 1, set state
+ *   p2  load bell                         w2  look at every head, the sync result, the ports
+ *   p3  if the writer sleeps: add 4       w3  wait, if bell still is what w1 made of it
+ *   p4  notify                            w4  awake: clear state; drain
+ *
+ * No published record is overlooked (in every case the producer got as far as the step that is named):
+ *
+ *   p1 < w2                  The writer sees the record at w2 and does not sleep.
+ *   w2 < p1, hence w1 < p2   The producer sees the state at p2 and rings:
+ *     p3 < w3                  the generation has changed, the wait does not begin;
+ *     w3 < p3                  the writer sleeps, p4 wakes it.
+ *   killed before p3         The state still says that the writer sleeps: whoever rings next wakes it, and it drains every
+ *                            lane. Until then nobody waits for the dead thread's record.
+ *   killed before p4         The same: p3 changes nothing that others go by. (A producer that cleared the state at p3
+ *                            would leave a sleeping writer that nobody rings any more.)
+ *   w4 < p2                  The writer is awake and has w1 and w2 before it when it next wants to sleep.
+ *
+ * Nobody spins and nobody waits for a producer. The generation is what makes one `notify` enough: a ring between w2
+ * and w3 wakes nobody, but the wait's own compare sees it.
+ *
+ * A producer rings once for each sleep, not once for each append: after its p4 the bell holds the value that it keeps as
+ * `rung`, and until another value is seen there the writer has been woken and has not come to w4. What it pushes meanwhile
+ * comes before w4, so that it is drained. The announcement's own step of the generation makes a later sleep look
+ * different, or the producer would take it for the one it has rung for. The bet: not exactly a multiple of 2^30
+ * announcements and rings pass between two rings of one thread with the state then the same. If one did, this
+ * ring would be lost and the next one would make up for it.
+ */
+
+/** What the writer does; the low two bits of the bell. */
+export const BellState = {
+  /** Awake: it looks at everything before it sleeps. */
+  running: 0,
+  /** Timed wait, a few ms at most, for more to write: only what cannot wait rings. */
+  lingering: 1,
+  /** Asleep until somebody rings. */
+  parked: 2,
+} as const;
+export type BellState = (typeof BellState)[keyof typeof BellState];
+
+const DOORBELL_BYTES = 256;
+
+const BELL = 0;
+const CLOSING = 32;
+const FAILED = 33;
+const DEAD = 34;
+
+const STATE_MASK = 3;
+const GENERATION_STEP = 4;
+
+/** The shared memory of a doorbell, state `running`. */
+export function createDoorbellMemory(): SharedArrayBuffer {
+  return new SharedArrayBuffer(DOORBELL_BYTES);
+}
+
+/** Any thread's end of the doorbell; one instance in each thread. */
+export class Doorbell {
+  readonly #i32: Int32Array<SharedArrayBuffer>;
+  /** The bell right after this thread's last ring. Never a value that a fresh bell has: its state is not running. */
+  #rung: number = BellState.running;
+
+  constructor(memory: SharedArrayBuffer) {
+    this.#i32 = new Int32Array(memory);
+  }
+
+  /**
+   * Makes the writer look at everything. Call it after the store or the postMessage that it shall see. An urgent ring also
+   * ends lingering. Costs an idle or busy log one load; a system call only if the writer sleeps.
+   */
+  ring(urgent: boolean): void {
+    const bell = Atomics.load(this.#i32, BELL);
+    const state = bell & STATE_MASK;
+    if (state === BellState.running || (state === BellState.lingering && !urgent)) return;
+    if (bell === this.#rung) return;
+    // The add may land on a newer value than `bell`, even on `running`: then it wakes nobody and needs to wake nobody, and
+    // the value kept is exact, so that it stands for the sleep that was really rung for.
+    this.#rung = (Atomics.add(this.#i32, BELL, GENERATION_STEP) + GENERATION_STEP) | 0;
+    Atomics.notify(this.#i32, BELL);
+  }
+
+  get closing(): boolean {
+    return Atomics.load(this.#i32, CLOSING) === 1;
+  }
+
+  get failed(): boolean {
+    return Atomics.load(this.#i32, FAILED) === 1;
+  }
+
+  get dead(): boolean {
+    return Atomics.load(this.#i32, DEAD) === 1;
+  }
+
+  /** Each flag is stored before any ring that tells of it, and after whatever a thread that sees it relies on. */
+  setClosing(): void {
+    Atomics.store(this.#i32, CLOSING, 1);
+  }
+
+  setFailed(): void {
+    Atomics.store(this.#i32, FAILED, 1);
+  }
+
+  setDead(): void {
+    Atomics.store(this.#i32, DEAD, 1);
+  }
+}
+
+/** The writer thread's end: the only one that changes the state. */
+export class DoorbellSleeper {
+  readonly #i32: Int32Array<SharedArrayBuffer>;
+  #state: BellState = BellState.running;
+
+  constructor(memory: SharedArrayBuffer) {
+    this.#i32 = new Int32Array(memory);
+  }
+
+  /**
+   * Says how the writer is about to sleep and answers what `wait` needs. Then look at every head, the sync result and the
+   * ports, and `wait` only if there is nothing. From lingering it may go on to parked without `awake` in between.
+   */
+  announce(state: typeof BellState.lingering | typeof BellState.parked): number {
+    // One add changes both fields: only this thread changes the low bits, so that they are known and carry nothing over.
+    const step = GENERATION_STEP + state - this.#state;
+    this.#state = state;
+    return (Atomics.add(this.#i32, BELL, step) + step) | 0;
+  }
+
+  /**
+   * Sleeps until a ring or for `timeoutMs`. `announced`: the answer of the last `announce`; a ring since then ends it at
+   * once. False = nobody rang.
+   */
+  wait(announced: number, timeoutMs: number = Number.POSITIVE_INFINITY): boolean {
+    return Atomics.wait(this.#i32, BELL, announced, timeoutMs) !== 'timed-out';
+  }
+
+  /** Back to running. Before it drains: whoever pushes from here on need not ring, so all must be looked at after it. */
+  awake(): void {
+    Atomics.sub(this.#i32, BELL, this.#state);
+    this.#state = BellState.running;
+  }
+}

@@ -1,0 +1,136 @@
+/**
+ * The kernel turns a run of ring records into a run of frames in the lane's staging area: copy, frame, checksum.
+ * Two implementations, byte for byte alike (test/ring/kernel holds both against `format/encode.ts` and protobufjs):
+ *
+ *   wasm.ts       the fast one; assembly/kernel.ts over the lane's WebAssembly.Memory
+ *   reference.ts  plain TypeScript on `crc-32`; also serves where WebAssembly is missing (`node --jitless`)
+ *
+ * What a run becomes (format/frame.ts has the spec of a frame, layout.ts that of a record):
+ *
+ *   records   | entry a | BATCH 2 | entry b | entry c | entry d |
+ *   frames    | 1 2 3 4 8 15 | 1 2 3 5 15 | 1 2 3 | 1 2 3 |           the numbers are the fields present
+ *               ▲              ▲
+ *               │              └ `batch_remaining` = 1: field 5 on every entry of a batch but its last
+ *               └ opening fields: `synced_lsn` (4) and `segment` (8), only on the first frame of a call
+ *
+ *   - Canonical order 1, 2, 3, 4, 5, 8, 15. Defaults are omitted (no data: no field 2; a CRC of 0: no field 3), but
+ *     field 4 is written even if W is 0. Field 7 (`skipped`) is never written here: only repairs skip.
+ *   - Field 15 stands on every frame that has any of 4, 5, 8. It is the CRC-32 of
+ *     log_id LE64 || segment number LE64 || file offset of the size word LE64 || size word || the entry's bytes before
+ *     the tag of 15, without the content of field 2 (whose tag and length are included).
+ *   - A frame is started only if the whole of it fits in front of `outEnd`: no byte at or behind `outEnd` is ever
+ *     written, and none between `outTo` and `outEnd` matters afterwards.
+ *
+ * A kernel keeps no state between calls. All of it is in the [Run], so that the writer may go back to any earlier
+ * point by restoring the fields that it kept.
+ */
+
+/** Why a call ended. */
+export type RunStop =
+  /** Every record of the run is consumed. */
+  | 'end'
+  /** `maxEntries` frames were made. */
+  | 'max-entries'
+  /** The next frame does not fit. `entries` may be 0: not even the first one did. */
+  | 'out-full';
+
+/**
+ * Request and answer of one call. The writer keeps one and uses it for every call: no allocation for a run.
+ *
+ * All positions are byte offsets in the lane's memory, below 2^31. All of `lsn`, `fileOffset` and `syncedLsn` are
+ * integers below 2^53.
+ */
+export interface Run {
+  // ── Request: the writer sets these, a kernel only reads them ──
+
+  /** The records: `[from, to)`, whole ones, contiguous. `from` is a multiple of 8. */
+  from: number;
+  to: number;
+  /** Make no more than this many frames; 0 makes none. */
+  maxEntries: number;
+  /** Where frames may go: `[out, outEnd)`. */
+  out: number;
+  outEnd: number;
+  /** LSN of the first entry of the call. */
+  lsn: number;
+  /** Offset, in the segment, of the byte that stands at `out`. */
+  fileOffset: number;
+  /** `frameChecksumSeed(logId, segmentNumber)` of the segment. */
+  checksumSeed: number;
+  /** W, for field 4 of the call's first frame; -1 leaves the field out (a further run of the same group). */
+  syncedLsn: number;
+  /** Field 8 of the call's first frame, encoded with tag and length, somewhere in the lane's memory; 0 bytes: none. */
+  segmentFieldAt: number;
+  segmentFieldBytes: number;
+
+  // ── Both ──
+
+  /**
+   * Entries of a started batch that are still to come, 0 outside batches. A kernel carries it from call to call: it
+   * grows to n when a BATCH record is consumed and shrinks by 1 with each frame. Whoever goes back restores it.
+   */
+  batchRemaining: number;
+
+  // ── Answer: a kernel sets these, all of them, in every call that returns ──
+
+  /** Behind the last consumed record. Records are consumed whole, and an entry's together with its frame; a BATCH
+   * record may be consumed although its first entry is not. */
+  consumedTo: number;
+  /** Behind the last frame. */
+  outTo: number;
+  /** Frames made; the next entry's LSN is `lsn + entries`. */
+  entries: number;
+  /** The sum of their payload lengths. */
+  payloadBytes: number;
+  /**
+   * `entries` and `outTo` behind the last frame that ended with no entry of its batch to come. 0 and `out` where the
+   * call made no such frame. What stands between here and `outTo` belongs to an unfinished batch.
+   */
+  wholeBatchEntries: number;
+  wholeBatchOutTo: number;
+  stop: RunStop;
+}
+
+export interface Kernel {
+  /** For `stats()` and for benchmarks. */
+  readonly name: 'wasm' | 'reference';
+  /**
+   * Frames as many records of the run as are asked for and fit.
+   *
+   * @throws Error if the records break the ring's invariants (one that passes `to`, a batch inside a batch). The
+   * answer is then meaningless and the log must not go on.
+   */
+  frameRun(run: Run): void;
+}
+
+/** A run of nothing. */
+export function createRun(): Run {
+  return {
+    from: 0,
+    to: 0,
+    maxEntries: 0x7fffffff,
+    out: 0,
+    outEnd: 0,
+    lsn: 1,
+    fileOffset: 0,
+    checksumSeed: 0,
+    syncedLsn: -1,
+    segmentFieldAt: 0,
+    segmentFieldBytes: 0,
+    batchRemaining: 0,
+    consumedTo: 0,
+    outTo: 0,
+    entries: 0,
+    payloadBytes: 0,
+    wholeBatchEntries: 0,
+    wholeBatchOutTo: 0,
+    stop: 'end',
+  };
+}
+
+/** What a kernel throws where the records cannot be what a producer wrote. */
+export function brokenRecords(run: Run, at: number): Error {
+  return new Error(
+    `invariant broken: byte ${at} of the lane, in records [${run.from}, ${run.to}), is no record`,
+  );
+}

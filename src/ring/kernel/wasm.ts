@@ -1,0 +1,126 @@
+import { CRC_TABLES_START, type LaneMemory, type LaneViews, type SharedMemory } from '../layout.js';
+import { brokenRecords, type Kernel, type Run, type RunStop } from './kernel.js';
+import { KERNEL_WASM } from './kernel-wasm.js';
+import { createReferenceKernel } from './reference.js';
+
+/**
+ * The kernel of a lane: the wasm one, or the reference one where the engine has no WebAssembly (`--jitless`) or
+ * had no wasm memory to give for the lane. Both write the same bytes; the log is only slower.
+ */
+export function chooseKernel(lane: LaneMemory, views: LaneViews): Kernel {
+  const wasm = webAssembly();
+  if (wasm === undefined || lane.memory === undefined) return createReferenceKernel(views);
+  return new WasmKernel(wasm, lane.memory);
+}
+
+/**
+ * The wasm kernel over a lane's memory, synchronously: the writer thread has no event loop to await in.
+ *
+ * @throws Error where the engine has no WebAssembly.
+ */
+export function createWasmKernel(memory: SharedMemory): Kernel {
+  const wasm = webAssembly();
+  if (wasm === undefined) throw new Error('this engine runs without WebAssembly');
+  return new WasmKernel(wasm, memory);
+}
+
+/** Indexed by what `frameRun` of assembly/kernel.ts returns; its fourth code, no index here, means broken records. */
+const STOPS: readonly RunStop[] = ['end', 'max-entries', 'out-full'];
+
+/**
+ * One instance for each lane, since a module's memory is bound when it is instantiated. Numbers below 2^53 cross as f64,
+ * which is exact for them and needs no BigInt. The answer is read from exported globals, about 30 ns each: once for
+ * a run, not for an entry.
+ */
+class WasmKernel implements Kernel {
+  readonly name = 'wasm';
+  readonly #exports: KernelExports;
+
+  constructor(wasm: WebAssemblyNamespace, memory: SharedMemory) {
+    const instance = new wasm.Instance(compiledModule(wasm), { env: { memory } });
+    this.#exports = instance.exports as KernelExports;
+    if (this.#exports.tablesStart.value !== CRC_TABLES_START) {
+      throw new Error('kernel-wasm.ts was built for another lane layout: run src/ring/kernel/build.mjs');
+    }
+    this.#exports.fillTables();
+  }
+
+  frameRun(run: Run): void {
+    const kernel = this.#exports;
+    const stop = kernel.frameRun(
+      run.from,
+      run.to,
+      run.maxEntries,
+      run.out,
+      run.outEnd,
+      run.lsn,
+      run.fileOffset,
+      run.checksumSeed,
+      run.syncedLsn,
+      run.segmentFieldAt,
+      run.segmentFieldBytes,
+      run.batchRemaining,
+    );
+    run.consumedTo = kernel.consumedTo.value;
+    if (stop >= STOPS.length) throw brokenRecords(run, run.consumedTo);
+    run.batchRemaining = kernel.batchRemaining.value;
+    run.outTo = kernel.outTo.value;
+    run.entries = kernel.entries.value;
+    run.payloadBytes = kernel.payloadBytes.value;
+    run.wholeBatchEntries = kernel.wholeBatchEntries.value;
+    run.wholeBatchOutTo = kernel.wholeBatchOutTo.value;
+    run.stop = STOPS[stop];
+  }
+}
+
+let compiled: object | undefined;
+
+/** Compiled once for each thread, however many lanes it drains. */
+function compiledModule(wasm: WebAssemblyNamespace): object {
+  compiled ??= new wasm.Module(KERNEL_WASM);
+  return compiled;
+}
+
+function webAssembly(): WebAssemblyNamespace | undefined {
+  return (globalThis as { WebAssembly?: WebAssemblyNamespace }).WebAssembly;
+}
+
+/** The part of `WebAssembly` that is used here; pure folders have no type for it. */
+interface WebAssemblyNamespace {
+  readonly Module: new (bytes: Uint8Array) => object;
+  readonly Instance: new (
+    module: object,
+    imports: { env: { memory: object } },
+  ) => { readonly exports: object };
+}
+
+interface Global {
+  readonly value: number;
+}
+
+/** The exports of assembly/kernel.ts. */
+interface KernelExports {
+  readonly tablesStart: Global;
+  fillTables(): void;
+  frameRun(
+    from: number,
+    to: number,
+    maxEntries: number,
+    out: number,
+    outEnd: number,
+    lsn: number,
+    fileOffset: number,
+    checksumSeed: number,
+    syncedLsn: number,
+    segmentFieldAt: number,
+    segmentFieldBytes: number,
+    batchRemaining: number,
+  ): number;
+  readonly batchRemaining: Global;
+  readonly consumedTo: Global;
+  readonly outTo: Global;
+  readonly entries: Global;
+  readonly payloadBytes: Global;
+  readonly wholeBatchEntries: Global;
+  readonly wholeBatchOutTo: Global;
+}

@@ -1,0 +1,17 @@
+import { BATCH, BATCH_MARKER_BYTES, recordBytes, WRAP } from './layout.js';
+
+/** Entries in the run of records [from, to) of a lane's memory, as `LaneConsumer.nextRun` answers it. */
+export function countEntries(i32: Int32Array, from: number, to: number): number {
+  let entries = 0;
+  for (let at = from; at < to; ) {
+    const word = i32[at >> 2];
+    if (word === WRAP) break;
+    if (word === BATCH) {
+      at += BATCH_MARKER_BYTES;
+      continue;
+    }
+    entries += 1;
+    at += recordBytes(word);
+  }
+  return entries;
+}

@@ -1,0 +1,71 @@
+import type { Failure, SystemCause, WalErrorCode } from './messages.js';
+
+export interface FailureDetails {
+  readonly path?: string | undefined;
+  readonly lsn?: number | undefined;
+  readonly offset?: number | undefined;
+  readonly cause?: unknown;
+}
+
+/**
+ * An error of the log on its way to the user: thrown in the writer thread, the sync thread or a job, sent as a plain
+ * [Failure], made a `WalError` by the thread that receives it.
+ */
+export class LogFailure extends Error {
+  readonly failure: Failure;
+
+  constructor(code: WalErrorCode, message: string, details: FailureDetails = {}) {
+    super(message);
+    this.failure = {
+      code,
+      message,
+      ...(details.path === undefined ? {} : { path: details.path }),
+      ...(details.lsn === undefined ? {} : { lsn: details.lsn }),
+      ...(details.offset === undefined ? {} : { offset: details.offset }),
+      ...(details.cause === undefined ? {} : { cause: systemCause(details.cause) }),
+    };
+  }
+
+  /** To throw on what another thread sent. */
+  static of(failure: Failure): LogFailure {
+    return new LogFailure(failure.code, failure.message, failure);
+  }
+}
+
+/** What of an error crosses threads; of one that has crossed already, the same. */
+export function systemCause(error: unknown): SystemCause {
+  if (typeof error !== 'object' || error === null || !('message' in error)) return { message: String(error) };
+  const { code, syscall, errno, stack } = error as Record<string, unknown>;
+  return {
+    message: String(error.message),
+    ...(typeof code === 'string' ? { code } : {}),
+    ...(typeof syscall === 'string' ? { syscall } : {}),
+    ...(typeof errno === 'number' ? { errno } : {}),
+    ...(typeof stack === 'string' ? { stack } : {}),
+  };
+}
+
+/**
+ * The failure that an error stands for: its own when it is a [LogFailure], else an `ERR_WAL_IO` that says what was
+ * being done.
+ */
+export function failureOf(error: unknown, doing: string, path?: string): Failure {
+  if (error instanceof LogFailure) return error.failure;
+  const cause = systemCause(error);
+  return {
+    code: 'ERR_WAL_IO',
+    message: `Cannot ${doing}: ${cause.message}`,
+    ...(path === undefined ? {} : { path }),
+    cause,
+  };
+}
+
+/** A failed sync of the file or directory `path`. Terminal for the log, whatever the system's code. */
+export function syncFailed(error: unknown, path: string): LogFailure {
+  return new LogFailure(
+    'ERR_WAL_SYNC_FAILED',
+    `Cannot sync "${path}": ${systemCause(error).message}. Nothing after the last acknowledged entry is certain, and a second try ` +
+      'would prove nothing: the system may have dropped what it could not write. Close the log and open it again.',
+    { path, cause: error },
+  );
+}

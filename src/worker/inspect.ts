@@ -1,0 +1,71 @@
+import { createNodeDisk } from '../files/node-disk.js';
+import { type Judgement, judgeLog } from '../format/verdict.js';
+import { failureOf } from './failure.js';
+import { listLog, openSource } from './log-files.js';
+import type { Failure } from './messages.js';
+import { readState } from './state-store.js';
+
+/** A job of the pool: what lies in a directory, judged. */
+export interface InspectRequest {
+  readonly directory: string;
+  /** Read every frame, not only those from the segment that holds the watermark. */
+  readonly full: boolean;
+}
+
+export interface Inspection {
+  readonly judgement: Judgement;
+  readonly foreignFiles: readonly string[];
+  /** Why the state file could not be read, if that was so. */
+  readonly stateFault: string | undefined;
+}
+
+/** A writer at work moves the tail while it is being read; so often is a log looked at before its verdict is believed. */
+const LOOKS_MAX = 10;
+
+/**
+ * Judges a log without touching it. If somebody writes it at the same time its tail has no verdict: one that says
+ * "corrupt" or "torn" is believed only when the next look finds the log ending at the same entry.
+ */
+export function inspect(request: InspectRequest): Inspection | { readonly failure: Failure } {
+  const { directory, full } = request;
+  try {
+    let inspection = look(directory, full);
+    for (let looks = 1; inspection.judgement.verdict !== 'clean' && looks < LOOKS_MAX; looks++) {
+      const { lastLsn, row } = inspection.judgement;
+      inspection = look(directory, full);
+      if (inspection.judgement.lastLsn === lastLsn && inspection.judgement.row === row) break;
+    }
+    return inspection;
+  } catch (error) {
+    return { failure: failureOf(error, `read "${directory}"`, directory) };
+  }
+}
+
+/** A job of the pool: one segment file, judged without its neighbours. */
+export interface InspectFileRequest {
+  readonly path: string;
+  /** n of the segment, as its own frames say. */
+  readonly number: number;
+}
+
+export function inspectFile(request: InspectFileRequest): Judgement | { readonly failure: Failure } {
+  const { path, number } = request;
+  try {
+    const open = () => openSource(createNodeDisk(), path);
+    return judgeLog({ segments: [{ number, open }], state: undefined, full: true });
+  } catch (error) {
+    return { failure: failureOf(error, `read "${path}"`, path) };
+  }
+}
+
+function look(directory: string, full: boolean): Inspection {
+  const disk = createNodeDisk();
+  // The state first: its watermark is never ahead of segments that are listed later.
+  const state = readState(disk, directory);
+  const { segments, foreignFiles } = listLog(disk, directory);
+  return {
+    judgement: judgeLog({ segments, state, full }),
+    foreignFiles,
+    stateFault: state !== undefined && 'fault' in state ? state.fault : undefined,
+  };
+}

@@ -1,0 +1,191 @@
+import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { LaneConsumer } from '../ring/consumer.js';
+import type { Kernel } from '../ring/kernel/kernel.js';
+import type { LaneViews } from '../ring/layout.js';
+import { countEntries } from '../ring/records.js';
+import type { LaneRuns, ToLane, ToWriter } from './messages.js';
+
+/** An entry or batch that travels beside the ring. */
+export type Beside = Extract<ToWriter, { kind: 'entry' | 'batch' }>;
+
+/**
+ * The writer's end of one lane: what came by the ring and beside it, in the producer's call order, and who waits for
+ * which of it.
+ *
+ * Order. Ring records come in ring order; a message beside the ring names the position that it stands at, and the ring
+ * is drained just up to there. That is safe because a producer posts the message, counts it in `posted`, and only then
+ * publishes later records: whoever sees a record has received every message before it.
+ *
+ * Entries are numbered from 1 in call order (`sequence` of the lane). The lane's words hold those numbers modulo 2^32;
+ * here they are exact.
+ */
+export class LaneIntake {
+  readonly index: number;
+  readonly views: LaneViews;
+  readonly kernel: Kernel;
+  readonly #consumer: LaneConsumer;
+  readonly #port: MessagePort;
+  /** Received, not yet taken; messages keep their place relative to the ring. */
+  #messages: ToWriter[] = [];
+
+  /** Sequence number of the next entry to write. */
+  next = 1;
+  /** As `next`, behind the last entry of a finished batch. */
+  nextWhole = 1;
+  /** Newest sequence number that waits until it is written, until it is durable, that asks for a sync at once. */
+  #writtenWanted = 0;
+  #durableWanted = 0;
+  #commitWanted = 0;
+  /** Entries below it are covered by a sync that was started. */
+  syncStarted = 1;
+  /** Written and not yet in a sync that was started, as far as somebody may wait for them. */
+  #durableRuns: LaneRuns = [];
+  /** The newest flush that is not answered, and the newest that [takeFlush] has handed out. */
+  #flushTicket: number | undefined;
+  #flushTaken: number | undefined;
+
+  constructor(index: number, views: LaneViews, kernel: Kernel, port: MessagePort) {
+    this.index = index;
+    this.views = views;
+    this.kernel = kernel;
+    this.#consumer = new LaneConsumer(views);
+    this.#port = port;
+  }
+
+  /** Takes note of all that the producer has published until now. */
+  look(): void {
+    const consumer = this.#consumer;
+    // Before the head, which then covers everything that was taken before the ticket.
+    this.#flushTicket = consumer.flushTicket();
+    consumer.loadHead();
+    for (let waiting = consumer.postedWaiting - this.#messages.length; waiting > 0; waiting--)
+      this.#receive();
+    this.#writtenWanted = widen(consumer.writtenWanted, this.#writtenWanted);
+    this.#durableWanted = widen(consumer.durableWanted, this.#durableWanted);
+    this.#commitWanted = widen(consumer.commitWanted, this.#commitWanted);
+  }
+
+  /** Looks, and tells whether anything is published and not taken. */
+  hasWork(): boolean {
+    this.look();
+    return !this.isDrained || this.#flushTicket !== this.#flushTaken;
+  }
+
+  /** Nothing is left of what the last [look] saw. */
+  get isDrained(): boolean {
+    return this.#consumer.loadedBytes === 0 && this.#messages.length === 0;
+  }
+
+  /** The message whose turn it is: every ring record before it is drained. */
+  dueMessage(): ToWriter | undefined {
+    const first = this.#messages[0];
+    return first !== undefined && first.position === this.#consumer.position ? first : undefined;
+  }
+
+  /** The due message is dealt with; its bytes no longer count against the producer's `maxPending`. */
+  takeMessage(): void {
+    this.#messages.shift();
+    this.#consumer.takePosted();
+  }
+
+  /** The next records of the ring, up to the loaded head or to the message that stands before it. */
+  nextRun(run: { from: number; to: number }): boolean {
+    const limit = this.#messages[0]?.position;
+    return limit === undefined ? this.#consumer.nextRun(run) : this.#consumer.nextRun(run, limit);
+  }
+
+  /** Frees the ring up to the byte `to` of the run that [nextRun] answered last. */
+  release(to: number): void {
+    this.#consumer.release(to);
+    if (this.#consumer.takeRoomWish()) this.post({ kind: 'room' });
+  }
+
+  /**
+   * `count` more entries were written, the last of them with LSN `lastLsn`; `whole`: no batch is unfinished behind them.
+   * Between two whole points only this lane is drained, so that its LSNs are consecutive there.
+   */
+  noteWritten(count: number, lastLsn: number, whole: boolean): void {
+    this.next += count;
+    if (!whole) return;
+    const first = this.nextWhole;
+    const entries = this.next - first;
+    this.nextWhole = this.next;
+    if (this.#durableWanted >= first) appendRun(this.#durableRuns, first, entries, lastLsn - entries + 1);
+    if (this.#writtenWanted >= first) {
+      this.post({ kind: 'written', runs: [first, entries, lastLsn - entries + 1] });
+    }
+  }
+
+  /** Somebody asked for a sync at once, and some of it is written and in no sync that was started. */
+  get wantsCommit(): boolean {
+    return this.#commitWanted >= this.syncStarted && this.nextWhole > this.syncStarted;
+  }
+
+  /** A sync that covers everything written is about to start: the runs that it acknowledges. */
+  startSync(): LaneRuns {
+    const runs = this.#durableRuns;
+    this.#durableRuns = [];
+    this.syncStarted = this.nextWhole;
+    return runs;
+  }
+
+  /** Drops everything published and not written, and what was written of an unfinished batch; answers the sequence numbers [from, to). */
+  discard(): { from: number; to: number } {
+    const from = this.nextWhole;
+    const run = { from: 0, to: 0 };
+    for (;;) {
+      while (this.nextRun(run)) {
+        this.next += countEntries(this.views.i32, run.from, run.to);
+        this.release(run.to);
+      }
+      const message = this.dueMessage();
+      if (message?.kind === 'entry') this.next += 1;
+      else if (message?.kind === 'batch') this.next += message.parts.length;
+      else break;
+      this.takeMessage();
+    }
+    this.nextWhole = this.next;
+    this.syncStarted = Math.max(this.syncStarted, from);
+    return { from, to: this.next };
+  }
+
+  /** A flush that came since the last call, as of the last [look]. */
+  takeFlush(): number | undefined {
+    if (this.#flushTicket === this.#flushTaken) return undefined;
+    this.#flushTaken = this.#flushTicket;
+    return this.#flushTaken;
+  }
+
+  /** Answers a flush: wakes the producer that is blocked in it. What it is to find by port was posted before. */
+  finishFlush(ticket: number): void {
+    this.#consumer.finishFlush(ticket);
+  }
+
+  post(message: ToLane): void {
+    this.#port.postMessage(message);
+  }
+
+  #receive(): void {
+    const received = receiveMessageOnPort(this.#port);
+    if (received === undefined) throw new Error('a lane has counted a message that is not there');
+    this.#messages.push(received.message as ToWriter);
+  }
+}
+
+/** Appends a run, or lengthens the last one where both sequence and LSN go on. */
+function appendRun(runs: LaneRuns, first: number, count: number, lsn: number): void {
+  const at = runs.length - 3;
+  if (at >= 0) {
+    const lastCount = runs[at + 1] as number;
+    if ((runs[at] as number) + lastCount === first && (runs[at + 2] as number) + lastCount === lsn) {
+      runs[at + 1] = lastCount + count;
+      return;
+    }
+  }
+  runs.push(first, count, lsn);
+}
+
+/** The exact sequence number for one modulo 2^32 that is not older than `before` by more than 2^31. */
+function widen(word: number, before: number): number {
+  return before + ((word - before) | 0);
+}

@@ -1,0 +1,199 @@
+/**
+ * What the threads of one log say to each other by message port. Types only, so that the opening thread can
+ * import them without loading any of the writer's code.
+ *
+ *   opening thread ──[ThreadData]──▶ writer thread, sync thread         when they are started
+ *   lane           ──[ToWriter]────▶ writer thread                      port; counted by the lane's word `posted`
+ *   writer thread  ──[ToLane]──────▶ lane                               the same port
+ *   sync thread    ──[ToLane]──────▶ lane                               a port of its own: one hop less for `durable`
+ *   writer thread  ──[SyncJob]─────▶ sync thread                        port; counted by the word `requested`
+ *
+ * Errors cross as [Failure]: structured clone drops subclasses and unknown fields of an Error.
+ */
+
+export type WalErrorCode =
+  | 'ERR_WAL_OPTION'
+  | 'ERR_WAL_LOCKED'
+  | 'ERR_WAL_CORRUPT'
+  | 'ERR_WAL_UNSUPPORTED'
+  | 'ERR_WAL_TOO_LARGE'
+  | 'ERR_WAL_FULL'
+  | 'ERR_WAL_IO'
+  | 'ERR_WAL_SYNC_FAILED'
+  | 'ERR_WAL_CLOSED'
+  | 'ERR_WAL_WORKER_DIED'
+  | 'ERR_WAL_PURGED'
+  | 'ERR_WAL_TRUNCATED'
+  | 'ERR_WAL_TIMEOUT'
+  | 'ERR_WAL_READ_ONLY';
+
+/** A system error as it crosses threads. */
+export interface SystemCause {
+  readonly code?: string;
+  readonly message: string;
+  readonly syscall?: string;
+  readonly errno?: number;
+  readonly stack?: string;
+}
+
+/** A `WalError` as it crosses threads. */
+export interface Failure {
+  readonly code: WalErrorCode;
+  readonly message: string;
+  readonly path?: string;
+  readonly lsn?: number;
+  readonly offset?: number;
+  readonly cause?: SystemCause;
+}
+
+/** The options that the writer thread acts on, checked and with every default filled in. Units as in `WalOptions`. */
+export interface WriterOptions {
+  readonly directory: string;
+  readonly maxFileSize: number;
+  readonly maxFiles: number;
+  readonly maxTotalSize: number;
+  readonly maxAge: number;
+  readonly syncInterval: number;
+  readonly commitDelay: number;
+  readonly recovery: 'strict' | 'point-in-time' | 'skip-corrupt';
+  readonly fileMode: number;
+  readonly directoryMode: number;
+}
+
+/**
+ * Consecutive entries of one lane that got consecutive LSNs, three numbers each: the lane's sequence number of the
+ * first, how many, the LSN of the first. Flat, since it is cloned for every group.
+ */
+export type LaneRuns = number[];
+
+export interface SegmentInfo {
+  /** n in `wal-<n>`. */
+  readonly number: number;
+  readonly path: string;
+  /** 0 while the segment holds no entry. */
+  readonly firstLsn: number;
+  readonly lastLsn: number;
+  readonly bytes: number;
+  /** Milliseconds since 1970 of the segment's own creation stamp; 0 for a file of wal-go, which has none. */
+  readonly createdMs: number;
+}
+
+/** What `open()` found and did. Exported as `WalRecovery`. */
+export interface RecoveryReport {
+  /** The row of the decision table in docs/format.md, 1 to 6. */
+  readonly row: number;
+  readonly verdict: 'clean' | 'torn' | 'corrupt' | 'unsupported';
+  /** The watermark that the files showed: entries up to it were acknowledged as durable before. */
+  readonly watermark: number;
+  readonly firstLsn: number;
+  readonly lastLsn: number;
+  readonly segments: number;
+  /** What was cut behind the last kept entry; `undefined` where nothing but zeros or stale bytes stood there. */
+  readonly cut?: RecoveryCut | undefined;
+  /** Bytes above the watermark that were written anew, since the process before may have seen their sync fail. */
+  readonly rewrittenBytes: number;
+  /** Files in the directory that are not the log's. They are left alone. */
+  readonly foreignFiles: readonly string[];
+  /** Why making the recovered entries durable was put off (`ENOSPC`, `EROFS`, …); appends reject until it could be done. */
+  readonly postponed?: string | undefined;
+  readonly durationMs: number;
+}
+
+export interface RecoveryCut {
+  /** The segment that ended in damage, and the offset of the first byte that was cut. */
+  readonly path: string;
+  readonly offset: number;
+  readonly bytes: number;
+  /** The LSN that the first cut frame would have had. */
+  readonly lsn: number;
+  /** Why the frame there is not valid. */
+  readonly reason: string;
+  /** Side files that keep the cut bytes. */
+  readonly sideFiles: readonly string[];
+  /** Later segments that were removed with it. */
+  readonly removedSegments: readonly string[];
+}
+
+// ── When a thread is started ────────────────────────────────────────────────────────────────────────────────────
+
+/** The memory of one lane as it is handed to another thread (`LaneMemory` of src/ring/layout.ts). */
+export interface LaneHandle {
+  readonly buffer: SharedArrayBuffer;
+  /** Absent where the runtime has no WebAssembly: the reference kernel then frames. */
+  readonly memory?: { readonly buffer: SharedArrayBuffer };
+}
+
+export interface WriterThreadData<Port> {
+  readonly role: 'writer';
+  readonly options: WriterOptions;
+  readonly lane: LaneHandle;
+  readonly lanePort: Port;
+  readonly syncPort: Port;
+  readonly bell: SharedArrayBuffer;
+  readonly board: SharedArrayBuffer;
+  readonly syncWords: SharedArrayBuffer;
+}
+
+export interface SyncThreadData<Port> {
+  readonly role: 'sync';
+  readonly directory: string;
+  readonly fileMode: number;
+  readonly writerPort: Port;
+  /** By index of the lane. */
+  readonly lanePorts: readonly Port[];
+  readonly bell: SharedArrayBuffer;
+  readonly board: SharedArrayBuffer;
+  readonly syncWords: SharedArrayBuffer;
+}
+
+// ── Lane to writer ──────────────────────────────────────────────────────────────────────────────────────────────
+
+/**
+ * `position` is the lane's head when the message was posted: it comes after the ring records before that position and
+ * before those behind it.
+ */
+export type ToWriter =
+  /** One entry beside the ring: too large for it, or queued in front of a full one. */
+  | { readonly kind: 'entry'; readonly position: number; readonly data: Uint8Array }
+  /** An atomic batch beside the ring. */
+  | { readonly kind: 'batch'; readonly position: number; readonly parts: readonly Uint8Array[] }
+  /** Make durable what every lane holds now; answered by `synced` or `sync-rejected`. */
+  | { readonly kind: 'sync'; readonly position: number; readonly id: number }
+  /** Say `room` once everything before this is taken. */
+  | { readonly kind: 'echo'; readonly position: number }
+  | { readonly kind: 'close'; readonly position: number };
+
+// ── Writer and sync thread to lane ──────────────────────────────────────────────────────────────────────────────
+
+export type ToLane =
+  | {
+      readonly kind: 'opened';
+      readonly recovery: RecoveryReport;
+      readonly segments: readonly SegmentInfo[];
+    }
+  | { readonly kind: 'refused'; readonly failure: Failure }
+  | { readonly kind: 'written'; readonly runs: LaneRuns }
+  | { readonly kind: 'durable'; readonly runs: LaneRuns }
+  | { readonly kind: 'synced'; readonly id: number; readonly watermark: number }
+  /** `id` 0: the flush that is blocked. */
+  | { readonly kind: 'sync-rejected'; readonly id: number; readonly failure: Failure }
+  /** Room in the ring again, for `ready()`. */
+  | { readonly kind: 'room' }
+  /** Entries `from` up to and without `to` were accepted and will not be written; the log works on. */
+  | { readonly kind: 'rejected'; readonly from: number; readonly to: number; readonly failure: Failure }
+  /** The log ended. Entries of this lane below `written` had been handed to the system. */
+  | { readonly kind: 'failed'; readonly written: number; readonly failure: Failure }
+  /** Something went wrong that concerns no entry (a segment that could not be removed). */
+  | { readonly kind: 'trouble'; readonly failure: Failure }
+  | {
+      readonly kind: 'segment-opened';
+      readonly number: number;
+      readonly createdMs: number;
+      /** LSN of the entry that it will begin with. */
+      readonly firstLsn: number;
+      /** Size of the segment before it, which is sealed. */
+      readonly sealedBytes: number;
+    }
+  | { readonly kind: 'segments-removed'; readonly upTo: number }
+  | { readonly kind: 'segment-withdrawn'; readonly number: number }
+  | { readonly kind: 'closed' };

@@ -1,0 +1,54 @@
+import type { SegmentRecord } from './segment-catalog.js';
+
+export interface RetentionPolicy {
+  /** Segments kept, the live one included. */
+  readonly maxFiles: number;
+  /** Bytes kept in all segments. */
+  readonly maxTotalSize: number;
+  /** Milliseconds, by the segment's own creation stamp. */
+  readonly maxAge: number;
+}
+
+export interface RetentionView {
+  /** Lowest number first; the last one is live. */
+  readonly segments: readonly SegmentRecord[];
+  readonly watermark: number;
+  /** Lowest segment that a reader of this process has open, -1 = none. */
+  readonly pinned: number;
+  readonly nowMs: number;
+}
+
+/**
+ * Numbers of the segments that the policy gives up, lowest first. Only a run from the front can go, and none of:
+ *
+ *   - the live one
+ *   - one that holds an entry above the watermark, or the last durable entry: without it `open` could not tell where
+ *     LSNs go on
+ *   - one that a reader has open, or any after it
+ *
+ * Age is judged by the clock only as far as the log itself bears it out: a clock that stands before the newest
+ * segment's stamp went backwards and removes nothing.
+ */
+export function expiredSegments(policy: RetentionPolicy, view: RetentionView): number[] {
+  const { segments, watermark, pinned, nowMs } = view;
+  let files = segments.length;
+  let bytes = segments.reduce((sum, segment) => sum + segment.bytes, 0);
+  const newestMs = segments.reduce((newest, segment) => Math.max(newest, segment.createdMs), 0);
+  const clockIsSound = nowMs >= newestMs;
+  const expired: number[] = [];
+  for (let at = 0; at + 1 < segments.length; at++) {
+    const segment = segments[at] as SegmentRecord;
+    const lastLsn = (segments[at + 1] as SegmentRecord).firstLsn - 1;
+    // `firstLsn` 0: the next segment is still empty, so this one holds the last entry.
+    if (lastLsn < 0 || lastLsn >= watermark) break;
+    if (pinned >= 0 && segment.number >= pinned) break;
+    const tooMany = files > policy.maxFiles;
+    const tooLarge = bytes > policy.maxTotalSize;
+    const tooOld = clockIsSound && segment.createdMs > 0 && nowMs - segment.createdMs > policy.maxAge;
+    if (!tooMany && !tooLarge && !tooOld) break;
+    expired.push(segment.number);
+    files -= 1;
+    bytes -= segment.bytes;
+  }
+  return expired;
+}

@@ -1,0 +1,55 @@
+import { join } from 'node:path';
+import { type Disk, type DiskFile, isMissing, readFully, writeFully } from '../files/disk.js';
+import { STATE_FILE, STATE_FILE_ASIDE } from '../format/segment-name.js';
+import { decodeState, encodeState, type LogState } from '../format/state-file.js';
+import { syncFailed } from './failure.js';
+
+/** No honest state file is larger; a larger one is not read. */
+const STATE_BYTES_MAX = 4096;
+
+/** The state file's content; a `fault` where it cannot be read as one; `undefined` where there is none. */
+export function readState(disk: Disk, directory: string): LogState | { readonly fault: string } | undefined {
+  let file: DiskFile;
+  try {
+    file = disk.open(join(directory, STATE_FILE), 'r');
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+  try {
+    const size = file.size();
+    if (size > STATE_BYTES_MAX) return { fault: `${size} bytes long` };
+    const bytes = new Uint8Array(size);
+    return decodeState(bytes.subarray(0, readFully(file, bytes, 0)));
+  } finally {
+    file.close();
+  }
+}
+
+/**
+ * Replaces the state file: written aside, synced, renamed, directory synced. Power may go at any point: the name
+ * always leads to a whole file, the old one or the new one.
+ *
+ * @throws the system's error of the write or rename (the old file stays), `ERR_WAL_SYNC_FAILED` of a sync
+ */
+export function writeState(disk: Disk, directory: string, state: LogState, fileMode: number): void {
+  const aside = join(directory, STATE_FILE_ASIDE);
+  const bytes = encodeState(state);
+  const file = disk.open(aside, 'w', fileMode);
+  try {
+    writeFully(file, bytes, 0, bytes.length, 0);
+    try {
+      file.datasync();
+    } catch (error) {
+      throw syncFailed(error, aside);
+    }
+  } finally {
+    file.close();
+  }
+  disk.rename(aside, join(directory, STATE_FILE));
+  try {
+    disk.syncDirectory(directory);
+  } catch (error) {
+    throw syncFailed(error, directory);
+  }
+}

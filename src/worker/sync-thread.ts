@@ -1,0 +1,68 @@
+import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { type DiskFile, isSameFile } from '../files/disk.js';
+import { adoptDescriptor, createNodeDisk } from '../files/node-disk.js';
+import { Board } from '../ring/board.js';
+import { Doorbell } from '../ring/doorbell.js';
+import { failureOf, LogFailure } from './failure.js';
+import type { SyncThreadData, ToLane } from './messages.js';
+import { keepHouse, type SyncJob, syncFiles } from './sync-job.js';
+import { SyncWord } from './sync-words.js';
+import type { SyncOutcome } from './syncer.js';
+import type { FileHandle, ToSyncThread } from './thread-syncer.js';
+
+/**
+ * The sync thread: sleeps until the writer posts a job, makes its files durable, tells the lanes, reports to the writer.
+ *
+ * What is durable is told to the lanes from here, in one message for each lane and group: going back through the
+ * writer would cost a thread switch for every durable append. The order is: sync returned, watermark stored, lanes told,
+ * housekeeping, report.
+ */
+export function runSyncThread(data: SyncThreadData<MessagePort>): void {
+  const disk = createNodeDisk();
+  const board = new Board(data.board);
+  const doorbell = new Doorbell(data.bell);
+  const words = new Int32Array(data.syncWords);
+  for (let seen = 0; ; seen = (seen + 1) | 0) {
+    while (Atomics.load(words, SyncWord.requested) === seen) Atomics.wait(words, SyncWord.requested, seen);
+    const message = receiveMessageOnPort(data.writerPort)?.message as ToSyncThread;
+    if (message.kind === 'stop') return;
+    data.writerPort.postMessage(runJob(message.job));
+    Atomics.store(words, SyncWord.done, (seen + 1) | 0);
+    Atomics.notify(words, SyncWord.done);
+    doorbell.ring(true);
+  }
+
+  function runJob(request: Extract<ToSyncThread, { kind: 'job' }>['job']): SyncOutcome {
+    const { directory } = data;
+    try {
+      const files = request.files.map((handle) => adoptDescriptor(handle.fd, handle.path));
+      const job: SyncJob = { ...request, files };
+      syncFiles(disk, directory, job);
+      if (files.length > 0) {
+        for (const [at, file] of files.entries()) proveSame(file, request.files[at] as FileHandle);
+        board.set('durableLsn', job.watermark);
+        board.add('syncs', 1);
+        for (const { lane, runs } of job.acknowledgements) {
+          const port = data.lanePorts[lane] as MessagePort;
+          port.postMessage({ kind: 'durable', runs } satisfies ToLane);
+        }
+      }
+      return keepHouse(disk, directory, job, data.fileMode);
+    } catch (error) {
+      return { failure: failureOf(error, 'sync the log', directory), stateWritten: false, troubles: [] };
+    }
+  }
+}
+
+/**
+ * If the writer thread dies, its descriptors are closed and their numbers used again: a sync of such a number would
+ * prove nothing about the log's file.
+ */
+function proveSame(file: DiskFile, handle: FileHandle): void {
+  if (isSameFile(file.identity(), handle)) return;
+  throw new LogFailure(
+    'ERR_WAL_WORKER_DIED',
+    `The writer thread ended while "${handle.path}" was being synced: what was not acknowledged is uncertain.`,
+    { path: handle.path },
+  );
+}

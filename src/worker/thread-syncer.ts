@@ -1,0 +1,79 @@
+import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import type { DiskFile, FileIdentity } from '../files/disk.js';
+import type { SyncJob } from './sync-job.js';
+import { SyncWord } from './sync-words.js';
+import type { Syncer, SyncOutcome } from './syncer.js';
+
+/** A file of a [SyncJob] as it crosses to the sync thread, which syncs the very descriptor that was written. */
+export interface FileHandle extends FileIdentity {
+  readonly fd: number;
+  readonly path: string;
+}
+
+export type ToSyncThread =
+  | { readonly kind: 'job'; readonly job: Omit<SyncJob, 'files'> & { readonly files: readonly FileHandle[] } }
+  | { readonly kind: 'stop' };
+
+/** The writer's end of the sync thread. */
+export class ThreadSyncer implements Syncer {
+  readonly #port: MessagePort;
+  readonly #words: Int32Array<SharedArrayBuffer>;
+  /** Taken once for each file: asking the system for every sync would cost as much as the request itself. */
+  readonly #identities = new WeakMap<DiskFile, FileIdentity>();
+  #requested = 0;
+  #busy = false;
+
+  constructor(port: MessagePort, words: SharedArrayBuffer) {
+    this.#port = port;
+    this.#words = new Int32Array(words);
+  }
+
+  get busy(): boolean {
+    return this.#busy;
+  }
+
+  get isDone(): boolean {
+    // Ordered after everything that the sync thread did for the job, its report included.
+    return this.#busy && Atomics.load(this.#words, SyncWord.done) === this.#requested;
+  }
+
+  start(job: SyncJob): void {
+    this.#busy = true;
+    this.#send({ kind: 'job', job: { ...job, files: job.files.map((file) => this.#handle(file)) } });
+  }
+
+  poll(): SyncOutcome | undefined {
+    if (!this.isDone) return undefined;
+    this.#busy = false;
+    return receiveMessageOnPort(this.#port)?.message as SyncOutcome;
+  }
+
+  finish(): SyncOutcome {
+    for (;;) {
+      const outcome = this.poll();
+      if (outcome !== undefined) return outcome;
+      // Sleeps only while no job has ended since the load: the compare of the wait sees a later store.
+      Atomics.wait(this.#words, SyncWord.done, (this.#requested - 1) | 0);
+    }
+  }
+
+  stop(): void {
+    this.#send({ kind: 'stop' });
+  }
+
+  #send(message: ToSyncThread): void {
+    this.#port.postMessage(message);
+    this.#requested = (this.#requested + 1) | 0;
+    Atomics.store(this.#words, SyncWord.requested, this.#requested);
+    Atomics.notify(this.#words, SyncWord.requested);
+  }
+
+  #handle(file: DiskFile): FileHandle {
+    let identity = this.#identities.get(file);
+    if (identity === undefined) {
+      identity = file.identity();
+      this.#identities.set(file, identity);
+    }
+    return { fd: file.fd, path: file.path, dev: identity.dev, ino: identity.ino };
+  }
+}

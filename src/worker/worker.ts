@@ -1,0 +1,17 @@
+/**
+ * The file that every thread of the package starts from, `ringwal/worker`: what it becomes is in its data. One file,
+ * so that one option (`workerUrl`) tells where a bundler has put it.
+ */
+import { isMainThread, type MessagePort, workerData } from 'node:worker_threads';
+import type { SyncThreadData, WriterThreadData } from './messages.js';
+import { runSyncThread } from './sync-thread.js';
+import { runWriterThread } from './writer-thread.js';
+
+type ThreadData = WriterThreadData<MessagePort> | SyncThreadData<MessagePort>;
+
+const data = workerData as Partial<ThreadData> | null;
+if (!isMainThread && data?.role === 'writer') runWriterThread(data as WriterThreadData<MessagePort>);
+else if (!isMainThread && data?.role === 'sync') runSyncThread(data as SyncThreadData<MessagePort>);
+
+/** Jobs of the pool, called by name. */
+export { inspect, inspectFile } from './inspect.js';

@@ -1,0 +1,15 @@
+import { createNodeDisk } from '../../src/files/node-disk.js';
+import { SimulatedDisk } from '../../src/files/simulated-disk.js';
+import { testDiskContract } from './disk-contract.js';
+import { SEED } from './seed.js';
+import { temporaryDirectory } from './temporary.js';
+
+testDiskContract('node disk', (t) => ({ disk: createNodeDisk(), root: temporaryDirectory(t) }));
+
+testDiskContract('simulated disk', () => ({ disk: simulatedDisk(), root: '/root' }));
+
+function simulatedDisk(): SimulatedDisk {
+  const disk = new SimulatedDisk({ seed: SEED });
+  disk.mkdir('/root');
+  return disk;
+}

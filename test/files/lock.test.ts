@@ -1,0 +1,151 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import { lockHolder, probeLock, tryLock } from '../../src/files/lock.js';
+import { temporaryDirectory } from './temporary.js';
+
+const CHILD = fileURLToPath(new URL('./lock-child.ts', import.meta.url));
+
+test('a lock keeps out other descriptors of the same process and thread', (t) => {
+  const path = join(temporaryDirectory(t), 'lock');
+  const lock = tryLock(path) ?? assert.fail('nobody holds it');
+  assert.equal(tryLock(path), undefined);
+  assert.deepEqual(lockHolder(path), { pid: process.pid });
+  lock.release();
+  assert.equal(probeLock(path), false);
+});
+
+test('neither a probe nor a refused attempt drops a lock that this process holds', (t) => {
+  // As the classic POSIX locks do whenever any descriptor of the file is closed.
+  const path = join(temporaryDirectory(t), 'lock');
+  const lock = tryLock(path) ?? assert.fail('nobody holds it');
+  for (let i = 0; i < 3; i += 1) {
+    assert.equal(probeLock(path), true);
+    assert.equal(tryLock(path), undefined);
+    assert.match(readFileSync(path, 'utf8'), /^\d+ *\n$/);
+  }
+  lock.release();
+});
+
+test('the lock of a process that is killed is free at once, and its file stays', async (t) => {
+  const path = join(temporaryDirectory(t), 'lock');
+  const child = await lockInProcess(t, path);
+  assert.deepEqual(lockHolder(path), { pid: child.pid });
+  assert.equal(tryLock(path), undefined);
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  assert.equal(probeLock(path), false);
+  assert.match(readFileSync(path, 'utf8'), new RegExp(`^${child.pid} *\n$`));
+  const lock = tryLock(path) ?? assert.fail('its holder is dead');
+  assert.deepEqual(lockHolder(path), { pid: process.pid });
+  lock.release();
+});
+
+test('the lock of a worker thread that is terminated is free again in the same process', async (t) => {
+  const path = join(temporaryDirectory(t), 'lock');
+  for (let round = 0; round < 2; round += 1) {
+    const worker = workerThatLocks(path);
+    assert.deepEqual(await once(worker, 'message'), ['locked']);
+    assert.equal(tryLock(path), undefined);
+    await worker.terminate();
+    const lock = tryLock(path) ?? assert.fail('its holder was terminated');
+    lock.release();
+  }
+});
+
+test('of two processes the second is refused', async (t) => {
+  const path = join(temporaryDirectory(t), 'lock');
+  const lock = tryLock(path) ?? assert.fail('nobody holds it');
+  await assert.rejects(lockInProcess(t, path), /held by another/);
+  lock.release();
+  await lockInProcess(t, path);
+});
+
+test('an attempt to lock waits for a probe, be it slow, and does not take it for a writer', async (t) => {
+  const path = join(temporaryDirectory(t), 'lock');
+  tryLock(path)?.release();
+  // What a probe does, by a thread that is preempted in the middle of it.
+  const source = `
+    const { workerData, parentPort } = require('node:worker_threads');
+    const fs = require('node:fs');
+    const fd = fs.openSync(workerData.path, 'r');
+    require(workerData.native).tryLock(fd, 2 ** 30, 1, { shared: true });
+    parentPort.postMessage('probing');
+    setTimeout(() => fs.closeSync(fd), 50);`;
+  const native = createRequire(import.meta.url).resolve('fs-native-extensions');
+  const worker = new Worker(source, { eval: true, workerData: { path, native } });
+  await once(worker, 'message');
+  const lock = tryLock(path) ?? assert.fail('it took a probe for a writer');
+  lock.release();
+  await once(worker, 'exit');
+});
+
+test('probes do not disturb each other', (t) => {
+  const path = join(temporaryDirectory(t), 'lock');
+  tryLock(path)?.release();
+  for (let i = 0; i < 10; i += 1) assert.equal(probeLock(path), false);
+});
+
+test('a holder whose id cannot be read is a holder still', (t) => {
+  const path = join(temporaryDirectory(t), 'lock');
+  const lock = tryLock(path) ?? assert.fail('nobody holds it');
+  writeFileSync(path, 'rubbish, as a full disk or a tool may leave it');
+  assert.deepEqual(lockHolder(path), { pid: undefined });
+  writeFileSync(path, '');
+  assert.deepEqual(lockHolder(path), { pid: undefined });
+  lock.release();
+});
+
+test('locking below a file or in a missing directory says why', (t) => {
+  const directory = temporaryDirectory(t);
+  writeFileSync(join(directory, 'file'), '');
+  assert.throws(() => tryLock(join(directory, 'file', 'lock')), { code: 'ENOTDIR' });
+  assert.throws(() => tryLock(join(directory, 'missing', 'lock')), { code: 'ENOENT' });
+  assert.equal(probeLock(join(directory, 'missing', 'lock')), false);
+});
+
+test('where the native locks do not load, only taking a lock fails, and says so', async (t) => {
+  const path = join(temporaryDirectory(t), 'lock');
+  const source = `
+    const Module = require('node:module');
+    const resolve = Module._resolveFilename;
+    Module._resolveFilename = (name, ...rest) => {
+      if (name === 'fs-native-extensions') throw new Error('no binary');
+      return resolve(name, ...rest);
+    };
+    import(${JSON.stringify(pathToFileURL(fileURLToPath(new URL('../../src/files/lock.ts', import.meta.url))).href)})
+      .then(({ tryLock }) => tryLock(${JSON.stringify(path)}))
+      .catch((error) => console.log(error.code, error.message, '|', error.cause.message));`;
+  const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), '--eval', source]);
+  let output = '';
+  child.stdout.on('data', (chunk) => {
+    output += chunk;
+  });
+  await once(child, 'close');
+  assert.match(output, /^ENOTSUP ENOTSUP: fs-native-extensions does not load on \S+, lock '.+' \| no binary/);
+});
+
+/** Resolves once the child has the lock. */
+async function lockInProcess(t: TestContext, path: string): Promise<ChildProcess> {
+  const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), CHILD, path], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  t.after(() => child.kill('SIGKILL'));
+  const [answer] = await once(child.stdout, 'data');
+  if (String(answer) !== 'locked') throw new Error(String(answer));
+  return child;
+}
+
+/** Through `tsx/esm/api`, since tsx does not reach worker threads by itself on Node 20. */
+function workerThatLocks(path: string): Worker {
+  const api = JSON.stringify(import.meta.resolve('tsx/esm/api'));
+  const file = JSON.stringify(pathToFileURL(CHILD).href);
+  const source = `import(${api}).then(({ tsImport }) => tsImport(${file}, ${JSON.stringify(import.meta.url)}));`;
+  return new Worker(source, { eval: true, workerData: { path } });
+}

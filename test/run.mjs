@@ -1,0 +1,46 @@
+/**
+ * Runs the suite: `node test/run.mjs source|package [FILE…]`.
+ *
+ *   source    all of it, against the sources
+ *   package   what goes through the public API again, against the built package (`npm run build` first)
+ *
+ * Without FILEs every `*.test.ts` under the folders below. node:test prints the closing lines.
+ */
+import { spawnSync } from 'node:child_process';
+import { readdirSync, rmSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const FOLDERS = {
+  source: ['format', 'ring', 'model', 'files', 'worker', 'main', 'examples', 'tidy'],
+  package: ['main', 'examples'],
+};
+
+const [kind, ...named] = process.argv.slice(2);
+const folders = FOLDERS[kind];
+if (folders === undefined) {
+  console.error('usage: node test/run.mjs source|package [FILE…]');
+  process.exit(2);
+}
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const files = named.length > 0 ? named : folders.flatMap(testFiles);
+const conditions = kind === 'source' ? ['--conditions=ringwal-source'] : [];
+console.log(`ringwal suite against the ${kind}, Node ${process.versions.node}: ${files.length} files`);
+const run = spawnSync(process.execPath, ['--import', 'tsx', ...conditions, '--test', ...files], {
+  cwd: root,
+  stdio: 'inherit',
+  env: { ...process.env, RINGWAL_TEST_KIND: kind },
+});
+rmSync(new URL('../node_modules/.cache/ringwal', import.meta.url), { recursive: true, force: true });
+process.exit(run.status ?? 1);
+
+function testFiles(folder) {
+  let names;
+  try {
+    names = readdirSync(`${root}test/${folder}`, { recursive: true });
+  } catch (error) {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  }
+  return names.filter((name) => name.endsWith('.test.ts')).map((name) => `test/${folder}/${name}`);
+}

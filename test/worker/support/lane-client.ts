@@ -1,0 +1,150 @@
+import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import {
+  createLaneMemory,
+  type LaneViews,
+  LaneWord,
+  maxRecordPayload,
+  resetLane,
+  viewLane,
+} from '../../../src/ring/layout.js';
+import { LaneProducer, Want } from '../../../src/ring/producer.js';
+import type { LaneRuns, ToLane, ToWriter } from '../../../src/worker/messages.js';
+
+/** What an append waits for, as the public API says it. */
+export const Level = {
+  /** `tryAppend` */
+  none: Want.nothing,
+  /** `append` */
+  written: Want.written,
+  /** `append` with `durable: true` */
+  durable: Want.durable | Want.commit,
+  /** `append` with `durable: true, commit: 'interval'` */
+  interval: Want.durable,
+} as const;
+
+/** Small, so that a few entries wrap the ring and a batch takes several groups. */
+export const RING_BYTES = 4096;
+const STAGING_BYTES = 2048;
+
+/** Memory of lanes whose log is gone: the engine gives dropped shared memory back late. */
+const pool: LaneViews[] = [];
+
+/** The producer's end of a lane, without promises: what it hears is kept, and read when the test wants it. */
+export class LaneClient {
+  readonly views: LaneViews;
+  /** The writer's end of the port. */
+  readonly writerPort: MessagePort;
+  /** Every message so far, oldest first. */
+  readonly heard: ToLane[] = [];
+  readonly #producer: LaneProducer;
+  readonly #port: MessagePort;
+  #lastSyncId = 0;
+
+  constructor() {
+    this.views = pool.pop() ?? viewLane(createLaneMemory(RING_BYTES, STAGING_BYTES));
+    resetLane(this.views);
+    this.#producer = new LaneProducer(this.views);
+    const { port1, port2 } = new MessageChannel();
+    this.#port = port1;
+    this.writerPort = port2;
+  }
+
+  /** Appends one entry by whichever way it fits; answers its sequence number, 0 = no room. */
+  append(data: Uint8Array | string, level: number = Level.none): number {
+    const bytes = typeof data === 'string' ? Buffer.from(data) : data;
+    if (bytes.length > maxRecordPayload(RING_BYTES)) {
+      this.#post({ kind: 'entry', position: this.#producer.position, data: bytes }, 1, level);
+    } else if (!this.#producer.tryPush(bytes, level)) {
+      return 0;
+    }
+    return this.#producer.sequence;
+  }
+
+  /** Appends one atomic batch; answers the sequence number of its last entry, 0 = no room. */
+  appendBatch(parts: readonly (Uint8Array | string)[], level: number = Level.none): number {
+    const bytes = parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : part));
+    const total = bytes.reduce((sum, part) => sum + part.length + 16, 16);
+    if (total > RING_BYTES / 2) {
+      this.#post({ kind: 'batch', position: this.#producer.position, parts: bytes }, bytes.length, level);
+    } else if (!this.#producer.tryPushBatch(bytes, level)) {
+      return 0;
+    }
+    return this.#producer.sequence;
+  }
+
+  /** Newest sequence number that was taken. */
+  get sequence(): number {
+    return this.#producer.sequence;
+  }
+
+  /** Answers the id that the answer will bear. */
+  sync(): number {
+    this.#lastSyncId += 1;
+    this.#post({ kind: 'sync', position: this.#producer.position, id: this.#lastSyncId }, 0);
+    return this.#lastSyncId;
+  }
+
+  requestFlush(): number {
+    return this.#producer.requestFlush();
+  }
+
+  /** Would the producer that is blocked in this flush wake up? */
+  isFlushed(ticket: number): boolean {
+    return ((Atomics.load(this.views.i32, LaneWord.flushDone) - ticket) | 0) >= 0;
+  }
+
+  close(): void {
+    this.#post({ kind: 'close', position: this.#producer.position }, 0);
+  }
+
+  /** The messages that came since the last call. */
+  hear(): ToLane[] {
+    const news: ToLane[] = [];
+    for (;;) {
+      const received = receiveMessageOnPort(this.#port);
+      if (received === undefined) break;
+      news.push(received.message as ToLane);
+    }
+    this.heard.push(...news);
+    return news;
+  }
+
+  /** All messages of a kind so far. */
+  all<K extends ToLane['kind']>(kind: K): Extract<ToLane, { kind: K }>[] {
+    this.hear();
+    return this.heard.filter((message): message is Extract<ToLane, { kind: K }> => message.kind === kind);
+  }
+
+  /** LSNs by sequence number, of all that was acknowledged at this level. */
+  acknowledged(level: 'written' | 'durable'): Map<number, number> {
+    return new Map(this.all(level).flatMap(({ runs }) => expandRuns(runs)));
+  }
+
+  /** Sequence numbers that were rejected while the log went on. */
+  get rejected(): number[] {
+    return this.all('rejected').flatMap(({ from, to }) =>
+      Array.from({ length: to - from }, (_, at) => from + at),
+    );
+  }
+
+  /** Nobody uses the lane any more. */
+  dispose(): void {
+    this.#port.close();
+    pool.push(this.views);
+  }
+
+  #post(message: ToWriter, entries: number, level: number = Level.none): void {
+    this.#port.postMessage(message);
+    this.#producer.countPosted(entries, level);
+  }
+}
+
+/** Sequence number and LSN of every entry in the runs. */
+export function expandRuns(runs: LaneRuns): [sequence: number, lsn: number][] {
+  const pairs: [number, number][] = [];
+  for (let at = 0; at < runs.length; at += 3) {
+    const [first, count, lsn] = runs.slice(at, at + 3) as [number, number, number];
+    for (let i = 0; i < count; i++) pairs.push([first + i, lsn + i]);
+  }
+  return pairs;
+}

@@ -1,0 +1,92 @@
+import type { Disk } from '../../../src/files/disk.js';
+import type { Board } from '../../../src/ring/board.js';
+import { failureOf } from '../../../src/worker/failure.js';
+import type { LaneRuns, WriterOptions } from '../../../src/worker/messages.js';
+import { keepHouse, type SyncJob, syncFiles } from '../../../src/worker/sync-job.js';
+import type { Syncer, SyncOutcome } from '../../../src/worker/syncer.js';
+
+export interface SyncerHost {
+  readonly disk: Disk;
+  readonly board: Board;
+  readonly options: WriterOptions;
+  acknowledge(lane: number, runs: LaneRuns): void;
+}
+
+/** What src/worker/sync-thread.ts does with a job, when the test says so: a sync takes as long as a test needs. */
+export class StepSyncer implements Syncer {
+  /** Run each job as soon as it is started. */
+  isPrompt = false;
+  isStopped = false;
+  /** Every job so far. */
+  readonly jobs: SyncJob[] = [];
+  protected readonly host: SyncerHost;
+  #job: SyncJob | undefined;
+  #outcome: SyncOutcome | undefined;
+
+  constructor(host: SyncerHost) {
+    this.host = host;
+  }
+
+  get busy(): boolean {
+    return this.#job !== undefined || this.#outcome !== undefined;
+  }
+
+  get isDone(): boolean {
+    return this.#outcome !== undefined;
+  }
+
+  start(job: SyncJob): void {
+    if (this.busy) throw new Error('two jobs at a time');
+    this.jobs.push(job);
+    this.#job = job;
+    if (this.isPrompt) this.complete();
+  }
+
+  /** The sync that is under way, if any, returns. */
+  complete(): void {
+    const job = this.#job;
+    if (job === undefined) return;
+    this.#job = undefined;
+    this.#outcome = this.run(job);
+  }
+
+  poll(): SyncOutcome | undefined {
+    const outcome = this.#outcome;
+    this.#outcome = undefined;
+    return outcome;
+  }
+
+  finish(): SyncOutcome {
+    this.complete();
+    const outcome = this.poll();
+    if (outcome === undefined) throw new Error('no job is under way');
+    return outcome;
+  }
+
+  stop(): void {
+    if (this.busy) throw new Error('stopped while a job was under way');
+    this.isStopped = true;
+  }
+
+  protected run(job: SyncJob): SyncOutcome {
+    const { disk, options } = this.host;
+    try {
+      this.sync(job);
+      if (job.files.length > 0) this.tell(job);
+      return keepHouse(disk, options.directory, job, options.fileMode);
+    } catch (error) {
+      const failure = failureOf(error, 'sync the log', options.directory);
+      return { failure, stateWritten: false, troubles: [] };
+    }
+  }
+
+  protected sync(job: SyncJob): void {
+    syncFiles(this.host.disk, this.host.options.directory, job);
+  }
+
+  protected tell(job: SyncJob): void {
+    this.host.board.set('durableLsn', job.watermark);
+    this.host.board.add('syncs', 1);
+    for (const { lane, runs } of job.acknowledgements) this.host.acknowledge(lane, runs);
+  }
+}

@@ -1,0 +1,160 @@
+import assert from 'node:assert/strict';
+import { createDirectory } from '../../../src/files/directories.js';
+import { SimulatedDisk } from '../../../src/files/simulated-disk.js';
+import { Board, createBoard } from '../../../src/ring/board.js';
+import { createDoorbellMemory, Doorbell } from '../../../src/ring/doorbell.js';
+import { createReferenceKernel } from '../../../src/ring/kernel/reference.js';
+import { LaneIntake } from '../../../src/worker/lane-intake.js';
+import type { WriterOptions } from '../../../src/worker/messages.js';
+import { type Recovered, recoverLog } from '../../../src/worker/recovery.js';
+import { type NextStep, Writer } from '../../../src/worker/writer.js';
+import { LaneClient } from './lane-client.js';
+import { type FrameOnDisk, type LogBytes, readFrames, readState } from './segments.js';
+import { StepSyncer, type SyncerHost } from './step-syncer.js';
+
+export const DIRECTORY = '/logs/data';
+
+export const OPTIONS: WriterOptions = {
+  directory: DIRECTORY,
+  maxFileSize: 1024 * 1024,
+  maxFiles: Number.POSITIVE_INFINITY,
+  maxTotalSize: Number.POSITIVE_INFINITY,
+  maxAge: Number.POSITIVE_INFINITY,
+  syncInterval: 200,
+  commitDelay: 0,
+  recovery: 'strict',
+  fileMode: 0o600,
+  directoryMode: 0o700,
+};
+
+/** More rounds than any amount of work here takes: whoever needs more will never rest. */
+const ROUNDS_MAX = 10_000;
+
+export interface TestLogSettings {
+  readonly disk?: SimulatedDisk;
+  readonly options?: Partial<WriterOptions>;
+  readonly createSyncer?: (host: SyncerHost) => StepSyncer;
+}
+
+/**
+ * A log with everything that surrounds a writer, in one thread and by a virtual clock: it moves only when the test says
+ * so, and its syncs return only when the test says so.
+ */
+export class TestLog {
+  readonly disk: SimulatedDisk;
+  readonly options: WriterOptions;
+  readonly recovered: Recovered;
+  readonly lane = new LaneClient();
+  readonly board = new Board(createBoard());
+  readonly syncer: StepSyncer;
+  readonly doorbell = new Doorbell(createDoorbellMemory());
+  readonly #writer: Writer;
+  #nowMs = 0;
+
+  /** Opens the log of a disk as src/worker/writer-thread.ts does. */
+  constructor({ disk = newDisk(), options = {}, createSyncer }: TestLogSettings = {}) {
+    this.disk = disk;
+    this.options = { ...OPTIONS, ...options };
+    createDirectory(disk, this.options.directory, this.options.directoryMode);
+    this.recovered = recoverLog(disk, this.options);
+    const host: SyncerHost = {
+      disk,
+      board: this.board,
+      options: this.options,
+      acknowledge: (_lane, runs) => this.lane.heard.push({ kind: 'durable', runs }),
+    };
+    this.syncer = createSyncer?.(host) ?? new StepSyncer(host);
+    this.#writer = new Writer({
+      disk,
+      nowMs: () => this.#nowMs,
+      board: this.board,
+      doorbell: this.doorbell,
+      options: this.options,
+      lanes: [
+        new LaneIntake(0, this.lane.views, createReferenceKernel(this.lane.views), this.lane.writerPort),
+      ],
+      syncer: this.syncer,
+      start: this.recovered.start,
+    });
+  }
+
+  step(): NextStep {
+    return this.#writer.step();
+  }
+
+  /** Steps until there is nothing to do but wait. */
+  run(): NextStep {
+    for (let round = 0; round < ROUNDS_MAX; round++) {
+      const next = this.step();
+      if (next.kind === 'closed' || (next.kind === 'wait' && !next.lingering)) return next;
+    }
+    throw new Error('the writer does not come to rest');
+  }
+
+  /** The sync under way returns, and the writer takes note. */
+  finishSync(): NextStep {
+    this.syncer.complete();
+    return this.run();
+  }
+
+  /** Time passes; nothing happens by itself. */
+  advance(ms: number): void {
+    this.#nowMs += ms;
+    this.disk.advance(ms);
+  }
+
+  /** Time passes, the writer wakes up when it said it would. */
+  sleep(ms: number): NextStep {
+    const endMs = this.#nowMs + ms;
+    for (let round = 0; round < ROUNDS_MAX; round++) {
+      const next = this.run();
+      const forMs = next.kind === 'wait' ? next.forMs : Number.POSITIVE_INFINITY;
+      if (this.#nowMs + forMs > endMs) {
+        this.advance(endMs - this.#nowMs);
+        return next;
+      }
+      this.advance(forMs);
+    }
+    throw new Error('the writer spins');
+  }
+
+  /** Closes the log in good order. */
+  close(): void {
+    this.lane.close();
+    this.syncer.isPrompt = true;
+    this.syncer.complete();
+    assert.equal(this.run().kind, 'closed');
+    this.lane.hear();
+    this.dispose();
+  }
+
+  /** The test is done with it, however it ended. */
+  dispose(): void {
+    this.lane.dispose();
+  }
+
+  /** What a program would read now. */
+  get files(): LogBytes {
+    return {
+      names: () => this.disk.list(this.options.directory),
+      contents: (name) => this.disk.contents(`${this.options.directory}/${name}`),
+    };
+  }
+
+  get frames(): FrameOnDisk[] {
+    return readFrames(this.files);
+  }
+
+  /** The entries as text, in order. */
+  get texts(): string[] {
+    return this.frames.map(({ data }) => Buffer.from(data).toString());
+  }
+
+  get state(): ReturnType<typeof readState> {
+    return readState(this.files);
+  }
+}
+
+export function newDisk(seed = 1): SimulatedDisk {
+  return new SimulatedDisk({ seed });
+}
