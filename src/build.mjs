@@ -53,3 +53,5 @@ writeFileSync(
   `import implementation from './index.js';\n\nexport const { ${names} } = implementation;\n`,
 );
 writeFileSync(`${dist}/index.d.mts`, "export * from './index.js';\n");
+// Started by `new Worker`, imported by nobody.
+writeFileSync(`${dist}/worker.d.ts`, 'export {};\n');

@@ -1,6 +1,6 @@
 export type { EntryData } from './main/entry-data.js';
 export type { LaneStats } from './main/lane.js';
-export type { AppendOptions, ReadOptions, WalOptions } from './main/options.js';
+export type { AppendOptions, ReadOptions, RepairOptions, WalOptions } from './main/options.js';
 export type { WalEntry } from './main/segment-reader.js';
 export type { VerifyReport, VerifySegment, VerifyTrouble } from './main/verify.js';
 export { Wal, type WalStats } from './main/wal.js';
@@ -9,6 +9,7 @@ export { WalReader } from './main/wal-reader.js';
 export type {
   RecoveryCut as WalRecoveryCut,
   RecoveryReport as WalRecovery,
+  RepairReport as WalRepair,
   SegmentInfo,
   WalErrorCode,
 } from './worker/messages.js';

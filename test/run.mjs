@@ -7,7 +7,7 @@
  * Without FILEs every `*.test.ts` under the folders below. node:test prints the closing lines.
  */
 import { spawnSync } from 'node:child_process';
-import { readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const FOLDERS = {
@@ -31,7 +31,7 @@ const run = spawnSync(process.execPath, ['--import', 'tsx', ...conditions, '--te
   stdio: 'inherit',
   env: { ...process.env, RINGWAL_TEST_KIND: kind },
 });
-rmSync(new URL('../node_modules/.cache/ringwal', import.meta.url), { recursive: true, force: true });
+removeBundles(new URL('../node_modules/.cache/ringwal/', import.meta.url));
 process.exit(run.status ?? 1);
 
 function testFiles(folder) {
@@ -43,4 +43,21 @@ function testFiles(folder) {
     throw error;
   }
   return names.filter((name) => name.endsWith('.test.ts')).map((name) => `test/${folder}/${name}`);
+}
+
+/** What `test/source.ts` made for processes that are gone: another suite may be running. */
+function removeBundles(folder) {
+  if (!existsSync(folder)) return;
+  for (const name of readdirSync(folder)) {
+    const pid = Number(/-(\d+)\./.exec(name)?.[1]);
+    if (!isAlive(pid)) rmSync(new URL(name, folder), { force: true });
+  }
+}
+
+function isAlive(pid) {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return error.code === 'EPERM';
+  }
 }

@@ -18,7 +18,7 @@ export class AppendWindow {
   #wake = () => {};
 
   /** `onDurable(lsn, latencyMs)` hears of each acknowledged append, in the order of the appends. */
-  constructor(wal, onDurable, { maxEntries = 4096, maxBytes = 8 * 1024 * 1024 } = {}) {
+  constructor(wal, onDurable, { maxEntries = 16_384, maxBytes = 8 * 1024 * 1024 } = {}) {
     this.#wal = wal;
     this.#onDurable = onDurable;
     this.#maxEntries = maxEntries;

@@ -9,7 +9,7 @@ export async function compareWithLines(log, lines) {
     for (const { lsn, data } of entries) {
       if (lsn !== found + 1) throw new Error(`entry ${lsn} follows entry ${found} in the log`);
       if (found === lines.count) throw new Error(`the file has ${lines.count} lines, but the log goes on`);
-      if (!lines.at(found).equals(data)) throw new Error(`entry ${lsn} differs from line ${lsn} of the file`);
+      if (!lines.equals(found, data)) throw new Error(`entry ${lsn} differs from line ${lsn} of the file`);
       found += 1;
     }
   }

@@ -20,6 +20,10 @@ export async function crash(log, lines, { onStart, onProgress }) {
   const child = spawn(process.execPath, [CHILD, log], { stdio: ['pipe', 'pipe', 'inherit'] });
   onStart(child);
   const closed = once(child, 'close'); // it is dead, and all that it wrote is read
+  let isAlive = true;
+  child.once('exit', () => {
+    isAlive = false;
+  });
   child.stdin.on('error', () => {}); // it died earlier than asked: its exit code says more
 
   let isReady = false;
@@ -37,7 +41,7 @@ export async function crash(log, lines, { onStart, onProgress }) {
 
   const [most, enough] = chooseMoment(lines.count);
   const step = Math.ceil(lines.count / STEPS);
-  while ((!isReady || acknowledged < enough) && child.exitCode === null) {
+  while (isAlive && (!isReady || acknowledged < enough)) {
     // At most about a second for a small file, so that there is something to see; a large one as fast as it goes.
     if (isReady && given - acknowledged <= 2 * step) giveUpTo(Math.min(given + step, most));
     await delay(STEP_MS);
@@ -46,11 +50,12 @@ export async function crash(log, lines, { onStart, onProgress }) {
   // All the rest that it may have, at once: the kill shall meet a busy child.
   giveUpTo(most);
   await delay(Math.random() * 4);
+  const wasAlive = isAlive;
   child.kill('SIGKILL');
-
   const [exitCode, signal] = await closed;
-  if (signal !== 'SIGKILL')
+  if (!wasAlive || signal !== 'SIGKILL') {
     throw new Error(`the child ended before it was killed (${signal ?? `exit code ${exitCode}`})`);
+  }
   return { given, acknowledged };
 }
 

@@ -23,6 +23,11 @@ export class Lines {
     return this.slice(line, line + 1);
   }
 
+  /** Does the line consist of these bytes? */
+  equals(line, data) {
+    return this.bytes.compare(data, 0, data.length, this.#starts[line], this.#starts[line + 1]) === 0;
+  }
+
   /** The bytes of the lines [from, to). */
   slice(from, to) {
     return this.bytes.subarray(this.#starts[from], this.#starts[to]);

@@ -5,6 +5,7 @@ const out = process.stdout;
 const hasColours = out.isTTY && !process.env.NO_COLOR;
 const REDRAW_MS = 50;
 const BAR_WIDTH = 30;
+const LABEL_WIDTH = 14;
 
 export const good = (text) => styled('green', text);
 export const bad = (text) => styled('red', text);
@@ -19,7 +20,7 @@ export function title(text) {
 
 /** A line of two columns. */
 export function field(label, text) {
-  say(`   ${label.padEnd(14)}${text}`);
+  say(`   ${label.padEnd(LABEL_WIDTH)}${text}`);
 }
 
 /** Rows of cells: the first one to the left, the others to the right, as wide as the widest of their column. */
@@ -32,48 +33,58 @@ export function table(rows) {
   }
 }
 
-/** How far something has come: drawn in place on a terminal, four lines at most elsewhere. */
+/** How far something has come: drawn in place on a terminal, a line for each quarter elsewhere. */
 export class Progress {
   #label;
   #total;
+  #shown = '';
   #shownAt = 0;
-  #quarters = 0;
+  #quarters;
 
-  constructor(label, total) {
+  constructor(label, total, from = 0) {
     this.#label = label;
     this.#total = total;
+    this.#quarters = this.#quartersOf(from);
   }
 
   show(count) {
-    if (!out.isTTY) {
-      const quarters = Math.floor((4 * count) / this.#total);
-      if (!(quarters > this.#quarters) || quarters === 4) return;
-      this.#quarters = quarters;
-      field(this.#label, this.#counted(count));
-      return;
+    if (out.isTTY) {
+      const now = performance.now();
+      if (now - this.#shownAt < REDRAW_MS) return;
+      this.#shownAt = now;
+      this.#redraw(count);
+    } else if (this.#quartersOf(count) > this.#quarters) {
+      this.#quarters = this.#quartersOf(count);
+      this.#print(count);
     }
-    const now = performance.now();
-    if (now - this.#shownAt < REDRAW_MS) return;
-    this.#shownAt = now;
-    this.#draw(count);
   }
 
   /** Leaves the last state on the screen. */
   end(count) {
-    if (!out.isTTY) {
-      field(this.#label, this.#counted(count));
-      return;
+    if (out.isTTY) {
+      this.#redraw(count);
+      say();
+    } else {
+      this.#print(count);
     }
-    this.#draw(count);
-    say();
   }
 
-  #draw(count) {
+  #redraw(count) {
     const filled = this.#total === 0 ? 0 : Math.round((BAR_WIDTH * count) / this.#total);
     const bar = `${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)}`;
     clearLine(out, 0);
     cursorTo(out, 0);
-    out.write(`   ${this.#label.padEnd(14)}${bar} ${this.#counted(count)}`);
+    out.write(`   ${this.#label.padEnd(LABEL_WIDTH)}${bar} ${this.#counted(count)}`);
+  }
+
+  #print(count) {
+    const text = this.#counted(count);
+    if (text !== this.#shown) field(this.#label, text);
+    this.#shown = text;
+  }
+
+  #quartersOf(count) {
+    return this.#total === 0 ? 0 : Math.floor((4 * count) / this.#total);
   }
 
   #counted(count) {

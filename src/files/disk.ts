@@ -20,6 +20,7 @@
 export interface Disk {
   /**
    * Opens a file. `mode` is that of a file which this call creates, before the process's umask (default 0o666).
+   * A directory may open for reading; then its reads throw.
    *
    * @throws ENOENT, EEXIST (with `x`), EACCES, EISDIR, ENOTDIR, EMFILE, ENFILE, ENOSPC, EDQUOT, EROFS, EIO
    */
@@ -78,7 +79,7 @@ export interface DiskFile {
    * ONE positional read into `target`. Returns the bytes read: it may be fewer than fit, 0 at the end of the file (and
    * for an empty target). Use [readFully].
    *
-   * @throws EIO, EINTR, EAGAIN, EBADF
+   * @throws EIO, EINTR, EAGAIN, EBADF, EISDIR
    */
   read(target: Uint8Array, position: number): number;
   /** Bytes, now. @throws EIO, EBADF */
@@ -193,6 +194,16 @@ export function readFully(file: DiskFile, target: Uint8Array, position: number):
     }
   }
   return length;
+}
+
+/**
+ * Fills all of `target` from `position` on, of a file that is known to be long enough.
+ *
+ * @throws EIO when it has become shorter; what the read threw
+ */
+export function readExactly(file: DiskFile, target: Uint8Array, position: number): void {
+  if (readFully(file, target, position) === target.length) return;
+  throw new DiskError('EIO', 'read', file.path, 'the file has become shorter');
 }
 
 /**

@@ -27,15 +27,13 @@ const PID_CHARS = 10;
 /** As [Disk.lock]. */
 export function tryLock(path: string, mode = 0o666): DiskLock | undefined {
   let fd = openSync(path, constants.O_RDWR | constants.O_CREAT, mode);
+  let isHeld = false;
   try {
-    if (!lockForWriting(fd, path)) {
-      closeSync(fd);
-      return undefined;
-    }
-  } catch (error) {
-    closeSync(fd);
-    throw error;
+    isHeld = lockForWriting(fd, path);
+  } finally {
+    if (!isHeld) closeSync(fd);
   }
+  if (!isHeld) return undefined;
   leavePid(fd);
   return {
     release() {

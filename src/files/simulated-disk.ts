@@ -137,8 +137,8 @@ export class SimulatedDisk implements Disk {
   unlink(path: string): void {
     this.#machine.operate({ kind: 'unlink', path }, ({ fault, at }) => {
       const place = this.#names.place(path, 'unlink');
-      const node = fileIn(place, path, 'unlink');
-      if (fault.ignored !== true) this.#names.unlink(place, node, at);
+      fileIn(place, path, 'unlink');
+      if (fault.ignored !== true) this.#names.unlink(place, at);
     });
   }
 
@@ -263,6 +263,11 @@ export class SimulatedDisk implements Disk {
   /** What a read of the whole file would return now. Not an operation: nothing can befall it. */
   contents(path: string): Uint8Array {
     return this.#file(path).content.liveBytes();
+  }
+
+  /** The names in a directory, sorted. Not an operation. */
+  names(directory: string): string[] {
+    return [...this.#directory(directory, 'scandir').live.keys()].sort();
   }
 
   /** What of the file is durable, if its name is. */

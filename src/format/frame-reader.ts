@@ -99,6 +99,13 @@ export class FrameReader {
     return closeDataChecksum(crc, lsn);
   }
 
+  /** A copy of the data of the frame parsed last. */
+  readData(): Uint8Array {
+    const { dataStart, dataEnd } = this.frame;
+    if (dataEnd <= this.#windowLength) return this.#window.slice(dataStart, dataEnd);
+    return this.#read(this.#windowOffset + dataStart, dataEnd - dataStart).slice();
+  }
+
   /** What field 15 of the frame parsed last must be. */
   frameChecksum(seed: number): number {
     return frameChecksum(this.#beforeData(), this.#afterData(), seed, this.#windowOffset + this.#start);

@@ -87,6 +87,8 @@ export class LogWalk {
     for (let index = this.from; index < this.#files.length; index++) {
       const goesOn = withSource(this.#files[index], (source) => this.#walkSegment(index, source));
       if (!goesOn) break;
+      // The first frame of all may have any LSN, but not behind an empty segment, which has lost what stood before it.
+      if (this.#chain.expectedLsn === 0) this.#chain.expectedLsn = 1;
     }
     this.#dropOpenBatch();
   }

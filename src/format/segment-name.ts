@@ -7,6 +7,8 @@
  *   ringwal.lock                     locked by the writer, never unlinked
  *   ringwal.next                     a zero-filled segment, made ready ahead of its use
  *   ringwal.spare                    a segment that retention removed, kept to be used again
+ *   ringwal.salvage                  empty: a salvage was begun and is to be finished
+ *   ringwal.salvage.aside            the readable rest of a damaged segment while it is being written anew
  *   ringwal.cut-<n>-<lsn>-<unique>   bytes that were cut from segment n, from entry lsn on
  *
  * Whatever else lies there is foreign and left alone. No side file can be taken for a segment.
@@ -17,8 +19,18 @@ export const STATE_FILE_ASIDE = 'ringwal.state.aside';
 export const LOCK_FILE = 'ringwal.lock';
 export const NEXT_FILE = 'ringwal.next';
 export const SPARE_FILE = 'ringwal.spare';
+export const SALVAGE_FILE = 'ringwal.salvage';
+export const SALVAGE_FILE_ASIDE = 'ringwal.salvage.aside';
 
-const SIDE_FILES: readonly string[] = [STATE_FILE, STATE_FILE_ASIDE, LOCK_FILE, NEXT_FILE, SPARE_FILE];
+const SIDE_FILES: readonly string[] = [
+  STATE_FILE,
+  STATE_FILE_ASIDE,
+  LOCK_FILE,
+  NEXT_FILE,
+  SPARE_FILE,
+  SALVAGE_FILE,
+  SALVAGE_FILE_ASIDE,
+];
 const SEGMENT_NAME = /^wal-(0|[1-9]\d*)$/;
 const CUT_NAME = /^ringwal\.cut-(?:0|[1-9]\d*)-(?:0|[1-9]\d*)-[0-9a-z]+$/;
 

@@ -152,12 +152,18 @@ export function judgeLog({ segments: files, state, full = false }: LogFiles): Ju
   };
 }
 
-/** The index of the segment that holds entry `lsn`, as far as valid first frames tell; 0 where none starts below it. */
+/**
+ * The index of the segment that holds entry `lsn`, as far as valid first frames tell: the last one before any that
+ * starts above it. 0 where none starts at or below it.
+ */
 function holderOf(starts: readonly SegmentStart[], lsn: number): number {
-  return Math.max(
-    0,
-    starts.findLastIndex((start) => start.fault === undefined && start.lsn <= lsn),
-  );
+  let holder = 0;
+  for (const [index, start] of starts.entries()) {
+    if (start.fault !== undefined) continue;
+    if (start.lsn > lsn) break;
+    holder = index;
+  }
+  return holder;
 }
 
 function tailOf(files: readonly SegmentFile[], { end, from, extents, lastLsn }: LogWalk): Tail {

@@ -71,12 +71,15 @@ export class Connection implements ExitParticipant {
   flushAtExit(): void {
     // Whoever had something to lose has been told.
     if (this.lane.failure !== undefined) return;
+    this.#onError.startExit();
     this.lane.flushEachAppend();
     try {
       this.lane.flushAtExit();
     } catch (error) {
+      // The callback's own.
+      if (!(error instanceof WalError)) throw error;
       // No promise and no event loop is left to tell it by.
-      this.#onError.reportAtExit(error as WalError);
+      this.#onError.report(error);
     }
   }
 
@@ -99,20 +102,36 @@ export class Connection implements ExitParticipant {
 /** Passes on what no promise tells. */
 class ErrorReporter {
   readonly #onError: ((error: WalError) => void) | undefined;
+  #isExiting = false;
 
   constructor(onError: ((error: WalError) => void) | undefined) {
     this.#onError = onError;
   }
 
   report(error: WalError): void {
+    if (this.#isExiting) {
+      if (this.#onError === undefined) writeSync(process.stderr.fd, `${error.stack}\n`);
+      else this.#onError(error);
+      return;
+    }
     if (this.#onError === undefined) process.emitWarning(error);
-    else this.#onError(error);
+    else this.#call(this.#onError, error);
   }
 
-  /** Warnings are printed in a later tick, which does not come any more. */
-  reportAtExit(error: WalError): void {
-    if (this.#onError === undefined) writeSync(process.stderr.fd, `${error.stack}\n`);
-    else this.#onError(error);
+  /** The process is exiting: what is left for a later tick, as warnings are, does not come any more. */
+  startExit(): void {
+    this.#isExiting = true;
+  }
+
+  /** Who reports is in the middle of something, which an error of the callback must not interrupt. */
+  #call(onError: (error: WalError) => void, error: WalError): void {
+    try {
+      onError(error);
+    } catch (thrown) {
+      process.nextTick(() => {
+        throw thrown;
+      });
+    }
   }
 }
 
@@ -125,10 +144,11 @@ class Threads {
   readonly #doorbell: Doorbell;
   readonly #writer: Worker;
   readonly #sync: Worker;
-  readonly #writerPort: MessagePort;
   readonly #ended: Promise<unknown>;
   #isClosing = false;
   #isClosed = false;
+  /** How many wait for word of the threads. */
+  #holds = 0;
   #onDeath: (cause: unknown) => void = () => {};
 
   constructor(checked: CheckedOptions) {
@@ -147,7 +167,6 @@ class Threads {
     this.board = new Board(board);
     this.onError = new ErrorReporter(checked.onError);
     this.#doorbell = new Doorbell(bell);
-    this.#writerPort = toWriter.port1;
     const writerData: WriterThreadData<MessagePort> = {
       role: 'writer',
       options: checked.writer,
@@ -177,6 +196,7 @@ class Threads {
       syncPort: toSync.port1,
       options: checked.lane,
       isWriterAlive: () => isLockedHere(join(directory, LOCK_FILE)),
+      hold: (isHeld) => this.#hold(isHeld),
       onError: (error) => this.onError.report(error),
       onLogMessage: (message) => {
         if (message.kind === 'closed') this.#isClosed = true;
@@ -189,7 +209,7 @@ class Threads {
   /** Resolves with what recovery found; rejects if the log is refused or a thread dies. */
   async waitForOpening(signal: AbortSignal | undefined): Promise<Extract<ToLane, { kind: 'opened' }>> {
     let onAbort = () => {};
-    this.#writerPort.ref();
+    this.#hold(true);
     try {
       return await new Promise((resolve, reject) => {
         onAbort = () => reject(signal?.reason);
@@ -203,14 +223,14 @@ class Threads {
     } finally {
       signal?.removeEventListener('abort', onAbort);
       this.#onDeath = () => {};
-      this.#writerPort.unref();
+      this.#hold(false);
     }
   }
 
   /** Waits until both threads are gone; they end by themselves once the writer has closed the log. */
   async waitForEnd(): Promise<void> {
     this.#isClosing = true;
-    this.#writer.ref();
+    this.#hold(true);
     this.#sync.ref();
     await this.#ended;
   }
@@ -218,6 +238,16 @@ class Threads {
   async terminate(): Promise<void> {
     await Promise.all([this.#writer.terminate(), this.#sync.terminate()]);
     this.lane.detach();
+  }
+
+  /**
+   * Keeps the process alive while somebody waits for the threads: by the thread and not by its port, which closes as
+   * soon as the thread dies, before anybody has been told that it did.
+   */
+  #hold(isHeld: boolean): void {
+    this.#holds += isHeld ? 1 : -1;
+    if (this.#holds === 0) this.#writer.unref();
+    else if (isHeld && this.#holds === 1) this.#writer.ref();
   }
 
   async #watch(): Promise<void> {

@@ -1,16 +1,20 @@
 import { join } from 'node:path';
-import { type Disk, isMissing } from '../files/disk.js';
+import { type Disk, type DiskFile, isMissing, readFully } from '../files/disk.js';
 import { createNodeDisk } from '../files/node-disk.js';
 import { WindowedSource } from '../files/windowed-source.js';
 import type { ByteSource } from '../format/bytes.js';
 import { type ChainContext, createChain, enterSegment } from '../format/chain.js';
 import { SegmentScanner } from '../format/scan.js';
-import { parseSegmentName, segmentName } from '../format/segment-name.js';
+import { parseSegmentName, STATE_FILE, segmentName } from '../format/segment-name.js';
+import { decodeState, type LogState } from '../format/state-file.js';
 import { describeReason, type Judgement } from '../format/verdict.js';
 import type { RecoveryReport, SegmentInfo } from '../worker/messages.js';
 import { inspectDirectory } from './job-pool.js';
 import type { LogView } from './log-view.js';
 import { WalError } from './wal-error.js';
+
+/** More than any state file has. */
+const STATE_BYTES_MAX = 4096;
 
 /**
  * A log in a directory that another process may be writing: no lock, nothing is changed, and what is there now counts.
@@ -28,9 +32,12 @@ export class DirectoryView implements LogView {
   #segments: SegmentInfo[];
   #lastLsn: number;
   #durableLsn: number;
+  /** What stands behind the end is to be cut off by the next writer. */
+  #isCutDue: boolean;
   #isClosed = false;
 
-  private constructor(directory: string, judgement: Judgement, recovery: RecoveryReport) {
+  private constructor(directory: string, judgement: Judgement, recovery: RecoveryReport, isCutDue: boolean) {
+    this.#isCutDue = isCutDue;
     this.directory = directory;
     this.recovery = recovery;
     this.#lastLsn = judgement.lastLsn;
@@ -53,7 +60,7 @@ export class DirectoryView implements LogView {
   /** @throws ERR_WAL_CORRUPT, ERR_WAL_UNSUPPORTED as `Wal.open`; ERR_WAL_IO where there is no such directory */
   static async open(directory: string, signal: AbortSignal | undefined): Promise<DirectoryView> {
     const started = performance.now();
-    const { judgement, foreignFiles } = await inspectDirectory({ directory, full: false }, signal);
+    const { judgement, foreignFiles, isCutDue } = await inspectDirectory({ directory, full: false }, signal);
     const { row, verdict, watermark, firstLsn, lastLsn, segments, trouble } = judgement;
     if (trouble !== undefined && (verdict === 'corrupt' || verdict === 'unsupported')) {
       const path = join(directory, segmentName(trouble.segment));
@@ -63,7 +70,7 @@ export class DirectoryView implements LogView {
         { path, offset: trouble.offset, lsn: trouble.lsn },
       );
     }
-    return new DirectoryView(directory, judgement, {
+    const recovery = {
       row,
       verdict,
       watermark,
@@ -73,7 +80,8 @@ export class DirectoryView implements LogView {
       rewrittenBytes: 0,
       foreignFiles,
       durationMs: performance.now() - started,
-    });
+    };
+    return new DirectoryView(directory, judgement, recovery, isCutDue);
   }
 
   get firstLsn(): number {
@@ -88,6 +96,9 @@ export class DirectoryView implements LogView {
 
   get durableLsn(): number {
     this.#look();
+    // The last group's frames do not know that they are durable: the state file does, once the log is idle or closed.
+    const watermark = Math.min(this.#stateWatermark(), this.#lastLsn);
+    if (watermark > this.#durableLsn) this.#durableLsn = watermark;
     return this.#durableLsn;
   }
 
@@ -95,6 +106,9 @@ export class DirectoryView implements LogView {
     this.#look();
     return this.#segments.map((segment) => ({ ...segment }));
   }
+
+  /** Not known from outside. */
+  readonly truncations: readonly number[] = [];
 
   /** Nobody is there to be held back: who reads from outside may find that retention was faster. */
   pin(): void {}
@@ -111,13 +125,40 @@ export class DirectoryView implements LogView {
   /** Takes in what was written since the last look. */
   #look(): void {
     if (this.#isClosed) return;
+    this.#isCutDue = this.#isCutDue && this.#readState()?.pendingCut !== undefined;
+    if (this.#isCutDue) return;
     const numbers = this.#listNumbers();
     this.#segments = this.#segments.filter((segment) => numbers.includes(segment.number));
     const chain = { ...this.#end };
+    // Retention was faster than this reader, which goes on with what is left.
+    if ((numbers[0] ?? 0) > chain.number) chain.expectedLsn = 0;
+    const unfinished: SegmentInfo[] = [];
     for (const number of numbers) {
       if (number < chain.number) continue;
       if (number > chain.number) enterSegment(chain, number);
-      this.#walk(chain);
+      this.#walk(chain, unfinished);
+    }
+  }
+
+  /** 0 where the state file tells nothing: it is only one of two witnesses. */
+  #stateWatermark(): number {
+    return this.#readState()?.watermark ?? 0;
+  }
+
+  /** `undefined` where the state file is missing, of another log or not to be read. */
+  #readState(): LogState | undefined {
+    let file: DiskFile;
+    try {
+      file = this.#disk.open(join(this.directory, STATE_FILE), 'r');
+    } catch {
+      return undefined;
+    }
+    try {
+      const bytes = new Uint8Array(STATE_BYTES_MAX);
+      const state = decodeState(bytes.subarray(0, readFully(file, bytes, 0)));
+      return 'fault' in state || state.logId !== this.#end.logId ? undefined : state;
+    } finally {
+      file.close();
     }
   }
 
@@ -134,8 +175,11 @@ export class DirectoryView implements LogView {
     }
   }
 
-  /** Walks the valid frames of segment `chain.number` from `chain` on. */
-  #walk(chain: ChainContext): void {
+  /**
+   * Walks the valid frames of segment `chain.number` from `chain` on. `unfinished`: what the segments hold of a batch whose
+   * last frame has not come yet.
+   */
+  #walk(chain: ChainContext, unfinished: SegmentInfo[]): void {
     const { number } = chain;
     const path = join(this.directory, segmentName(number));
     let source: ByteSource;
@@ -150,16 +194,28 @@ export class DirectoryView implements LogView {
       if (source.size <= chain.fileOffset) return;
       const scanner = new SegmentScanner(source, chain);
       let firstLsn = 0;
+      let lastLsn = 0;
       let createdMs = 0;
+      let wholeLsn = 0;
+      let wholeBytes = 0;
       while (scanner.next() === undefined) {
         const { frame } = scanner;
-        firstLsn ||= frame.lsn;
-        createdMs ||= frame.segment?.createdMs ?? 0;
+        if (firstLsn === 0) firstLsn = frame.lsn;
+        lastLsn = frame.lsn;
+        if (createdMs === 0) createdMs = frame.segment?.createdMs ?? 0;
         if (frame.syncedLsn > this.#durableLsn) this.#durableLsn = frame.syncedLsn;
         if (frame.batchRemaining > 0) continue;
-        this.#lastLsn = frame.lsn;
-        this.#end = { ...chain };
-        this.#extend({ number, path, firstLsn, lastLsn: frame.lsn, bytes: chain.fileOffset, createdMs });
+        wholeLsn = frame.lsn;
+        wholeBytes = chain.fileOffset;
+      }
+      if (wholeLsn > 0) {
+        for (const each of unfinished.splice(0)) this.#extend(each);
+        this.#extend({ number, path, firstLsn, lastLsn: wholeLsn, bytes: wholeBytes, createdMs });
+        this.#lastLsn = wholeLsn;
+        this.#end = { ...chain, fileOffset: wholeBytes, expectedLsn: wholeLsn + 1, batchRemaining: 0 };
+      }
+      if (lastLsn > wholeLsn) {
+        unfinished.push({ number, path, firstLsn, lastLsn, bytes: chain.fileOffset, createdMs });
       }
     } finally {
       source.close?.();

@@ -10,7 +10,16 @@ const participants = new Set<ExitParticipant>();
  * `process.exit()` and at an uncaught exception, and the worker threads still run during it.
  */
 function flushAll(): void {
-  for (const participant of participants) participant.flushAtExit();
+  const errors: unknown[] = [];
+  for (const participant of participants) {
+    try {
+      participant.flushAtExit();
+    } catch (error) {
+      // One log's trouble, or its callback's, is not the others'.
+      errors.push(error);
+    }
+  }
+  if (errors.length > 0) throw errors[0];
 }
 
 export function addExitParticipant(participant: ExitParticipant): void {

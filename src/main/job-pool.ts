@@ -1,7 +1,8 @@
 import { Piscina } from 'piscina';
 import type { Judgement } from '../format/verdict.js';
 import type { InspectFileRequest, Inspection, InspectRequest } from '../worker/inspect.js';
-import type { Failure } from '../worker/messages.js';
+import type { Failure, RepairReport } from '../worker/messages.js';
+import type { RepairRequest } from '../worker/repair.js';
 import { jobThreads } from './options.js';
 import { workerFile } from './threads.js';
 import { errorFromFailure } from './wal-error.js';
@@ -18,6 +19,13 @@ export async function inspectDirectory(request: InspectRequest, signal?: AbortSi
   return result;
 }
 
+/** Repairs a log on a thread of the pool. */
+export async function repairDirectory(request: RepairRequest): Promise<RepairReport> {
+  const result = await run<RepairReport>('repair', request, undefined);
+  if ('failure' in result) throw errorFromFailure(result.failure);
+  return result;
+}
+
 /** Judges one segment file without its neighbours. */
 export async function inspectSegment(request: InspectFileRequest): Promise<Judgement> {
   const result = await run<Judgement>('inspectFile', request, undefined);
@@ -25,7 +33,7 @@ export async function inspectSegment(request: InspectFileRequest): Promise<Judge
   return result;
 }
 
-function run<T>(
+async function run<T>(
   job: string,
   request: object,
   signal: AbortSignal | undefined,
@@ -40,5 +48,11 @@ function run<T>(
     env: {},
     execArgv: [],
   });
-  return pool.run(request, { name: job, ...(signal === undefined ? {} : { signal }) });
+  try {
+    return await pool.run(request, { name: job, ...(signal === undefined ? {} : { signal }) });
+  } catch (error) {
+    // The pool rejects with an error of its own.
+    signal?.throwIfAborted();
+    throw error;
+  }
 }

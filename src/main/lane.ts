@@ -1,10 +1,16 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { LaneConsumer } from '../ring/consumer.js';
 import type { Doorbell } from '../ring/doorbell.js';
-import { type LaneViews, LaneWord, maxRecordPayload } from '../ring/layout.js';
+import {
+  BATCH_MARKER_BYTES,
+  type LaneViews,
+  LaneWord,
+  maxRecordPayload,
+  recordBytes,
+} from '../ring/layout.js';
 import { LaneProducer, Want } from '../ring/producer.js';
 import { countEntries } from '../ring/records.js';
-import type { ToLane } from '../worker/messages.js';
+import type { LogCommand, ToLane } from '../worker/messages.js';
 import { BesideQueue } from './beside-queue.js';
 import { byteLengthOf, copyBytes, type EntryData, viewBytes } from './entry-data.js';
 import { type AppendOptions, checkAppendOptions, checkSignal, type LaneOptions } from './options.js';
@@ -19,6 +25,8 @@ export interface LaneParts {
   readonly options: LaneOptions;
   /** Does the writer thread live? Asked while this thread is blocked, so that events do not tell. */
   readonly isWriterAlive: () => boolean;
+  /** Keeps the process alive, or lets it go. */
+  readonly hold: (isHeld: boolean) => void;
   /** What no promise tells. */
   readonly onError: (error: WalError) => void;
   /** Messages that concern the log and not this lane. */
@@ -76,11 +84,15 @@ export class Lane {
   readonly #durable = new PendingAppends();
   readonly #syncs = new Map<number, PendingSync>();
   #nextSyncId = 1;
+  readonly #commands = new Map<number, { resolve: () => void; reject: (error: unknown) => void }>();
+  #nextCommandId = 1;
   #ready: {
     readonly bytes: number;
     readonly resolve: () => void;
     readonly reject: (error: unknown) => void;
   }[] = [];
+  /** The writer will say `room` once it has taken what is beside the ring now. */
+  #echoAsked = false;
 
   #accepted = 0;
   #lost = 0;
@@ -173,12 +185,11 @@ export class Lane {
   /** See `Wal.ready`. */
   ready(bytes: number, signal: AbortSignal | undefined): Promise<void> {
     return this.#pendingOn(signal, (resolve, reject) => {
-      if (this.#askForRoom(bytes)) {
-        resolve();
-        return undefined;
-      }
+      if (bytes > this.#options.maxEntrySize) throw this.#tooLarge(bytes);
       const waiter = { bytes, resolve, reject };
       this.#ready.push(waiter);
+      this.#serveReady();
+      if (!this.#ready.includes(waiter)) return undefined;
       return () => {
         this.#ready = this.#ready.filter((each) => each !== waiter);
       };
@@ -198,6 +209,19 @@ export class Lane {
     });
   }
 
+  /** Has the writer do something to the log as a whole, after everything that was accepted before. */
+  command(command: LogCommand): Promise<void> {
+    return this.#pendingOn(undefined, (resolve, reject) => {
+      const id = this.#nextCommandId++;
+      this.#commands.set(id, { resolve, reject });
+      this.#beside.post({ kind: 'command', id, command });
+      this.#doorbell.ring(true);
+      return () => {
+        this.#commands.delete(id);
+      };
+    });
+  }
+
   /** See `Wal.flushSync`. */
   flushSync(timeoutMs: number = Number.POSITIVE_INFINITY): void {
     this.#assertTaking();
@@ -207,7 +231,15 @@ export class Lane {
 
   /** Waits until everything accepted is durable, also while the log is being closed. */
   flushAtExit(): void {
-    if (!this.#isOver) this.#flush(Number.POSITIVE_INFINITY);
+    this.#drainPorts();
+    if (this.#isOver) return;
+    const lost = this.#lost;
+    try {
+      this.#flush(Number.POSITIVE_INFINITY);
+    } catch (error) {
+      // A failure that cost entries was told with them.
+      if (this.#lost === lost || !(error instanceof WalError)) throw error;
+    }
   }
 
   #flush(timeoutMs: number): void {
@@ -246,7 +278,6 @@ export class Lane {
     this.#ended ??= () => new WalError('ERR_WAL_CLOSED', 'The log is closed: it takes no more entries.');
     this.#beside.post({ kind: 'close' });
     this.#doorbell.ring(true);
-    this.#writerPort.ref();
   }
 
   /** The failure that ended the log, if one did. */
@@ -345,10 +376,12 @@ export class Lane {
     if (!Array.isArray(entries) || entries.length === 0) {
       throw new WalError('ERR_WAL_OPTION', 'A batch is an array of at least one entry.');
     }
-    const parts = entries.map((data) => (typeof data === 'string' ? Buffer.from(data) : viewBytes(data)));
+    const parts = Array.from(entries, (data) =>
+      typeof data === 'string' ? Buffer.from(data) : viewBytes(data),
+    );
     const bytes = parts.reduce((sum, part) => sum + part.length, 0);
     if (bytes > this.#options.maxEntrySize) throw this.#tooLarge(bytes);
-    const fitsRing = parts.every((part) => part.length <= this.#recordMax);
+    const fitsRing = this.#fitsEmptyRing(parts);
     if (fitsRing && !this.#beside.isQueued && this.#producer.tryPushBatch(parts, wants)) return;
     if (!this.#beside.admits(bytes)) throw this.#full(bytes);
     const copies = parts.map(copyBytes);
@@ -366,16 +399,47 @@ export class Lane {
     if (this.#flushEach) this.flushSync();
   }
 
-  /** Is there room for an entry of `bytes`? If not, the writer will say when. */
-  #askForRoom(bytes: number): boolean {
-    if (this.#beside.isQueued || (bytes > this.#recordMax && !this.#beside.admits(bytes))) {
+  #fitsEmptyRing(parts: readonly Uint8Array[]): boolean {
+    if (parts.some((part) => part.length > this.#recordMax)) return false;
+    const bytes = parts.reduce((sum, part) => sum + recordBytes(part.length), BATCH_MARKER_BYTES);
+    return bytes <= this.#parts.views.ringBytes;
+  }
+
+  /** Would `tryAppend` take an entry of `bytes` now? */
+  #hasRoom(bytes: number): boolean {
+    if (this.#beside.isQueued) return false;
+    return bytes > this.#recordMax ? this.#beside.admits(bytes) : this.#producer.hasRoom(bytes);
+  }
+
+  /** Resolves who waits in `ready` and has room now. If some are left the writer will say when to look again. */
+  #serveReady(): void {
+    do {
+      const waiting = this.#ready;
+      this.#ready = [];
+      for (const waiter of waiting) {
+        if (this.#hasRoom(waiter.bytes)) waiter.resolve();
+        else this.#ready.push(waiter);
+      }
+    } while (this.#ready.length > 0 && !this.#askForRoom());
+  }
+
+  /**
+   * Asks the writer for word on behalf of all who wait in `ready`: once the ring has room for the smallest of them, and
+   * once what is beside the ring is taken if that is what they wait for. False = there is room by now.
+   *
+   * The writer knows one wish at a time, and none after a call that found room: nobody else may ask it.
+   */
+  #askForRoom(): boolean {
+    let smallest = Number.POSITIVE_INFINITY;
+    for (const { bytes } of this.#ready) smallest = Math.min(smallest, bytes);
+    const isQueued = this.#beside.isQueued;
+    if (!isQueued && smallest <= this.#recordMax && this.#producer.askForRoom(smallest)) return false;
+    if (!this.#echoAsked && (isQueued || this.#ready.some(({ bytes }) => bytes > this.#recordMax))) {
+      this.#echoAsked = true;
       this.#beside.post({ kind: 'echo' });
-      this.#doorbell.ring(true);
-      return false;
     }
-    if (bytes > this.#recordMax || this.#producer.askForRoom(bytes)) return true;
     this.#doorbell.ring(true);
-    return false;
+    return true;
   }
 
   #receive(message: ToLane): void {
@@ -400,13 +464,20 @@ export class Lane {
         else sync.reject(error);
         break;
       }
-      case 'room': {
-        const waiting = this.#ready;
-        this.#ready = [];
-        for (const waiter of waiting) {
-          if (this.#askForRoom(waiter.bytes)) waiter.resolve();
-          else this.#ready.push(waiter);
-        }
+      case 'room':
+        this.#echoAsked = false;
+        this.#serveReady();
+        break;
+      case 'command-done': {
+        const command = this.#commands.get(message.id);
+        this.#commands.delete(message.id);
+        command?.resolve();
+        break;
+      }
+      case 'command-rejected': {
+        const command = this.#commands.get(message.id);
+        this.#commands.delete(message.id);
+        command?.reject(errorFromFailure(message.failure));
         break;
       }
       case 'rejected':
@@ -450,7 +521,7 @@ export class Lane {
       this.#syncs.delete(id);
       sync.reject(error);
     }
-    this.#flushError = error;
+    if (to > from) this.#flushError = error;
     this.#reportLost(to - from - told, error);
   }
 
@@ -465,6 +536,8 @@ export class Lane {
     this.#reject(firstUnwritten, this.#accepted + 1, error);
     for (const sync of this.#syncs.values()) sync.reject(error);
     this.#syncs.clear();
+    for (const command of this.#commands.values()) command.reject(error);
+    this.#commands.clear();
     for (const waiter of this.#ready) waiter.reject(error);
     this.#ready = [];
     this.#updateHold();
@@ -527,6 +600,7 @@ export class Lane {
       checkSignal(signal);
       signal?.throwIfAborted();
       this.#assertTaking();
+      let onAbort = () => {};
       const stopListening = () => signal?.removeEventListener('abort', onAbort);
       const forget = start(
         (value) => {
@@ -538,7 +612,7 @@ export class Lane {
           reject(error);
         },
       );
-      const onAbort = () => {
+      onAbort = () => {
         forget?.();
         this.#updateHold();
         reject(signal?.reason);
@@ -550,10 +624,11 @@ export class Lane {
 
   /** Keeps the process alive exactly while a promise is pending. */
   #updateHold(): void {
-    const isHeld = this.#written.size + this.#durable.size + this.#syncs.size + this.#ready.length > 0;
+    const isHeld =
+      this.#written.size + this.#durable.size + this.#syncs.size + this.#commands.size + this.#ready.length >
+      0;
     if (isHeld === this.#isHeld) return;
     this.#isHeld = isHeld;
-    if (isHeld) this.#writerPort.ref();
-    else this.#writerPort.unref();
+    this.#parts.hold(isHeld);
   }
 }

@@ -13,6 +13,8 @@ export class LiveView implements LogView {
   readonly #catchUp: () => void;
   #segments: SegmentInfo[];
   readonly #pins = new Map<object, number>();
+  /** LSNs that `truncateAfter` left as the last, in order of the calls. */
+  readonly #truncations: number[] = [];
   #isClosed = false;
 
   constructor(directory: string, board: Board, segments: readonly SegmentInfo[], catchUp: () => void) {
@@ -49,6 +51,12 @@ export class LiveView implements LogView {
     return [...this.#segments.slice(0, -1), current];
   }
 
+  /** The writer tells before it cuts: who has seen a file that was cut finds its cut here. */
+  get truncations(): readonly number[] {
+    this.#catchUp();
+    return this.#truncations;
+  }
+
   /** Keeps retention from the files that readers have open. */
   pin(reader: object, number: number | undefined): void {
     if (number === undefined) this.#pins.delete(reader);
@@ -71,6 +79,9 @@ export class LiveView implements LogView {
       this.#segments = this.#segments.filter((segment) => segment.number > message.upTo);
     } else if (message.kind === 'segment-withdrawn') {
       this.#segments = this.#segments.filter((segment) => segment.number !== message.number);
+    } else if (message.kind === 'truncated') {
+      this.#truncations.push(message.lsn);
+      this.#segments = [...message.segments];
     }
   }
 

@@ -10,6 +10,8 @@ export interface LogView {
   readonly durableLsn: number;
   /** Lowest number first; those without an entry too. */
   segments(): readonly SegmentInfo[];
+  /** What `truncateAfter` left as the last LSN since the log was opened, oldest first. */
+  readonly truncations: readonly number[];
   /** A reader is about to open segment `number`, and none below it any more; `undefined`: it is done. */
   pin(reader: object, number: number | undefined): void;
   /** Throws `ERR_WAL_CLOSED` once the log is closed. */

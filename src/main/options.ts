@@ -16,6 +16,8 @@ export interface WalOptions {
   maxTotalSize?: number | undefined;
   /** Milliseconds that a segment is kept, by its own creation stamp. Default `Infinity`. */
   maxAge?: number | undefined;
+  /** `'checkpoint'`: retention keeps every segment with an entry above the checkpoint. Default: the checkpoint holds nothing back. */
+  retainFrom?: 'checkpoint' | undefined;
   /** The longest that written data stays unsynced: 1 to 60,000 ms. Default 200. */
   syncInterval?: number | undefined;
   /** Milliseconds that a group of durable appends may wait for company, 0 to 1,000. Default 0. */
@@ -30,8 +32,14 @@ export interface WalOptions {
   maxUnsettled?: number | undefined;
   /** Bytes of an entry or of a whole batch, at most 1 GiB; a limit for appending, never for reading. Default 64 MiB. */
   maxEntrySize?: number | undefined;
-  /** What `open` does with corrupt logs. Default `'strict'`: refuse. A torn tail is cut in any case. */
-  recovery?: 'strict' | undefined;
+  /**
+   * What `open` does with a corrupt log: refuses (`'strict'`, the default), ends it before the first entry that cannot be
+   * read (`'point-in-time'`), or keeps everything that can be read (`'skip-corrupt'`). A torn tail is cut in all of them,
+   * and no byte goes without a copy in a side file.
+   */
+  recovery?: 'strict' | 'point-in-time' | 'skip-corrupt' | undefined;
+  /** Segments made ready ahead of their use. `false`, the default, and the only choice so far: they grow as they are written. */
+  preallocate?: false | undefined;
   /** Permission bits of new files. Default 0o600. */
   fileMode?: number | undefined;
   /** Permission bits of new directories. Default 0o700. */
@@ -92,6 +100,7 @@ const KNOWN_OPTIONS: ReadonlySet<string> = new Set<keyof WalOptions>([
   'maxFiles',
   'maxTotalSize',
   'maxAge',
+  'retainFrom',
   'syncInterval',
   'commitDelay',
   'commit',
@@ -100,6 +109,7 @@ const KNOWN_OPTIONS: ReadonlySet<string> = new Set<keyof WalOptions>([
   'maxUnsettled',
   'maxEntrySize',
   'recovery',
+  'preallocate',
   'fileMode',
   'directoryMode',
   'readOnly',
@@ -119,10 +129,12 @@ export function checkOptions(directory: unknown, options: WalOptions = {}): Chec
       );
     }
   }
-  const ringSize = options.ringSize ?? 16 * MiB;
+  const { ringSize = 16 * MiB } = options;
   if (!isIntegerWithin(ringSize, 64 * KiB, GiB) || (ringSize & (ringSize - 1)) !== 0) {
     refuse('ringSize', 'a power of two from 64 KiB to 1 GiB, in bytes', ringSize);
   }
+  if (options.preallocate !== undefined && options.preallocate !== false)
+    refuse('preallocate', 'false', options.preallocate);
   return {
     writer: {
       directory: checkPath('directory', directory),
@@ -130,9 +142,12 @@ export function checkOptions(directory: unknown, options: WalOptions = {}): Chec
       maxFiles: limit('maxFiles', options.maxFiles, 1),
       maxTotalSize: limit('maxTotalSize', options.maxTotalSize, 1),
       maxAge: limit('maxAge', options.maxAge, 1),
+      retainFromCheckpoint:
+        options.retainFrom !== undefined &&
+        oneOf('retainFrom', options.retainFrom, ['checkpoint']) === 'checkpoint',
       syncInterval: integer('syncInterval', options.syncInterval, 200, 1, 60_000),
       commitDelay: number('commitDelay', options.commitDelay, 0, 0, 1_000),
-      recovery: oneOf('recovery', options.recovery, ['strict']),
+      recovery: oneOf('recovery', options.recovery, ['strict', 'point-in-time', 'skip-corrupt']),
       fileMode: integer('fileMode', options.fileMode, 0o600, 0, 0o777),
       directoryMode: integer('directoryMode', options.directoryMode, 0o700, 0, 0o777),
     },
@@ -145,7 +160,7 @@ export function checkOptions(directory: unknown, options: WalOptions = {}): Chec
       maxEntrySize: integer('maxEntrySize', options.maxEntrySize, 64 * MiB, 1, GiB),
     },
     readOnly: flag('readOnly', options.readOnly),
-    workerUrl: options.workerUrl,
+    workerUrl: checkWorkerUrl(options.workerUrl),
     signal: checkSignal(options.signal),
     onError: callback('onError', options.onError),
   };
@@ -186,6 +201,24 @@ export function checkSignal(signal: unknown): AbortSignal | undefined {
   return signal;
 }
 
+/** Checks the options of a call that takes nothing but a signal. */
+export function checkSignalOptions(options: {
+  readonly signal?: AbortSignal | undefined;
+}): AbortSignal | undefined {
+  if (typeof options !== 'object' || options === null) refuse('options', 'an object', options);
+  for (const name in options) {
+    if (name !== 'signal') throw new WalError('ERR_WAL_OPTION', `Unknown option "${name}". Known: signal.`);
+  }
+  return checkSignal(options.signal);
+}
+
+function checkWorkerUrl(url: unknown): string | URL | undefined {
+  if (url !== undefined && typeof url !== 'string' && !(url instanceof URL)) {
+    refuse('workerUrl', 'a file: URL or an absolute path', url);
+  }
+  return url;
+}
+
 /** A path as a string, absolute, so that a later change of the working directory does not move the log. */
 export function checkPath(name: string, path: unknown): string {
   if (path instanceof URL && path.protocol === 'file:') return fileURLToPath(path);
@@ -193,6 +226,34 @@ export function checkPath(name: string, path: unknown): string {
     refuse(name, 'a path (string or file: URL)', path);
   }
   return resolve(path);
+}
+
+/** Options of `Wal.repair`. */
+export interface RepairOptions {
+  /** `'truncate'` (default): the log ends before the first entry that cannot be read. `'salvage'`: everything readable is kept. */
+  mode?: 'truncate' | 'salvage' | undefined;
+  /** Only say what would be done. */
+  dryRun?: boolean | undefined;
+  /** Permission bits of the files that are written. Default 0o600. */
+  fileMode?: number | undefined;
+}
+
+export function checkRepairOptions(options: RepairOptions): {
+  mode: 'truncate' | 'salvage';
+  dryRun: boolean;
+  fileMode: number;
+} {
+  if (typeof options !== 'object' || options === null) refuse('repair options', 'an object', options);
+  for (const name in options) {
+    if (name !== 'mode' && name !== 'dryRun' && name !== 'fileMode') {
+      throw new WalError('ERR_WAL_OPTION', `Unknown repair option "${name}". Known: mode, dryRun, fileMode.`);
+    }
+  }
+  return {
+    mode: oneOf('mode', options.mode, ['truncate', 'salvage']),
+    dryRun: flag('dryRun', options.dryRun),
+    fileMode: integer('fileMode', options.fileMode, 0o600, 0, 0o777),
+  };
 }
 
 /** Threads that the pool of segment jobs may use. */

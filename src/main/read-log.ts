@@ -5,21 +5,42 @@ import { checkReadOptions, type ReadOptions } from './options.js';
 import { corruptError, SegmentReader, type WalEntry } from './segment-reader.js';
 import { WalError } from './wal-error.js';
 
-/** The entries of a log, a chunk of a segment at a time, up to what is written when the walk begins. */
-export async function* readBatches(
+/** The entries of a log, a chunk of a segment at a time, up to what is written at this call. */
+export function readBatches(
   view: LogView,
   options: ReadOptions,
+): AsyncGenerator<WalEntry[], void, undefined> {
+  return walk(
+    view,
+    options,
+    outcomeOf(() => view.lastLsn),
+  );
+}
+
+/** The same, one entry at a time. */
+export function readEntries(view: LogView, options: ReadOptions): AsyncGenerator<WalEntry, void, undefined> {
+  return flatten(readBatches(view, options));
+}
+
+async function* walk(
+  view: LogView,
+  options: ReadOptions,
+  written: () => number,
 ): AsyncGenerator<WalEntry[], void, undefined> {
   checkReadOptions(options);
   const { signal } = options;
   signal?.throwIfAborted();
   view.assertOpen();
-  const to = Math.min(options.to ?? Number.POSITIVE_INFINITY, view.lastLsn);
+  const to = Math.min(options.to ?? Number.POSITIVE_INFINITY, written());
   const from = options.from ?? view.firstLsn;
   if (from < view.firstLsn) throw purged(view, from);
   if (to === 0 || from > to) return;
 
   const reader = {};
+  const truncationsBefore = view.truncations.length;
+  const assertUncut = () => {
+    if (view.truncations.slice(truncationsBefore).some((lsn) => lsn < to)) throw truncated(view, next);
+  };
   const chain = createChain(undefined, -1);
   let next = from;
   let segment = segmentOf(view, from);
@@ -27,12 +48,16 @@ export async function* readBatches(
     while (segment !== undefined && next <= to) {
       view.pin(reader, segment.number);
       enterSegment(chain, segment.number);
-      const file = await openSegment(view, segment, next, chain);
+      const file = await openSegment(view, segment, next, chain).catch((error: unknown) => {
+        assertUncut();
+        throw error;
+      });
       try {
         while (next <= to && file.end === undefined) {
           const batch = await file.next(from, to);
           signal?.throwIfAborted();
           view.assertOpen();
+          assertUncut();
           const last = batch.at(-1);
           if (last !== undefined) next = last.lsn + 1;
           // LSNs that were skipped on purpose may end the range.
@@ -49,8 +74,11 @@ export async function* readBatches(
       }
       const { number } = segment;
       segment = view.segments().find((each) => each.number > number && each.firstLsn !== 0);
+      // Retention gave up the next one before it knew of this reader.
+      if (next <= to && segment !== undefined && segment.number > number + 1) throw purged(view, next);
     }
     if (next <= to) {
+      assertUncut();
       if (view.firstLsn > next) throw purged(view, next);
       throw new WalError('ERR_WAL_CORRUPT', `Entry ${next} is missing in "${view.directory}".`, {
         path: view.directory,
@@ -62,18 +90,26 @@ export async function* readBatches(
   }
 }
 
-/** The same, one entry at a time. */
-export async function* readEntries(
-  view: LogView,
-  options: ReadOptions,
-): AsyncGenerator<WalEntry, void, undefined> {
-  for await (const batch of readBatches(view, options)) yield* batch;
+async function* flatten(batches: AsyncIterable<WalEntry[]>): AsyncGenerator<WalEntry, void, undefined> {
+  for await (const batch of batches) yield* batch;
 }
 
 /** The entry with this LSN; `undefined` above `lastLsn` or where it was skipped. */
 export async function readEntry(view: LogView, lsn: number): Promise<WalEntry | undefined> {
   for await (const batch of readBatches(view, { from: lsn, to: lsn })) return batch[0];
   return undefined;
+}
+
+/** What `read` answers or throws now, for later. */
+function outcomeOf<T>(read: () => T): () => T {
+  try {
+    const value = read();
+    return () => value;
+  } catch (error) {
+    return () => {
+      throw error;
+    };
+  }
 }
 
 /** The last segment that begins at or before `lsn`. */
@@ -97,6 +133,14 @@ async function openSegment(
       cause: error,
     });
   }
+}
+
+function truncated(view: LogView, lsn: number): WalError {
+  return new WalError(
+    'ERR_WAL_TRUNCATED',
+    `Entry ${lsn} of "${view.directory}" was cut off by truncateAfter while it was being read.`,
+    { path: view.directory, lsn },
+  );
 }
 
 function purged(view: LogView, lsn: number): WalError {

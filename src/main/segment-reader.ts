@@ -160,7 +160,8 @@ export class SegmentReader {
   }
 
   async #read(offset: number, length: number): Promise<Uint8Array> {
-    const bytes = new Uint8Array(length);
+    // Not zeroed first: only what was read is ever looked at.
+    const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
     let filled = 0;
     while (filled < length) {
       const read = await this.#file.read(filled === 0 ? bytes : bytes.subarray(filled), offset + filled);

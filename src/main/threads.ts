@@ -1,4 +1,5 @@
 import { Worker, type WorkerOptions } from 'node:worker_threads';
+import { WalError } from './wal-error.js';
 
 type Transfer = NonNullable<WorkerOptions['transferList']>;
 
@@ -27,11 +28,17 @@ export function startThread(
   transferList: Transfer,
   override: string | URL | undefined,
 ): Worker {
-  return new Worker(override ?? workerFile(), {
-    name: `ringwal ${name}`,
-    workerData,
-    transferList,
-    execArgv: [],
-    env: {},
-  });
+  try {
+    return new Worker(override ?? workerFile(), {
+      name: `ringwal ${name}`,
+      workerData,
+      transferList,
+      execArgv: [],
+      env: {},
+    });
+  } catch (error) {
+    if (override === undefined) throw error;
+    const why = (error as Error).message;
+    throw new WalError('ERR_WAL_OPTION', `workerUrl does not name a worker file: ${why}`, { cause: error });
+  }
 }

@@ -16,14 +16,18 @@ export interface WalErrorDetails {
  * `instanceof WalError` holds for the errors of every copy of the package in the process.
  */
 export class WalError extends Error {
-  override readonly name = 'WalError';
+  // On the prototype, so that `stack`, which is made with the error, begins with it.
+  static {
+    WalError.prototype.name = 'WalError';
+  }
+
   readonly code: WalErrorCode;
   /** The file or directory concerned. */
-  readonly path?: string;
+  declare readonly path?: string;
   /** The entry concerned. */
-  readonly lsn?: number;
+  declare readonly lsn?: number;
   /** Bytes from the start of the file `path`. */
-  readonly offset?: number;
+  declare readonly offset?: number;
 
   constructor(code: WalErrorCode, message: string, details: WalErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });

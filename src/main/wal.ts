@@ -1,9 +1,20 @@
+import type { RepairReport } from '../worker/messages.js';
 import type { Connection as OpenConnection } from './connection.js';
 import { Connection } from './connection.js';
 import { DirectoryView } from './directory-view.js';
 import type { EntryData } from './entry-data.js';
+import { repairDirectory } from './job-pool.js';
 import type { LaneStats } from './lane.js';
-import { type AppendOptions, checkOptions, checkPath, type WalOptions } from './options.js';
+import {
+  type AppendOptions,
+  checkLsn,
+  checkOptions,
+  checkPath,
+  checkRepairOptions,
+  checkSignalOptions,
+  type RepairOptions,
+  type WalOptions,
+} from './options.js';
 import { readSegment } from './read-segment.js';
 import type { WalEntry } from './segment-reader.js';
 import { type VerifyReport, verifyDirectory } from './verify.js';
@@ -76,6 +87,16 @@ export class Wal extends WalReader {
   }
 
   /**
+   * Makes a corrupt log one that opens again, with what can be kept; says what that is. Every byte that it takes out of
+   * the log is in a side file. A log that is well, or merely torn, is left as it is. Interrupted, it can be run again.
+   *
+   * Errors: `ERR_WAL_LOCKED` while somebody has it open, `ERR_WAL_UNSUPPORTED`, `ERR_WAL_IO`.
+   */
+  static async repair(directory: string | URL, options: RepairOptions = {}): Promise<RepairReport> {
+    return repairDirectory({ directory: checkPath('directory', directory), ...checkRepairOptions(options) });
+  }
+
+  /**
    * Appends an entry and resolves to its LSN: once it is fsynced (`durable: true`), or once it is handed to the system.
    * `data` is copied before the call returns. The promise must be handled.
    *
@@ -96,11 +117,11 @@ export class Wal extends WalReader {
   }
 
   /** Resolves when [tryAppend] has room for an entry of `bytes` (default 0); rejects if the log is closed or failed. */
-  ready(bytes = 0, options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
+  async ready(bytes = 0, options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
     if (!Number.isSafeInteger(bytes) || bytes < 0) {
-      return Promise.reject(new WalError('ERR_WAL_OPTION', `bytes must be an integer from 0, not ${bytes}.`));
+      throw new WalError('ERR_WAL_OPTION', `bytes must be an integer from 0, not ${String(bytes)}.`);
     }
-    return this.#connection.lane.ready(bytes, options.signal);
+    return this.#connection.lane.ready(bytes, checkSignalOptions(options));
   }
 
   /**
@@ -115,8 +136,8 @@ export class Wal extends WalReader {
   }
 
   /** Resolves, to the watermark, once everything that was accepted before the call is durable. */
-  sync(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<number> {
-    return this.#connection.lane.sync(options.signal);
+  async sync(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<number> {
+    return this.#connection.lane.sync(checkSignalOptions(options));
   }
 
   /**
@@ -125,9 +146,39 @@ export class Wal extends WalReader {
    */
   flushSync(timeoutMs?: number): void {
     if (timeoutMs !== undefined && !(typeof timeoutMs === 'number' && timeoutMs >= 0)) {
-      throw new WalError('ERR_WAL_OPTION', `timeoutMs must be a number from 0, not ${timeoutMs}.`);
+      throw new WalError('ERR_WAL_OPTION', `timeoutMs must be a number from 0, not ${String(timeoutMs)}.`);
     }
     this.#connection.lane.flushSync(timeoutMs);
+  }
+
+  /** The LSN that [checkpoint] last recorded; 0 = none. */
+  get checkpointLsn(): number {
+    return this.#connection.board.get('checkpointLsn');
+  }
+
+  /**
+   * Records durably that entries up to `lsn` have been dealt with. With the option `retainFrom: 'checkpoint'`, retention
+   * waits for it. `ERR_WAL_OPTION` above `lastLsn`.
+   */
+  async checkpoint(lsn: number): Promise<void> {
+    if (lsn !== 0) checkLsn('lsn', lsn);
+    return this.#connection.lane.command({ name: 'checkpoint', lsn });
+  }
+
+  /**
+   * Removes the segments that hold only entries below `lsn`, except those that a reader has open. `firstLsn` is at most
+   * `lsn` afterwards. `ERR_WAL_OPTION` above `lastLsn + 1`.
+   */
+  async truncateBefore(lsn: number): Promise<void> {
+    return this.#connection.lane.command({ name: 'truncateBefore', lsn: checkLsn('lsn', lsn) });
+  }
+
+  /**
+   * Makes `lsn` the last entry: those behind it are cut off durably, their bytes kept in side files, their LSNs given out
+   * again. Waits for pending appends. `ERR_WAL_OPTION` below `firstLsn`, above `lastLsn`, and inside a batch.
+   */
+  async truncateAfter(lsn: number): Promise<void> {
+    return this.#connection.lane.command({ name: 'truncateAfter', lsn: checkLsn('lsn', lsn) });
   }
 
   /** Figures since the log was opened. */

@@ -19,6 +19,7 @@
  *     72  rotations        writer          segments sealed
  *     80  removed          writer          segments removed by retention
  *     88  rejected         writer          entries accepted and then rejected (full disk)
+ *     96  checkpointLsn    writer          the last checkpoint, durable in the state file
  *    128  pinned (int32)   main            lowest segment number that a reader of this process has open, -1 = none.
  *                                          Stored before the reader opens the file; the writer reads it before it
  *                                          removes one, so a file is removed under a reader only if it had not opened
@@ -43,6 +44,7 @@ const WORDS = {
   rotations: 9,
   removed: 10,
   rejected: 11,
+  checkpointLsn: 12,
 } as const;
 
 export type BoardWord = keyof typeof WORDS;

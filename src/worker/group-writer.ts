@@ -38,6 +38,7 @@ export interface GroupHost {
  */
 export class GroupWriter {
   readonly #segments: SegmentWriter;
+  readonly #catalog: SegmentCatalog;
   readonly #host: GroupHost;
   readonly #board: Board;
   readonly #run: Run = createRun();
@@ -54,6 +55,7 @@ export class GroupWriter {
     board: Board,
   ) {
     this.#segments = new SegmentWriter(disk, catalog, options);
+    this.#catalog = catalog;
     this.#host = host;
     this.#board = board;
     this.#nextLsn = lastLsn + 1;
@@ -236,7 +238,9 @@ export class GroupWriter {
     this.#board.add('groups', 1);
   }
 
+  /** Before anybody is told of an entry: who has its LSN finds it within the log's bounds. */
   #publish(): void {
+    if (this.#board.get('firstLsn') === 0) this.#board.set('firstLsn', this.#catalog.firstLsn);
     this.#board.set('lastLsn', this.#wholeLsn);
     this.#board.set('liveBytes', this.#wholeMark.offset);
   }

@@ -1,7 +1,7 @@
 import { createNodeDisk } from '../files/node-disk.js';
 import { type Judgement, judgeLog } from '../format/verdict.js';
 import { failureOf } from './failure.js';
-import { listLog, openSource } from './log-files.js';
+import { listLog, openSource, pendingCutOf, withoutCut } from './log-files.js';
 import type { Failure } from './messages.js';
 import { readState } from './state-store.js';
 
@@ -15,6 +15,8 @@ export interface InspectRequest {
 export interface Inspection {
   readonly judgement: Judgement;
   readonly foreignFiles: readonly string[];
+  /** A `truncateAfter` was interrupted: what stands behind the log's end in its files is no longer of it. */
+  readonly isCutDue: boolean;
   /** Why the state file could not be read, if that was so. */
   readonly stateFault: string | undefined;
 }
@@ -62,10 +64,13 @@ function look(directory: string, full: boolean): Inspection {
   const disk = createNodeDisk();
   // The state first: its watermark is never ahead of segments that are listed later.
   const state = readState(disk, directory);
-  const { segments, foreignFiles } = listLog(disk, directory);
+  const { segments, foreignFiles, isBeingSalvaged } = listLog(disk, directory);
+  const cut = pendingCutOf(segments, state);
+  const files = withoutCut(segments, cut);
   return {
-    judgement: judgeLog({ segments, state, full }),
+    judgement: judgeLog({ segments: files, state, full: full || isBeingSalvaged }),
     foreignFiles,
+    isCutDue: cut !== undefined,
     stateFault: state !== undefined && 'fault' in state ? state.fault : undefined,
   };
 }

@@ -68,12 +68,16 @@ export class LaneIntake {
   /** Looks, and tells whether anything is published and not taken. */
   hasWork(): boolean {
     this.look();
-    return !this.isDrained || this.#flushTicket !== this.#flushTaken;
+    const isEmpty = this.#consumer.loadedBytes === 0 && this.#messages.length === 0;
+    return !isEmpty || this.#flushTicket !== this.#flushTaken;
   }
 
-  /** Nothing is left of what the last [look] saw. */
+  /**
+   * Nothing more can be taken of what the last [look] saw. A message may be left: head is loaded before `posted`, so that
+   * its place may be behind records that only the next look will see.
+   */
   get isDrained(): boolean {
-    return this.#consumer.loadedBytes === 0 && this.#messages.length === 0;
+    return this.#consumer.loadedBytes === 0 && this.dueMessage() === undefined;
   }
 
   /** The message whose turn it is: every ring record before it is drained. */

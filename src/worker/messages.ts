@@ -53,6 +53,8 @@ export interface WriterOptions {
   readonly maxFiles: number;
   readonly maxTotalSize: number;
   readonly maxAge: number;
+  /** Retention keeps every segment with an entry above the checkpoint. */
+  readonly retainFromCheckpoint: boolean;
   readonly syncInterval: number;
   readonly commitDelay: number;
   readonly recovery: 'strict' | 'point-in-time' | 'skip-corrupt';
@@ -90,6 +92,8 @@ export interface RecoveryReport {
   readonly segments: number;
   /** What was cut behind the last kept entry; `undefined` where nothing but zeros or stale bytes stood there. */
   readonly cut?: RecoveryCut | undefined;
+  /** What the option `recovery` made of a corrupt log, if it was one. */
+  readonly repair?: RepairReport | undefined;
   /** Bytes above the watermark that were written anew, since the process before may have seen their sync fail. */
   readonly rewrittenBytes: number;
   /** Files in the directory that are not the log's. They are left alone. */
@@ -97,6 +101,27 @@ export interface RecoveryReport {
   /** Why making the recovered entries durable was put off (`ENOSPC`, `EROFS`, …); appends reject until it could be done. */
   readonly postponed?: string | undefined;
   readonly durationMs: number;
+}
+
+/** What a repair did, or would do (`dryRun`). Exported as `WalRepair`. */
+export interface RepairReport {
+  /** `'truncate'`: the log ends before the first entry that cannot be read. `'salvage'`: everything readable is kept. */
+  readonly mode: 'truncate' | 'salvage';
+  readonly dryRun: boolean;
+  /** The log as it was: row and verdict of the decision table, and its watermark. Only a corrupt one is repaired. */
+  readonly row: number;
+  readonly verdict: 'clean' | 'torn' | 'corrupt' | 'unsupported';
+  readonly watermark: number;
+  /** The log as it is then. */
+  readonly firstLsn: number;
+  readonly lastLsn: number;
+  /** Entries that must have been there, as far as what is left shows it, and are not kept. */
+  readonly lostLsns: number;
+  /** Segments that were cut or written anew, and segments that are gone: all have their side files. */
+  readonly changedSegments: readonly string[];
+  readonly removedSegments: readonly string[];
+  /** Where every byte that was taken out is kept. */
+  readonly sideFiles: readonly string[];
 }
 
 export interface RecoveryCut {
@@ -148,6 +173,12 @@ export interface SyncThreadData<Port> {
 
 // ── Lane to writer ──────────────────────────────────────────────────────────────────────────────────────────────
 
+/** What the writer does to the log as a whole, once everything that was accepted before is written. */
+export interface LogCommand {
+  readonly name: 'checkpoint' | 'truncateBefore' | 'truncateAfter';
+  readonly lsn: number;
+}
+
 /**
  * `position` is the lane's head when the message was posted: it comes after the ring records before that position and
  * before those behind it.
@@ -159,6 +190,8 @@ export type ToWriter =
   | { readonly kind: 'batch'; readonly position: number; readonly parts: readonly Uint8Array[] }
   /** Make durable what every lane holds now; answered by `synced` or `sync-rejected`. */
   | { readonly kind: 'sync'; readonly position: number; readonly id: number }
+  /** Answered by `command-done` or `command-rejected`. */
+  | { readonly kind: 'command'; readonly position: number; readonly id: number; readonly command: LogCommand }
   /** Say `room` once everything before this is taken. */
   | { readonly kind: 'echo'; readonly position: number }
   | { readonly kind: 'close'; readonly position: number };
@@ -195,5 +228,9 @@ export type ToLane =
       readonly sealedBytes: number;
     }
   | { readonly kind: 'segments-removed'; readonly upTo: number }
+  /** The log was cut behind entry `lsn`; these are its segments now. */
+  | { readonly kind: 'truncated'; readonly lsn: number; readonly segments: readonly SegmentInfo[] }
+  | { readonly kind: 'command-done'; readonly id: number }
+  | { readonly kind: 'command-rejected'; readonly id: number; readonly failure: Failure }
   | { readonly kind: 'segment-withdrawn'; readonly number: number }
   | { readonly kind: 'closed' };

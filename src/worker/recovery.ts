@@ -1,22 +1,23 @@
-import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import {
   type Disk,
   type DiskFile,
   isDenied,
   isFullDisk,
-  readFully,
+  readExactly,
   systemCode,
   writeFully,
 } from '../files/disk.js';
 import { segmentName } from '../format/segment-name.js';
 import { describeReason, type Judgement, judgeLog } from '../format/verdict.js';
 import { LogFailure, syncFailed } from './failure.js';
-import { listLog } from './log-files.js';
-import type { RecoveryCut, RecoveryReport, WriterOptions } from './messages.js';
+import { finishCut } from './interrupted-cut.js';
+import { listLog, newLogId } from './log-files.js';
+import type { RecoveryCut, RecoveryReport, RepairReport, WriterOptions } from './messages.js';
+import { repairLog } from './repair.js';
 import { SegmentCatalog, type SegmentRecord } from './segment-catalog.js';
 import { readState, writeState } from './state-store.js';
-import { cutTail, keepCutBytes } from './tail-cut.js';
+import { cutLog } from './tail-cut.js';
 import type { LogStart } from './writer.js';
 
 const REWRITE_BYTES = 1024 * 1024;
@@ -30,7 +31,9 @@ export interface Recovered {
  * Opens a log for its next writer: judges what lies in the directory, refuses what it must not touch, and makes the rest
  * a log that may be appended to.
  *
+ *   0. finish   a cut whose intent the state file records, or a salvage that was begun
  *   1. judge    src/format/verdict.ts; rows 1 to 4 refuse, nothing is changed
+ *      corrupt  unless the option `recovery` says what is to be made of it: src/worker/repair.ts
  *   2. cut      whatever stands behind the last kept frame goes, after a copy of it was synced
  *   3. rewrite  every kept byte above the watermark is written anew, identically, and synced: the process before may
  *               have seen its sync fail, and then the page cache alone holds it
@@ -45,24 +48,31 @@ export interface Recovered {
 export function recoverLog(disk: Disk, options: WriterOptions): Recovered {
   const startedMs = disk.now();
   const { directory } = options;
-  const { segments, foreignFiles } = listLog(disk, directory);
-  const state = readState(disk, directory);
-  const judgement = judgeLog({ segments, state });
+  let found = judgeDirectory(disk, options);
+  let repair: RepairReport | undefined;
+  // What was begun is finished, whatever the option says now.
+  const { isBeingSalvaged } = found;
+  if (isBeingSalvaged || (found.judgement.verdict === 'corrupt' && options.recovery !== 'strict')) {
+    const mode = !isBeingSalvaged && options.recovery === 'point-in-time' ? 'truncate' : 'salvage';
+    repair = repairLog(disk, directory, mode, false, options.fileMode);
+    found = judgeDirectory(disk, options);
+  }
+  const { state, segments, foreignFiles, judgement } = found;
   refuse(judgement, directory);
 
-  const logId = judgement.logId ?? randomBytes(8).readBigUInt64LE();
+  const logId = judgement.logId ?? newLogId();
   const known = state !== undefined && 'logId' in state && state.logId === logId ? state : undefined;
   const checkpoint = known?.checkpoint ?? 0;
   const { lastLsn, watermark } = judgement;
-  const repair = new TailRepair(
+  const tail = new TailRepair(
     disk,
     options,
     judgement,
     segments.map((segment) => segment.number),
   );
   const settle = () => {
-    repair.run();
-    if (known?.watermark !== lastLsn) {
+    tail.run();
+    if (known?.watermark !== lastLsn || known.pendingCut !== undefined) {
       writeState(disk, directory, { logId, watermark: lastLsn, checkpoint }, options.fileMode);
     }
   };
@@ -70,7 +80,7 @@ export function recoverLog(disk: Disk, options: WriterOptions): Recovered {
   return {
     start: {
       logId,
-      catalog: new SegmentCatalog(keptRecords(judgement)),
+      catalog: new SegmentCatalog(keptRecords(judgement, startedMs)),
       lastLsn,
       watermark: postponed === undefined ? lastLsn : Math.min(watermark, lastLsn),
       checkpoint,
@@ -83,13 +93,21 @@ export function recoverLog(disk: Disk, options: WriterOptions): Recovered {
       firstLsn: judgement.firstLsn,
       lastLsn,
       segments: judgement.segments.length,
-      cut: repair.cut,
-      rewrittenBytes: repair.rewrittenBytes,
+      cut: tail.cut,
+      repair,
+      rewrittenBytes: tail.rewrittenBytes,
       foreignFiles,
       postponed,
       durationMs: Math.max(0, disk.now() - startedMs),
     },
   };
+}
+
+function judgeDirectory(disk: Disk, { directory, fileMode }: WriterOptions) {
+  const state = readState(disk, directory);
+  finishCut(disk, directory, fileMode, state);
+  const listing = listLog(disk, directory);
+  return { state, ...listing, judgement: judgeLog({ segments: listing.segments, state }) };
 }
 
 /** Steps 2 and 3. Goes on where it was interrupted when it is run again. */
@@ -120,21 +138,24 @@ class TailRepair {
   #cutTail(): void {
     const { directory, fileMode } = this.#options;
     const { end, lastLsn, segments, trouble } = this.#judgement;
-    const later = this.#numbers.filter((number) => number > end.segment);
-    if (trouble !== undefined) {
-      const sideFiles = keepCutBytes(this.#disk, directory, this.#numbers, end, lastLsn + 1, fileMode);
-      const behind = segments.filter((segment) => segment.number >= end.segment);
-      this.cut = {
-        path: join(directory, segmentName(end.segment)),
-        offset: end.offset,
-        bytes: behind.reduce((sum, each) => sum + each.size, -end.offset),
-        lsn: lastLsn + 1,
-        reason: describeReason(trouble.reason),
-        sideFiles,
-        removedSegments: later.map((number) => join(directory, segmentName(number))),
-      };
-    }
-    cutTail(this.#disk, directory, this.#numbers, end);
+    // A clean end has nothing behind it but room made ahead, or what a recycled file held before.
+    const keepsTail = trouble !== undefined;
+    const cut = { directory, segments: this.#numbers, place: end, lsn: lastLsn + 1, fileMode, keepsTail };
+    // The watermark stays as it is, so that an interrupted cut looks like the same torn tail to the next open.
+    const sideFiles = cutLog(this.#disk, cut, () => {});
+    if (trouble === undefined) return;
+    const behind = segments.filter((segment) => segment.number >= end.segment);
+    this.cut = {
+      path: join(directory, segmentName(end.segment)),
+      offset: end.offset,
+      bytes: behind.reduce((sum, each) => sum + each.size, -end.offset),
+      lsn: lastLsn + 1,
+      reason: describeReason(trouble.reason),
+      sideFiles,
+      removedSegments: this.#numbers
+        .filter((number) => number > end.segment)
+        .map((number) => join(directory, segmentName(number))),
+    };
   }
 
   /** Without watermarks (wal-go's files) nobody knows what was synced: the last segment is rewritten, the others synced. */
@@ -169,9 +190,10 @@ class TailRepair {
   #rewrite(file: DiskFile, from: number, to: number): void {
     const window = new Uint8Array(Math.min(REWRITE_BYTES, to - from));
     for (let at = from; at < to; ) {
-      const length = readFully(file, window.subarray(0, to - at), at);
-      writeFully(file, window, 0, length, at);
-      at += length;
+      const piece = window.subarray(0, to - at);
+      readExactly(file, piece, at);
+      writeFully(file, piece, 0, piece.length, at);
+      at += piece.length;
     }
     this.rewrittenBytes += to - from;
   }
@@ -188,7 +210,8 @@ function attempt(step: () => void): string | undefined {
   }
 }
 
-function keptRecords(judgement: Judgement): SegmentRecord[] {
+/** A segment of wal-go has no stamp and no known age; one of which nothing is kept is as good as new. */
+function keptRecords(judgement: Judgement, nowMs: number): SegmentRecord[] {
   const { end } = judgement;
   return judgement.segments
     .filter((segment) => segment.number <= end.segment)
@@ -196,13 +219,13 @@ function keptRecords(judgement: Judgement): SegmentRecord[] {
       number,
       firstLsn,
       bytes: number === end.segment ? end.offset : size,
-      createdMs: stamp?.createdMs ?? 0,
+      createdMs: stamp?.createdMs ?? (firstLsn === 0 ? nowMs : 0),
     }));
 }
 
 /** Rows 1 to 4 of the decision table. */
 function refuse(judgement: Judgement, directory: string): void {
-  const { verdict, trouble, watermark, lastLsn } = judgement;
+  const { row, verdict, trouble, watermark, lastLsn } = judgement;
   if (verdict !== 'unsupported' && verdict !== 'corrupt') return;
   const path = trouble === undefined ? directory : join(directory, segmentName(trouble.segment));
   const lsn = trouble?.lsn || undefined;
@@ -224,10 +247,12 @@ function refuse(judgement: Judgement, directory: string): void {
   const known =
     watermark > lastLsn
       ? `Entries up to ${watermark} were acknowledged as durable, the log can be read up to ${lastLsn}.`
-      : `The log can be read up to entry ${lastLsn}, and what follows is not a torn write.`;
+      : row === 4
+        ? 'Segments behind it hold acknowledged entries.'
+        : `The log can be read up to entry ${lastLsn}, and what follows is not a torn write.`;
   throw new LogFailure(
     'ERR_WAL_CORRUPT',
-    `Cannot open "${directory}": ${what} in ${place}: ${why}. ${known} Wal.verify shows what is there; nothing was changed.`,
+    `Cannot open "${directory}": ${what} in ${place}: ${why}. ${known} Nothing was changed; Wal.repair with dryRun says what can be kept.`,
     details,
   );
 }

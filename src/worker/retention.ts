@@ -13,6 +13,8 @@ export interface RetentionView {
   /** Lowest number first; the last one is live. */
   readonly segments: readonly SegmentRecord[];
   readonly watermark: number;
+  /** Entries above it are held back: the checkpoint, or Infinity. */
+  readonly releasedLsn: number;
   /** Lowest segment that a reader of this process has open, -1 = none. */
   readonly pinned: number;
   readonly nowMs: number;
@@ -25,12 +27,13 @@ export interface RetentionView {
  *   - one that holds an entry above the watermark, or the last durable entry: without it `open` could not tell where
  *     LSNs go on
  *   - one that a reader has open, or any after it
+ *   - one that holds an entry which its consumer has not checkpointed, if the log is told to wait for him
  *
  * Age is judged by the clock only as far as the log itself bears it out: a clock that stands before the newest
  * segment's stamp went backwards and removes nothing.
  */
 export function expiredSegments(policy: RetentionPolicy, view: RetentionView): number[] {
-  const { segments, watermark, pinned, nowMs } = view;
+  const { segments, watermark, releasedLsn, pinned, nowMs } = view;
   let files = segments.length;
   let bytes = segments.reduce((sum, segment) => sum + segment.bytes, 0);
   const newestMs = segments.reduce((newest, segment) => Math.max(newest, segment.createdMs), 0);
@@ -40,7 +43,7 @@ export function expiredSegments(policy: RetentionPolicy, view: RetentionView): n
     const segment = segments[at] as SegmentRecord;
     const lastLsn = (segments[at + 1] as SegmentRecord).firstLsn - 1;
     // `firstLsn` 0: the next segment is still empty, so this one holds the last entry.
-    if (lastLsn < 0 || lastLsn >= watermark) break;
+    if (lastLsn < 0 || lastLsn >= watermark || lastLsn > releasedLsn) break;
     if (pinned >= 0 && segment.number >= pinned) break;
     const tooMany = files > policy.maxFiles;
     const tooLarge = bytes > policy.maxTotalSize;

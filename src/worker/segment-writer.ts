@@ -175,16 +175,16 @@ export class SegmentWriter {
   synced(files: readonly DiskFile[]): void {
     this.#sealed = this.#sealed.filter((segment) => {
       if (!files.includes(segment.file)) return true;
-      segment.file.close();
+      closeQuietly(segment.file);
       return false;
     });
   }
 
   /** Closes every descriptor; what was not synced stays so. */
   close(): void {
-    for (const segment of this.#sealed) segment.file.close();
+    for (const segment of this.#sealed) closeQuietly(segment.file);
     this.#sealed = [];
-    this.#live?.file.close();
+    if (this.#live !== undefined) closeQuietly(this.#live.file);
     this.#live = undefined;
   }
 
@@ -231,5 +231,14 @@ export class SegmentWriter {
         cause: error,
       });
     }
+  }
+}
+
+/** What was to be durable has been synced: whatever `close` has to say says nothing about it. */
+function closeQuietly(file: DiskFile): void {
+  try {
+    file.close();
+  } catch {
+    // The descriptor is gone all the same.
   }
 }

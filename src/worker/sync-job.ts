@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type Disk, type DiskFile, isFullDisk, isMissing } from '../files/disk.js';
+import { type Disk, type DiskFile, isFullDisk, isMissing, isOutOfDescriptors } from '../files/disk.js';
 import { segmentName } from '../format/segment-name.js';
 import type { LogState } from '../format/state-file.js';
 import { failureOf, LogFailure, syncFailed } from './failure.js';
@@ -51,6 +51,8 @@ export function syncFiles(disk: Disk, directory: string, job: SyncJob): void {
 /** What came of the housekeeping; troubles harm no entry. */
 export interface Housekeeping {
   readonly stateWritten: boolean;
+  /** Of the removals those that were not made, lowest first: none may be made before them, or the log has a hole. */
+  readonly unremoved: readonly number[];
   readonly troubles: readonly Failure[];
 }
 
@@ -58,7 +60,12 @@ export interface Housekeeping {
  * State file, then removals, lowest first with the directory synced after each, so that a crash leaves no hole.
  * A full disk or a file that cannot be removed is reported; a failed sync throws, since it is terminal like any other.
  */
-export function keepHouse(disk: Disk, directory: string, job: SyncJob, fileMode: number): Housekeeping {
+export function keepHouse(
+  disk: Disk,
+  directory: string,
+  job: Pick<SyncJob, 'state' | 'removals'>,
+  fileMode: number,
+): Housekeeping {
   const troubles: Failure[] = [];
   let stateWritten = false;
   if (job.state !== undefined) {
@@ -66,21 +73,23 @@ export function keepHouse(disk: Disk, directory: string, job: SyncJob, fileMode:
       writeState(disk, directory, job.state, fileMode);
       stateWritten = true;
     } catch (error) {
-      if (!isFullDisk(error)) throw error;
+      if (!isFullDisk(error) && !isOutOfDescriptors(error)) throw error;
       troubles.push(failureOf(error, 'write the state file', directory));
     }
   }
-  for (const number of job.removals) {
+  let unremoved: readonly number[] = [];
+  for (const [at, number] of job.removals.entries()) {
     const path = join(directory, segmentName(number));
     try {
       removeFile(disk, directory, path);
     } catch (error) {
       if (error instanceof LogFailure) throw error;
       troubles.push(failureOf(error, `remove "${path}"`, path));
+      unremoved = job.removals.slice(at);
       break;
     }
   }
-  return { stateWritten, troubles };
+  return { stateWritten, unremoved, troubles };
 }
 
 function removeFile(disk: Disk, directory: string, path: string): void {

@@ -49,7 +49,12 @@ export function runSyncThread(data: SyncThreadData<MessagePort>): void {
       }
       return keepHouse(disk, directory, job, data.fileMode);
     } catch (error) {
-      return { failure: failureOf(error, 'sync the log', directory), stateWritten: false, troubles: [] };
+      return {
+        failure: failureOf(error, 'sync the log', directory),
+        stateWritten: false,
+        unremoved: [],
+        troubles: [],
+      };
     }
   }
 }

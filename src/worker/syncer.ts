@@ -6,6 +6,8 @@ export interface SyncOutcome {
   /** Set when the log must end. */
   readonly failure?: Failure | undefined;
   readonly stateWritten: boolean;
+  /** See [Housekeeping]. */
+  readonly unremoved: readonly number[];
   readonly troubles: readonly Failure[];
 }
 

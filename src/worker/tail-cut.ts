@@ -1,8 +1,14 @@
-import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { type Disk, type DiskFile, isMissing, readFully, writeFully } from '../files/disk.js';
-import { cutFileName, segmentName } from '../format/segment-name.js';
-import { syncFailed } from './failure.js';
+import type { Disk } from '../files/disk.js';
+import { segmentName } from '../format/segment-name.js';
+import {
+  copyTailAside,
+  removeIfThere,
+  type SideFileNaming,
+  setSegmentAside,
+  syncDirectory,
+  syncFile,
+} from './side-files.js';
 
 /** Where a log is cut: everything behind it goes. */
 export interface CutPlace {
@@ -10,119 +16,57 @@ export interface CutPlace {
   readonly offset: number;
 }
 
-const COPY_BYTES = 1024 * 1024;
+export interface Cut extends SideFileNaming {
+  /** Numbers of the log's segments, ascending. */
+  readonly segments: readonly number[];
+  readonly place: CutPlace;
+  /** False: what stands behind `place` in its segment is of no value, or was copied before. */
+  readonly keepsTail: boolean;
+}
 
 /**
- * Copies what a cut at `place` is about to remove into side files, one for each segment that has anything but zeros
- * there. They are synced, and their names with them, before this returns: no byte is only in memory at any time.
+ * Makes `cut.place` the end of the log. No byte that is not zero is removed: the tail of the segment is copied into a
+ * side file, later segments become side files by another name.
  *
- * @param segments numbers of the log's segments, ascending
- * @param lsn that the first cut frame would have had
+ *   1. copy the tail, sync it and its name
+ *   2. `recordIntent`: from here on the cut is finished by the next open, before it nothing has happened
+ *   3. later segments go, highest first, the directory synced after each
+ *   4. truncate the segment, sync it
+ *
+ * If power goes between 3 and 4 the log still ends behind the same entry.
+ *
  * @returns paths of the side files
- * @throws the system's error, ENOSPC among them; the log is untouched then
+ * @throws the system's error; ENOSPC in 1 leaves the log untouched
  */
-export function keepCutBytes(
-  disk: Disk,
-  directory: string,
-  segments: readonly number[],
-  place: CutPlace,
-  lsn: number,
-  fileMode: number,
-): string[] {
-  const sideFiles: string[] = [];
-  for (const number of segments) {
-    if (number < place.segment) continue;
-    const from = number === place.segment ? place.offset : 0;
-    const source = disk.open(join(directory, segmentName(number)), 'r');
-    try {
-      const to = endOfContent(source, from);
-      if (to === from) continue;
-      const unique = randomBytes(6).toString('hex');
-      const path = join(directory, cutFileName(number, lsn, unique));
-      sideFiles.push(path);
-      copy(disk, source, from, to, path, fileMode);
-    } catch (error) {
-      for (const path of sideFiles) remove(disk, path);
-      throw error;
-    } finally {
-      source.close();
-    }
+export function cutLog(disk: Disk, cut: Cut, recordIntent: () => void): string[] {
+  const { directory, segments, place } = cut;
+  const isThere = segments.includes(place.segment);
+  const sideFiles = isThere && cut.keepsTail ? copyTailAside(disk, cut, place.segment, place.offset) : [];
+  try {
+    recordIntent();
+  } catch (error) {
+    for (const path of sideFiles) removeIfThere(disk, path);
+    throw error;
   }
-  if (sideFiles.length > 0) syncDirectory(disk, directory);
+  for (const number of segments.filter((each) => each > place.segment).reverse()) {
+    sideFiles.push(...setSegmentAside(disk, cut, number));
+    syncDirectory(disk, directory);
+  }
+  // For the sake of names that a killed process left in memory only, that of the segment itself among them.
+  syncDirectory(disk, directory);
+  if (segments.includes(place.segment))
+    truncateSegment(disk, join(directory, segmentName(place.segment)), place.offset);
   return sideFiles;
 }
 
-/**
- * Makes `place` the end of the log: later segments go, highest first with the directory synced after each, then the
- * segment is truncated and synced. If power goes in between, the log still ends behind the same entry and the next
- * open finishes the cut.
- */
-export function cutTail(disk: Disk, directory: string, segments: readonly number[], place: CutPlace): void {
-  for (const number of segments.filter((each) => each > place.segment).reverse()) {
-    remove(disk, join(directory, segmentName(number)));
-    syncDirectory(disk, directory);
-  }
-  if (!segments.includes(place.segment)) return;
-  const path = join(directory, segmentName(place.segment));
+export function truncateSegment(disk: Disk, path: string, size: number): void {
   const file = disk.open(path, 'r+');
   try {
-    if (file.size() === place.offset) return;
-    file.truncate(place.offset);
+    // Cut and synced also where nothing is left to cut: the process before may have cut it and then been killed, or
+    // have seen its sync fail, so that its cut is in memory only. Never made longer: what is missing is missing.
+    if (file.size() >= size) file.truncate(size);
     syncFile(file);
   } finally {
     file.close();
-  }
-}
-
-/** Behind the last byte that is not zero. */
-function endOfContent(file: DiskFile, from: number): number {
-  const window = new Uint8Array(COPY_BYTES);
-  for (let end = file.size(); end > from; ) {
-    const start = Math.max(from, end - window.length);
-    const piece = window.subarray(0, end - start);
-    readFully(file, piece, start);
-    const last = piece.findLastIndex((byte) => byte !== 0);
-    if (last >= 0) return start + last + 1;
-    end = start;
-  }
-  return from;
-}
-
-function copy(disk: Disk, source: DiskFile, from: number, to: number, path: string, fileMode: number): void {
-  const target = disk.open(path, 'wx', fileMode);
-  try {
-    const window = new Uint8Array(Math.min(COPY_BYTES, to - from));
-    for (let at = from; at < to; ) {
-      const length = readFully(source, window.subarray(0, to - at), at);
-      writeFully(target, window, 0, length, at - from);
-      at += length;
-    }
-    syncFile(target);
-  } finally {
-    target.close();
-  }
-}
-
-function remove(disk: Disk, path: string): void {
-  try {
-    disk.unlink(path);
-  } catch (error) {
-    if (!isMissing(error)) throw error;
-  }
-}
-
-function syncFile(file: DiskFile): void {
-  try {
-    file.sync();
-  } catch (error) {
-    throw syncFailed(error, file.path);
-  }
-}
-
-function syncDirectory(disk: Disk, directory: string): void {
-  try {
-    disk.syncDirectory(directory);
-  } catch (error) {
-    throw syncFailed(error, directory);
   }
 }

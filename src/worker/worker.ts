@@ -15,3 +15,4 @@ else if (!isMainThread && data?.role === 'sync') runSyncThread(data as SyncThrea
 
 /** Jobs of the pool, called by name. */
 export { inspect, inspectFile } from './inspect.js';
+export { repair } from './repair.js';

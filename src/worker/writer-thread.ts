@@ -1,18 +1,17 @@
-import { join } from 'node:path';
 import type { MessagePort } from 'node:worker_threads';
 import { createDirectory } from '../files/directories.js';
-import { type Disk, type DiskLock, systemCode } from '../files/disk.js';
+import type { DiskLock } from '../files/disk.js';
 import { createNodeDisk } from '../files/node-disk.js';
-import { LOCK_FILE, segmentName } from '../format/segment-name.js';
 import { Board } from '../ring/board.js';
 import { BellState, Doorbell, DoorbellSleeper } from '../ring/doorbell.js';
 import { chooseKernel } from '../ring/kernel/wasm.js';
 import { touchRing, viewLane } from '../ring/layout.js';
-import { failureOf, LogFailure, systemCause } from './failure.js';
+import { lockDirectory } from './directory-lock.js';
+import { failureOf } from './failure.js';
 import { LaneIntake } from './lane-intake.js';
-import type { SegmentInfo, ToLane, WriterOptions, WriterThreadData } from './messages.js';
+import type { ToLane, WriterThreadData } from './messages.js';
 import { recoverLog } from './recovery.js';
-import type { SegmentCatalog } from './segment-catalog.js';
+import { describeSegments } from './segment-catalog.js';
 import { ThreadSyncer } from './thread-syncer.js';
 import { Writer } from './writer.js';
 
@@ -27,7 +26,8 @@ export function runWriterThread(data: WriterThreadData<MessagePort>): void {
   const syncer = new ThreadSyncer(data.syncPort, data.syncWords);
   let lock: DiskLock | undefined;
   try {
-    lock = openDirectory(disk, options);
+    createDirectory(disk, options.directory, options.directoryMode);
+    lock = lockDirectory(disk, options.directory, options.fileMode);
     const recovered = recoverLog(disk, options);
     const views = viewLane(data.lane);
     // Touched here once, the first lap of the ring costs the producer no page faults.
@@ -48,13 +48,15 @@ export function runWriterThread(data: WriterThreadData<MessagePort>): void {
       segments: describeSegments(recovered.start.catalog, options.directory, recovered.start.lastLsn),
     });
     workUntilClosed(writer, new DoorbellSleeper(data.bell));
-    lock.release();
+    // Said first: whoever sees that the lock is free knows that the log was closed and its writer did not die.
     say({ kind: 'closed' });
+    lock.release();
     writer.wakeFlushes();
   } catch (error) {
+    // Said first: whoever learns that the other thread has ended finds the reason.
+    say({ kind: 'refused', failure: failureOf(error, `open "${options.directory}"`, options.directory) });
     lock?.release();
     syncer.stop();
-    say({ kind: 'refused', failure: failureOf(error, `open "${options.directory}"`, options.directory) });
   }
 }
 
@@ -68,37 +70,4 @@ function workUntilClosed(writer: Writer, sleeper: DoorbellSleeper): void {
     if (!writer.hasWork()) sleeper.wait(announced, next.forMs);
     sleeper.awake();
   }
-}
-
-function openDirectory(disk: Disk, options: WriterOptions): DiskLock {
-  const { directory, directoryMode, fileMode } = options;
-  createDirectory(disk, directory, directoryMode);
-  const path = join(directory, LOCK_FILE);
-  let lock: DiskLock | undefined;
-  try {
-    lock = disk.lock(path, fileMode);
-  } catch (error) {
-    const { message } = systemCause(error);
-    throw new LogFailure('ERR_WAL_IO', `Cannot lock "${directory}": ${message} (${systemCode(error)})`, {
-      path: directory,
-      cause: error,
-    });
-  }
-  if (lock !== undefined) return lock;
-  const pid = disk.lockHolder(path)?.pid;
-  const holder =
-    pid === undefined ? 'another writer' : pid === process.pid ? 'this process' : `process ${pid}`;
-  throw new LogFailure('ERR_WAL_LOCKED', `Cannot open "${directory}": ${holder} has it open for writing.`, {
-    path: directory,
-  });
-}
-
-function describeSegments(catalog: SegmentCatalog, directory: string, lastLsn: number): SegmentInfo[] {
-  const { records } = catalog;
-  return records.map(({ number, firstLsn, bytes, createdMs }, at) => {
-    const next = records.slice(at + 1).find((record) => record.firstLsn !== 0);
-    const path = join(directory, segmentName(number));
-    const last = firstLsn === 0 ? 0 : next === undefined ? lastLsn : next.firstLsn - 1;
-    return { number, path, firstLsn, lastLsn: last, bytes, createdMs };
-  });
 }

@@ -1,18 +1,20 @@
-import { type Disk, isFullDisk, isOutOfDescriptors } from '../files/disk.js';
+import { type Disk, isDenied, isFullDisk, isOutOfDescriptors } from '../files/disk.js';
 import type { LogState } from '../format/state-file.js';
 import type { Board } from '../ring/board.js';
 import type { Doorbell } from '../ring/doorbell.js';
+import { findEntryEnd } from './entry-end.js';
 import { failureOf, LogFailure, systemCause } from './failure.js';
 import { type GroupHost, GroupWriter } from './group-writer.js';
-import type { LaneIntake } from './lane-intake.js';
-import type { Failure, WriterOptions } from './messages.js';
+import type { Beside, LaneIntake } from './lane-intake.js';
+import type { Failure, LogCommand, ToWriter, WriterOptions } from './messages.js';
 import { expiredSegments } from './retention.js';
-import type { SegmentCatalog } from './segment-catalog.js';
+import { describeSegments, type SegmentCatalog, type SegmentRecord } from './segment-catalog.js';
 import type { OpenSegment } from './segment-writer.js';
 import { writeState } from './state-store.js';
-import { type SyncJob, syncFiles } from './sync-job.js';
+import { keepHouse, type SyncJob, syncFiles } from './sync-job.js';
 import { SyncPolicy } from './sync-policy.js';
 import type { Syncer, SyncOutcome } from './syncer.js';
+import { type CutPlace, cutLog } from './tail-cut.js';
 
 /** Where the log stands when the writer takes over from recovery. */
 export interface LogStart {
@@ -77,14 +79,16 @@ export class Writer {
   readonly #lanes: readonly LaneIntake[];
   readonly #syncer: Syncer;
   readonly #start: LogStart;
-  readonly #catalog: SegmentCatalog;
-  readonly #groups: GroupWriter;
+  #catalog: SegmentCatalog;
+  readonly #groupHost: GroupHost;
+  #groups: GroupWriter;
   readonly #policy: SyncPolicy;
 
   #settle: (() => void) | undefined;
   #failure: Failure | undefined;
   #closing = false;
   #watermark: number;
+  #checkpoint: number;
   /** W in the state file. */
   #stateWatermark: number;
   /** When the state file is to be written because nothing new came for an interval. */
@@ -93,9 +97,13 @@ export class Writer {
   #houseworkDue: boolean;
   /** The job that the syncer runs. */
   #job: SyncJob | undefined;
-  /** `sync` and flush requests that came since the last round: their targets are known at the end of the next. */
+  /** `sync` and flush requests that came in this round: their targets are known at the end of the next. */
   #newRequests: SyncRequest[] = [];
+  /** Those that came in the round before. */
+  #heardRequests: SyncRequest[] = [];
   #requests: (SyncRequest & { readonly target: number })[] = [];
+  /** Segments that retention gave up and that could not be removed: they go before any other does. */
+  #unremoved: readonly number[] = [];
   #lingered = true;
 
   constructor(parts: WriterParts) {
@@ -112,20 +120,16 @@ export class Writer {
     this.#policy = new SyncPolicy(parts.options);
     this.#watermark = parts.start.watermark;
     this.#stateWatermark = parts.start.watermark;
-    const { directory, maxFileSize, fileMode } = parts.options;
-    const { logId, lastLsn } = parts.start;
-    const host: GroupHost = {
+    this.#checkpoint = parts.start.checkpoint;
+    this.#groupHost = {
       watermark: () => this.#watermark,
       beforeAdvance: () => this.#syncSealed(),
       advanced: (sealed, live, firstLsn) => this.#advanced(sealed, live, firstLsn),
     };
-    const segmentOptions = { directory, maxFileSize, fileMode, logId };
-    this.#groups = new GroupWriter(this.#disk, this.#catalog, segmentOptions, lastLsn, host, this.#board);
+    this.#groups = this.#resumeAt(parts.start.lastLsn);
     this.#houseworkDue = this.#expired(this.#watermark).length > 0;
-    this.#board.set('firstLsn', this.#catalog.firstLsn);
-    this.#board.set('lastLsn', lastLsn);
     this.#board.set('durableLsn', this.#watermark);
-    this.#board.set('liveBytes', this.#groups.segments.mark.offset);
+    this.#board.set('checkpointLsn', this.#checkpoint);
   }
 
   /** The last look before a wait: has anything come that no [step] has seen? */
@@ -152,12 +156,13 @@ export class Writer {
 
   #work(): boolean {
     try {
-      const requests = this.#newRequests;
+      this.#heardRequests = this.#newRequests;
       this.#newRequests = [];
       let worked = this.#pollSync();
       for (const lane of this.#lanes) worked = this.#serve(lane) || worked;
       // Every lane was looked at after these requests came: what was accepted before them is written now.
-      for (const request of requests) this.#requests.push({ ...request, target: this.#groups.wholeLsn });
+      const target = this.#groups.wholeLsn;
+      for (const request of this.#heardRequests.splice(0)) this.#requests.push({ ...request, target });
       worked = this.#answerRequests() || worked;
       return this.#startDueJob() || worked;
     } catch (error) {
@@ -172,11 +177,9 @@ export class Writer {
     let worked = this.#takeFlush(lane);
     for (;;) {
       const message = lane.dueMessage();
-      if (message?.kind === 'sync' || message?.kind === 'echo' || message?.kind === 'close') {
+      if (message !== undefined && message.kind !== 'entry' && message.kind !== 'batch') {
         lane.takeMessage();
-        if (message.kind === 'close') this.#closing = true;
-        else if (message.kind === 'echo') lane.post({ kind: 'room' });
-        else this.#newRequests.push({ lane, id: message.id, ticket: undefined });
+        this.#heed(lane, message);
       } else if (lane.isDrained) {
         return worked;
       } else {
@@ -184,6 +187,13 @@ export class Writer {
       }
       worked = true;
     }
+  }
+
+  #heed(lane: LaneIntake, message: Wish): void {
+    if (message.kind === 'close') this.#closing = true;
+    else if (message.kind === 'echo') lane.post({ kind: 'room' });
+    else if (message.kind === 'command') this.#runCommand(lane, message.id, message.command);
+    else this.#newRequests.push({ lane, id: message.id, ticket: undefined });
   }
 
   #takeFlush(lane: LaneIntake): boolean {
@@ -205,11 +215,10 @@ export class Writer {
         this.#groups.writeRun(lane);
       }
     } catch (error) {
-      if (!isOutOfRoom(error)) throw error;
+      if (!this.#mayPass(error)) throw error;
       this.#rejectAll(error);
       return;
     }
-    if (this.#board.get('firstLsn') === 0) this.#board.set('firstLsn', this.#catalog.firstLsn);
     const now = this.#nowMs();
     this.#stateDueMs = Number.POSITIVE_INFINITY;
     this.#policy.noteWritten(now);
@@ -232,6 +241,8 @@ export class Writer {
       return true;
     }
     if (!isUnsynced && (this.#houseworkDue || now >= this.#stateDueMs)) {
+      this.#stateDueMs = Number.POSITIVE_INFINITY;
+      // A command has written it meanwhile.
       if (!this.#houseworkDue && this.#stateWatermark === this.#watermark) return false;
       this.#startJob(false);
       return true;
@@ -276,7 +287,7 @@ export class Writer {
       watermark,
       acknowledgements: withFiles ? this.#startAcknowledgements() : [],
       state: housework ? this.#state(watermark) : undefined,
-      removals: housework ? this.#expire(watermark) : [],
+      removals: housework ? [...this.#unremoved, ...this.#expire(watermark)] : [],
     };
   }
 
@@ -292,20 +303,27 @@ export class Writer {
   /** Takes the segments that retention gives up out of the log; the job removes their files. */
   #expire(watermark: number): number[] {
     const numbers = this.#expired(watermark);
+    this.#release(numbers);
+    return numbers;
+  }
+
+  /** These segments, the lowest ones, are no longer the log's: their files may go. */
+  #release(numbers: readonly number[]): void {
     const last = numbers.at(-1);
-    if (last === undefined) return numbers;
+    if (last === undefined) return;
     this.#catalog.dropThrough(last);
     // Before the files go: a reader that begins now is told that they are gone, not that they are missing.
     this.#board.set('firstLsn', this.#catalog.firstLsn);
     this.#board.add('removed', numbers.length);
     this.#opener.post({ kind: 'segments-removed', upTo: last });
-    return numbers;
   }
 
   #expired(watermark: number): number[] {
     const { pinned } = this.#board;
     const segments = this.#catalog.records;
-    return expiredSegments(this.#options, { segments, watermark, pinned, nowMs: this.#disk.now() });
+    const releasedLsn = this.#options.retainFromCheckpoint ? this.#checkpoint : Number.POSITIVE_INFINITY;
+    const nowMs = this.#disk.now();
+    return expiredSegments(this.#options, { segments, watermark, releasedLsn, pinned, nowMs });
   }
 
   /** Takes note of a finished job; true = one was. */
@@ -326,6 +344,7 @@ export class Writer {
     if (outcome.failure !== undefined) throw LogFailure.of(outcome.failure);
     for (const failure of outcome.troubles) this.#opener.post({ kind: 'trouble', failure });
     if (outcome.stateWritten) this.#stateWatermark = job.watermark;
+    if (job.removals.length > 0) this.#unremoved = outcome.unremoved;
     this.#noteSynced(job);
   }
 
@@ -333,6 +352,12 @@ export class Writer {
     this.#groups.segments.synced(job.files);
     this.#watermark = job.watermark;
     this.#answerRequests();
+    // A state file that found no room waits for the next sync: trying again and again would only tell of it again.
+    if (job.files.length > 0) this.#expectIdle();
+  }
+
+  /** If nothing new comes for an interval, the state file shall say that all is durable. */
+  #expectIdle(): void {
     if (this.#groups.wholeLsn === this.#watermark && this.#stateWatermark !== this.#watermark) {
       this.#stateDueMs = this.#nowMs() + this.#options.syncInterval;
     }
@@ -350,18 +375,21 @@ export class Writer {
   }
 
   #rejectRequests(failure: Failure): void {
-    for (const { lane, id, ticket } of [...this.#requests, ...this.#newRequests]) {
-      lane.post({ kind: 'sync-rejected', id, failure });
-      if (ticket !== undefined) lane.finishFlush(ticket);
+    for (const request of [...this.#requests, ...this.#heardRequests, ...this.#newRequests]) {
+      rejectRequest(request, failure);
     }
     this.#requests = [];
+    this.#heardRequests = [];
     this.#newRequests = [];
   }
 
-  /** A sealed segment may stay unsynced only until the next but one is created. */
+  /**
+   * A sealed segment may stay unsynced only until the next but one is created, and the name of a segment only until the
+   * next is: a log that a later segment survived without an earlier one would have a hole.
+   */
   #syncSealed(): void {
     this.#finishJob();
-    if (this.#groups.segments.sealedCount === 0) return;
+    if (this.#groups.segments.isOnlyLiveUnsynced) return;
     this.#startJob(true);
     this.#finishJob();
   }
@@ -377,6 +405,155 @@ export class Writer {
     });
   }
 
+  /** The writer of groups behind entry `lastLsn`, where the catalog's segments end. */
+  #resumeAt(lastLsn: number): GroupWriter {
+    const { directory, maxFileSize, fileMode } = this.#options;
+    const options = { directory, maxFileSize, fileMode, logId: this.#start.logId };
+    const groups = new GroupWriter(this.#disk, this.#catalog, options, lastLsn, this.#groupHost, this.#board);
+    this.#board.set('firstLsn', this.#catalog.firstLsn);
+    this.#board.set('lastLsn', lastLsn);
+    this.#board.set('liveBytes', groups.segments.mark.offset);
+    return groups;
+  }
+
+  /** Everything before it on its lane is written. It runs to its end here: nothing is taken in meanwhile. */
+  #runCommand(lane: LaneIntake, id: number, { name, lsn }: LogCommand): void {
+    let failure: Failure | undefined;
+    try {
+      this.#settleRecovery();
+      this.#syncAll();
+      this.#checkRange(name, lsn);
+      if (name === 'checkpoint') this.#setCheckpoint(lsn);
+      else if (name === 'truncateBefore') failure = this.#truncateBefore(lsn);
+      else if (lsn < this.#groups.wholeLsn) this.#truncateAfter(lsn);
+    } catch (error) {
+      if (this.#isTerminal(error)) throw error;
+      const { directory } = this.#options;
+      failure = failureOf(error, `${name}(${lsn}) on "${directory}"`, directory);
+    }
+    lane.post(
+      failure === undefined ? { kind: 'command-done', id } : { kind: 'command-rejected', id, failure },
+    );
+  }
+
+  /** A command that asked for too much, or found no room before it changed anything, leaves the log as it was. */
+  #isTerminal(error: unknown): boolean {
+    if (error instanceof LogFailure)
+      return error.failure.code === 'ERR_WAL_SYNC_FAILED' || error.failure.code === 'ERR_WAL_IO';
+    return !this.#mayPass(error);
+  }
+
+  #checkRange(name: LogCommand['name'], lsn: number): void {
+    const { firstLsn } = this.#catalog;
+    const lastLsn = this.#groups.wholeLsn;
+    const isLow = name === 'truncateAfter' && lsn < firstLsn;
+    // One past the end is where the next entry will be: everything before it may go.
+    const isHigh = lsn > (name === 'truncateBefore' ? lastLsn + 1 : lastLsn);
+    if (!isLow && !isHigh) return;
+    throw new LogFailure(
+      'ERR_WAL_OPTION',
+      `Cannot ${name}(${lsn}): the log holds entries ${firstLsn} to ${lastLsn}.`,
+      {
+        path: this.#options.directory,
+        lsn,
+      },
+    );
+  }
+
+  #syncAll(): void {
+    this.#finishJob();
+    if (this.#groups.wholeLsn === this.#watermark) return;
+    this.#startJob(true);
+    this.#finishJob();
+  }
+
+  #setCheckpoint(lsn: number): void {
+    const before = this.#checkpoint;
+    this.#checkpoint = lsn;
+    try {
+      this.#writeState(this.#state(this.#watermark));
+    } catch (error) {
+      this.#checkpoint = before;
+      throw error;
+    }
+    this.#board.set('checkpointLsn', lsn);
+    this.#houseworkDue = this.#houseworkDue || this.#expired(this.#watermark).length > 0;
+  }
+
+  /** Removes the segments that hold only entries below `lsn`, as far as no reader holds them; answers what went wrong. */
+  #truncateBefore(lsn: number): Failure | undefined {
+    const { records } = this.#catalog;
+    const { pinned } = this.#board;
+    const removals: number[] = [];
+    for (let at = 0; at + 1 < records.length; at++) {
+      const next = (records[at + 1] as SegmentRecord).firstLsn;
+      const { number } = records[at] as SegmentRecord;
+      if (next === 0 || next > lsn || (pinned >= 0 && number >= pinned)) break;
+      removals.push(number);
+    }
+    this.#release(removals);
+    const { directory, fileMode } = this.#options;
+    const work = { state: undefined, removals: [...this.#unremoved, ...removals] };
+    const { unremoved, troubles } = keepHouse(this.#disk, directory, work, fileMode);
+    this.#unremoved = unremoved;
+    return troubles[0];
+  }
+
+  /**
+   * Makes `wantedLsn` the last entry, or, if it was skipped, the one before it: the next LSN follows from that. The
+   * state file records the intent, and the lowered watermark, before anything goes: from then on a crash leaves a cut
+   * that the next open finishes.
+   */
+  #truncateAfter(wantedLsn: number): void {
+    const { directory, fileMode } = this.#options;
+    const end = findEntryEnd(this.#disk, directory, this.#catalog, this.#start.logId, wantedLsn);
+    const { lsn, ...place } = end;
+    if (lsn === this.#groups.wholeLsn) return;
+    const segments = this.#catalog.records.map(({ number }) => number);
+    const checkpoint = Math.min(this.#checkpoint, lsn);
+    const state = { ...this.#state(lsn), checkpoint };
+    let isBegun = false;
+    try {
+      cutLog(this.#disk, { directory, segments, place, lsn: lsn + 1, fileMode, keepsTail: true }, () => {
+        this.#writeState({ ...state, pendingCut: { ...place, lsn } });
+        isBegun = true;
+        this.#announceCut(place, lsn, checkpoint);
+      });
+      this.#writeState(state);
+      this.#groups.segments.close();
+      this.#groups = this.#resumeAt(lsn);
+    } catch (error) {
+      if (!isBegun || error instanceof LogFailure) throw error;
+      throw new LogFailure(
+        'ERR_WAL_IO',
+        `Cannot finish truncateAfter(${lsn}): ${systemCause(error).message}. Open the log again.`,
+        {
+          path: directory,
+          lsn,
+          cause: error,
+        },
+      );
+    }
+  }
+
+  /** Before anything goes: a reader is told of the cut, not that a file is missing. From here on it is made, or the log ends. */
+  #announceCut(place: CutPlace, lsn: number, checkpoint: number): void {
+    this.#catalog.cutBehind(place.segment, place.offset);
+    this.#watermark = lsn;
+    this.#checkpoint = checkpoint;
+    this.#board.set('checkpointLsn', checkpoint);
+    this.#board.set('durableLsn', lsn);
+    this.#board.set('lastLsn', lsn);
+    this.#board.set('liveBytes', place.offset);
+    const segments = describeSegments(this.#catalog, this.#options.directory, lsn);
+    this.#opener.post({ kind: 'truncated', lsn, segments });
+  }
+
+  #writeState(state: LogState): void {
+    writeState(this.#disk, this.#options.directory, state, this.#options.fileMode);
+    this.#stateWatermark = state.watermark;
+  }
+
   #settleRecovery(): void {
     if (this.#settle === undefined) return;
     this.#settle();
@@ -390,7 +567,7 @@ export class Writer {
     try {
       this.#settleRecovery();
     } catch (error) {
-      if (!isOutOfRoom(error)) throw error;
+      if (!this.#mayPass(error)) throw error;
       this.#rejectRequests(outOfRoom(error, this.#options.directory));
       return false;
     }
@@ -400,21 +577,51 @@ export class Writer {
 
   /**
    * The disk is full: everything accepted and not written rejects, what is half written is cut off durably, and the
-   * log works on. Durably, since a rejected entry must not come back after a power cut.
+   * log works on. Durably, since a rejected entry must not come back after a power cut. A request for a sync that
+   * would have covered any of it rejects too; those whose target is known cover only what is written.
    */
   #rejectAll(error: unknown): void {
     const failure = outOfRoom(error, this.#options.directory);
     this.#finishJob();
     if (this.#settle === undefined) {
       for (const number of this.#groups.takeBack()) this.#opener.post({ kind: 'segment-withdrawn', number });
+      // Of a batch that is gone nothing is left to sync.
+      if (this.#groups.wholeLsn === this.#watermark) this.#policy.noteStarted();
+      this.#expectIdle();
     }
-    for (const lane of this.#lanes) {
-      lane.look();
+    const losers = this.#lanes.filter((lane) => this.#discard(lane, failure));
+    // By its own lane a `sync` came before what is lost, or [#discard] has met it; a flush has no place in the lane.
+    const isVoid = ({ lane, ticket }: SyncRequest) =>
+      ticket !== undefined || losers.some((loser) => loser !== lane);
+    for (const request of [...this.#heardRequests, ...this.#newRequests].filter(isVoid)) {
+      rejectRequest(request, failure);
+    }
+    this.#heardRequests = this.#heardRequests.filter((request) => !isVoid(request));
+    this.#newRequests = this.#newRequests.filter((request) => !isVoid(request));
+  }
+
+  /** Rejects all entries that `lane` holds, and each `sync` behind one of them; true = there were any. */
+  #discard(lane: LaneIntake, failure: Failure): boolean {
+    lane.look();
+    this.#takeFlush(lane);
+    let lost = 0;
+    for (;;) {
       const { from, to } = lane.discard();
-      this.#board.add('rejected', to - from);
       if (to > from) lane.post({ kind: 'rejected', from, to, failure });
+      lost += to - from;
+      const message = lane.dueMessage();
+      if (message === undefined) break;
+      lane.takeMessage();
+      if (message.kind === 'sync' && lost > 0) lane.post({ kind: 'sync-rejected', id: message.id, failure });
+      else if (message.kind !== 'entry' && message.kind !== 'batch') this.#heed(lane, message);
     }
-    this.#rejectRequests(failure);
+    this.#board.add('rejected', lost);
+    return lost > 0;
+  }
+
+  /** No room, or, as long as recovery is not done, no permission: what is to be written now rejects, the log goes on. */
+  #mayPass(error: unknown): boolean {
+    return isOutOfRoom(error) || (this.#settle !== undefined && isDenied(error));
   }
 
   /** The log ends: nothing more is taken, whoever waits is told. */
@@ -450,6 +657,7 @@ export class Writer {
     return (
       !this.#syncer.busy &&
       this.#newRequests.length === 0 &&
+      this.#heardRequests.length === 0 &&
       this.#requests.length === 0 &&
       (this.#settle !== undefined || this.#groups.wholeLsn === this.#watermark) &&
       !this.#lanes.some((lane) => lane.hasWork())
@@ -463,7 +671,7 @@ export class Writer {
       this.#stateWatermark !== this.#watermark
     ) {
       try {
-        writeState(this.#disk, this.#options.directory, this.#state(this.#watermark), this.#options.fileMode);
+        this.#writeState(this.#state(this.#watermark));
       } catch (error) {
         // Everything is durable: only the proof that the last group was is missing at the next open.
         const failure = failureOf(error, 'write the state file', this.#options.directory);
@@ -485,7 +693,7 @@ export class Writer {
   }
 
   #state(watermark: number): LogState {
-    return { logId: this.#start.logId, watermark, checkpoint: this.#start.checkpoint };
+    return { logId: this.#start.logId, watermark, checkpoint: this.#checkpoint };
   }
 
   #nextDueMs(): number {
@@ -508,6 +716,14 @@ interface SyncRequest {
   readonly id: number;
   readonly ticket: number | undefined;
 }
+
+function rejectRequest({ lane, id, ticket }: SyncRequest, failure: Failure): void {
+  lane.post({ kind: 'sync-rejected', id, failure });
+  if (ticket !== undefined) lane.finishFlush(ticket);
+}
+
+/** What a lane asks for, beside entries. */
+type Wish = Exclude<ToWriter, Beside>;
 
 const NOTHING_UNSYNCED = { files: [], directoryChanged: false };
 

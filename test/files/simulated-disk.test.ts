@@ -119,9 +119,9 @@ test('nuisance makes calls short and interrupts them, and loses nothing', () => 
   const disk = new SimulatedDisk({ seed: SEED, nuisance: 0.5 });
   const file = disk.open('/a', 'wx');
   const content = Uint8Array.from({ length: 10_000 }, (_, i) => i);
-  writeFully(file, content, 0, content.length, 0);
+  for (let at = 0; at < content.length; at += 100) writeFully(file, content, at, at + 100, at);
   assert.deepEqual(disk.contents('/a'), content);
-  assert.ok(disk.counts.writes > 1);
+  assert.ok(disk.counts.writes > content.length / 100);
 });
 
 test('a call that lies returns and has done nothing', () => {

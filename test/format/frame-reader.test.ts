@@ -127,3 +127,23 @@ test('a file that becomes shorter under the reader is an error, not a shorter lo
   const shrunk = new CountingSource(bytes.subarray(0, 200), bytes.length);
   assert.throws(() => lsnsOf(shrunk), /expected/);
 });
+
+test('a frame beyond 4 GiB is read in its place', () => {
+  const fileOffset = 5 * 2 ** 30 + 3;
+  const seed = frameChecksumSeed(LOG_ID, 0);
+  const frame = encodeFrame({
+    lsn: 2 ** 40,
+    data: fill(300, 1),
+    syncedLsn: 4,
+    checksumSeed: seed,
+    fileOffset,
+  });
+  const reader = new FrameReader(256);
+  reader.open({
+    size: fileOffset + frame.length,
+    read: (offset, length) => new MemorySource(frame).read(offset - fileOffset, length),
+  });
+  assert.equal(reader.find(0x08, fileOffset), fileOffset + 4);
+  assert.equal(reader.parseAt(fileOffset), undefined);
+  assert.equal(reader.validate({ ...createChain(LOG_ID, 0), fileOffset }), undefined);
+});

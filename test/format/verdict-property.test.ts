@@ -126,7 +126,7 @@ propertyTest(
       else if (known !== null || w > 0 || k > 0) assert.ok(judgement.row >= 5, `row ${judgement.row}`);
     },
   ),
-  { numRuns: 1000 },
+  { numRuns: 500 },
 );
 
 propertyTest(
@@ -157,7 +157,7 @@ propertyTest(
     assertConsistent(opened, segments);
     assert.ok(opened.row === 2 || opened.row === 4 || opened.lastLsn >= claimed);
   }),
-  { numRuns: 1000 },
+  { numRuns: 500 },
 );
 
 /** Bytes that mean much elsewhere: whole segments, heads with high watermarks, critical fields, wal-go's magic. */
@@ -219,5 +219,5 @@ propertyTest(
     const judgement = judge(segments, { full, state: hasState ? state(2, LOG_ID) : undefined });
     assertConsistent(judgement, segments);
   }),
-  { numRuns: 1000 },
+  { numRuns: 500 },
 );

@@ -635,6 +635,18 @@ describe('the watermark', () => {
     assert.equal(builder.judge({ full: true }).scannedFrom, 0);
   });
 
+  test('is looked for before the first segment that starts above it, should a later one start below', () => {
+    const builder = new LogBuilder().group(entries(3), 0).newSegment().group(entries(3), 2).newSegment();
+    builder.nextLsn = 2;
+    assert.deepEqual(rowOf(builder.group(entries(5), 1).judge()), { row: 6, lastLsn: 6, watermark: 2 });
+  });
+
+  test('is not held by a segment behind the end of the log', () => {
+    const builder = new LogBuilder().group(entries(3), 0).group(entries(3), 3).newSegment().raw(fill(30, 1));
+    builder.newSegment().nextLsn = 2;
+    assert.deepEqual(rowOf(builder.group(entries(5), 1).judge()), { row: 6, lastLsn: 6, watermark: 3 });
+  });
+
   test('shows where the entries start that were not known to be durable', () => {
     const builder = threeSegments();
     assert.deepEqual(builder.judge().firstUnsynced, startOf(builder, 16));
@@ -685,7 +697,21 @@ test('opening reads only the first frames of full segments', () => {
   assert.ok(bytesRead < 40 * 5000 + 4 * builder.offset, `${bytesRead} bytes read`);
 });
 
-test('segments that are empty files or hold the first format of wal-go only are told from those without entries', () => {
+test('the last entry of a segment that is not scanned follows from the next one, removed entries left out', () => {
+  const builder = new LogBuilder().group(entries(3), 0).newSegment();
+  builder.frame({ data: fill(9, 1), syncedLsn: 3, skipped: 10 }).group(entries(2), 14);
+  const { segments, row } = builder.judge({ state: state(14) });
+  assert.equal(row, 5);
+  assert.deepEqual(
+    segments.map(({ firstLsn, lastLsn, scanned }) => [firstLsn, lastLsn, scanned]),
+    [
+      [1, 3, false],
+      [14, 16, true],
+    ],
+  );
+});
+
+test('empty segments in front of the first entry have none', () => {
   const judgement = new LogBuilder({ isPlain: true }).newSegment().newSegment().group(entries(2), 0).judge();
   assert.deepEqual(
     [judgement.firstLsn, judgement.lastLsn, judgement.end.segment, judgement.segments[0].firstLsn],

@@ -41,8 +41,8 @@ export interface ActorTools {
   /** Records a result. */
   emit(result: number): void;
   /**
-   * Promises that all the actor still knows at this point, apart from what it emitted, is the value that each word had at its
-   * last access to it (the counter: at its last change). Ways to get here that agree in that are followed once.
+   * Promises that all the actor still knows at this point, apart from what it emitted, is the value that each word had at
+   * its last access to it (the counter: at its last change). Ways to get here that agree in that are followed once.
    */
   forget(point: string): void;
 }

@@ -40,8 +40,6 @@ export interface Place {
 
 /** One call's effect on names, atomic: all of it is on the medium or nothing. */
 interface NameChange extends Unsynced {
-  /** The file or directory that gets or loses a name. */
-  readonly subject: Node;
   readonly edits: readonly NameEdit[];
 }
 
@@ -55,8 +53,8 @@ interface NameEdit {
 /**
  * The names of a simulated disk. A change shows at once, and becomes durable when a directory that it touches is
  * synced; until then a power cut may lose it. Changes survive in any combination with one exception, which all file
- * systems keep: one does not survive without the earlier ones of the same name or of the same file, or a rename could
- * leave a file with two names or with none.
+ * systems keep: one does not survive without the earlier ones of the same name, or two renames in a row could leave a
+ * file with two names or with none.
  */
 export class Names {
   readonly root: DirectoryNode;
@@ -87,16 +85,16 @@ export class Names {
   }
 
   link({ directory, name }: Place, node: Node, at: number): void {
-    this.#change({ at, subject: node, edits: [{ directory, name, node }] });
+    this.#change({ at, edits: [{ directory, name, node }] });
   }
 
-  unlink({ directory, name }: Place, node: Node, at: number): void {
-    this.#change({ at, subject: node, edits: [{ directory, name, node: undefined }] });
+  unlink({ directory, name }: Place, at: number): void {
+    this.#change({ at, edits: [{ directory, name, node: undefined }] });
   }
 
   rename(from: Place, to: Place, node: Node, at: number): void {
     const gone = { directory: from.directory, name: from.name, node: undefined };
-    this.#change({ at, subject: node, edits: [gone, { directory: to.directory, name: to.name, node }] });
+    this.#change({ at, edits: [gone, { directory: to.directory, name: to.name, node }] });
   }
 
   sync(directory: DirectoryNode): void {
@@ -159,7 +157,6 @@ function keep(changes: readonly NameChange[], survives: (change: NameChange) => 
 }
 
 function restsOn(later: NameChange, earlier: NameChange): boolean {
-  if (later.subject === earlier.subject) return true;
   return later.edits.some((edit) =>
     earlier.edits.some((other) => other.directory === edit.directory && other.name === edit.name),
   );

@@ -43,7 +43,7 @@ export type RunStop =
 export interface Run {
   // ── Request: the writer sets these, a kernel only reads them ──
 
-  /** The records: `[from, to)`, whole ones, contiguous. `from` is a multiple of 8. */
+  /** The records: `[from, to)`, whole ones, contiguous; see layout.ts for their alignment. */
   from: number;
   to: number;
   /** Make no more than this many frames; 0 makes none. */

@@ -8,7 +8,7 @@ import {
   viewLane,
 } from '../../../src/ring/layout.js';
 import { LaneProducer, Want } from '../../../src/ring/producer.js';
-import type { LaneRuns, ToLane, ToWriter } from '../../../src/worker/messages.js';
+import type { LaneRuns, LogCommand, ToLane, ToWriter } from '../../../src/worker/messages.js';
 
 /** What an append waits for, as the public API says it. */
 export const Level = {
@@ -38,7 +38,7 @@ export class LaneClient {
   readonly heard: ToLane[] = [];
   readonly #producer: LaneProducer;
   readonly #port: MessagePort;
-  #lastSyncId = 0;
+  #lastId = 0;
 
   constructor() {
     this.views = pool.pop() ?? viewLane(createLaneMemory(RING_BYTES, STAGING_BYTES));
@@ -79,9 +79,17 @@ export class LaneClient {
 
   /** Answers the id that the answer will bear. */
   sync(): number {
-    this.#lastSyncId += 1;
-    this.#post({ kind: 'sync', position: this.#producer.position, id: this.#lastSyncId }, 0);
-    return this.#lastSyncId;
+    this.#lastId += 1;
+    this.#post({ kind: 'sync', position: this.#producer.position, id: this.#lastId }, 0);
+    return this.#lastId;
+  }
+
+  /** Answers the id that the answer will bear. */
+  command(name: LogCommand['name'], lsn: number): number {
+    this.#lastId += 1;
+    const command = { name, lsn };
+    this.#post({ kind: 'command', position: this.#producer.position, id: this.#lastId, command }, 0);
+    return this.#lastId;
   }
 
   requestFlush(): number {
@@ -95,6 +103,11 @@ export class LaneClient {
 
   close(): void {
     this.#post({ kind: 'close', position: this.#producer.position }, 0);
+  }
+
+  /** The sync thread says something. By one port with the writer, so that the test sees what came first. */
+  deliver(message: ToLane): void {
+    this.writerPort.postMessage(message);
   }
 
   /** The messages that came since the last call. */

@@ -29,13 +29,18 @@ export function segmentNumbers(files: LogBytes): number[] {
     .sort((a, b) => a - b);
 }
 
-/** Every frame of the log, in order. Fails unless the segments are numbered without a gap and hold whole frames only. */
-export function readFrames(files: LogBytes): FrameOnDisk[] {
+/**
+ * Every frame of the log, in order, or those up to `lastLsn`. Fails unless the segments are numbered without a gap and
+ * hold whole frames only, as far as they are read.
+ */
+export function readFrames(files: LogBytes, lastLsn = Number.POSITIVE_INFINITY): FrameOnDisk[] {
   const numbers = segmentNumbers(files);
   numbers.forEach((number, at) => {
     assert.equal(number, (numbers[0] as number) + at, 'the segments have a gap');
   });
-  return numbers.flatMap((number) => framesOf(number, files.contents(`wal-${number}`)));
+  const frames: FrameOnDisk[] = [];
+  for (const number of numbers) addFrames(frames, number, files.contents(`wal-${number}`), lastLsn);
+  return frames;
 }
 
 export function readState(files: LogBytes): LogState | undefined {
@@ -45,10 +50,10 @@ export function readState(files: LogBytes): LogState | undefined {
   return state;
 }
 
-function framesOf(segment: number, bytes: Uint8Array): FrameOnDisk[] {
-  const frames: FrameOnDisk[] = [];
+function addFrames(frames: FrameOnDisk[], segment: number, bytes: Uint8Array, lastLsn: number): void {
   const frame = createFrame();
   for (let offset = 0; offset < bytes.length; offset += frame.byteLength) {
+    if ((frames.at(-1)?.lsn ?? 0) >= lastLsn) break;
     const place = `wal-${segment} at byte ${offset}`;
     assert.equal(parseFrame(bytes, offset, bytes.length, frame), undefined, `no frame in ${place}`);
     const { dataStart, dataEnd, byteLength, lsn, crc, syncedLsn, batchRemaining } = frame;
@@ -65,5 +70,4 @@ function framesOf(segment: number, bytes: Uint8Array): FrameOnDisk[] {
       stamp: frame.segment,
     });
   }
-  return frames;
 }

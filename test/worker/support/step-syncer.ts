@@ -76,7 +76,7 @@ export class StepSyncer implements Syncer {
       return keepHouse(disk, options.directory, job, options.fileMode);
     } catch (error) {
       const failure = failureOf(error, 'sync the log', options.directory);
-      return { failure, stateWritten: false, troubles: [] };
+      return { failure, stateWritten: false, unremoved: [], troubles: [] };
     }
   }
 

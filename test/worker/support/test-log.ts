@@ -9,7 +9,7 @@ import type { WriterOptions } from '../../../src/worker/messages.js';
 import { type Recovered, recoverLog } from '../../../src/worker/recovery.js';
 import { type NextStep, Writer } from '../../../src/worker/writer.js';
 import { LaneClient } from './lane-client.js';
-import { type FrameOnDisk, type LogBytes, readFrames, readState } from './segments.js';
+import { type FrameOnDisk, type LogBytes, readFrames, readState, segmentNumbers } from './segments.js';
 import { StepSyncer, type SyncerHost } from './step-syncer.js';
 
 export const DIRECTORY = '/logs/data';
@@ -20,6 +20,7 @@ export const OPTIONS: WriterOptions = {
   maxFiles: Number.POSITIVE_INFINITY,
   maxTotalSize: Number.POSITIVE_INFINITY,
   maxAge: Number.POSITIVE_INFINITY,
+  retainFromCheckpoint: false,
   syncInterval: 200,
   commitDelay: 0,
   recovery: 'strict',
@@ -33,7 +34,7 @@ const ROUNDS_MAX = 10_000;
 export interface TestLogSettings {
   readonly disk?: SimulatedDisk;
   readonly options?: Partial<WriterOptions>;
-  readonly createSyncer?: (host: SyncerHost) => StepSyncer;
+  readonly createSyncer?: ((host: SyncerHost) => StepSyncer) | undefined;
 }
 
 /**
@@ -61,7 +62,7 @@ export class TestLog {
       disk,
       board: this.board,
       options: this.options,
-      acknowledge: (_lane, runs) => this.lane.heard.push({ kind: 'durable', runs }),
+      acknowledge: (_lane, runs) => this.lane.deliver({ kind: 'durable', runs }),
     };
     this.syncer = createSyncer?.(host) ?? new StepSyncer(host);
     this.#writer = new Writer({
@@ -136,7 +137,7 @@ export class TestLog {
   /** What a program would read now. */
   get files(): LogBytes {
     return {
-      names: () => this.disk.list(this.options.directory),
+      names: () => this.disk.names(this.options.directory),
       contents: (name) => this.disk.contents(`${this.options.directory}/${name}`),
     };
   }
@@ -148,6 +149,11 @@ export class TestLog {
   /** The entries as text, in order. */
   get texts(): string[] {
     return this.frames.map(({ data }) => Buffer.from(data).toString());
+  }
+
+  /** The files of segments, by number. */
+  get segments(): number[] {
+    return segmentNumbers(this.files);
   }
 
   get state(): ReturnType<typeof readState> {

@@ -1,0 +1,159 @@
+/**
+ * What can still be read of a damaged log: whole batches and single entries, in order, whatever stands between them.
+ *
+ *   … | entry | entry | damage … | head, entry | entry | 2 to come | damage … | head, …
+ *     └── kept ──────┘           └── kept ──────────┘└── dropped ─┘
+ *
+ * Behind damage the scan takes up again only at a head, or at the start of a segment: these prove themselves, other
+ * bytes that look like a frame may be a payload. A head inside a batch cannot show that the batch is whole, so the
+ * rest of that batch is dropped. Its last frame alone looks like an entry of its own; the ones before it tell, which
+ * all have a frame_crc and say how many are to come, even where their data is damaged. LSNs only grow: what comes
+ * again, as after an interrupted salvage, is passed over.
+ */
+
+import { type ByteSource, type SegmentFile, withSource } from './bytes.js';
+import { type ChainContext, createChain, enterSegment, followFrame } from './chain.js';
+import { SIZE_WORD_BYTES, TAG } from './frame.js';
+import { FrameReader } from './frame-reader.js';
+
+/** A frame that is kept, where it stands now. */
+export interface KeptFrame {
+  /** n of the segment it stands in. */
+  readonly segment: number;
+  readonly offset: number;
+  readonly byteLength: number;
+  readonly lsn: number;
+  readonly skipped: number;
+  readonly batchRemaining: number;
+}
+
+/** A valid frame with a critical field that is not known. */
+export interface UnsupportedFrame {
+  readonly segment: number;
+  readonly offset: number;
+  readonly lsn: number;
+}
+
+/**
+ * Calls `keep` with the frames of each entry or whole batch that can be read, oldest first. Ends at the first frame that
+ * must be neither cut nor written anew, and answers it.
+ */
+export function salvageFrames(
+  files: readonly SegmentFile[],
+  logId: bigint | undefined,
+  keep: (frames: readonly KeptFrame[]) => void,
+): UnsupportedFrame | undefined {
+  const scan = new SalvageScan(logId, keep);
+  for (const file of files) {
+    withSource(file, (source) => scan.readSegment(file.number, source));
+    if (scan.unsupported !== undefined) break;
+  }
+  return scan.unsupported;
+}
+
+class SalvageScan {
+  readonly #keep: (frames: readonly KeptFrame[]) => void;
+  readonly #reader = new FrameReader();
+  readonly #chain: ChainContext;
+  /** The next frame has no predecessor that could be read. */
+  #isLost = false;
+  /** The frames of a batch whose end is still to come. */
+  #batch: KeptFrame[] = [];
+  #lastLsn = 0;
+  /** The last entry of a batch of which something cannot be read. */
+  #brokenBatchEnd = 0;
+  unsupported: UnsupportedFrame | undefined;
+
+  constructor(logId: bigint | undefined, keep: (frames: readonly KeptFrame[]) => void) {
+    this.#keep = keep;
+    this.#chain = createChain(logId, -1);
+  }
+
+  readSegment(number: number, source: ByteSource): void {
+    const chain = this.#chain;
+    const isFirst = chain.number < 0;
+    const follows = isFirst || number === chain.number + 1;
+    enterSegment(chain, number);
+    this.#reader.open(source);
+    // The log itself may begin inside a batch, where retention ended; behind a segment that is empty nothing tells.
+    if (!follows || (!isFirst && chain.expectedLsn === 0)) this.#loseTrack();
+    while (chain.fileOffset < source.size && this.unsupported === undefined) {
+      if (this.#takeFrame() || this.#takeUpAgain()) continue;
+      this.#loseTrack();
+      return;
+    }
+  }
+
+  #loseTrack(): void {
+    const last = this.#batch.at(-1);
+    if (last !== undefined) this.#noteBrokenBatch(last);
+    this.#isLost = true;
+    this.#chain.expectedLsn = 0;
+    this.#chain.batchRemaining = 0;
+    this.#batch = [];
+  }
+
+  #noteBrokenBatch({ lsn, batchRemaining }: Pick<KeptFrame, 'lsn' | 'batchRemaining'>): void {
+    this.#brokenBatchEnd = Math.max(this.#brokenBatchEnd, lsn + batchRemaining);
+  }
+
+  /** Goes past the frame at the place of the chain; false = it does not belong there. */
+  #takeFrame(): boolean {
+    const chain = this.#chain;
+    const { frame } = this.#reader;
+    const offset = chain.fileOffset;
+    if (this.#reader.parseAt(offset) !== undefined || this.#reader.validate(chain) !== undefined)
+      return false;
+    const { byteLength, lsn, skipped, batchRemaining } = frame;
+    if (frame.unknownCritical !== 0) {
+      this.unsupported = { segment: chain.number, offset, lsn };
+      return true;
+    }
+    // It may be in the middle of its batch, or the end of one.
+    if (this.#isLost && batchRemaining > 0) return false;
+    if (this.#isLost && lsn > this.#lastLsn && lsn <= this.#brokenBatchEnd) return false;
+    this.#isLost = false;
+    followFrame(chain, frame);
+    if (lsn <= this.#lastLsn) return true;
+    this.#batch.push({ segment: chain.number, offset, byteLength, lsn, skipped, batchRemaining });
+    if (batchRemaining > 0) return true;
+    this.#keep(this.#batch);
+    this.#lastLsn = lsn;
+    this.#batch = [];
+    return true;
+  }
+
+  /** Goes past the next frame that proves itself; false = there is none in this segment. */
+  #takeUpAgain(): boolean {
+    const chain = this.#chain;
+    const from = chain.fileOffset;
+    this.#loseTrack();
+    // The start of a segment may be tried without a predecessor.
+    if (from === 0 && this.#takeFrame()) return true;
+    for (let at = this.#findHead(from); at >= 0; at = this.#findHead(at + 1)) {
+      chain.fileOffset = at;
+      if (this.#takeFrame()) return true;
+    }
+    return false;
+  }
+
+  /** The next head of this segment at `from` or behind it; -1 = there is none. Notes the batches that it passes. */
+  #findHead(from: number): number {
+    const reader = this.#reader;
+    const { frame } = reader;
+    const { seed } = this.#chain;
+    // Without the log's id nothing can prove itself (wal-go's files).
+    if (seed === undefined) return -1;
+    let tagAt = reader.find(TAG.lsn, from + SIZE_WORD_BYTES);
+    for (; tagAt >= 0; tagAt = reader.find(TAG.lsn, tagAt + 1)) {
+      const offset = tagAt - SIZE_WORD_BYTES;
+      if (reader.parseAt(offset) !== undefined) continue;
+      const isHead = frame.syncedLsn >= 0 && frame.syncedLsn < frame.lsn;
+      if (!isHead && frame.batchRemaining === 0) continue;
+      if (reader.frameChecksum(seed) !== frame.frameCrc) continue;
+      if (frame.batchRemaining > 0) this.#noteBrokenBatch(frame);
+      if (isHead) return offset;
+    }
+    return -1;
+  }
+}

@@ -1,0 +1,26 @@
+import { join } from 'node:path';
+import { type Disk, type DiskLock, systemCode } from '../files/disk.js';
+import { LOCK_FILE } from '../format/segment-name.js';
+import { LogFailure, systemCause } from './failure.js';
+
+/** Takes the lock that makes this thread the directory's one writer. @throws LogFailure ERR_WAL_LOCKED, ERR_WAL_IO */
+export function lockDirectory(disk: Disk, directory: string, fileMode: number): DiskLock {
+  const path = join(directory, LOCK_FILE);
+  let lock: DiskLock | undefined;
+  try {
+    lock = disk.lock(path, fileMode);
+  } catch (error) {
+    const { message } = systemCause(error);
+    throw new LogFailure('ERR_WAL_IO', `Cannot lock "${directory}": ${message} (${systemCode(error)})`, {
+      path: directory,
+      cause: error,
+    });
+  }
+  if (lock !== undefined) return lock;
+  const pid = disk.lockHolder(path)?.pid;
+  const holder =
+    pid === undefined ? 'another writer' : pid === process.pid ? 'this process' : `process ${pid}`;
+  throw new LogFailure('ERR_WAL_LOCKED', `Cannot open "${directory}": ${holder} has it open for writing.`, {
+    path: directory,
+  });
+}

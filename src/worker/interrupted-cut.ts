@@ -1,0 +1,35 @@
+import { join } from 'node:path';
+import type { Disk } from '../files/disk.js';
+import { segmentName } from '../format/segment-name.js';
+import { listLog, pendingCutOf } from './log-files.js';
+import type { readState } from './state-store.js';
+import { type Cut, cutLog, truncateSegment } from './tail-cut.js';
+
+/**
+ * A cut that was interrupted after its intent was recorded, of `truncateAfter` or of a repair, is finished before anything
+ * is judged.
+ */
+export function finishCut(
+  disk: Disk,
+  directory: string,
+  fileMode: number,
+  state: ReturnType<typeof readState>,
+): void {
+  const { segments } = listLog(disk, directory);
+  const pendingCut = pendingCutOf(segments, state);
+  if (pendingCut === undefined) return;
+  const { segment, offset, lsn } = pendingCut;
+  const cut: Cut = {
+    directory,
+    segments: segments.map(({ number }) => number),
+    place: { segment, offset },
+    lsn: lsn + 1,
+    fileMode,
+    keepsTail: false,
+  };
+  cutLog(disk, cut, () => {
+    // As the repair that was interrupted: see there.
+    if (offset === 0 && cut.segments.includes(segment))
+      truncateSegment(disk, join(directory, segmentName(segment)), 0);
+  });
+}

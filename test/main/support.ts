@@ -1,0 +1,338 @@
+import assert from 'node:assert/strict';
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { buildSync } from 'esbuild';
+import { Wal, type WalEntry, type WalErrorCode, type WalOptions } from '#ringwal';
+
+/** Of every random test in this process; set RINGWAL_SEED to what a failed run printed to see it again. */
+export const SEED = Number(process.env.RINGWAL_SEED ?? randomInt(2 ** 31)) | 0;
+
+/** The smallest ring, whose largest record payload is a quarter of it less its header. */
+export const SMALL_RING = 64 * 1024;
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const IS_SOURCE = process.execArgv.some((arg) => arg.includes('ringwal-source'));
+const BUNDLES = join(ROOT, 'node_modules/.cache/ringwal');
+/** What the log's threads start from. */
+const WORKER = pathToFileURL(
+  IS_SOURCE ? join(BUNDLES, `worker-${process.pid}.cjs`) : join(ROOT, 'dist/worker.js'),
+).href;
+
+let childModule: string | undefined;
+
+/**
+ * What '#ringwal' leads to in a child. Built from the sources it is a bundle, since a loader for TypeScript would take
+ * longer than all that the child is for.
+ */
+function moduleForChildren(): string {
+  if (!IS_SOURCE) return '#ringwal';
+  if (childModule !== undefined) return childModule;
+  const outfile = join(BUNDLES, `index-${process.pid}.mjs`);
+  buildSync({
+    stdin: {
+      contents:
+        `import { useWorkerFile } from './src/main/threads.js';\n` +
+        `useWorkerFile(new URL(${JSON.stringify(WORKER)}));\n` +
+        `export * from './src/index.js';\n`,
+      resolveDir: ROOT,
+      loader: 'ts',
+    },
+    outfile,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    packages: 'external',
+    sourcemap: 'inline',
+  });
+  childModule = pathToFileURL(outfile).href;
+  return childModule;
+}
+
+type Test = Pick<TestContext, 'after'>;
+
+interface Closable {
+  close(): Promise<void>;
+}
+
+/** What goes with a test: its logs are closed before its directories are removed. */
+interface Belongings {
+  readonly faults: Faults[];
+  readonly logs: Closable[];
+  readonly directories: string[];
+}
+
+const belongings = new WeakMap<Test, Belongings>();
+
+function belongingsOf(t: Test): Belongings {
+  let mine = belongings.get(t);
+  if (mine === undefined) {
+    const made: Belongings = { faults: [], logs: [], directories: [] };
+    belongings.set(t, made);
+    t.after(async () => {
+      // Else a log would wait for an order that a failed test has left.
+      for (const faults of made.faults) faults.recallAll();
+      await Promise.allSettled(made.logs.map((log) => log.close()));
+      for (const directory of made.directories) rmSync(directory, { recursive: true, force: true });
+    });
+    mine = made;
+  }
+  return mine;
+}
+
+/** A directory that goes with the test. */
+export function temporaryDirectory(t: Test): string {
+  const directory = mkdtempSync(join(tmpdir(), 'ringwal-main-'));
+  belongingsOf(t).directories.push(directory);
+  return directory;
+}
+
+/** Where a log may be made: nothing is there yet. */
+export function temporaryLog(t: Test): string {
+  return join(temporaryDirectory(t), 'log');
+}
+
+/** Opens a log that is closed after the test, if the test has not done so. */
+export async function openLog(t: Test, directory: string, options: WalOptions = {}): Promise<Wal> {
+  const wal = await Wal.open(directory, { ...options, readOnly: false });
+  belongingsOf(t).logs.push(wal);
+  return wal;
+}
+
+/** A fresh log. */
+export function freshLog(t: Test, options: WalOptions = {}): Promise<Wal> {
+  return openLog(t, temporaryLog(t), options);
+}
+
+/** Makes a log that holds `entries`, and closes it. */
+export async function makeLog(
+  directory: string,
+  entries: readonly (string | Uint8Array)[],
+  options: WalOptions = {},
+): Promise<void> {
+  const wal = await Wal.open(directory, { ...options, readOnly: false });
+  for (const entry of entries) wal.append(entry).catch(() => {});
+  await wal.close();
+}
+
+export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const found: T[] = [];
+  for await (const item of items) found.push(item);
+  return found;
+}
+
+/** The data of all entries as text. */
+export async function texts(entries: AsyncIterable<WalEntry>): Promise<string[]> {
+  return (await collect(entries)).map(({ data }) => text(data));
+}
+
+export function text(data: Uint8Array): string {
+  return Buffer.from(data).toString();
+}
+
+export async function lsns(entries: AsyncIterable<WalEntry>): Promise<number[]> {
+  return (await collect(entries)).map(({ lsn }) => lsn);
+}
+
+/** The integers from `first` to `last`. */
+export function range(first: number, last: number): number[] {
+  return Array.from({ length: last - first + 1 }, (_, at) => first + at);
+}
+
+/** `length` bytes that differ for each `seed`, and have no zero at the end. */
+export function fill(length: number, seed: number): Buffer {
+  const bytes = Buffer.alloc(length);
+  for (let at = 0; at < length; at++) bytes[at] = (seed * 31 + at * 7 + (at >> 8) * 13 + 11) & 0xff;
+  if (length > 0) bytes[length - 1] |= 1;
+  return bytes;
+}
+
+/** A small generator of random integers, the same for the same seed. */
+export function randomSource(seed: number): (below: number) => number {
+  let state = seed >>> 0 || 1;
+  return (below) => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) % below;
+  };
+}
+
+/** For `assert.throws` and `assert.rejects`: a WalError with this code, and these fields. */
+export function walError(
+  code: WalErrorCode,
+  fields: { path?: string; lsn?: number; offset?: number; cause?: string; message?: RegExp } = {},
+): (error: unknown) => true {
+  return (thrown) => {
+    const error = thrown as Error & Record<string, unknown>;
+    assert.equal(error?.name, 'WalError', String(error?.stack ?? error));
+    assert.equal(error.code, code, error.message);
+    const { cause, message, ...plain } = fields;
+    for (const [name, value] of Object.entries(plain))
+      assert.equal(error[name], value, `${name} of: ${error.message}`);
+    if (cause !== undefined)
+      assert.equal((error.cause as { code?: string } | undefined)?.code, cause, error.message);
+    if (message !== undefined) assert.match(error.message, message);
+    return true;
+  };
+}
+
+/** Every file of a directory and its content, but the lock's, which any attempt to open makes. */
+export function snapshot(directory: string): Record<string, string> {
+  const files: Record<string, string> = {};
+  for (const name of readdirSync(directory).sort()) {
+    if (name === 'ringwal.lock') continue;
+    const path = join(directory, name);
+    files[name] = statSync(path).isDirectory() ? 'directory' : readFileSync(path).toString('base64');
+  }
+  return files;
+}
+
+export function segmentNames(directory: string): string[] {
+  return readdirSync(directory)
+    .filter((name) => /^wal-\d+$/.test(name))
+    .sort((a, b) => Number(a.slice(4)) - Number(b.slice(4)));
+}
+
+/** Waits, for as long as it takes, until `condition` holds. */
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 2));
+}
+
+export async function turn(): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** `undefined` while `promise` is pending after a few turns of the event loop. */
+export async function settled<T>(promise: Promise<T>): Promise<'pending' | 'resolved' | 'rejected'> {
+  let state: 'pending' | 'resolved' | 'rejected' = 'pending';
+  promise.then(
+    () => {
+      state = 'resolved';
+    },
+    () => {
+      state = 'rejected';
+    },
+  );
+  for (let turns = 0; turns < 5; turns++) await turn();
+  return state;
+}
+
+// ── Faults ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/**
+ * What the threads of a log are told to do wrong (`faults.mjs`). An order holds from [give] to [recall]; both work while
+ * this thread or the log's are blocked, since an order is a file.
+ */
+export class Faults {
+  readonly workerUrl: URL;
+  readonly #folder: string;
+
+  constructor(t: Test) {
+    this.#folder = temporaryDirectory(t);
+    const file = join(this.#folder, 'worker.mjs');
+    const faults = new URL('./faults.mjs', import.meta.url).href;
+    writeFileSync(
+      file,
+      `import { arm } from ${JSON.stringify(faults)};\n` +
+        `arm(${JSON.stringify(this.#folder)});\n` +
+        `await import(${JSON.stringify(WORKER)});\n`,
+    );
+    this.workerUrl = pathToFileURL(file);
+    belongingsOf(t).faults.push(this);
+  }
+
+  /** @param code of the system error, for the orders `fail-…`; with a number behind it so many calls go well first */
+  give(order: Order, code = ''): void {
+    writeFileSync(join(this.#folder, order), code);
+  }
+
+  recall(order: Order): void {
+    rmSync(join(this.#folder, order), { force: true });
+  }
+
+  recallAll(): void {
+    if (!existsSync(this.#folder)) return;
+    for (const name of readdirSync(this.#folder)) if (name !== 'worker.mjs') rmSync(join(this.#folder, name));
+  }
+
+  /** Has a thread met this order? */
+  isMet(order: Order): boolean {
+    return existsSync(join(this.#folder, `${order}.met`));
+  }
+}
+
+export type Order =
+  | 'hold-write'
+  | 'hold-sync'
+  | 'fail-write'
+  | 'fail-sync'
+  | 'die-at-write'
+  | 'die-at-sync'
+  | 'throw-at-load';
+
+// ── Processes ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+export interface Ended {
+  readonly code: number | null;
+  readonly signal: string | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A process that runs `code`, an ES module that may import '#ringwal'; `args` are its `process.argv.slice(1)`. */
+export class Child {
+  readonly process: ChildProcessWithoutNullStreams;
+  readonly ended: Promise<Ended>;
+  stdout = '';
+  stderr = '';
+
+  constructor(t: Test, code: string, args: readonly string[] = [], env: Record<string, string> = {}) {
+    const program = code.replaceAll("'#ringwal'", JSON.stringify(moduleForChildren()));
+    this.process = spawn(process.execPath, ['--input-type=module', '--eval', program, ...args], {
+      cwd: ROOT,
+      env: { ...process.env, NODE_OPTIONS: '', NODE_TEST_CONTEXT: '', ...env },
+    });
+    this.process.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+      this.stdout += chunk;
+    });
+    this.process.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+      this.stderr += chunk;
+    });
+    this.ended = once(this.process, 'close').then(([exitCode, signal]) => ({
+      code: exitCode as number | null,
+      signal: signal as string | null,
+      stdout: this.stdout,
+      stderr: this.stderr,
+    }));
+    t.after(async () => {
+      this.process.kill('SIGKILL');
+      await this.ended;
+    });
+  }
+
+  /** Waits until it has printed `expected`. */
+  async says(expected: string): Promise<void> {
+    while (!this.stdout.includes(expected)) {
+      const event = await Promise.race([once(this.process.stdout, 'data'), this.ended]);
+      if (!Array.isArray(event) && !this.stdout.includes(expected)) {
+        assert.fail(`the process ended without saying "${expected}": ${this.stdout}\n${this.stderr}`);
+      }
+    }
+  }
+}
+
+/** Runs `code` to its end. */
+export function runChild(
+  t: Test,
+  code: string,
+  args: readonly string[] = [],
+  env: Record<string, string> = {},
+): Promise<Ended> {
+  return new Child(t, code, args, env).ended;
+}

@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { createReferenceKernel } from '../../src/ring/kernel/reference.js';
+import { LaneWord } from '../../src/ring/layout.js';
+import { LaneIntake } from '../../src/worker/lane-intake.js';
+import { LaneClient } from './support/lane-client.js';
+import { TestLog } from './support/test-log.js';
+
+/** Has the producer act at the moment between the writer's load of head and its load of `posted`. */
+function actBetweenHeadAndPosted(t: TestContext, lane: LaneClient, act: () => void): void {
+  const { load } = Atomics;
+  let hasActed = false;
+  t.mock.method(Atomics, 'load', (array: Int32Array, index: number) => {
+    if (array === lane.views.i32 && index === LaneWord.posted && !hasActed) {
+      hasActed = true;
+      act();
+    }
+    return load(array, index);
+  });
+}
+
+test('a message whose place is behind records that were not seen yet waits for the next look', (t) => {
+  const lane = new LaneClient();
+  const intake = new LaneIntake(0, lane.views, createReferenceKernel(lane.views), lane.writerPort);
+  actBetweenHeadAndPosted(t, lane, () => {
+    lane.append('before the message');
+    lane.sync();
+  });
+  intake.look();
+  const run = { from: 0, to: 0 };
+  assert.equal(intake.nextRun(run), false);
+  assert.equal(intake.dueMessage(), undefined);
+  assert.ok(intake.isDrained, 'the writer would look for what it cannot see');
+  assert.ok(intake.hasWork(), 'the writer would sleep on it');
+  assert.ok(intake.nextRun(run));
+  intake.release(run.to);
+  assert.equal(intake.dueMessage()?.kind, 'sync');
+  lane.dispose();
+});
+
+test('the writer comes to rest when a record and a message come in the middle of its look', (t) => {
+  const log = new TestLog();
+  let id = 0;
+  actBetweenHeadAndPosted(t, log.lane, () => {
+    log.lane.append('entry');
+    id = log.lane.sync();
+  });
+  log.syncer.isPrompt = true;
+  log.step();
+  log.run();
+  assert.deepEqual(log.texts, ['entry']);
+  assert.ok(log.lane.hear().some((message) => message.kind === 'synced' && message.id === id));
+  log.close();
+});
