@@ -28,11 +28,39 @@ async function* walk(
   written: () => number,
 ): AsyncGenerator<WalEntry[], void, undefined> {
   checkReadOptions(options);
-  const { signal } = options;
+  const { from, signal } = options;
   signal?.throwIfAborted();
   view.assertOpen();
-  const to = Math.min(options.to ?? Number.POSITIVE_INFINITY, written());
-  const from = options.from ?? view.firstLsn;
+  const range = { to: Math.min(options.to ?? Number.POSITIVE_INFINITY, written()), signal };
+  if (from !== undefined) {
+    yield* walkRange(view, { from, ...range });
+    return;
+  }
+  // Who does not say where to begin begins where the log does, however often retention moves that before he gets there.
+  for (;;) {
+    const first = view.firstLsn;
+    let hasBegun = false;
+    try {
+      for await (const batch of walkRange(view, { from: first, ...range })) {
+        hasBegun = true;
+        yield batch;
+      }
+      return;
+    } catch (error) {
+      const isOvertaken = error instanceof WalError && error.code === 'ERR_WAL_PURGED';
+      if (hasBegun || !isOvertaken || view.firstLsn <= first) throw error;
+    }
+  }
+}
+
+interface Range {
+  readonly from: number;
+  readonly to: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+async function* walkRange(view: LogView, range: Range): AsyncGenerator<WalEntry[], void, undefined> {
+  const { from, to, signal } = range;
   if (from < view.firstLsn) throw purged(view, from);
   if (to === 0 || from > to) return;
 

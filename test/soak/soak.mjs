@@ -9,6 +9,7 @@
  * Exits with 1 at the first thing that is wrong, and says how to repeat it.
  */
 import { fork } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -30,6 +31,8 @@ const endMs = Date.now() + minutes * 60_000;
 const random = createRandom(seed);
 let rounds = 0;
 let acknowledged = 0;
+const children = new Set();
+let hasFailed = false;
 
 try {
   const [samples] = await Promise.all([liveSteadily(), crashAgainAndAgain()]);
@@ -39,6 +42,10 @@ try {
   console.error(`soak: FAILED, seed ${seed}: ${error.message}`);
   process.exitCode = 1;
 } finally {
+  // After a failure the other part is still at work in the directory.
+  hasFailed = true;
+  for (const child of children) child.kill('SIGKILL');
+  await Promise.all([...children].map((child) => once(child, 'exit')));
   rmSync(directory, { recursive: true, force: true });
 }
 
@@ -56,7 +63,7 @@ async function liveSteadily() {
 
 async function crashAgainAndAgain() {
   let acked = 0;
-  while (Date.now() < endMs) {
+  while (Date.now() < endMs && !hasFailed) {
     const child = start('crashing', { acked, seed: seed + rounds });
     const over = ended(child, 'a crashing process', 'SIGKILL');
     child.on('message', (message) => {
@@ -69,6 +76,7 @@ async function crashAgainAndAgain() {
     await over;
     rounds += 1;
   }
+  if (hasFailed) return;
   const child = start('checking', { acked });
   await ended(child, 'the last check');
 }
@@ -76,7 +84,12 @@ async function crashAgainAndAgain() {
 function start(role, data) {
   const name = role === 'steady' ? 'steady' : 'crashing';
   const file = fileURLToPath(new URL('worker.mjs', import.meta.url));
-  return fork(file, [role, join(directory, name), JSON.stringify(data)], { execArgv: ['--expose-gc'] });
+  const child = fork(file, [role, join(directory, name), JSON.stringify(data)], {
+    execArgv: ['--expose-gc'],
+  });
+  children.add(child);
+  child.once('exit', () => children.delete(child));
+  return child;
 }
 
 function ended(child, who, expectedSignal = null) {

@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import { test } from 'node:test';
+import { Wal } from '#ringwal';
+import type { LogView } from '../../src/main/log-view.js';
+import { readBatches } from '../../src/main/read-log.js';
+import { makeLog, range, temporaryLog, walError } from './support.js';
+
+/**
+ * A view whose log loses its oldest segment, as retention would take it, right before the `at`-th time somebody asks for
+ * `firstLsn`, from then on each time until one segment is left.
+ */
+async function shrinkingView(directory: string, at: number): Promise<LogView> {
+  const { segments: all } = await Wal.verify(directory);
+  let segments = all.map(({ number, path, firstLsn, lastLsn, bytes }) => ({
+    number,
+    path,
+    firstLsn,
+    lastLsn,
+    bytes,
+    createdMs: 0,
+  }));
+  const lastLsn = segments.at(-1)?.lastLsn ?? 0;
+  let asked = 0;
+  return {
+    directory,
+    get firstLsn() {
+      asked += 1;
+      const oldest = segments[0];
+      if (asked >= at && oldest !== undefined && segments.length > 1) {
+        rmSync(oldest.path);
+        segments = segments.slice(1);
+      }
+      return segments[0]?.firstLsn ?? 0;
+    },
+    lastLsn,
+    durableLsn: lastLsn,
+    segments: () => segments,
+    truncations: [],
+    pin() {},
+    assertOpen() {},
+    close() {},
+  };
+}
+
+async function readAll(batches: ReturnType<typeof readBatches>): Promise<number[]> {
+  const found: number[] = [];
+  for await (const batch of batches) found.push(...batch.map(({ lsn }) => lsn));
+  return found;
+}
+
+for (const at of [1, 2, 3, 4]) {
+  test(`who reads from the start is not told of retention that overtook him at look ${at}`, async (t) => {
+    const directory = temporaryLog(t);
+    await makeLog(
+      directory,
+      range(1, 400).map((i) => `entry ${i} ${'x'.repeat(50)}`),
+      { maxFileSize: 4096 },
+    );
+    const found = await readAll(readBatches(await shrinkingView(directory, at), {}));
+    assert.equal(found.at(-1), 400);
+    assert.deepEqual(found, range(found[0] ?? 0, 400));
+  });
+}
+
+test('who names an entry that retention removes meanwhile is told so', async (t) => {
+  const directory = temporaryLog(t);
+  await makeLog(
+    directory,
+    range(1, 400).map((i) => `entry ${i} ${'x'.repeat(50)}`),
+    { maxFileSize: 4096 },
+  );
+  await assert.rejects(
+    readAll(readBatches(await shrinkingView(directory, 1), { from: 1 })),
+    walError('ERR_WAL_PURGED', { lsn: 1 }),
+  );
+});
