@@ -13,12 +13,12 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import { buildKernel } from './ring/kernel/build.mjs';
+import { buildKernels } from './build-kernels.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = `${root}dist`;
 
-await buildKernel();
+await buildKernels();
 rmSync(dist, { recursive: true, force: true });
 mkdirSync(dist);
 writeFileSync(`${dist}/package.json`, '{ "type": "commonjs" }\n');

@@ -1,8 +1,8 @@
 export type { EntryData } from './main/entry-data.js';
 export type { LaneStats } from './main/lane.js';
-export type { AppendOptions, ReadOptions, RepairOptions, WalOptions } from './main/options.js';
+export type { AppendOptions, FollowOptions, ReadOptions, RepairOptions, WalOptions } from './main/options.js';
 export type { WalEntry } from './main/segment-reader.js';
-export type { VerifyReport, VerifySegment, VerifyTrouble } from './main/verify.js';
+export type { LsnRange, VerifyReport, VerifySegment, VerifyTrouble } from './main/verify.js';
 export { Wal, type WalStats } from './main/wal.js';
 export { WalError, type WalErrorDetails } from './main/wal-error.js';
 export { WalReader } from './main/wal-reader.js';

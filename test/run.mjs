@@ -8,10 +8,11 @@
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
 const FOLDERS = {
-  source: ['format', 'ring', 'model', 'files', 'worker', 'main', 'examples', 'tidy'],
+  source: ['format', 'ring', 'model', 'files', 'worker', 'simulation', 'main', 'examples', 'tidy'],
   package: ['main', 'examples'],
 };
 
@@ -26,7 +27,9 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const files = named.length > 0 ? named : folders.flatMap(testFiles);
 const conditions = kind === 'source' ? ['--conditions=ringwal-source'] : [];
 console.log(`ringwal suite against the ${kind}, Node ${process.versions.node}: ${files.length} files`);
-const run = spawnSync(process.execPath, ['--import', 'tsx', ...conditions, '--test', ...files], {
+// node:test leaves one core alone by default, which of two is half of the machine.
+const concurrency = `--test-concurrency=${availableParallelism()}`;
+const run = spawnSync(process.execPath, ['--import', 'tsx', ...conditions, '--test', concurrency, ...files], {
   cwd: root,
   stdio: 'inherit',
   env: { ...process.env, RINGWAL_TEST_KIND: kind },

@@ -1,5 +1,6 @@
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { dirname } from 'node:path';
 import { DiskError, type DiskLock, isMissing, type LockHolder, systemCode } from './disk.js';
 
 /**
@@ -12,7 +13,9 @@ import { DiskError, type DiskLock, isMissing, type LockHolder, systemCode } from
  * also stops others from reading what it covers, and the process id at the start of the file is there to be read.
  */
 const LOCK_AT = 2 ** 30;
-const LOCK_BYTES = 1;
+
+/** `flock` knows whole files only. */
+const HAS_RANGES = process.platform !== 'darwin';
 
 /**
  * A probe holds a shared lock for some microseconds (more when its thread is preempted just then): for that one waits,
@@ -45,11 +48,6 @@ export function tryLock(path: string, mode = 0o666): DiskLock | undefined {
   };
 }
 
-/** Whether anybody, this process included, holds the lock of the file `path`. Creates nothing. */
-export function probeLock(path: string): boolean {
-  return lockHolder(path) !== undefined;
-}
-
 /** As [Disk.lockHolder]. */
 export function lockHolder(path: string): LockHolder | undefined {
   let fd: number;
@@ -67,20 +65,85 @@ export function lockHolder(path: string): LockHolder | undefined {
   }
 }
 
+/**
+ * Lets others of this process see that the calling thread lives ([LockWatch]), whatever they are blocked in and whatever
+ * it will die of: the lock on one more byte of the lock file `path`, held until the thread is gone.
+ *
+ * @param number the byte's distance from the lock's own, from 1. Of a log that was just closed the thread may not be
+ *   quite gone: a new number is not in its way
+ * @throws the system's error
+ */
+export function holdLifeline(path: string, number: number): void {
+  // Where there are no ranges the directory has the lock, which nobody else locks: `flock` asks for no writable descriptor.
+  const fd = HAS_RANGES ? openSync(path, 'r+') : openSync(dirname(path), 'r');
+  for (let waits = 0; waits < PROBE_WAITS_MAX; waits += 1) {
+    if (acquire(fd, path, 'exclusive', LOCK_AT + number)) return;
+    Atomics.wait(privateWord, 0, 0, PROBE_WAIT_MS);
+  }
+  closeSync(fd);
+  throw new DiskError('EAGAIN', 'lock', path, 'another thread holds the lifeline');
+}
+
+/**
+ * Looks whether two threads of this process live, the one with a lock and the one with a lifeline. It keeps the lock file
+ * open: a look needs neither the file's name, which somebody may have removed, nor a free descriptor.
+ */
+export class LockWatch {
+  readonly #path: string;
+  readonly #number: number;
+  #lockFd: number;
+  #lifelineFd: number;
+
+  /** @throws the system's error */
+  constructor(path: string, lifelineNumber: number) {
+    this.#path = path;
+    this.#number = lifelineNumber;
+    this.#lockFd = openSync(path, 'r');
+    this.#lifelineFd = HAS_RANGES ? this.#lockFd : openSync(dirname(path), 'r');
+  }
+
+  /** Both live. Not to be asked once closed. */
+  bothLive(): boolean {
+    if (!this.#isHeld(this.#lockFd, LOCK_AT) || !this.#isHeld(this.#lifelineFd, LOCK_AT + this.#number))
+      return false;
+    // Another process may have taken the lock that a dead thread has left.
+    return [undefined, process.pid].includes(readPid(this.#lockFd));
+  }
+
+  /** Idempotent. */
+  close(): void {
+    const open = new Set([this.#lockFd, this.#lifelineFd]);
+    this.#lockFd = -1;
+    this.#lifelineFd = -1;
+    for (const fd of open) if (fd >= 0) closeSync(fd);
+  }
+
+  #isHeld(fd: number, at: number): boolean {
+    if (!acquire(fd, this.#path, 'shared', at)) return true;
+    loadNative(this.#path).unlock(fd, ...range(at));
+    return false;
+  }
+}
+
 function lockForWriting(fd: number, path: string): boolean {
   for (let waits = 0; waits < PROBE_WAITS_MAX; waits += 1) {
     if (acquire(fd, path, 'exclusive')) return true;
     // Where a shared lock is granted no writer is; this one looks like a probe itself for a moment.
     if (!acquire(fd, path, 'shared')) return false;
-    loadNative(path).unlock(fd, LOCK_AT, LOCK_BYTES);
+    loadNative(path).unlock(fd, ...range(LOCK_AT));
     Atomics.wait(privateWord, 0, 0, PROBE_WAIT_MS);
   }
   return false;
 }
 
-function acquire(fd: number, path: string, kind: 'shared' | 'exclusive'): boolean {
+/** Offset and length of a lock at byte `at`. */
+function range(at: number): [number, number] {
+  return HAS_RANGES ? [at, 1] : [0, 0];
+}
+
+function acquire(fd: number, path: string, kind: 'shared' | 'exclusive', at = LOCK_AT): boolean {
   try {
-    return loadNative(path).tryLock(fd, LOCK_AT, LOCK_BYTES, { shared: kind === 'shared' });
+    return loadNative(path).tryLock(fd, ...range(at), { shared: kind === 'shared' });
   } catch (error) {
     // What Windows says of a lock that is held; elsewhere `tryLock` returns false.
     if (systemCode(error) === 'EBUSY') return false;

@@ -32,7 +32,7 @@ const SIDE_FILES: readonly string[] = [
   SALVAGE_FILE_ASIDE,
 ];
 const SEGMENT_NAME = /^wal-(0|[1-9]\d*)$/;
-const CUT_NAME = /^ringwal\.cut-(?:0|[1-9]\d*)-(?:0|[1-9]\d*)-[0-9a-z]+$/;
+const CUT_NAME = /^ringwal\.cut-(0|[1-9]\d*)-(0|[1-9]\d*)-[0-9a-z]+$/;
 
 export function segmentName(number: number): string {
   return `wal-${number}`;
@@ -52,6 +52,12 @@ export function cutFileName(segmentNumber: number, lsn: number, unique: string):
 
 export function isCutFileName(name: string): boolean {
   return CUT_NAME.test(name);
+}
+
+/** The first entry that went, by the name of the side file that keeps it; `undefined` for every other name. */
+export function parseCutLsn(name: string): number | undefined {
+  const lsn = Number(CUT_NAME.exec(name)?.[2]);
+  return Number.isSafeInteger(lsn) ? lsn : undefined;
 }
 
 export function classifyName(name: string): 'segment' | 'ours' | 'foreign' {

@@ -1,7 +1,8 @@
+import { randomInt } from 'node:crypto';
 import { writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threads';
-import { lockHolder } from '../files/lock.js';
+import { LockWatch } from '../files/lock.js';
 import { LOCK_FILE } from '../format/segment-name.js';
 import { Board, createBoard } from '../ring/board.js';
 import { createDoorbellMemory, Doorbell } from '../ring/doorbell.js';
@@ -36,7 +37,14 @@ export class Connection implements ExitParticipant {
     this.lane = threads.lane;
     this.board = threads.board;
     this.recovery = opened.recovery;
-    this.view = new LiveView(directory, threads.board, opened.segments, () => threads.lane.drainPorts());
+    this.view = new LiveView(
+      directory,
+      threads.board,
+      opened.segments,
+      () => threads.lane.drainPorts(),
+      (isHeld) => threads.hold(isHeld),
+    );
+    threads.onFailure = (failure) => this.view.fail(failure);
     threads.onLogMessage = (message) => this.#receive(message);
     addExitParticipant(this);
   }
@@ -47,6 +55,7 @@ export class Connection implements ExitParticipant {
     const threads = new Threads(checked);
     try {
       const opened = await threads.waitForOpening(checked.signal);
+      threads.watchLives();
       return new Connection(threads, opened, checked.writer.directory);
     } catch (error) {
       await threads.terminate();
@@ -84,11 +93,12 @@ export class Connection implements ExitParticipant {
   }
 
   async #close(): Promise<void> {
-    this.view.close();
+    const filesClosed = this.view.close();
     this.lane.startClosing();
     await this.#threads.waitForEnd();
-    this.lane.detach();
+    this.#threads.detach();
     removeExitParticipant(this);
+    await filesClosed;
     const { failure } = this.lane;
     if (failure !== undefined) throw failure;
   }
@@ -135,16 +145,24 @@ class ErrorReporter {
   }
 }
 
+/** How many lifelines a lock file has: so many that logs which come one after the other do not pick the same. */
+const LIFELINES = 2 ** 40;
+
 /** The two threads of a log and the shared memory between them. */
 class Threads {
   readonly lane: Lane;
   readonly board: Board;
   readonly onError: ErrorReporter;
   onLogMessage: (message: ToLane) => void = () => {};
+  onFailure: (failure: () => WalError) => void = () => {};
   readonly #doorbell: Doorbell;
   readonly #writer: Worker;
   readonly #sync: Worker;
   readonly #ended: Promise<unknown>;
+  readonly #lockFile: string;
+  readonly #lifeline = randomInt(1, LIFELINES);
+  /** Threads die with their locks, whatever they die of, and a thread that is blocked hears no event that would tell. */
+  #lives: LockWatch | undefined;
   #isClosing = false;
   #isClosed = false;
   /** How many wait for word of the threads. */
@@ -164,6 +182,7 @@ class Threads {
     const between = new MessageChannel();
     const { directory, fileMode } = checked.writer;
 
+    this.#lockFile = join(directory, LOCK_FILE);
     this.board = new Board(board);
     this.onError = new ErrorReporter(checked.onError);
     this.#doorbell = new Doorbell(bell);
@@ -180,6 +199,7 @@ class Threads {
     const syncData: SyncThreadData<MessagePort> = {
       role: 'sync',
       directory,
+      lifeline: this.#lifeline,
       fileMode,
       writerPort: between.port2,
       lanePorts: [toSync.port2],
@@ -195,9 +215,10 @@ class Threads {
       writerPort: toWriter.port1,
       syncPort: toSync.port1,
       options: checked.lane,
-      isWriterAlive: () => isLockedHere(join(directory, LOCK_FILE)),
-      hold: (isHeld) => this.#hold(isHeld),
+      areThreadsAlive: () => this.#lives?.bothLive() ?? true,
+      hold: (isHeld) => this.hold(isHeld),
       onError: (error) => this.onError.report(error),
+      onFailure: (failure) => this.onFailure(failure),
       onLogMessage: (message) => {
         if (message.kind === 'closed') this.#isClosed = true;
         else this.onLogMessage(message);
@@ -209,7 +230,7 @@ class Threads {
   /** Resolves with what recovery found; rejects if the log is refused or a thread dies. */
   async waitForOpening(signal: AbortSignal | undefined): Promise<Extract<ToLane, { kind: 'opened' }>> {
     let onAbort = () => {};
-    this.#hold(true);
+    this.hold(true);
     try {
       return await new Promise((resolve, reject) => {
         onAbort = () => reject(signal?.reason);
@@ -223,28 +244,48 @@ class Threads {
     } finally {
       signal?.removeEventListener('abort', onAbort);
       this.#onDeath = () => {};
-      this.#hold(false);
+      this.hold(false);
     }
   }
 
   /** Waits until both threads are gone; they end by themselves once the writer has closed the log. */
   async waitForEnd(): Promise<void> {
     this.#isClosing = true;
-    this.#hold(true);
+    this.hold(true);
     this.#sync.ref();
     await this.#ended;
   }
 
+  /** From here on a blocked wait notices if one of the threads dies. @throws ERR_WAL_IO: no descriptor is left for it */
+  watchLives(): void {
+    try {
+      this.#lives = new LockWatch(this.#lockFile, this.#lifeline);
+    } catch (error) {
+      const { message } = error as Error;
+      throw new WalError('ERR_WAL_IO', `Cannot open "${this.#lockFile}": ${message}`, {
+        path: this.#lockFile,
+        cause: error,
+      });
+    }
+  }
+
   async terminate(): Promise<void> {
     await Promise.all([this.#writer.terminate(), this.#sync.terminate()]);
+    this.detach();
+  }
+
+  /** Both threads are gone: lets go of what led to them. */
+  detach(): void {
     this.lane.detach();
+    this.#lives?.close();
+    this.#lives = undefined;
   }
 
   /**
    * Keeps the process alive while somebody waits for the threads: by the thread and not by its port, which closes as
    * soon as the thread dies, before anybody has been told that it did.
    */
-  #hold(isHeld: boolean): void {
+  hold(isHeld: boolean): void {
     this.#holds += isHeld ? 1 : -1;
     if (this.#holds === 0) this.#writer.unref();
     else if (isHeld && this.#holds === 1) this.#writer.ref();
@@ -278,15 +319,6 @@ class Threads {
     this.lane.die(cause);
     void Promise.all([this.#writer.terminate(), this.#sync.terminate()]);
   }
-}
-
-/**
- * Does the writer thread of this process live? Its lock dies with it, whatever it died of, and a thread that is
- * blocked hears no event that would tell.
- */
-function isLockedHere(lockFile: string): boolean {
-  const holder = lockHolder(lockFile);
-  return holder !== undefined && (holder.pid === undefined || holder.pid === process.pid);
 }
 
 function diedWhileOpening(cause: unknown): WalError {

@@ -1,20 +1,25 @@
 import { join } from 'node:path';
+import { DirectoryWatch } from '../files/directory-watch.js';
 import { type Disk, type DiskFile, isMissing, readFully } from '../files/disk.js';
 import { createNodeDisk } from '../files/node-disk.js';
 import { WindowedSource } from '../files/windowed-source.js';
-import type { ByteSource } from '../format/bytes.js';
 import { type ChainContext, createChain, enterSegment } from '../format/chain.js';
 import { SegmentScanner } from '../format/scan.js';
-import { parseSegmentName, STATE_FILE, segmentName } from '../format/segment-name.js';
+import { parseCutLsn, parseSegmentName, STATE_FILE, segmentName } from '../format/segment-name.js';
 import { decodeState, type LogState } from '../format/state-file.js';
 import { describeReason, type Judgement } from '../format/verdict.js';
 import type { RecoveryReport, SegmentInfo } from '../worker/messages.js';
 import { inspectDirectory } from './job-pool.js';
 import type { LogView } from './log-view.js';
+import { SparseIndexes } from './sparse-index.js';
+import { Wakeups } from './wakeups.js';
 import { WalError } from './wal-error.js';
 
 /** More than any state file has. */
 const STATE_BYTES_MAX = 4096;
+
+/** Of the last frame all but its data, its checksums among it. */
+const END_BYTES = 128;
 
 /**
  * A log in a directory that another process may be writing: no lock, nothing is changed, and what is there now counts.
@@ -22,22 +27,43 @@ const STATE_BYTES_MAX = 4096;
  * Opening judges the log once. After that each look reads on from where the last one ended: the frames that were
  * written since, and the segments that came or went. The live tail has no verdict: an invalid frame there is a write in
  * progress, or the torn end of a log that nobody writes.
+ *
+ * Somebody may also cut what was seen. Each cut leaves a side file, named for the first entry that went, before any byte
+ * goes: a new one tells of a cut, also when the log has grown again meanwhile. Where no side file tells, as of what was cut
+ * by hand, the bytes before the end do.
  */
 export class DirectoryView implements LogView {
   readonly directory: string;
   readonly recovery: RecoveryReport;
+  readonly indexes = new SparseIndexes();
+  readonly files = undefined;
   readonly #disk: Disk = createNodeDisk();
   /** Behind the last entry that is not inside an unfinished batch: what stands there may be cut and written anew. */
   #end: ChainContext;
   #segments: SegmentInfo[];
   #lastLsn: number;
   #durableLsn: number;
-  /** What stands behind the end is to be cut off by the next writer. */
+  /** What stands right before the end. */
+  #endBytes: Uint8Array | undefined;
+  /** The state file may say that what stands behind some entry is to be cut off by the next writer. */
   #isCutDue: boolean;
+  readonly #truncations: number[] = [];
+  /** All names that were seen in the directory and may be side files of cuts. */
+  readonly #cutFiles: Set<string>;
+  /** There once somebody follows. */
+  #watch: DirectoryWatch | undefined;
+  readonly #followers = new Wakeups();
   #isClosed = false;
 
-  private constructor(directory: string, judgement: Judgement, recovery: RecoveryReport, isCutDue: boolean) {
+  private constructor(
+    directory: string,
+    names: readonly string[],
+    judgement: Judgement,
+    recovery: RecoveryReport,
+    isCutDue: boolean,
+  ) {
     this.#isCutDue = isCutDue;
+    this.#cutFiles = new Set(names);
     this.directory = directory;
     this.recovery = recovery;
     this.#lastLsn = judgement.lastLsn;
@@ -55,11 +81,14 @@ export class DirectoryView implements LogView {
     this.#end = createChain(judgement.logId, judgement.end.segment);
     this.#end.fileOffset = judgement.end.offset;
     this.#end.expectedLsn = judgement.lastLsn === 0 ? 0 : judgement.lastLsn + 1;
+    this.#endBytes = this.#readEndBytes();
   }
 
   /** @throws ERR_WAL_CORRUPT, ERR_WAL_UNSUPPORTED as `Wal.open`; ERR_WAL_IO where there is no such directory */
   static async open(directory: string, signal: AbortSignal | undefined): Promise<DirectoryView> {
     const started = performance.now();
+    // Before the log is judged: a cut that comes after this is noticed.
+    const names = listNames(createNodeDisk(), directory);
     const { judgement, foreignFiles, isCutDue } = await inspectDirectory({ directory, full: false }, signal);
     const { row, verdict, watermark, firstLsn, lastLsn, segments, trouble } = judgement;
     if (trouble !== undefined && (verdict === 'corrupt' || verdict === 'unsupported')) {
@@ -81,7 +110,7 @@ export class DirectoryView implements LogView {
       foreignFiles,
       durationMs: performance.now() - started,
     };
-    return new DirectoryView(directory, judgement, recovery, isCutDue);
+    return new DirectoryView(directory, names, judgement, recovery, isCutDue);
   }
 
   get firstLsn(): number {
@@ -107,28 +136,58 @@ export class DirectoryView implements LogView {
     return this.#segments.map((segment) => ({ ...segment }));
   }
 
-  /** Not known from outside. */
-  readonly truncations: readonly number[] = [];
+  get truncations(): readonly number[] {
+    if (!this.#isClosed) this.#noticeCut(listNames(this.#disk, this.directory));
+    return this.#truncations;
+  }
 
   /** Nobody is there to be held back: who reads from outside may find that retention was faster. */
   pin(): void {}
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  async waitForWatermark(
+    lsn: number,
+    { signal, ref }: { signal: AbortSignal | undefined; ref: boolean },
+  ): Promise<void> {
+    this.#watch ??= new DirectoryWatch(this.directory, () => this.#followers.wakeAll());
+    const watch = this.#watch;
+    // Events come in turns of their own: none is missed between the look and the wait.
+    if (this.durableLsn > lsn) return;
+    if (ref) watch.hold(true);
+    try {
+      await this.#followers.wait(signal);
+    } finally {
+      if (ref) watch.hold(false);
+    }
+  }
 
   assertOpen(): void {
     if (this.#isClosed)
       throw new WalError('ERR_WAL_CLOSED', 'The reader is closed.', { path: this.directory });
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#isClosed = true;
+    this.#watch?.close();
+    this.#watch = undefined;
+    this.#followers.wakeAll();
   }
 
   /** Takes in what was written since the last look. */
   #look(): void {
     if (this.#isClosed) return;
-    this.#isCutDue = this.#isCutDue && this.#readState()?.pendingCut !== undefined;
-    if (this.#isCutDue) return;
-    const numbers = this.#listNumbers();
-    this.#segments = this.#segments.filter((segment) => numbers.includes(segment.number));
+    const endBefore = this.#end;
+    const names = listNames(this.#disk, this.directory);
+    this.#noticeCut(names);
+    const cut = this.#isCutDue ? this.#readState()?.pendingCut : undefined;
+    this.#isCutDue = cut !== undefined;
+    const numbers = segmentNumbers(names);
+    // Retention leaves one at least: where there is none it was not retention, and who reads is to be told.
+    if (numbers.length > 0)
+      this.#segments = this.#segments.filter((segment) => numbers.includes(segment.number));
     const chain = { ...this.#end };
     // Retention was faster than this reader, which goes on with what is left.
     if ((numbers[0] ?? 0) > chain.number) chain.expectedLsn = 0;
@@ -136,7 +195,82 @@ export class DirectoryView implements LogView {
     for (const number of numbers) {
       if (number < chain.number) continue;
       if (number > chain.number) enterSegment(chain, number);
-      this.#walk(chain, unfinished);
+      this.#walk(chain, unfinished, cut?.lsn ?? Number.POSITIVE_INFINITY);
+    }
+    if (this.#end !== endBefore) this.#endBytes = this.#readEndBytes();
+  }
+
+  /** Has somebody cut what was seen? Then it is taken back, and readers find it in `truncations`. */
+  #noticeCut(names: readonly string[]): void {
+    let cutLsn = Number.POSITIVE_INFINITY;
+    for (const name of names) {
+      if (this.#cutFiles.has(name)) continue;
+      const lsn = parseCutLsn(name);
+      if (lsn === undefined) continue;
+      this.#cutFiles.add(name);
+      cutLsn = Math.min(cutLsn, lsn);
+    }
+    if (cutLsn <= this.#lastLsn) this.#takeBack(cutLsn);
+    else if (!this.#isEndAsBefore(names)) this.#takeBack(Number.POSITIVE_INFINITY);
+  }
+
+  /** Entries from `cutLsn` on are not what they were; Infinity = nobody says from where on. The next look reads on before them. */
+  #takeBack(cutLsn: number): void {
+    const kept = this.#segments.filter(({ firstLsn }) => firstLsn !== 0 && firstLsn < cutLsn);
+    let isCertain = cutLsn !== Number.POSITIVE_INFINITY;
+    while (kept.length > 0 && !this.#beginsAsBefore(kept.at(-1) as SegmentInfo)) {
+      kept.pop();
+      isCertain = false;
+    }
+    const last = kept.pop();
+    // Where nothing begins as it did another log may have come in place of this one.
+    this.#end = createChain(last === undefined ? undefined : this.#end.logId, last?.number ?? 0);
+    this.#segments = kept;
+    this.#lastLsn = kept.at(-1)?.lastLsn ?? 0;
+    const keptLsn = last !== undefined && isCertain ? cutLsn - 1 : this.#lastLsn;
+    this.#durableLsn = Math.min(this.#durableLsn, keptLsn);
+    this.#truncations.push(keptLsn);
+    this.indexes.clear();
+    this.#isCutDue = true;
+  }
+
+  #isEndAsBefore(names: readonly string[]): boolean {
+    const { number, fileOffset } = this.#end;
+    // A segment that somebody removed was not cut; who asks for it is told that it is gone.
+    if (fileOffset === 0 || this.#endBytes === undefined || !names.includes(segmentName(number))) return true;
+    const found = this.#readEndBytes();
+    return found === undefined || Buffer.compare(found, this.#endBytes) === 0;
+  }
+
+  /** What stands right before the end now; `undefined` where its segment is gone. */
+  #readEndBytes(): Uint8Array | undefined {
+    const { number, fileOffset } = this.#end;
+    return this.#withSegment(number, (file) => {
+      const bytes = new Uint8Array(Math.min(END_BYTES, fileOffset));
+      return bytes.subarray(0, readFully(file, bytes, fileOffset - bytes.length));
+    });
+  }
+
+  #beginsAsBefore({ number, firstLsn }: SegmentInfo): boolean {
+    const begins = this.#withSegment(number, (file) => {
+      const scanner = new SegmentScanner(new WindowedSource(file), createChain(this.#end.logId, number));
+      return scanner.next() === undefined && scanner.frame.lsn === firstLsn;
+    });
+    return begins === true;
+  }
+
+  /** What `act` makes of a segment's file; `undefined` where there is none. @throws ERR_WAL_IO */
+  #withSegment<T>(number: number, act: (file: DiskFile) => T): T | undefined {
+    const path = join(this.directory, segmentName(number));
+    let file: DiskFile | undefined;
+    try {
+      file = this.#disk.open(path, 'r');
+      return act(file);
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw unreadable(path, error);
+    } finally {
+      file?.close();
     }
   }
 
@@ -147,9 +281,10 @@ export class DirectoryView implements LogView {
 
   /** `undefined` where the state file is missing, of another log or not to be read. */
   #readState(): LogState | undefined {
+    const path = join(this.directory, STATE_FILE);
     let file: DiskFile;
     try {
-      file = this.#disk.open(join(this.directory, STATE_FILE), 'r');
+      file = this.#disk.open(path, 'r');
     } catch {
       return undefined;
     }
@@ -157,40 +292,23 @@ export class DirectoryView implements LogView {
       const bytes = new Uint8Array(STATE_BYTES_MAX);
       const state = decodeState(bytes.subarray(0, readFully(file, bytes, 0)));
       return 'fault' in state || state.logId !== this.#end.logId ? undefined : state;
+    } catch (error) {
+      throw unreadable(path, error);
     } finally {
       file.close();
     }
   }
 
-  #listNumbers(): number[] {
-    try {
-      const names = this.#disk.list(this.directory);
-      return names.flatMap((name) => parseSegmentName(name) ?? []).sort((a, b) => a - b);
-    } catch (error) {
-      const { message } = error as Error;
-      throw new WalError('ERR_WAL_IO', `Cannot read "${this.directory}": ${message}`, {
-        path: this.directory,
-        cause: error,
-      });
-    }
-  }
-
   /**
-   * Walks the valid frames of segment `chain.number` from `chain` on. `unfinished`: what the segments hold of a batch whose
-   * last frame has not come yet.
+   * Walks the valid frames of segment `chain.number` from `chain` on, up to entry `to`. `unfinished`: what the segments hold
+   * of a batch whose last frame has not come yet.
    */
-  #walk(chain: ChainContext, unfinished: SegmentInfo[]): void {
+  #walk(chain: ChainContext, unfinished: SegmentInfo[], to: number): void {
     const { number } = chain;
     const path = join(this.directory, segmentName(number));
-    let source: ByteSource;
-    try {
-      source = new WindowedSource(this.#disk.open(path, 'r'));
-    } catch (error) {
-      // Retention was faster.
-      if (isMissing(error)) return;
-      throw error;
-    }
-    try {
+    // A file that is missing went to retention, which was faster.
+    this.#withSegment(number, (file) => {
+      const source = new WindowedSource(file);
       if (source.size <= chain.fileOffset) return;
       const scanner = new SegmentScanner(source, chain);
       let firstLsn = 0;
@@ -198,7 +316,16 @@ export class DirectoryView implements LogView {
       let createdMs = 0;
       let wholeLsn = 0;
       let wholeBytes = 0;
-      while (scanner.next() === undefined) {
+      const next = () => {
+        try {
+          return scanner.next();
+        } catch (error) {
+          // Cut under the walk, as the next look will find.
+          if (file.size() < source.size) return 'end';
+          throw error;
+        }
+      };
+      while (next() === undefined && scanner.frame.lsn <= to) {
         const { frame } = scanner;
         if (firstLsn === 0) firstLsn = frame.lsn;
         lastLsn = frame.lsn;
@@ -217,9 +344,7 @@ export class DirectoryView implements LogView {
       if (lastLsn > wholeLsn) {
         unfinished.push({ number, path, firstLsn, lastLsn, bytes: chain.fileOffset, createdMs });
       }
-    } finally {
-      source.close?.();
-    }
+    });
   }
 
   /** Segment `news.number` reaches so far; it is the newest, or a new one. */
@@ -232,4 +357,24 @@ export class DirectoryView implements LogView {
     const { firstLsn, createdMs } = newest.firstLsn === 0 ? news : newest;
     this.#segments[this.#segments.length - 1] = { ...news, firstLsn, createdMs };
   }
+}
+
+/** @throws ERR_WAL_IO */
+function listNames(disk: Disk, directory: string): string[] {
+  try {
+    return disk.list(directory);
+  } catch (error) {
+    throw unreadable(directory, error);
+  }
+}
+
+/** Ascending. */
+function segmentNumbers(names: readonly string[]): number[] {
+  return names.flatMap((name) => parseSegmentName(name) ?? []).sort((a, b) => a - b);
+}
+
+function unreadable(path: string, error: unknown): WalError {
+  if (error instanceof WalError) return error;
+  const { message } = error as Error;
+  return new WalError('ERR_WAL_IO', `Cannot read "${path}": ${message}`, { path, cause: error });
 }

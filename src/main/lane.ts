@@ -23,12 +23,14 @@ export interface LaneParts {
   readonly writerPort: MessagePort;
   readonly syncPort: MessagePort;
   readonly options: LaneOptions;
-  /** Does the writer thread live? Asked while this thread is blocked, so that events do not tell. */
-  readonly isWriterAlive: () => boolean;
+  /** Do the log's threads live? Asked while this thread is blocked, so that events do not tell. */
+  readonly areThreadsAlive: () => boolean;
   /** Keeps the process alive, or lets it go. */
   readonly hold: (isHeld: boolean) => void;
   /** What no promise tells. */
   readonly onError: (error: WalError) => void;
+  /** The log has failed. */
+  readonly onFailure: (failure: () => WalError) => void;
   /** Messages that concern the log and not this lane. */
   readonly onLogMessage: (message: ToLane) => void;
 }
@@ -50,7 +52,7 @@ export interface LaneStats {
 /** A share of the ring that lags so far behind that a lingering writer is woken. */
 const RING_SHARE_THAT_RINGS = 1 / 4;
 
-/** How long a blocked wait goes without asking whether the writer still lives. */
+/** How long a blocked wait goes without asking whether the log's threads still live. */
 const LIVENESS_CHECK_MS = 100;
 
 interface PendingSync {
@@ -249,7 +251,7 @@ export class Lane {
     const deadline = performance.now() + timeoutMs;
     for (let leftMs = timeoutMs; ; leftMs = deadline - performance.now()) {
       if (this.#producer.waitForFlush(ticket, Math.max(0, Math.min(leftMs, LIVENESS_CHECK_MS)))) break;
-      if (!this.#parts.isWriterAlive()) {
+      if (!this.#parts.areThreadsAlive()) {
         // Closed, or dead: the port tells.
         this.#drainPorts();
         if (!this.#isOver) this.die();
@@ -540,6 +542,7 @@ export class Lane {
     this.#commands.clear();
     for (const waiter of this.#ready) waiter.reject(error);
     this.#ready = [];
+    if (this.#failure !== undefined) this.#parts.onFailure(this.#failure);
     this.#updateHold();
   }
 

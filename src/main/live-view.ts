@@ -3,21 +3,38 @@ import { segmentName } from '../format/segment-name.js';
 import type { Board } from '../ring/board.js';
 import type { SegmentInfo, ToLane } from '../worker/messages.js';
 import type { LogView } from './log-view.js';
+import { OpenFiles } from './open-files.js';
+import { SparseIndexes } from './sparse-index.js';
+import { Wakeups } from './wakeups.js';
 import { WalError } from './wal-error.js';
 
 /** The log that this process writes: the figures come from the board, the list of segments from the writer's messages. */
 export class LiveView implements LogView {
   readonly directory: string;
+  readonly indexes = new SparseIndexes();
+  readonly files = new OpenFiles();
   readonly #board: Board;
   /** Takes in messages that the event loop has not delivered yet. */
   readonly #catchUp: () => void;
   #segments: SegmentInfo[];
+  readonly #followers = new Wakeups();
+  readonly #hold: (isHeld: boolean) => void;
+  /** Why nothing more becomes durable, once that is so. */
+  #failure: (() => WalError) | undefined;
   readonly #pins = new Map<object, number>();
   /** LSNs that `truncateAfter` left as the last, in order of the calls. */
   readonly #truncations: number[] = [];
   #isClosed = false;
 
-  constructor(directory: string, board: Board, segments: readonly SegmentInfo[], catchUp: () => void) {
+  /** `hold` keeps the process alive, or lets it go. */
+  constructor(
+    directory: string,
+    board: Board,
+    segments: readonly SegmentInfo[],
+    catchUp: () => void,
+    hold: (isHeld: boolean) => void,
+  ) {
+    this.#hold = hold;
     this.directory = directory;
     this.#board = board;
     this.#segments = [...segments];
@@ -64,24 +81,59 @@ export class LiveView implements LogView {
     this.#board.pinned = this.#pins.size === 0 ? -1 : Math.min(...this.#pins.values());
   }
 
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** @throws the failure that ended the log */
+  async waitForWatermark(
+    lsn: number,
+    { signal, ref }: { signal: AbortSignal | undefined; ref: boolean },
+  ): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure();
+    // Asked for before the look: whoever moves the watermark after it tells.
+    this.#board.askForWatermark();
+    if (this.durableLsn > lsn) return;
+    if (ref) this.#hold(true);
+    try {
+      await this.#followers.wait(signal);
+    } finally {
+      if (ref) this.#hold(false);
+    }
+  }
+
+  /** The log has ended: nothing more becomes durable. */
+  fail(failure: () => WalError): void {
+    this.#failure ??= failure;
+    this.#followers.wakeAll();
+  }
+
   assertOpen(): void {
     if (this.#isClosed) throw new WalError('ERR_WAL_CLOSED', 'The log is closed.', { path: this.directory });
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#isClosed = true;
+    this.#followers.wakeAll();
+    await this.files.close();
   }
 
   /** Takes note of what the writer says of its segments. */
   receive(message: ToLane): void {
     if (message.kind === 'segment-opened') this.#open(message);
     else if (message.kind === 'segments-removed') {
+      this.files.dropThrough(message.upTo);
       this.#segments = this.#segments.filter((segment) => segment.number > message.upTo);
     } else if (message.kind === 'segment-withdrawn') {
       this.#segments = this.#segments.filter((segment) => segment.number !== message.number);
     } else if (message.kind === 'truncated') {
       this.#truncations.push(message.lsn);
+      this.indexes.clear();
+      this.files.clear();
       this.#segments = [...message.segments];
+      this.#followers.wakeAll();
+    } else if (message.kind === 'watermark') {
+      this.#followers.wakeAll();
     }
   }
 

@@ -1,4 +1,6 @@
 import type { SegmentInfo } from '../worker/messages.js';
+import type { OpenFiles } from './open-files.js';
+import type { SparseIndexes } from './sparse-index.js';
 
 /** What readers need to know of a log: the live one of this process, or a directory that somebody else may write. */
 export interface LogView {
@@ -10,11 +12,22 @@ export interface LogView {
   readonly durableLsn: number;
   /** Lowest number first; those without an entry too. */
   segments(): readonly SegmentInfo[];
-  /** What `truncateAfter` left as the last LSN since the log was opened, oldest first. */
+  /** The last entry that stayed at each cut, of `truncateAfter` or another, since the log was opened, oldest first. */
   readonly truncations: readonly number[];
+  /** What readers have learned of where entries are. */
+  readonly indexes: SparseIndexes;
+  /** Where no other process can put other files in the place of the segments, some of them stay open. */
+  readonly files: OpenFiles | undefined;
+  /**
+   * Resolves when entries above `lsn` are durable, or something else has happened that a follower must look at: a cut, the
+   * end of the log, an abort. May resolve early: look, and wait again.
+   */
+  waitForWatermark(lsn: number, options: { signal: AbortSignal | undefined; ref: boolean }): Promise<void>;
+  readonly isClosed: boolean;
   /** A reader is about to open segment `number`, and none below it any more; `undefined`: it is done. */
   pin(reader: object, number: number | undefined): void;
   /** Throws `ERR_WAL_CLOSED` once the log is closed. */
   assertOpen(): void;
-  close(): void;
+  /** Resolves once no file is open. */
+  close(): Promise<void>;
 }

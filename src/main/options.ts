@@ -14,7 +14,11 @@ export interface WalOptions {
   maxFiles?: number | undefined;
   /** Bytes kept in all segments together; the oldest go first. Default `Infinity`. */
   maxTotalSize?: number | undefined;
-  /** Milliseconds that a segment is kept, by its own creation stamp. Default `Infinity`. */
+  /**
+   * Milliseconds that a segment is kept, by its own creation stamp. Acts when the log is opened, at each rotation and at each
+   * checkpoint: an idle log, which has no timer, keeps what it has until then. Segments that wal-go wrote have no stamp
+   * and do not age. Default `Infinity`.
+   */
   maxAge?: number | undefined;
   /** `'checkpoint'`: retention keeps every segment with an entry above the checkpoint. Default: the checkpoint holds nothing back. */
   retainFrom?: 'checkpoint' | undefined;
@@ -69,6 +73,15 @@ export interface ReadOptions {
   /** Last LSN; default: what is written at the call. */
   to?: number | undefined;
   signal?: AbortSignal | undefined;
+}
+
+/** Options of `follow`. */
+export interface FollowOptions {
+  /** First LSN; default `firstLsn`. Below `firstLsn`: `ERR_WAL_PURGED`. Above `lastLsn`: it is waited for. */
+  from?: number | undefined;
+  signal?: AbortSignal | undefined;
+  /** `false`: waiting for the next entry does not keep the process alive. Default `true`. */
+  ref?: boolean | undefined;
 }
 
 const KiB = 1024;
@@ -189,6 +202,19 @@ export function checkReadOptions(options: ReadOptions): void {
   if (options.from !== undefined) checkLsn('from', options.from);
   if (options.to !== undefined) checkLsn('to', options.to);
   checkSignal(options.signal);
+}
+
+/** Checks the options of a `follow`. */
+export function checkFollowOptions(options: FollowOptions): void {
+  if (typeof options !== 'object' || options === null) refuse('follow options', 'an object', options);
+  for (const name in options) {
+    if (name !== 'from' && name !== 'signal' && name !== 'ref') {
+      throw new WalError('ERR_WAL_OPTION', `Unknown follow option "${name}". Known: from, signal, ref.`);
+    }
+  }
+  if (options.from !== undefined) checkLsn('from', options.from);
+  checkSignal(options.signal);
+  flag('ref', options.ref);
 }
 
 export function checkLsn(name: string, lsn: unknown): number {

@@ -1,8 +1,11 @@
+import { isMissing } from '../files/disk.js';
 import { createChain, enterSegment } from '../format/chain.js';
 import type { SegmentInfo } from '../worker/messages.js';
+import { EntryIterator } from './entry-iterator.js';
 import type { LogView } from './log-view.js';
 import { checkReadOptions, type ReadOptions } from './options.js';
 import { corruptError, SegmentReader, type WalEntry } from './segment-reader.js';
+import { PLACE_SPACING_BYTES } from './sparse-index.js';
 import { WalError } from './wal-error.js';
 
 /** The entries of a log, a chunk of a segment at a time, up to what is written at this call. */
@@ -19,7 +22,7 @@ export function readBatches(
 
 /** The same, one entry at a time. */
 export function readEntries(view: LogView, options: ReadOptions): AsyncGenerator<WalEntry, void, undefined> {
-  return flatten(readBatches(view, options));
+  return new EntryIterator(readBatches(view, options));
 }
 
 async function* walk(
@@ -69,13 +72,15 @@ async function* walkRange(view: LogView, range: Range): AsyncGenerator<WalEntry[
   const assertUncut = () => {
     if (view.truncations.slice(truncationsBefore).some((lsn) => lsn < to)) throw truncated(view, next);
   };
-  const chain = createChain(undefined, -1);
   let next = from;
   let segment = segmentOf(view, from);
+  /** In the first segment, a place near `from` that an earlier reader has learned. */
+  let hint = segment && view.indexes.of(segment.number).placeBefore(from);
+  let chain = hint ?? createChain(undefined, -1);
   try {
     while (segment !== undefined && next <= to) {
       view.pin(reader, segment.number);
-      enterSegment(chain, segment.number);
+      if (hint === undefined) enterSegment(chain, segment.number);
       const file = await openSegment(view, segment, next, chain).catch((error: unknown) => {
         assertUncut();
         throw error;
@@ -92,6 +97,13 @@ async function* walkRange(view: LogView, range: Range): AsyncGenerator<WalEntry[
           if (file.isPast) next = to + 1;
           if (last !== undefined) yield batch;
         }
+        if (hint !== undefined && next === from && file.end !== undefined) {
+          // Whatever it is: only the frames themselves, from the first one on, can tell.
+          view.indexes.forget(segment.number);
+          hint = undefined;
+          chain = createChain(undefined, -1);
+          continue;
+        }
         if (next <= to && file.end?.fault !== undefined) {
           // A segment that somebody removed or replaced under the reader is not corrupt.
           if (!(await file.isStillNamed())) throw purged(view, next);
@@ -100,6 +112,7 @@ async function* walkRange(view: LogView, range: Range): AsyncGenerator<WalEntry[
       } finally {
         await file.close();
       }
+      hint = undefined;
       const { number } = segment;
       segment = view.segments().find((each) => each.number > number && each.firstLsn !== 0);
       // Retention gave up the next one before it knew of this reader.
@@ -107,7 +120,7 @@ async function* walkRange(view: LogView, range: Range): AsyncGenerator<WalEntry[
     }
     if (next <= to) {
       assertUncut();
-      if (view.firstLsn > next) throw purged(view, next);
+      if (view.firstLsn > next || view.files === undefined) throw purged(view, next);
       throw new WalError('ERR_WAL_CORRUPT', `Entry ${next} is missing in "${view.directory}".`, {
         path: view.directory,
         lsn: next,
@@ -118,13 +131,43 @@ async function* walkRange(view: LogView, range: Range): AsyncGenerator<WalEntry[
   }
 }
 
-async function* flatten(batches: AsyncIterable<WalEntry[]>): AsyncGenerator<WalEntry, void, undefined> {
-  for await (const batch of batches) yield* batch;
-}
-
 /** The entry with this LSN; `undefined` above `lastLsn` or where it was skipped. */
 export async function readEntry(view: LogView, lsn: number): Promise<WalEntry | undefined> {
+  const entry = await readAtPlace(view, lsn);
+  if (entry !== undefined) return entry;
   for await (const batch of readBatches(view, { from: lsn, to: lsn })) return batch[0];
+  return undefined;
+}
+
+/** A place and what lies before the next one, so that an entry is found with one small read. */
+const POINT_BYTES = 2 * PLACE_SPACING_BYTES;
+
+/**
+ * The short way to an entry: from a place that a reader has learned, in a file that is open already. `undefined` = it does
+ * not lead there, for whatever reason; the long way tells the reason.
+ */
+async function readAtPlace(view: LogView, lsn: number): Promise<WalEntry | undefined> {
+  view.assertOpen();
+  if (view.files === undefined || lsn < view.firstLsn || lsn > view.lastLsn) return undefined;
+  const segment = segmentOf(view, lsn);
+  const place = segment && view.indexes.of(segment.number).placeBefore(lsn);
+  if (segment === undefined || place === undefined) return undefined;
+  const truncationsBefore = view.truncations.length;
+  try {
+    const file = await view.files.open(segment.number, segment.path);
+    const reader = new SegmentReader(file, place, undefined, POINT_BYTES);
+    while (!reader.isPast && reader.end === undefined) {
+      const [entry] = await reader.next(lsn, lsn);
+      // What was cut meanwhile, or is given out again, is not the entry that was asked for.
+      if (entry !== undefined && view.truncations.length === truncationsBefore) {
+        view.assertOpen();
+        return entry;
+      }
+    }
+  } catch (error) {
+    // The file went, or was closed, under the read.
+    if (error instanceof WalError && error.code !== 'ERR_WAL_IO') throw error;
+  }
   return undefined;
 }
 
@@ -152,9 +195,10 @@ async function openSegment(
   chain: ReturnType<typeof createChain>,
 ): Promise<SegmentReader> {
   try {
-    return await SegmentReader.open(segment.path, chain);
+    return await SegmentReader.open(segment.path, chain, view.indexes.of(segment.number));
   } catch (error) {
-    if (view.firstLsn > lsn) throw purged(view, lsn);
+    // Of a log that somebody else may write a file that is gone was removed by him.
+    if (view.firstLsn > lsn || (view.files === undefined && isMissing(error))) throw purged(view, lsn);
     throw new WalError('ERR_WAL_IO', `Cannot open "${segment.path}": ${(error as Error).message}`, {
       path: segment.path,
       lsn,
@@ -163,10 +207,10 @@ async function openSegment(
   }
 }
 
-function truncated(view: LogView, lsn: number): WalError {
+export function truncated(view: LogView, lsn: number): WalError {
   return new WalError(
     'ERR_WAL_TRUNCATED',
-    `Entry ${lsn} of "${view.directory}" was cut off by truncateAfter while it was being read.`,
+    `Entry ${lsn} of "${view.directory}" was cut off by truncateAfter after it was handed out, or while it was being read.`,
     { path: view.directory, lsn },
   );
 }
@@ -174,7 +218,7 @@ function truncated(view: LogView, lsn: number): WalError {
 function purged(view: LogView, lsn: number): WalError {
   return new WalError(
     'ERR_WAL_PURGED',
-    `Entry ${lsn} of "${view.directory}" was removed by retention: the log begins at ${view.firstLsn}.`,
+    `Entry ${lsn} of "${view.directory}" is gone, its segment was removed; the log begins at ${view.firstLsn}.`,
     { path: view.directory, lsn },
   );
 }

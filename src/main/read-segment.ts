@@ -1,3 +1,4 @@
+import { describeReason, type Trouble } from '../format/verdict.js';
 import { inspectSegment } from './job-pool.js';
 import { checkPath } from './options.js';
 import { corruptError, SegmentReader, type WalEntry } from './segment-reader.js';
@@ -24,12 +25,24 @@ export async function* readSegment(file: string | URL): AsyncGenerator<WalEntry,
       if (!TORN_FAULTS.includes(fault)) throw corruptError(path, offset, next, fault);
       return;
     }
-    // Not a valid frame: a torn tail ends the file, but acknowledged entries behind it must not be missed in silence.
-    const { verdict } = await inspectSegment({ path, number: Math.max(0, reader.number) });
+    // Not a valid frame: a torn tail ends the file, but acknowledged entries behind it must not be missed in silence, nor
+    // what a later version wrote there.
+    const { verdict, trouble } = await inspectSegment({ path, number: Math.max(0, reader.number) });
+    if (verdict === 'unsupported' && trouble !== undefined) throw unsupportedError(path, trouble);
     if (verdict === 'corrupt') throw corruptError(path, offset, next, fault);
   } finally {
     await reader.close();
   }
+}
+
+function unsupportedError(path: string, { offset, lsn, reason }: Trouble): WalError {
+  const what = lsn === 0 ? 'an entry' : `entry ${lsn}`;
+  const why = `${what} at byte ${offset}: ${describeReason(reason)}`;
+  return new WalError('ERR_WAL_UNSUPPORTED', `Cannot read "${path}" to its end: ${why}.`, {
+    path,
+    offset,
+    lsn: lsn || undefined,
+  });
 }
 
 async function open(path: string): Promise<SegmentReader> {

@@ -2,7 +2,9 @@ import { type AsyncFile, openForReading } from '../files/async-file.js';
 import { type ChainContext, checkOrder, createChain, followFrame, validateFrame } from '../format/chain.js';
 import { createFrame, describeFault, type Frame, type FrameFault } from '../format/frame.js';
 import { parseFrame, peekFrameLength } from '../format/frame-parser.js';
+import { PlainFrames } from '../format/kernel/plain-frames.js';
 import { isWalg, parseWalgFrame, parseWalgHeader, WALG_HEADER_BYTES } from '../format/walg.js';
+import { PLACE_SPACING_BYTES, type SparseIndex } from './sparse-index.js';
 import { WalError } from './wal-error.js';
 
 /** An entry as it is read. `data` is a view of a buffer that is never used again: copy it to keep a few of many. */
@@ -16,6 +18,16 @@ export interface WalEntry {
  * (50 µs) is small beside the parsing of what it brings.
  */
 const CHUNK_BYTES = 256 * 1024;
+
+/** One serves every reader of the thread, since a chunk is gone over at one go. Made by the first that reads. */
+let kernel: PlainFrames | undefined;
+let isKernelMade = false;
+
+function readingKernel(): PlainFrames | undefined {
+  if (!isKernelMade) kernel = PlainFrames.create();
+  isKernelMade = true;
+  return kernel;
+}
 
 /** Where a walk through a file ended for good. */
 export interface SegmentEnd {
@@ -37,16 +49,28 @@ export class SegmentReader {
   #isWalg = false;
   #end: SegmentEnd | undefined;
   #isPast = false;
+  /** Learns where entries are. */
+  readonly #index: SparseIndex | undefined;
+  readonly #chunkBytes: number;
+  /** The chunk from `offset` on, which is being read while the one before is dealt with. */
+  #ahead: { readonly offset: number; readonly chunk: Promise<Uint8Array> } | undefined;
 
-  private constructor(path: string, file: AsyncFile, chain: ChainContext) {
-    this.path = path;
+  /** `chain` is where to begin in `file`, outside any batch; it moves on with the reader. `index` learns where entries are. */
+  constructor(
+    file: AsyncFile,
+    chain: ChainContext,
+    index: SparseIndex | undefined,
+    chunkBytes: number = CHUNK_BYTES,
+  ) {
+    this.path = file.path;
     this.#file = file;
     this.#chain = chain;
+    this.#index = index;
+    this.#chunkBytes = chunkBytes;
   }
 
-  /** `chain` is the place of the file's first frame; it moves on with the reader. */
-  static async open(path: string, chain: ChainContext): Promise<SegmentReader> {
-    return new SegmentReader(path, await openForReading(path), chain);
+  static async open(path: string, chain: ChainContext, index?: SparseIndex): Promise<SegmentReader> {
+    return new SegmentReader(await openForReading(path), chain, index);
   }
 
   /** Opens any segment file, alone: its first frame says which segment of which log it is. */
@@ -83,19 +107,30 @@ export class SegmentReader {
   /**
    * The entries of the next chunk with `from` ≤ LSN ≤ `to`; checksums are verified for these alone. Empty when the chunk
    * holds none, or at the end.
+   *
+   * @throws ERR_WAL_UNSUPPORTED; ERR_WAL_IO for the system's error
    */
   async next(from: number, to: number): Promise<WalEntry[]> {
     const chain = this.#chain;
     const frame = this.#frame;
     const entries: WalEntry[] = [];
     const start = chain.fileOffset;
-    const bytes = await this.#readChunk(start);
+    const ahead = this.#ahead;
+    this.#ahead = undefined;
+    const read = ahead?.offset === start ? ahead.chunk : this.#readChunk(start);
+    const bytes = await read.catch((error: unknown) => {
+      throw this.#unreadable(error, Math.max(chain.expectedLsn, from));
+    });
+    const plain = this.#plainFrames(bytes);
     let at = 0;
     for (;;) {
+      if (plain !== undefined) at = this.#takePlain(plain, bytes, at, from, to, entries);
+      if (this.#isPast) return entries;
       const length = peekFrameLength(bytes, at, bytes.length);
       if (length < 0 || (length > 0 && at + length > bytes.length)) {
         // The rest of the frame is in the next chunk; if nothing was gained since this one, in none.
         if (at === 0) this.#end = { fault: bytes.length === 0 ? undefined : 'past-end', offset: start };
+        else if (bytes.length >= this.#chunkBytes) this.#readAhead();
         return entries;
       }
       const fault = this.#check(bytes, at, from);
@@ -114,20 +149,68 @@ export class SegmentReader {
       }
       at += frame.byteLength;
       followFrame(chain, frame);
-      if (frame.lsn === to) {
-        this.#isPast = true;
-        return entries;
-      }
+      this.#isPast = frame.lsn === to;
     }
   }
 
   /** Does the name still lead to the file that is open? */
-  isStillNamed(): Promise<boolean> {
-    return this.#file.isStillNamed();
+  async isStillNamed(): Promise<boolean> {
+    try {
+      return await this.#file.isStillNamed();
+    } catch (error) {
+      throw this.#unreadable(error, this.#chain.expectedLsn);
+    }
   }
 
   async close(): Promise<void> {
-    await this.#file.close();
+    try {
+      await this.#file.close();
+    } catch (error) {
+      throw this.#unreadable(error, this.#chain.expectedLsn);
+    }
+  }
+
+  /** The reading kernel with `bytes` in it, if it can read them. */
+  #plainFrames(bytes: Uint8Array): PlainFrames | undefined {
+    if (this.#isWalg) return undefined;
+    const plain = readingKernel();
+    if (plain === undefined || bytes.length > plain.bytesMax) return undefined;
+    plain.load(bytes);
+    return plain;
+  }
+
+  /** Takes the valid plain frames from `at` on that follow the last one; returns where the first other frame starts. */
+  #takePlain(
+    plain: PlainFrames,
+    bytes: Uint8Array,
+    at: number,
+    from: number,
+    to: number,
+    entries: WalEntry[],
+  ): number {
+    const chain = this.#chain;
+    // Which LSN comes next, and that no batch is open, must be known: a plain frame does not tell.
+    while (chain.expectedLsn !== 0 && chain.batchRemaining === 0) {
+      this.#index?.note(chain);
+      const firstLsn = chain.expectedLsn;
+      const pause = this.#index === undefined ? bytes.length : at + PLACE_SPACING_BYTES;
+      const frames = plain.scan(at, pause, bytes.length, firstLsn, from, to);
+      if (frames === 0) break;
+      const { buffer, byteOffset } = bytes;
+      const { index } = plain;
+      let place = 0;
+      for (let lsn = Math.max(firstLsn, from); lsn < firstLsn + frames; lsn++, place += 2) {
+        const dataStart = index[place] as number;
+        const length = (index[place + 1] as number) - dataStart;
+        // Half the time that `subarray` takes.
+        entries.push({ lsn, data: new Uint8Array(buffer, byteOffset + dataStart, length) });
+      }
+      chain.expectedLsn = firstLsn + frames;
+      chain.fileOffset += plain.stoppedAt - at;
+      at = plain.stoppedAt;
+      this.#isPast = chain.expectedLsn > to;
+    }
+    return at;
   }
 
   /** Rules 1 to 5 of the frame at `at`; of those that nobody wants only what leads to the next one. */
@@ -149,9 +232,21 @@ export class SegmentReader {
     this.#chain.fileOffset = WALG_HEADER_BYTES;
   }
 
+  /**
+   * Bet: the thread pool reads the next chunk on another core while this thread parses this one and its consumer works
+   * on it. Memory is bounded by two chunks.
+   */
+  #readAhead(): void {
+    const offset = this.#chain.fileOffset;
+    const chunk = this.#readChunk(offset);
+    // What goes wrong is thrown where the chunk is taken; if nobody takes it, it concerns nobody.
+    chunk.catch(() => {});
+    this.#ahead = { offset, chunk };
+  }
+
   /** At least one whole frame from `offset` on, if the file holds it. */
   async #readChunk(offset: number): Promise<Uint8Array> {
-    const bytes = await this.#read(offset, CHUNK_BYTES);
+    const bytes = await this.#read(offset, this.#chunkBytes);
     const length = peekFrameLength(bytes, 0, bytes.length);
     if (length <= bytes.length) return bytes;
     // Bytes from disk are hostile: a size word is believed only as far as the file reaches.
@@ -169,6 +264,19 @@ export class SegmentReader {
       filled += read;
     }
     return filled === length ? bytes : bytes.subarray(0, filled);
+  }
+
+  /** The system's error as the reader's. `lsn` is the entry that was to be read, 0 = not known. */
+  #unreadable(error: unknown, lsn: number): WalError {
+    const { path } = this;
+    const offset = this.#chain.fileOffset;
+    const { message } = error as Error;
+    return new WalError('ERR_WAL_IO', `Cannot read "${path}" at byte ${offset}: ${message}`, {
+      path,
+      offset,
+      lsn: lsn || undefined,
+      cause: error,
+    });
   }
 
   #unsupported(why: string): WalError {

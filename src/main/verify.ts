@@ -1,7 +1,10 @@
 import { join } from 'node:path';
+import type { LsnRange } from '../format/damage.js';
 import { segmentName } from '../format/segment-name.js';
 import { describeReason } from '../format/verdict.js';
 import { inspectDirectory } from './job-pool.js';
+
+export type { LsnRange };
 
 /** What `Wal.verify` found. It changes nothing. */
 export interface VerifyReport {
@@ -20,6 +23,17 @@ export interface VerifyReport {
   readonly watermark: number;
   /** The first thing that is wrong. */
   readonly trouble?: VerifyTrouble;
+  /**
+   * Entries that were there, as far as what is left shows it, and cannot be read, whatever is done. Empty unless the log is
+   * corrupt.
+   */
+  readonly lost: readonly LsnRange[];
+  /**
+   * Of a corrupt log: entries that can be read and stand behind the damage. `Wal.repair` keeps them in the mode `'salvage'`
+   * and takes them out in the mode `'truncate'`. Of a torn log: those whose write was interrupted, as far as that is known;
+   * `open` cuts them, and none was acknowledged as durable.
+   */
+  readonly inDoubt: readonly LsnRange[];
   readonly segments: readonly VerifySegment[];
   readonly foreignFiles: readonly string[];
   /** Why the state file cannot be read, if that is so. Losing it loses only what it knew. */
@@ -37,18 +51,27 @@ export interface VerifyTrouble {
 export interface VerifySegment {
   readonly number: number;
   readonly path: string;
+  /**
+   * Of this segment by itself. `torn`: its end was being written when the writing stopped, or nothing that leads to it is
+   * there. `corrupt`: something in it cannot be read, and acknowledged entries are missing or stand behind it.
+   */
+  readonly verdict: VerifyReport['verdict'];
   readonly bytes: number;
-  /** Bytes up to the end of the last frame that counts. */
-  readonly validBytes: number;
+  /** The valid frames that it begins with, and their bytes. An unfinished batch at the log's end does not count. */
   readonly frames: number;
-  /** 0 = it holds no entry that counts. */
+  readonly validBytes: number;
+  /** LSNs of these frames; 0 = there is none. */
   readonly firstLsn: number;
   readonly lastLsn: number;
+  /** The first byte that is wrong, and why; absent where nothing is. Zeros behind the last frame of a log are not wrong. */
+  readonly badOffset?: number;
+  readonly reason?: string;
 }
 
 export async function verifyDirectory(directory: string): Promise<VerifyReport> {
-  const { judgement, foreignFiles, stateFault } = await inspectDirectory({ directory, full: true });
-  const { row, verdict, firstLsn, lastLsn, watermark, trouble, segments } = judgement;
+  const { judgement, foreignFiles, stateFault, damage } = await inspectDirectory({ directory, full: true });
+  const { row, verdict, firstLsn, lastLsn, watermark, trouble } = judgement;
+  const { segments, lost, inDoubt } = damage ?? { segments: [], lost: [], inDoubt: [] };
   const pathOf = (number: number) => join(directory, segmentName(number));
   return {
     directory,
@@ -67,14 +90,14 @@ export async function verifyDirectory(directory: string): Promise<VerifyReport> 
             reason: describeReason(trouble.reason),
           },
         }),
-    segments: segments.map((segment) => ({
-      number: segment.number,
+    lost,
+    inDoubt,
+    segments: segments.map(({ size, badOffset, reason, ...segment }) => ({
       path: pathOf(segment.number),
-      bytes: segment.size,
-      validBytes: segment.validBytes,
-      frames: segment.frames,
-      firstLsn: segment.firstLsn,
-      lastLsn: segment.lastLsn,
+      bytes: size,
+      ...segment,
+      ...(badOffset === undefined ? {} : { badOffset }),
+      ...(reason === undefined ? {} : { reason: describeReason(reason) }),
     })),
     foreignFiles,
     ...(stateFault === undefined ? {} : { stateFault }),

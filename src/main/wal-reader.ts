@@ -1,6 +1,7 @@
 import type { RecoveryReport, SegmentInfo } from '../worker/messages.js';
+import { follow } from './follow.js';
 import type { LogView } from './log-view.js';
-import { checkLsn, type ReadOptions } from './options.js';
+import { checkLsn, type FollowOptions, type ReadOptions } from './options.js';
 import { readBatches, readEntries, readEntry } from './read-log.js';
 import type { WalEntry } from './segment-reader.js';
 
@@ -50,7 +51,8 @@ export class WalReader {
    * of buffers that are never used again: copy them to keep a few of many.
    *
    * Breaking out of the loop closes the file. Errors: `ERR_WAL_PURGED` where `from` is below `firstLsn`, or retention
-   * removed what comes next; `ERR_WAL_CORRUPT`; `ERR_WAL_CLOSED` when the log is closed meanwhile.
+   * removed what comes next; `ERR_WAL_TRUNCATED` where what was still to come was cut off meanwhile, also by another process;
+   * `ERR_WAL_CORRUPT`; `ERR_WAL_IO`; `ERR_WAL_CLOSED` when the log is closed meanwhile.
    */
   entries(options: ReadOptions = {}): AsyncIterableIterator<WalEntry> {
     return readEntries(this.#view, options);
@@ -61,6 +63,18 @@ export class WalReader {
     return readBatches(this.#view, options);
   }
 
+  /**
+   * The durable entries from `from` on (default: `firstLsn`) as they come, in order and without a gap, until the log is
+   * closed. Nothing is polled for: the thread that syncs wakes who waits. A slow consumer holds back nobody but retention,
+   * and that only for the segment it is reading.
+   *
+   * Errors: `ERR_WAL_PURGED` if retention was faster; `ERR_WAL_TRUNCATED` if an entry that was handed out is cut off; the
+   * failure that ended the log.
+   */
+  follow(options: FollowOptions = {}): AsyncIterableIterator<WalEntry> {
+    return follow(this.#view, options);
+  }
+
   /** The entry with this LSN; `undefined` above `lastLsn` or where it was skipped; `ERR_WAL_PURGED` below `firstLsn`. */
   async get(lsn: number): Promise<WalEntry | undefined> {
     return readEntry(this.#view, checkLsn('lsn', lsn));
@@ -68,7 +82,7 @@ export class WalReader {
 
   /** Ends reading: iterators under way fail with `ERR_WAL_CLOSED`. Idempotent. */
   async close(): Promise<void> {
-    this.#view.close();
+    await this.#view.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

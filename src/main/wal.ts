@@ -3,6 +3,7 @@ import type { Connection as OpenConnection } from './connection.js';
 import { Connection } from './connection.js';
 import { DirectoryView } from './directory-view.js';
 import type { EntryData } from './entry-data.js';
+import { followDirectory } from './follow.js';
 import { repairDirectory } from './job-pool.js';
 import type { LaneStats } from './lane.js';
 import {
@@ -12,6 +13,7 @@ import {
   checkPath,
   checkRepairOptions,
   checkSignalOptions,
+  type FollowOptions,
   type RepairOptions,
   type WalOptions,
 } from './options.js';
@@ -75,10 +77,22 @@ export class Wal extends WalReader {
 
   /**
    * The entries of one segment file, wal-go's in both of its formats included. The file's own first frame says which
-   * segment of which log it is. Ends before a torn tail; `ERR_WAL_CORRUPT` where acknowledged entries cannot be read.
+   * segment of which log it is. Ends before a torn tail; `ERR_WAL_CORRUPT` where acknowledged entries cannot be read,
+   * `ERR_WAL_UNSUPPORTED` where a later version wrote what this one cannot read, be it behind damage, `ERR_WAL_IO`.
    */
   static readSegment(path: string | URL): AsyncIterableIterator<WalEntry> {
     return readSegment(path);
+  }
+
+  /**
+   * Follows a log that another process writes, or this one: no lock, nothing is changed. What is durable is told by the
+   * watermarks in the files, hence up to `syncInterval` later than to the writer itself. Ends only by `break`, by `signal` or
+   * by an error; a writer that closes or restarts does not end it.
+   *
+   * Errors: as of `Wal.open` with `readOnly`, and of `follow`.
+   */
+  static follow(directory: string | URL, options: FollowOptions = {}): AsyncIterableIterator<WalEntry> {
+    return followDirectory(checkPath('directory', directory), options);
   }
 
   /** Reads a whole log and judges it; changes nothing. */

@@ -24,6 +24,10 @@
  *                                          Stored before the reader opens the file; the writer reads it before it
  *                                          removes one, so a file is removed under a reader only if it had not opened
  *                                          it yet, which it then learns from ENOENT
+ *    132  watermarkAsked   both            1 = a follower waits for `durableLsn` to move. The follower stores 1, then
+ *         (int32)                          loads durableLsn, and sleeps if that is not enough; who stores durableLsn then
+ *                                          exchanges 0, and if it was 1 posts `watermark`. Sequential consistency: one of
+ *                                          the two sees the other's store
  *
  * Every access is Atomics, hence sequentially consistent: a value read here is ordered after everything that its writer
  * did before. Stored once for each group, never for each entry: a BigInt64 store costs 45 ns.
@@ -50,6 +54,7 @@ const WORDS = {
 export type BoardWord = keyof typeof WORDS;
 
 const PINNED = 32;
+const WATERMARK_ASKED = 33;
 
 export function createBoard(): SharedArrayBuffer {
   const buffer = new SharedArrayBuffer(BOARD_BYTES);
@@ -76,6 +81,17 @@ export class Board {
 
   add(word: BoardWord, amount: number): void {
     Atomics.add(this.#wide, WORDS[word], BigInt(amount));
+  }
+
+  /** Stores the watermark; true = followers wait for it and are to be told. */
+  moveWatermark(lsn: number): boolean {
+    this.set('durableLsn', lsn);
+    return Atomics.exchange(this.#narrow, WATERMARK_ASKED, 0) === 1;
+  }
+
+  /** A follower waits for the watermark to move, unless what it reads after this is enough for it. */
+  askForWatermark(): void {
+    Atomics.store(this.#narrow, WATERMARK_ASKED, 1);
   }
 
   get pinned(): number {

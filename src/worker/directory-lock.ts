@@ -3,6 +3,22 @@ import { type Disk, type DiskLock, systemCode } from '../files/disk.js';
 import { LOCK_FILE } from '../format/segment-name.js';
 import { LogFailure, systemCause } from './failure.js';
 
+/**
+ * Runs `look`, which throws what it refuses, where there is no lock file yet: a directory that is not ours to change, of
+ * wal-go's later format or a damaged copy, is refused without being given one. Nobody is kept out meanwhile: whoever
+ * gets by looks again under the lock.
+ */
+export function lookBeforeLock(disk: Disk, directory: string, look: () => void): void {
+  const path = join(directory, LOCK_FILE);
+  if (disk.stat(path) !== undefined) return;
+  try {
+    look();
+  } catch (error) {
+    // Of a log that somebody is making at this moment a part may have been seen: the lock has the last word.
+    if (disk.stat(path) === undefined) throw error;
+  }
+}
+
 /** Takes the lock that makes this thread the directory's one writer. @throws LogFailure ERR_WAL_LOCKED, ERR_WAL_IO */
 export function lockDirectory(disk: Disk, directory: string, fileMode: number): DiskLock {
   const path = join(directory, LOCK_FILE);

@@ -1,4 +1,6 @@
 import { createNodeDisk } from '../files/node-disk.js';
+import type { SegmentFile } from '../format/bytes.js';
+import { assessDamage, type Damage } from '../format/damage.js';
 import { type Judgement, judgeLog } from '../format/verdict.js';
 import { failureOf } from './failure.js';
 import { listLog, openSource, pendingCutOf, withoutCut } from './log-files.js';
@@ -19,6 +21,8 @@ export interface Inspection {
   readonly isCutDue: boolean;
   /** Why the state file could not be read, if that was so. */
   readonly stateFault: string | undefined;
+  /** Where every frame was to be read. */
+  readonly damage: Damage | undefined;
 }
 
 /** A writer at work moves the tail while it is being read; so often is a log looked at before its verdict is believed. */
@@ -31,13 +35,14 @@ const LOOKS_MAX = 10;
 export function inspect(request: InspectRequest): Inspection | { readonly failure: Failure } {
   const { directory, full } = request;
   try {
-    let inspection = look(directory, full);
-    for (let looks = 1; inspection.judgement.verdict !== 'clean' && looks < LOOKS_MAX; looks++) {
-      const { lastLsn, row } = inspection.judgement;
-      inspection = look(directory, full);
-      if (inspection.judgement.lastLsn === lastLsn && inspection.judgement.row === row) break;
+    let seen = look(directory, full);
+    for (let looks = 1; seen.judgement.verdict !== 'clean' && looks < LOOKS_MAX; looks++) {
+      const { lastLsn, row } = seen.judgement;
+      seen = look(directory, full);
+      if (seen.judgement.lastLsn === lastLsn && seen.judgement.row === row) break;
     }
-    return inspection;
+    const { files, ...inspection } = seen;
+    return { ...inspection, damage: full ? assessDamage(files, inspection.judgement) : undefined };
   } catch (error) {
     return { failure: failureOf(error, `read "${directory}"`, directory) };
   }
@@ -60,7 +65,11 @@ export function inspectFile(request: InspectFileRequest): Judgement | { readonly
   }
 }
 
-function look(directory: string, full: boolean): Inspection {
+interface Look extends Omit<Inspection, 'damage'> {
+  readonly files: readonly SegmentFile[];
+}
+
+function look(directory: string, full: boolean): Look {
   const disk = createNodeDisk();
   // The state first: its watermark is never ahead of segments that are listed later.
   const state = readState(disk, directory);
@@ -68,6 +77,7 @@ function look(directory: string, full: boolean): Inspection {
   const cut = pendingCutOf(segments, state);
   const files = withoutCut(segments, cut);
   return {
+    files,
     judgement: judgeLog({ segments: files, state, full: full || isBeingSalvaged }),
     foreignFiles,
     isCutDue: cut !== undefined,

@@ -1,9 +1,7 @@
-import { join } from 'node:path';
 import type { Disk } from '../files/disk.js';
-import { segmentName } from '../format/segment-name.js';
 import { listLog, pendingCutOf } from './log-files.js';
 import type { readState } from './state-store.js';
-import { type Cut, cutLog, truncateSegment } from './tail-cut.js';
+import { type Cut, cutLog } from './tail-cut.js';
 
 /**
  * A cut that was interrupted after its intent was recorded, of `truncateAfter` or of a repair, is finished before anything
@@ -26,10 +24,8 @@ export function finishCut(
     lsn: lsn + 1,
     fileMode,
     keepsTail: false,
-  };
-  cutLog(disk, cut, () => {
     // As the repair that was interrupted: see there.
-    if (offset === 0 && cut.segments.includes(segment))
-      truncateSegment(disk, join(directory, segmentName(segment)), 0);
-  });
+    emptiesFirst: offset === 0,
+  };
+  cutLog(disk, cut, () => {});
 }

@@ -162,6 +162,8 @@ export interface WriterThreadData<Port> {
 export interface SyncThreadData<Port> {
   readonly role: 'sync';
   readonly directory: string;
+  /** By which the opening thread sees that this thread lives (src/files/lock.ts). */
+  readonly lifeline: number;
   readonly fileMode: number;
   readonly writerPort: Port;
   /** By index of the lane. */
@@ -227,6 +229,8 @@ export type ToLane =
       /** Size of the segment before it, which is sealed. */
       readonly sealedBytes: number;
     }
+  /** The watermark moved, and a follower had asked. */
+  | { readonly kind: 'watermark' }
   | { readonly kind: 'segments-removed'; readonly upTo: number }
   /** The log was cut behind entry `lsn`; these are its segments now. */
   | { readonly kind: 'truncated'; readonly lsn: number; readonly segments: readonly SegmentInfo[] }

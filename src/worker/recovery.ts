@@ -12,9 +12,9 @@ import { segmentName } from '../format/segment-name.js';
 import { describeReason, type Judgement, judgeLog } from '../format/verdict.js';
 import { LogFailure, syncFailed } from './failure.js';
 import { finishCut } from './interrupted-cut.js';
-import { listLog, newLogId } from './log-files.js';
+import { listLog, newLogId, pendingCutOf, withoutCut } from './log-files.js';
 import type { RecoveryCut, RecoveryReport, RepairReport, WriterOptions } from './messages.js';
-import { repairLog } from './repair.js';
+import { type RepairMode, repairLog } from './repair.js';
 import { SegmentCatalog, type SegmentRecord } from './segment-catalog.js';
 import { readState, writeState } from './state-store.js';
 import { cutLog } from './tail-cut.js';
@@ -50,10 +50,8 @@ export function recoverLog(disk: Disk, options: WriterOptions): Recovered {
   const { directory } = options;
   let found = judgeDirectory(disk, options);
   let repair: RepairReport | undefined;
-  // What was begun is finished, whatever the option says now.
-  const { isBeingSalvaged } = found;
-  if (isBeingSalvaged || (found.judgement.verdict === 'corrupt' && options.recovery !== 'strict')) {
-    const mode = !isBeingSalvaged && options.recovery === 'point-in-time' ? 'truncate' : 'salvage';
+  const mode = repairModeFor(found, options);
+  if (mode !== undefined) {
     repair = repairLog(disk, directory, mode, false, options.fileMode);
     found = judgeDirectory(disk, options);
   }
@@ -101,6 +99,29 @@ export function recoverLog(disk: Disk, options: WriterOptions): Recovered {
       durationMs: Math.max(0, disk.now() - startedMs),
     },
   };
+}
+
+/** Throws what [recoverLog] would refuse as the log is now; changes nothing. */
+export function refuseUntouched(disk: Disk, options: WriterOptions): void {
+  const { directory, fileMode } = options;
+  const state = readState(disk, directory);
+  const { segments, isBeingSalvaged } = listLog(disk, directory);
+  const files = withoutCut(segments, pendingCutOf(segments, state));
+  const judgement = judgeLog({ segments: files, state });
+  const mode = repairModeFor({ judgement, isBeingSalvaged }, options);
+  if (mode === undefined) refuse(judgement, directory);
+  else repairLog(disk, directory, mode, true, fileMode);
+}
+
+/** How the log is to be repaired before it opens; `undefined`: it is well, or refused. */
+function repairModeFor(
+  { judgement, isBeingSalvaged }: { readonly judgement: Judgement; readonly isBeingSalvaged: boolean },
+  { recovery }: WriterOptions,
+): RepairMode | undefined {
+  // What was begun is finished, whatever the option says now.
+  if (isBeingSalvaged) return 'salvage';
+  if (judgement.verdict !== 'corrupt' || recovery === 'strict') return undefined;
+  return recovery === 'point-in-time' ? 'truncate' : 'salvage';
 }
 
 function judgeDirectory(disk: Disk, { directory, fileMode }: WriterOptions) {

@@ -5,14 +5,14 @@ import { type SegmentFile, withSource } from '../format/bytes.js';
 import { segmentName } from '../format/segment-name.js';
 import type { LogState } from '../format/state-file.js';
 import { describeReason, type Judgement, judgeLog, type Trouble } from '../format/verdict.js';
-import { lockDirectory } from './directory-lock.js';
+import { lockDirectory, lookBeforeLock } from './directory-lock.js';
 import { failureOf, LogFailure } from './failure.js';
 import { finishCut } from './interrupted-cut.js';
 import { listLog, newLogId, pendingCutOf, withoutCut } from './log-files.js';
 import type { Failure, RepairReport } from './messages.js';
 import { planSalvage, type SalvagePlan, salvage } from './salvage.js';
 import { readState, writeState } from './state-store.js';
-import { type CutPlace, cutLog, truncateSegment } from './tail-cut.js';
+import { type CutPlace, cutLog } from './tail-cut.js';
 
 /**
  * How a log with corrupt entries is made one that opens.
@@ -34,12 +34,15 @@ export function repair(request: RepairRequest): RepairReport | { readonly failur
   const { directory, mode, dryRun, fileMode } = request;
   const disk = createNodeDisk();
   try {
+    const look = () => repairLog(disk, directory, mode, true, fileMode);
     // A dry run only looks, as `verify` does.
-    const lock = dryRun ? undefined : lockDirectory(disk, directory, fileMode);
+    if (dryRun) return look();
+    lookBeforeLock(disk, directory, look);
+    const lock = lockDirectory(disk, directory, fileMode);
     try {
-      return repairLog(disk, directory, mode, dryRun, fileMode);
+      return repairLog(disk, directory, mode, false, fileMode);
     } finally {
-      lock?.release();
+      lock.release();
     }
   } catch (error) {
     return { failure: failureOf(error, `repair "${directory}"`, directory) };
@@ -176,12 +179,11 @@ function truncate(job: RepairJob, { place, firstLsn, lastLsn }: End): Done {
   };
   let sideFiles: string[] = [];
   if (!job.dryRun) {
-    const cut = { directory, segments, place, lsn: lastLsn + 1, fileMode, keepsTail: true };
+    // If it is all that is left at a crash, and another log's, it would make this intent another log's.
+    const emptiesFirst = place.offset === 0;
+    const cut = { directory, segments, place, lsn: lastLsn + 1, fileMode, keepsTail: true, emptiesFirst };
     sideFiles = cutLog(disk, cut, () => {
       writeState(disk, directory, { ...state, pendingCut: { ...place, lsn: lastLsn } }, fileMode);
-      // If it is all that is left at a crash, and another log's, it would make this intent another log's.
-      if (isShortened && place.offset === 0)
-        truncateSegment(disk, join(directory, segmentName(place.segment)), 0);
     });
     writeState(disk, directory, state, fileMode);
   }

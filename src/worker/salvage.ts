@@ -102,7 +102,8 @@ export function planSalvage(files: readonly SegmentFile[], logId: bigint): Salva
  *   2. mark the log as one that is being salvaged: from here on the next open finishes it, before it nothing has happened
  *   3. `recordIntent`: the state file of the damaged log may promise more than will be left
  *   4. write the readable rest of each segment anew beside it, sync it, rename it over the damaged one, highest first,
- *      the directory synced after each; but a segment that gets frames of a higher one comes before that
+ *      the directory synced after each; but a segment that gets frames of a higher one comes before that one, and before
+ *      those between the two
  *   5. segments of which nothing is left become side files, highest first, and the mark goes
  *
  * If power goes in 4 or 5 a second salvage keeps the same entries. Frames only move down, and those that were moved
@@ -164,12 +165,16 @@ function staysAsItIs(files: readonly SegmentFile[], number: number, runs: readon
   );
 }
 
-/** Highest first, but none before those that get frames of it. */
+/**
+ * Highest first, but none before a lower one that gets frames of it, or of one behind it: those would stand behind later
+ * entries then, and whoever goes on after a crash would pass over them.
+ */
 function inOrderOfReplacement(segments: readonly PlannedSegment[]): Set<PlannedSegment> {
   const ordered = new Set<PlannedSegment>();
   const add = (segment: PlannedSegment) => {
     for (const other of segments) {
-      if (other !== segment && other.runs.some((run) => run.segment === segment.number)) add(other);
+      if (other.number < segment.number && other.runs.some((run) => run.segment >= segment.number))
+        add(other);
     }
     ordered.add(segment);
   };

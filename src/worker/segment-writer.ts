@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type Disk, type DiskFile, writeFully } from '../files/disk.js';
+import { type Disk, DiskError, type DiskFile, isSameFile, writeFully } from '../files/disk.js';
 import { frameChecksumSeed, type SegmentStamp } from '../format/frame.js';
 import { segmentName } from '../format/segment-name.js';
 import { LogFailure, syncFailed, systemCause } from './failure.js';
@@ -94,6 +94,29 @@ export class SegmentWriter {
     this.#directoryChanged = true;
     this.#nextNumber = record.number + 1;
     return next;
+  }
+
+  /**
+   * Makes sure that the directory is still the one that the log was opened in, before a file is created or replaced there
+   * by its name: somebody may have removed or renamed it, and another writer may have made its log in the place. As long
+   * as the live segment is open no other file can have its identity.
+   *
+   * @throws LogFailure ERR_WAL_IO, cause ENOENT: its name does not lead to it any more; the log must end then
+   */
+  checkPlace(): void {
+    const live = this.#live;
+    if (live === undefined) return;
+    const found = this.#disk.stat(live.path);
+    if (found !== undefined && isSameFile(found, live.file.identity())) return;
+    throw new LogFailure(
+      'ERR_WAL_IO',
+      `Cannot go on in "${this.#options.directory}": somebody has removed, renamed or replaced "${live.path}". ` +
+        'What was written since then cannot be found by its name.',
+      {
+        path: live.path,
+        cause: new DiskError('ENOENT', 'stat', live.path, 'the file that the log has open is not there'),
+      },
+    );
   }
 
   /** The stamp for field 8 of the next frame, if that has to carry it. */

@@ -1,6 +1,9 @@
+import { join } from 'node:path';
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { type DiskFile, isSameFile } from '../files/disk.js';
+import { holdLifeline } from '../files/lock.js';
 import { adoptDescriptor, createNodeDisk } from '../files/node-disk.js';
+import { LOCK_FILE } from '../format/segment-name.js';
 import { Board } from '../ring/board.js';
 import { Doorbell } from '../ring/doorbell.js';
 import { failureOf, LogFailure } from './failure.js';
@@ -26,10 +29,19 @@ export function runSyncThread(data: SyncThreadData<MessagePort>): void {
     while (Atomics.load(words, SyncWord.requested) === seen) Atomics.wait(words, SyncWord.requested, seen);
     const message = receiveMessageOnPort(data.writerPort)?.message as ToSyncThread;
     if (message.kind === 'stop') return;
-    data.writerPort.postMessage(runJob(message.job));
+    data.writerPort.postMessage(message.kind === 'begin' ? begin() : runJob(message.job));
     Atomics.store(words, SyncWord.done, (seen + 1) | 0);
     Atomics.notify(words, SyncWord.done);
     doorbell.ring(true);
+  }
+
+  function begin(): SyncOutcome {
+    try {
+      holdLifeline(join(data.directory, LOCK_FILE), data.lifeline);
+      return NOTHING_DONE;
+    } catch (error) {
+      return { ...NOTHING_DONE, failure: failureOf(error, `lock "${data.directory}"`, data.directory) };
+    }
   }
 
   function runJob(request: Extract<ToSyncThread, { kind: 'job' }>['job']): SyncOutcome {
@@ -40,24 +52,23 @@ export function runSyncThread(data: SyncThreadData<MessagePort>): void {
       syncFiles(disk, directory, job);
       if (files.length > 0) {
         for (const [at, file] of files.entries()) proveSame(file, request.files[at] as FileHandle);
-        board.set('durableLsn', job.watermark);
+        const isFollowed = board.moveWatermark(job.watermark);
         board.add('syncs', 1);
         for (const { lane, runs } of job.acknowledgements) {
           const port = data.lanePorts[lane] as MessagePort;
           port.postMessage({ kind: 'durable', runs } satisfies ToLane);
         }
+        // After those who wait for their own entries.
+        if (isFollowed) data.lanePorts[0]?.postMessage({ kind: 'watermark' } satisfies ToLane);
       }
       return keepHouse(disk, directory, job, data.fileMode);
     } catch (error) {
-      return {
-        failure: failureOf(error, 'sync the log', directory),
-        stateWritten: false,
-        unremoved: [],
-        troubles: [],
-      };
+      return { ...NOTHING_DONE, failure: failureOf(error, 'sync the log', directory) };
     }
   }
 }
+
+const NOTHING_DONE: SyncOutcome = { stateWritten: false, unremoved: [], troubles: [] };
 
 /**
  * If the writer thread dies, its descriptors are closed and their numbers used again: a sync of such a number would

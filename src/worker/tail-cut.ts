@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Disk } from '../files/disk.js';
+import { type Disk, isDenied, isFullDisk, isOutOfDescriptors } from '../files/disk.js';
 import { segmentName } from '../format/segment-name.js';
 import {
   copyTailAside,
@@ -22,6 +22,8 @@ export interface Cut extends SideFileNaming {
   readonly place: CutPlace;
   /** False: what stands behind `place` in its segment is of no value, or was copied before. */
   readonly keepsTail: boolean;
+  /** Empty the segment of `place` before the later ones go, and not after them. */
+  readonly emptiesFirst?: boolean;
 }
 
 /**
@@ -36,7 +38,7 @@ export interface Cut extends SideFileNaming {
  * If power goes between 3 and 4 the log still ends behind the same entry.
  *
  * @returns paths of the side files
- * @throws the system's error; ENOSPC in 1 leaves the log untouched
+ * @throws the system's error; ENOSPC in 1 or 2 leaves the log untouched
  */
 export function cutLog(disk: Disk, cut: Cut, recordIntent: () => void): string[] {
   const { directory, segments, place } = cut;
@@ -45,9 +47,11 @@ export function cutLog(disk: Disk, cut: Cut, recordIntent: () => void): string[]
   try {
     recordIntent();
   } catch (error) {
-    for (const path of sideFiles) removeIfThere(disk, path);
+    // Else the next open may find the intent all the same, and then the copy is all that is left of the tail.
+    if (isRefusal(error)) for (const path of sideFiles) removeIfThere(disk, path);
     throw error;
   }
+  if (cut.emptiesFirst && isThere) truncateSegment(disk, join(directory, segmentName(place.segment)), 0);
   for (const number of segments.filter((each) => each > place.segment).reverse()) {
     sideFiles.push(...setSegmentAside(disk, cut, number));
     syncDirectory(disk, directory);
@@ -57,6 +61,11 @@ export function cutLog(disk: Disk, cut: Cut, recordIntent: () => void): string[]
   if (segments.includes(place.segment))
     truncateSegment(disk, join(directory, segmentName(place.segment)), place.offset);
   return sideFiles;
+}
+
+/** The system has not even begun. */
+function isRefusal(error: unknown): boolean {
+  return isFullDisk(error) || isOutOfDescriptors(error) || isDenied(error);
 }
 
 export function truncateSegment(disk: Disk, path: string, size: number): void {

@@ -1,5 +1,6 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import type { DiskFile, FileIdentity } from '../files/disk.js';
+import { LogFailure } from './failure.js';
 import type { SyncJob } from './sync-job.js';
 import { SyncWord } from './sync-words.js';
 import type { Syncer, SyncOutcome } from './syncer.js';
@@ -11,6 +12,8 @@ export interface FileHandle extends FileIdentity {
 }
 
 export type ToSyncThread =
+  /** The lock file is there: take the lifeline. */
+  | { readonly kind: 'begin' }
   | { readonly kind: 'job'; readonly job: Omit<SyncJob, 'files'> & { readonly files: readonly FileHandle[] } }
   | { readonly kind: 'stop' };
 
@@ -26,6 +29,19 @@ export class ThreadSyncer implements Syncer {
   constructor(port: MessagePort, words: SharedArrayBuffer) {
     this.#port = port;
     this.#words = new Int32Array(words);
+  }
+
+  /**
+   * Waits until the sync thread works and can be seen to live. Once, before any job: from then on nobody waits for it who
+   * would not notice its death.
+   *
+   * @throws LogFailure if it cannot show that
+   */
+  begin(): void {
+    this.#busy = true;
+    this.#send({ kind: 'begin' });
+    const { failure } = this.finish();
+    if (failure !== undefined) throw LogFailure.of(failure);
   }
 
   get busy(): boolean {

@@ -6,11 +6,11 @@ import { Board } from '../ring/board.js';
 import { BellState, Doorbell, DoorbellSleeper } from '../ring/doorbell.js';
 import { chooseKernel } from '../ring/kernel/wasm.js';
 import { touchRing, viewLane } from '../ring/layout.js';
-import { lockDirectory } from './directory-lock.js';
+import { lockDirectory, lookBeforeLock } from './directory-lock.js';
 import { failureOf } from './failure.js';
 import { LaneIntake } from './lane-intake.js';
 import type { ToLane, WriterThreadData } from './messages.js';
-import { recoverLog } from './recovery.js';
+import { recoverLog, refuseUntouched } from './recovery.js';
 import { describeSegments } from './segment-catalog.js';
 import { ThreadSyncer } from './thread-syncer.js';
 import { Writer } from './writer.js';
@@ -27,8 +27,10 @@ export function runWriterThread(data: WriterThreadData<MessagePort>): void {
   let lock: DiskLock | undefined;
   try {
     createDirectory(disk, options.directory, options.directoryMode);
+    lookBeforeLock(disk, options.directory, () => refuseUntouched(disk, options));
     lock = lockDirectory(disk, options.directory, options.fileMode);
     const recovered = recoverLog(disk, options);
+    syncer.begin();
     const views = viewLane(data.lane);
     // Touched here once, the first lap of the ring costs the producer no page faults.
     touchRing(views);
@@ -48,8 +50,6 @@ export function runWriterThread(data: WriterThreadData<MessagePort>): void {
       segments: describeSegments(recovered.start.catalog, options.directory, recovered.start.lastLsn),
     });
     workUntilClosed(writer, new DoorbellSleeper(data.bell));
-    // Said first: whoever sees that the lock is free knows that the log was closed and its writer did not die.
-    say({ kind: 'closed' });
     lock.release();
     writer.wakeFlushes();
   } catch (error) {

@@ -123,7 +123,10 @@ export class Writer {
     this.#checkpoint = parts.start.checkpoint;
     this.#groupHost = {
       watermark: () => this.#watermark,
-      beforeAdvance: () => this.#syncSealed(),
+      beforeAdvance: () => {
+        this.#groups.segments.checkPlace();
+        this.#syncSealed();
+      },
       advanced: (sealed, live, firstLsn) => this.#advanced(sealed, live, firstLsn),
     };
     this.#groups = this.#resumeAt(parts.start.lastLsn);
@@ -268,9 +271,10 @@ export class Writer {
   #syncHere(): void {
     const job = this.#createJob(true);
     syncFiles(this.#disk, this.#options.directory, job);
-    this.#board.set('durableLsn', job.watermark);
+    const isFollowed = this.#board.moveWatermark(job.watermark);
     this.#board.add('syncs', 1);
     for (const { lane, runs } of job.acknowledgements) this.#laneAt(lane).post({ kind: 'durable', runs });
+    if (isFollowed) this.#opener.post({ kind: 'watermark' });
     this.#noteSynced(job);
   }
 
@@ -278,6 +282,7 @@ export class Writer {
     const { files, directoryChanged } = withFiles ? this.#groups.segments.takeUnsynced() : NOTHING_UNSYNCED;
     const watermark = this.#groups.wholeLsn;
     const housework = this.#houseworkDue || !withFiles;
+    if (housework) this.#groups.segments.checkPlace();
     this.#houseworkDue = false;
     this.#stateDueMs = Number.POSITIVE_INFINITY;
     if (withFiles) this.#policy.noteStarted();
@@ -422,6 +427,7 @@ export class Writer {
     try {
       this.#settleRecovery();
       this.#syncAll();
+      this.#groups.segments.checkPlace();
       this.#checkRange(name, lsn);
       if (name === 'checkpoint') this.#setCheckpoint(lsn);
       else if (name === 'truncateBefore') failure = this.#truncateBefore(lsn);
@@ -560,7 +566,7 @@ export class Writer {
     this.#settle = undefined;
     this.#watermark = this.#start.lastLsn;
     this.#stateWatermark = this.#watermark;
-    this.#board.set('durableLsn', this.#watermark);
+    if (this.#board.moveWatermark(this.#watermark)) this.#opener.post({ kind: 'watermark' });
   }
 
   #settleOrReject(): boolean {
@@ -665,6 +671,7 @@ export class Writer {
   }
 
   #close(): void {
+    if (this.#failure === undefined) this.#checkPlace();
     if (
       this.#failure === undefined &&
       this.#settle === undefined &&
@@ -679,8 +686,18 @@ export class Writer {
       }
     }
     if (this.#syncer.busy) this.#syncer.finish();
+    // Said first: whoever sees that the lock is free, or a thread gone, knows that the log was closed and nobody died.
+    this.#opener.post({ kind: 'closed' });
     this.#syncer.stop();
     this.#groups.segments.close();
+  }
+
+  #checkPlace(): void {
+    try {
+      this.#groups.segments.checkPlace();
+    } catch (error) {
+      this.#fail(failureOf(error, 'close the log', this.#options.directory));
+    }
   }
 
   /** After the last word: whoever came to wait while the log was being closed finds it in the port. */

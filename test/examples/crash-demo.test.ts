@@ -3,6 +3,7 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import fc from 'fast-check';
+import { SEED } from '../seed.js';
 import { startExample, temporaryDirectory } from './example.js';
 
 // By URL, since they have no types.
@@ -165,7 +166,7 @@ describe("the demo's proof", () => {
           assert.deepEqual(found, expected);
         },
       ),
-      { ...(process.env.RINGWAL_SEED === undefined ? {} : { seed: Number(process.env.RINGWAL_SEED) }) },
+      { seed: SEED },
     );
   });
 });

@@ -1,7 +1,7 @@
 import { createNodeDisk } from '../../src/files/node-disk.js';
 import { SimulatedDisk } from '../../src/files/simulated-disk.js';
+import { SEED } from '../seed.js';
 import { testDiskContract } from './disk-contract.js';
-import { SEED } from './seed.js';
 import { temporaryDirectory } from './temporary.js';
 
 testDiskContract('node disk', (t) => ({ disk: createNodeDisk(), root: temporaryDirectory(t) }));

@@ -1,9 +1,20 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { tryLock } from '../../src/files/lock.js';
+import { holdLifeline, tryLock } from '../../src/files/lock.js';
 
-/** Takes the lock of the file that it is told, says whether it got it, and sits on it until it is killed. */
+/**
+ * Takes the lock of the file that it is told, or a lifeline there, says whether it got it, and sits on it until it is killed
+ * or told to meet its fate, which is code.
+ */
 const path: string = workerData?.path ?? process.argv[2];
-const answer = tryLock(path) === undefined ? 'held by another' : 'locked';
-if (parentPort === null) process.stdout.write(answer);
-else parentPort.postMessage(answer);
+if (parentPort === null) process.stdout.write(take());
+else {
+  parentPort.postMessage(take());
+  parentPort.once('message', () => new Function(workerData.fate)());
+}
 setInterval(() => {}, 1000);
+
+function take(): string {
+  if (workerData?.lifeline === undefined) return tryLock(path) === undefined ? 'held by another' : 'locked';
+  holdLifeline(path, workerData.lifeline);
+  return 'locked';
+}

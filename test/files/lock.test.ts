@@ -1,16 +1,19 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import { lockHolder, probeLock, tryLock } from '../../src/files/lock.js';
+import { holdLifeline, LockWatch, lockHolder, tryLock } from '../../src/files/lock.js';
 import { temporaryDirectory } from './temporary.js';
 
 const CHILD = fileURLToPath(new URL('./lock-child.ts', import.meta.url));
+
+/** The one death at which a thread runs no code of its own any more. */
+const EXHAUST_MEMORY = 'for (const all = []; ; ) all.push(new Array(1000).fill(Math.random()))';
 
 test('a lock keeps out other descriptors of the same process and thread', (t) => {
   const path = join(temporaryDirectory(t), 'lock');
@@ -18,7 +21,7 @@ test('a lock keeps out other descriptors of the same process and thread', (t) =>
   assert.equal(tryLock(path), undefined);
   assert.deepEqual(lockHolder(path), { pid: process.pid });
   lock.release();
-  assert.equal(probeLock(path), false);
+  assert.equal(lockHolder(path), undefined);
 });
 
 test('neither a probe nor a refused attempt drops a lock that this process holds', (t) => {
@@ -26,7 +29,7 @@ test('neither a probe nor a refused attempt drops a lock that this process holds
   const path = join(temporaryDirectory(t), 'lock');
   const lock = tryLock(path) ?? assert.fail('nobody holds it');
   for (let i = 0; i < 3; i += 1) {
-    assert.equal(probeLock(path), true);
+    assert.deepEqual(lockHolder(path), { pid: process.pid });
     assert.equal(tryLock(path), undefined);
     assert.match(readFileSync(path, 'utf8'), /^\d+ *\n$/);
   }
@@ -40,7 +43,7 @@ test('the lock of a process that is killed is free at once, and its file stays',
   assert.equal(tryLock(path), undefined);
   child.kill('SIGKILL');
   await once(child, 'exit');
-  assert.equal(probeLock(path), false);
+  assert.equal(lockHolder(path), undefined);
   assert.match(readFileSync(path, 'utf8'), new RegExp(`^${child.pid} *\n$`));
   const lock = tryLock(path) ?? assert.fail('its holder is dead');
   assert.deepEqual(lockHolder(path), { pid: process.pid });
@@ -86,10 +89,50 @@ test('an attempt to lock waits for a probe, be it slow, and does not take it for
   await once(worker, 'exit');
 });
 
+test('a watch sees that the thread with the lifeline dies, whatever of, while its own thread is blocked', async (t) => {
+  const directory = temporaryDirectory(t);
+  const path = join(directory, 'lock');
+  const lock = tryLock(path) ?? assert.fail('nobody holds it');
+  for (const [number, fate] of [
+    'process.exit(1)',
+    'throw new Error("of nothing")',
+    EXHAUST_MEMORY,
+  ].entries()) {
+    const worker = workerThatLocks(path, { lifeline: number + 1, fate });
+    worker.on('error', () => {});
+    const ended = new Promise((resolve) => worker.once('exit', resolve));
+    assert.deepEqual(await once(worker, 'message'), ['locked']);
+    const watch = new LockWatch(path, number + 1);
+    const other = new LockWatch(path, number + 7);
+    assert.equal(watch.bothLive(), true);
+    assert.equal(watch.bothLive(), true);
+    assert.equal(other.bothLive(), false, 'nobody has that one');
+    worker.postMessage('die');
+    while (watch.bothLive()) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+    watch.close();
+    watch.close();
+    other.close();
+    await ended;
+  }
+  lock.release();
+});
+
+test('a watch goes by the file that it knows, though its name be gone, and sees that the lock is released', (t) => {
+  const path = join(temporaryDirectory(t), 'lock');
+  const lock = tryLock(path) ?? assert.fail('nobody holds it');
+  holdLifeline(path, 1);
+  const watch = new LockWatch(path, 1);
+  rmSync(path);
+  assert.equal(watch.bothLive(), true);
+  lock.release();
+  assert.equal(watch.bothLive(), false);
+  watch.close();
+});
+
 test('probes do not disturb each other', (t) => {
   const path = join(temporaryDirectory(t), 'lock');
   tryLock(path)?.release();
-  for (let i = 0; i < 10; i += 1) assert.equal(probeLock(path), false);
+  for (let i = 0; i < 10; i += 1) assert.equal(lockHolder(path), undefined);
 });
 
 test('a holder whose id cannot be read is a holder still', (t) => {
@@ -107,7 +150,7 @@ test('locking below a file or in a missing directory says why', (t) => {
   writeFileSync(join(directory, 'file'), '');
   assert.throws(() => tryLock(join(directory, 'file', 'lock')), { code: 'ENOTDIR' });
   assert.throws(() => tryLock(join(directory, 'missing', 'lock')), { code: 'ENOENT' });
-  assert.equal(probeLock(join(directory, 'missing', 'lock')), false);
+  assert.equal(lockHolder(join(directory, 'missing', 'lock')), undefined);
 });
 
 test('where the native locks do not load, only taking a lock fails, and says so', async (t) => {
@@ -143,9 +186,13 @@ async function lockInProcess(t: TestContext, path: string): Promise<ChildProcess
 }
 
 /** Through `tsx/esm/api`, since tsx does not reach worker threads by itself on Node 20. */
-function workerThatLocks(path: string): Worker {
+function workerThatLocks(path: string, more: { lifeline?: number; fate?: string } = {}): Worker {
   const api = JSON.stringify(import.meta.resolve('tsx/esm/api'));
   const file = JSON.stringify(pathToFileURL(CHILD).href);
   const source = `import(${api}).then(({ tsImport }) => tsImport(${file}, ${JSON.stringify(import.meta.url)}));`;
-  return new Worker(source, { eval: true, workerData: { path } });
+  return new Worker(source, {
+    eval: true,
+    workerData: { path, ...more },
+    resourceLimits: { maxOldGenerationSizeMb: 64 },
+  });
 }

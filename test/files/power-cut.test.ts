@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { Random, SECTOR_BYTES, SimulatedDisk } from '../../src/files/simulated-disk.js';
+import { seededTest } from '../seed.js';
 import { FileHistory, NameHistory } from './power-cut-oracle.js';
-import { seededTest } from './seed.js';
 
 /** One step of a random life of one file. */
 const fileStep = fc.oneof(

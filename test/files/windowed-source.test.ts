@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { SimulatedDisk } from '../../src/files/simulated-disk.js';
 import { WindowedSource } from '../../src/files/windowed-source.js';
-import { seededTest } from './seed.js';
+import { seededTest } from '../seed.js';
 
 const CONTENT = Uint8Array.from({ length: 3000 }, (_, i) => (i * 7) % 251);
 

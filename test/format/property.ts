@@ -1,9 +1,5 @@
-import { randomInt } from 'node:crypto';
-import { test } from 'node:test';
 import fc from 'fast-check';
-
-/** Of every random test in this process; set RINGWAL_SEED to what a failed run printed to see it again. */
-export const SEED = Number(process.env.RINGWAL_SEED ?? randomInt(2 ** 31)) | 0;
+import { seededTest } from '../seed.js';
 
 /** A test of `property` whose name shows the seed. */
 export function propertyTest<Ts>(
@@ -11,7 +7,7 @@ export function propertyTest<Ts>(
   property: fc.IRawProperty<Ts>,
   parameters: fc.Parameters<Ts> = {},
 ): void {
-  test(`${sentence} (seed ${SEED})`, () => {
-    fc.assert(property, { seed: SEED, ...parameters });
+  seededTest(sentence, (seed) => {
+    fc.assert(property, { seed, ...parameters });
   });
 }

@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
-import { randomInt } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { Random } from '../../src/files/simulation/random.js';
 import { dataChecksum, frameChecksum, frameChecksumSeed } from '../../src/format/frame.js';
 import { FrameReader } from '../../src/format/frame-reader.js';
 import { type KeptFrame, salvageFrames } from '../../src/format/salvage.js';
+import { SEED } from '../seed.js';
 import { concat, entries, filesOf, fill, flip, hex, LOG_ID, LogBuilder } from './log-builder.js';
 
-const SEED = Number(process.env.RINGWAL_SEED ?? randomInt(2 ** 31));
 const RUNS = 1500;
 
 /** Two segments; groups of three, of which the first frame alone is a head. */

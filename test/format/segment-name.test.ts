@@ -5,6 +5,7 @@ import {
   cutFileName,
   LOCK_FILE,
   NEXT_FILE,
+  parseCutLsn,
   parseSegmentName,
   SPARE_FILE,
   STATE_FILE,
@@ -52,4 +53,17 @@ test('side files are ours and never segments', () => {
   ]) {
     assert.equal(classifyName(name), 'foreign', name);
   }
+});
+
+test("the name of a cut's side file tells the first entry that went, no other name does", () => {
+  for (const lsn of [1, 41, Number.MAX_SAFE_INTEGER])
+    assert.equal(parseCutLsn(cutFileName(3, lsn, 'a1')), lsn);
+  for (const name of [
+    'ringwal.cut-3-04-a',
+    'ringwal.cut-3-4',
+    'ringwal.cut-3-9007199254740992-a',
+    'wal-3',
+    LOCK_FILE,
+  ])
+    assert.equal(parseCutLsn(name), undefined, name);
 });

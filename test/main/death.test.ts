@@ -43,19 +43,45 @@ for (const order of ['die-at-write', 'die-at-sync'] as const) {
   });
 }
 
-test('flushSync() in a blocked thread does not hang when the writer thread dies', async (t) => {
+for (const [thread, order] of [
+  ['writer', 'die-at-write'],
+  ['sync', 'die-at-sync'],
+] as const) {
+  test(`flushSync() in a blocked thread does not hang when the ${thread} thread dies`, async (t) => {
+    const directory = temporaryLog(t);
+    const faults = new Faults(t);
+    const wal = await openLog(t, directory, { workerUrl: faults.workerUrl, onError: () => {} });
+    await wal.append('safe', { durable: true });
+    faults.give(order);
+    // Two, since the writer would sync a lone one itself.
+    wal.tryAppend('a');
+    wal.tryAppend('b');
+    assert.throws(() => wal.flushSync(), DIED);
+    faults.recall(order);
+    await diesTold(wal, []);
+    const again = await openLog(t, directory);
+    assert.ok(again.lastLsn >= 1);
+  });
+}
+
+test('flushSync() does not hang when the sync thread died before, unnoticed, and the writer waits for it', async (t) => {
   const directory = temporaryLog(t);
   const faults = new Faults(t);
-  const wal = await openLog(t, directory, { workerUrl: faults.workerUrl, onError: () => {} });
+  const wal = await openLog(t, directory, {
+    workerUrl: faults.workerUrl,
+    ringSize: SMALL_RING,
+    maxFileSize: 4096,
+    syncInterval: 60_000,
+    onError: () => {},
+  });
   await wal.append('safe', { durable: true });
-  faults.give('die-at-write');
-  wal.tryAppend('a');
-  wal.tryAppend('b');
+  faults.give('die-at-sync');
+  // Rotations: the writer waits for the sync thread where a sealed segment has to be synced. No event is heard meanwhile.
+  for (let i = 0; i < 20; i++) wal.tryAppend(fill(1500, i));
+  while (!faults.isMet('die-at-sync')) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
   assert.throws(() => wal.flushSync(), DIED);
-  faults.recall('die-at-write');
+  faults.recall('die-at-sync');
   await diesTold(wal, []);
-  const again = await openLog(t, directory);
-  assert.ok(again.lastLsn >= 1);
 });
 
 test('fire-and-forget entries that die with the writer are reported and counted', async (t) => {

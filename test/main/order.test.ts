@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { SEED } from '../seed.js';
 import {
   Faults,
   fill,
@@ -7,7 +8,6 @@ import {
   openLog,
   randomSource,
   range,
-  SEED,
   SMALL_RING,
   temporaryLog,
   text,

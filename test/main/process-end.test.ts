@@ -146,18 +146,22 @@ test('a process may exit at any moment between close() and its end', async (t) =
 
 test('what is queued or travels beside the ring is in the log after process.exit() too', async (t) => {
   const directory = temporaryLog(t);
+  const faults = new Faults(t);
   const ended = await runChild(
     t,
-    `import { Wal } from '#ringwal';
-    const wal = await Wal.open(process.argv[1], { ringSize: 65536 });
-    const kept = [];
+    `import { rmSync, writeFileSync } from 'node:fs';
+    import { Wal } from '#ringwal';
+    const [directory, workerUrl] = process.argv.slice(1);
+    const wal = await Wal.open(directory, { ringSize: 65536, workerUrl: new URL(workerUrl) });
+    writeFileSync(new URL('hold-write', workerUrl), '');
     for (let i = 0; i < 300; i++) {
       wal.append(String(i).padEnd(i % 7 === 0 ? 100_000 : 1000)).catch(() => {});
       if (i % 20 === 0) wal.appendBatch([String(i), 'x'.repeat(70_000), String(i)]).catch(() => {});
     }
     console.log(wal.stats().accepted, wal.stats().pendingBytes > 0);
+    rmSync(new URL('hold-write', workerUrl));
     process.exit();`,
-    [directory],
+    [directory, faults.workerUrl.href],
   );
   const [accepted, wasPending] = ended.stdout.trim().split(' ');
   assert.equal(wasPending, 'true');

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { Wal } from '#ringwal';
 import type { LogView } from '../../src/main/log-view.js';
 import { readBatches } from '../../src/main/read-log.js';
+import { SparseIndexes } from '../../src/main/sparse-index.js';
 import { makeLog, range, temporaryLog, walError } from './support.js';
 
 /**
@@ -37,9 +38,13 @@ async function shrinkingView(directory: string, at: number): Promise<LogView> {
     durableLsn: lastLsn,
     segments: () => segments,
     truncations: [],
+    indexes: new SparseIndexes(),
+    files: undefined,
     pin() {},
+    async waitForWatermark() {},
+    isClosed: false,
     assertOpen() {},
-    close() {},
+    async close() {},
   };
 }
 

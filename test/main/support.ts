@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,9 +8,6 @@ import type { TestContext } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { buildSync } from 'esbuild';
 import { Wal, type WalEntry, type WalErrorCode, type WalOptions } from '#ringwal';
-
-/** Of every random test in this process; set RINGWAL_SEED to what a failed run printed to see it again. */
-export const SEED = Number(process.env.RINGWAL_SEED ?? randomInt(2 ** 31)) | 0;
 
 /** The smallest ring, whose largest record payload is a quarter of it less its header. */
 export const SMALL_RING = 64 * 1024;
@@ -182,11 +178,10 @@ export function walError(
   };
 }
 
-/** Every file of a directory and its content, but the lock's, which any attempt to open makes. */
+/** Every file of a directory and its content. */
 export function snapshot(directory: string): Record<string, string> {
   const files: Record<string, string> = {};
   for (const name of readdirSync(directory).sort()) {
-    if (name === 'ringwal.lock') continue;
     const path = join(directory, name);
     files[name] = statSync(path).isDirectory() ? 'directory' : readFileSync(path).toString('base64');
   }

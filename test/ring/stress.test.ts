@@ -5,24 +5,24 @@ import { Worker } from 'node:worker_threads';
 import { LaneConsumer } from '../../src/ring/consumer.js';
 import { BellState, createDoorbellMemory, DoorbellSleeper } from '../../src/ring/doorbell.js';
 import { createLaneMemory, resetLane, viewLane } from '../../src/ring/layout.js';
+import { SEED } from '../seed.js';
 import { Canaries } from './canaries.js';
 import { RecordReader } from './lanes.js';
 import type { StressData } from './stress-producer.js';
 
-const seed = Number(process.env.RINGWAL_SEED ?? Date.now() & 0x7fffffff);
 const LOST_MS = 10_000;
 
 for (const [ringBytes, entries] of [
   [1024, 40_000],
   [65_536, 150_000],
 ] as const) {
-  test(`two threads pass ${entries} entries through a ring of ${ringBytes} bytes unharmed (seed ${seed})`, async (t) => {
+  test(`two threads pass ${entries} entries through a ring of ${ringBytes} bytes unharmed (seed ${SEED})`, async (t) => {
     const lane = createLaneMemory(ringBytes, 0);
     const views = viewLane(lane);
     resetLane(views, 2 ** 31 - ringBytes * 4);
     const bell = createDoorbellMemory();
     const room = new SharedArrayBuffer(4);
-    const workerData: StressData = { lane, bell, room, seed, entries };
+    const workerData: StressData = { lane, bell, room, seed: SEED, entries };
     const worker = new Worker(new URL('./stress-worker.mjs', import.meta.url), {
       workerData,
       execArgv: ['--conditions=ringwal-source'],
@@ -34,7 +34,7 @@ for (const [ringBytes, entries] of [
     const reader = new RecordReader(views, consumer);
     const sleeper = new DoorbellSleeper(bell);
     const roomWord = new Int32Array(room);
-    const canaries = new Canaries(seed, ringBytes);
+    const canaries = new Canaries(SEED, ringBytes);
     let expected: Uint8Array[] = [];
     let seen = 0;
     let parked = 0;

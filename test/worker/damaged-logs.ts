@@ -256,6 +256,21 @@ export const DAMAGES: readonly Damage[] = [
     },
   },
   {
+    name: 'a flipped byte in the middle of a batch that fills segments, so that all behind it moves down',
+    log: logOfLongEntries,
+    inflict: (image, frameOf) => flipData(image, frameOf, 3),
+    row: 2,
+    truncate: { kept: [[1, 1]], lost: 7 },
+    salvage: {
+      kept: [
+        [1, 1],
+        [5, 8],
+      ],
+      lost: 3,
+    },
+    dataOf: longDataOf,
+  },
+  {
     name: 'a flipped byte in the last group but one',
     inflict: (image, frameOf) => flipData(image, frameOf, 25),
     row: 2,
@@ -569,6 +584,28 @@ function unsyncedLog(): Image {
   for (const watermark of [0, 3, 6, 6]) builder.newSegment().group(next(3), watermark);
   const image: Image = new Map(builder.build().map((bytes, number) => [segmentName(number), bytes]));
   return image.set(STATE_FILE, encodeState({ logId: LOG_ID, watermark: 6, checkpoint: 0 }));
+}
+
+/** Entries 1 to 8, each in a segment of its own; 2 to 4 are a batch. */
+function logOfLongEntries(): Image {
+  const disk = newDisk();
+  const log = new TestLog({ disk, options: { maxFileSize: MAX_FILE_SIZE } });
+  log.syncer.isPrompt = true;
+  log.lane.append(longDataOf(1), Level.durable);
+  log.run();
+  log.lane.appendBatch([2, 3, 4].map(longDataOf), Level.durable);
+  log.run();
+  for (const lsn of [5, 6, 7, 8]) {
+    log.lane.append(longDataOf(lsn), Level.durable);
+    log.run();
+  }
+  log.close();
+  return imageOf(disk);
+}
+
+/** Two do not fit into a segment. */
+function longDataOf(lsn: number): Uint8Array {
+  return new Uint8Array(MAX_FILE_SIZE / 2).fill(lsn);
 }
 
 /** Entries 1 to 3, an empty segment, 4 to 6, 7 and 8. */

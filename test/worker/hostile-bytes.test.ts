@@ -7,7 +7,7 @@ import { listLog } from '../../src/worker/log-files.js';
 import { recoverLog } from '../../src/worker/recovery.js';
 import { repairLog } from '../../src/worker/repair.js';
 import { planSalvage } from '../../src/worker/salvage.js';
-import { seededTest } from '../files/seed.js';
+import { seededTest } from '../seed.js';
 import { type Image, intactLog, walgoLog } from './damaged-logs.js';
 import { DIRECTORY, OPTIONS } from './support/test-log.js';
 

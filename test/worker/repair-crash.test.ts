@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { SimulatedDisk } from '../../src/files/simulated-disk.js';
-import { LogFailure } from '../../src/worker/failure.js';
+import { LogFailure, systemCause } from '../../src/worker/failure.js';
 import { recoverLog } from '../../src/worker/recovery.js';
 import { repairLog } from '../../src/worker/repair.js';
 import {
@@ -23,7 +23,7 @@ import { DIRECTORY, OPTIONS, TestLog } from './support/test-log.js';
 const FIRST_FATE = Number(process.env.RINGWAL_SEED ?? 1);
 
 const CUT_EVERYWHERE =
-  /in the middle of a group|first frame of (a segment|the log)$|middle of a batch that|of which nothing|missing|two damages|live segment zeroed|at the front/;
+  /in the middle of a group|first frame of (a segment|the log)$|middle of a batch that|of which nothing|missing|two damages|live segment zeroed|at the front|moves down/;
 
 const WORKS = [
   { mode: 'truncate', name: 'repair truncate', run: (disk: SimulatedDisk) => repair(disk, 'truncate') },
@@ -39,6 +39,15 @@ const CUT_DAMAGES = DAMAGES.filter(({ name }) => CUT_EVERYWHERE.test(name));
 
 /** What reads changes nothing: a machine that stops there stops before the next change. */
 const READS: readonly string[] = ['read', 'size', 'list', 'stat', 'close', 'identity'];
+/** Where a failure leaves it open what the next run will find. */
+const TURNING_POINTS: readonly string[] = [
+  'rename',
+  'unlink',
+  'truncate',
+  'datasync',
+  'sync',
+  'syncDirectory',
+];
 const ROOM_TAKERS: readonly string[] = ['open', 'write', 'rename', 'truncate'];
 
 for (const work of WORKS) {
@@ -76,6 +85,30 @@ for (const work of WORKS) {
 }
 
 for (const work of WORKS.slice(0, 2)) {
+  test(`after EIO at any turning point of ${work.name} and a power cut the next run comes to the same end, and no byte is gone`, () => {
+    forEachChange(work, TURNING_POINTS, (damage, change, at) => {
+      const { image, before } = damagedLog(damage);
+      const disk = diskOf(image, FIRST_FATE + at);
+      const failing = disk.counts.operations + change;
+      disk.onOperation(({ index }) => (index === failing ? { code: 'EIO' } : undefined));
+      try {
+        work.run(disk);
+      } catch (error) {
+        assert.equal(systemCause(error).code ?? (error as LogFailure).failure.cause?.code, 'EIO');
+      }
+      disk.onOperation(undefined);
+      assertNothingGone(before, imageOf(disk));
+      disk.powerCut();
+      try {
+        work.run(disk);
+        assertNothingGone(before, imageOf(disk));
+        assertEnd(disk, damage, work);
+      } catch (error) {
+        throw new Error(`${damage.name}: EIO at ${change}: ${(error as Error).stack}\n${disk.trace}`);
+      }
+    });
+  });
+
   test(`after power cuts at an operation of ${work.name} and at one of the next run the third comes to the same end`, () => {
     forEachCut(work, 1, (disk, damage, before, at) => {
       disk.powerCut();

@@ -40,7 +40,7 @@ class WasmKernel implements Kernel {
     const instance = new wasm.Instance(compiledModule(wasm), { env: { memory } });
     this.#exports = instance.exports as KernelExports;
     if (this.#exports.tablesStart.value !== CRC_TABLES_START) {
-      throw new Error('kernel-wasm.ts was built for another lane layout: run src/ring/kernel/build.mjs');
+      throw new Error('kernel-wasm.ts was built for another lane layout: run src/build-kernels.mjs');
     }
     this.#exports.fillTables();
   }

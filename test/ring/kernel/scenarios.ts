@@ -2,9 +2,6 @@ import fc from 'fast-check';
 import type { SegmentStamp } from '../../../src/format/frame.js';
 import type { Item } from './records.js';
 
-/** Seed of all random tests here; RINGWAL_SEED takes one back. */
-export const seed = Number(process.env.RINGWAL_SEED ?? Math.floor(Math.random() * 2 ** 31));
-
 /** One drained run and how the writer cuts it into calls. */
 export interface Scenario {
   readonly items: readonly Item[];

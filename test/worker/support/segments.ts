@@ -13,6 +13,8 @@ export interface FrameOnDisk {
   /** -1 = absent. */
   readonly syncedLsn: number;
   readonly batchRemaining: number;
+  /** LSNs that are missing on purpose right before it. */
+  readonly skipped: number;
   readonly stamp: SegmentStamp | undefined;
 }
 
@@ -43,6 +45,26 @@ export function readFrames(files: LogBytes, lastLsn = Number.POSITIVE_INFINITY):
   return frames;
 }
 
+/** Every frame up to the first place where none follows: what is there before anybody has recovered the log. */
+export function readFramesBeforeFault(files: LogBytes): FrameOnDisk[] {
+  const frames: FrameOnDisk[] = [];
+  let expectedNumber: number | undefined;
+  for (const number of segmentNumbers(files)) {
+    if (number !== (expectedNumber ?? number)) return frames;
+    expectedNumber = number + 1;
+    const bytes = files.contents(`wal-${number}`);
+    for (let offset = 0; offset < bytes.length; ) {
+      const frame = frameAt(bytes, offset, number);
+      const previous = frames.at(-1);
+      if (typeof frame === 'string') return frames;
+      if (previous !== undefined && frame.lsn !== previous.lsn + 1 + frame.skipped) return frames;
+      frames.push(frame);
+      offset += frame.byteLength;
+    }
+  }
+  return frames;
+}
+
 export function readState(files: LogBytes): LogState | undefined {
   if (!files.names().includes(STATE_FILE)) return undefined;
   const state = decodeState(files.contents(STATE_FILE));
@@ -51,23 +73,23 @@ export function readState(files: LogBytes): LogState | undefined {
 }
 
 function addFrames(frames: FrameOnDisk[], segment: number, bytes: Uint8Array, lastLsn: number): void {
-  const frame = createFrame();
-  for (let offset = 0; offset < bytes.length; offset += frame.byteLength) {
+  for (let offset = 0; offset < bytes.length; ) {
     if ((frames.at(-1)?.lsn ?? 0) >= lastLsn) break;
-    const place = `wal-${segment} at byte ${offset}`;
-    assert.equal(parseFrame(bytes, offset, bytes.length, frame), undefined, `no frame in ${place}`);
-    const { dataStart, dataEnd, byteLength, lsn, crc, syncedLsn, batchRemaining } = frame;
-    assert.equal(dataChecksum(bytes, dataStart, dataEnd, lsn), crc, `bad checksum in ${place}`);
-    const data = bytes.slice(dataStart, dataEnd);
-    frames.push({
-      segment,
-      offset,
-      byteLength,
-      lsn,
-      data,
-      syncedLsn,
-      batchRemaining,
-      stamp: frame.segment,
-    });
+    const frame = frameAt(bytes, offset, segment);
+    if (typeof frame === 'string') assert.fail(frame);
+    frames.push(frame);
+    offset += frame.byteLength;
   }
+}
+
+/** The frame there, or why it is none. */
+function frameAt(bytes: Uint8Array, offset: number, segment: number): FrameOnDisk | string {
+  const frame = createFrame();
+  const place = `wal-${segment} at byte ${offset}`;
+  if (parseFrame(bytes, offset, bytes.length, frame) !== undefined) return `no frame in ${place}`;
+  const { dataStart, dataEnd, byteLength, lsn, crc, syncedLsn, batchRemaining, skipped } = frame;
+  if (dataChecksum(bytes, dataStart, dataEnd, lsn) !== crc) return `bad checksum in ${place}`;
+  const data = bytes.slice(dataStart, dataEnd);
+  const stamp = frame.segment;
+  return { segment, offset, byteLength, lsn, data, syncedLsn, batchRemaining, skipped, stamp };
 }

@@ -3,7 +3,9 @@ import { createDirectory } from '../../../src/files/directories.js';
 import { SimulatedDisk } from '../../../src/files/simulated-disk.js';
 import { Board, createBoard } from '../../../src/ring/board.js';
 import { createDoorbellMemory, Doorbell } from '../../../src/ring/doorbell.js';
+import type { Kernel } from '../../../src/ring/kernel/kernel.js';
 import { createReferenceKernel } from '../../../src/ring/kernel/reference.js';
+import type { LaneViews } from '../../../src/ring/layout.js';
 import { LaneIntake } from '../../../src/worker/lane-intake.js';
 import type { WriterOptions } from '../../../src/worker/messages.js';
 import { type Recovered, recoverLog } from '../../../src/worker/recovery.js';
@@ -34,7 +36,10 @@ const ROUNDS_MAX = 10_000;
 export interface TestLogSettings {
   readonly disk?: SimulatedDisk;
   readonly options?: Partial<WriterOptions>;
+  /** Default: an honest one. */
   readonly createSyncer?: ((host: SyncerHost) => StepSyncer) | undefined;
+  /** Default: the reference kernel. */
+  readonly createKernel?: ((views: LaneViews) => Kernel) | undefined;
 }
 
 /**
@@ -45,7 +50,7 @@ export class TestLog {
   readonly disk: SimulatedDisk;
   readonly options: WriterOptions;
   readonly recovered: Recovered;
-  readonly lane = new LaneClient();
+  readonly lane: LaneClient;
   readonly board = new Board(createBoard());
   readonly syncer: StepSyncer;
   readonly doorbell = new Doorbell(createDoorbellMemory());
@@ -53,11 +58,18 @@ export class TestLog {
   #nowMs = 0;
 
   /** Opens the log of a disk as src/worker/writer-thread.ts does. */
-  constructor({ disk = newDisk(), options = {}, createSyncer }: TestLogSettings = {}) {
+  constructor({
+    disk = newDisk(),
+    options = {},
+    createSyncer,
+    createKernel = createReferenceKernel,
+  }: TestLogSettings = {}) {
     this.disk = disk;
     this.options = { ...OPTIONS, ...options };
     createDirectory(disk, this.options.directory, this.options.directoryMode);
     this.recovered = recoverLog(disk, this.options);
+    // Only now: a log that is refused would take it along.
+    this.lane = new LaneClient();
     const host: SyncerHost = {
       disk,
       board: this.board,
@@ -65,18 +77,23 @@ export class TestLog {
       acknowledge: (_lane, runs) => this.lane.deliver({ kind: 'durable', runs }),
     };
     this.syncer = createSyncer?.(host) ?? new StepSyncer(host);
-    this.#writer = new Writer({
-      disk,
-      nowMs: () => this.#nowMs,
-      board: this.board,
-      doorbell: this.doorbell,
-      options: this.options,
-      lanes: [
-        new LaneIntake(0, this.lane.views, createReferenceKernel(this.lane.views), this.lane.writerPort),
-      ],
-      syncer: this.syncer,
-      start: this.recovered.start,
-    });
+    const { views, writerPort } = this.lane;
+    try {
+      this.#writer = new Writer({
+        disk,
+        nowMs: () => this.#nowMs,
+        board: this.board,
+        doorbell: this.doorbell,
+        options: this.options,
+        lanes: [new LaneIntake(0, views, createKernel(views), writerPort)],
+        syncer: this.syncer,
+        start: this.recovered.start,
+      });
+    } catch (error) {
+      // It opens the last segment.
+      this.dispose();
+      throw error;
+    }
   }
 
   step(): NextStep {

@@ -1,0 +1,28 @@
+import { betterSqlite3 } from './better-sqlite3.js';
+import { classicLevel } from './classic-level.js';
+import type { Contender } from './contender.js';
+import { fsPromises } from './fs-promises.js';
+import { lmdb } from './lmdb.js';
+import { rawAppend, rawBlocks, rawRead, rawRewrite } from './raw.js';
+import { ringwal } from './ringwal.js';
+import { pinoTransport, sonicBoom, writeStream } from './streams.js';
+
+/** In the order in which reports list them. */
+export const CONTENDERS: readonly Contender[] = [
+  ringwal,
+  rawBlocks,
+  rawRewrite,
+  rawAppend,
+  rawRead,
+  writeStream,
+  pinoTransport,
+  sonicBoom,
+  lmdb,
+  classicLevel,
+  betterSqlite3,
+  fsPromises,
+];
+
+export function contenderNamed(name: string): Contender | undefined {
+  return CONTENDERS.find((contender) => contender.name === name);
+}

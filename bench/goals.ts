@@ -1,0 +1,189 @@
+import { type Spread, spreadOf } from './measure/statistics.js';
+import type { MetricName } from './metrics.js';
+import { figuresOf, findCase, type Results } from './results.js';
+
+/** What the log shall reach, each a ratio to something measured in the same run or a plain bound. */
+interface Goal {
+  readonly what: string;
+  readonly bound: 'at least' | 'at most';
+  readonly target: number;
+  readonly unit: string;
+  /** One value for each round; empty = not measured. */
+  readonly values: (results: Results) => number[];
+}
+
+export interface GoalResult {
+  readonly what: string;
+  /** For people: "at least 2 ×". */
+  readonly goal: string;
+  readonly unit: string;
+  /** Absent = what it needs was not measured. */
+  readonly measured?: Spread;
+  readonly isMet?: boolean;
+}
+
+const US_PER_APPEND = 0.6;
+const IN_FLIGHT = 1_000;
+
+const fire = (contender: string, metric: MetricName, entryBytes: number): Series => ({
+  workload: 'fire-and-forget',
+  contender,
+  metric,
+  entryBytes,
+});
+const of = (workload: string, contender: string, metric: MetricName): Series => ({
+  workload,
+  contender,
+  metric,
+});
+
+const GOALS: readonly Goal[] = [
+  ratio(
+    'fire-and-forget, 100 B: throughput to createWriteStream + fsync',
+    'at least',
+    2,
+    fire('ringwal', 'entriesPerS', 100),
+    fire('createWriteStream', 'entriesPerS', 100),
+  ),
+  ratio(
+    'the same to lmdb',
+    'at least',
+    5,
+    fire('ringwal', 'entriesPerS', 100),
+    fire('lmdb', 'entriesPerS', 100),
+  ),
+  ratio(
+    'the same to classic-level',
+    'at least',
+    10,
+    fire('ringwal', 'entriesPerS', 100),
+    fire('classic-level', 'entriesPerS', 100),
+  ),
+  ratio(
+    'the same to 1 MiB-block writes + fsync of the same bytes',
+    'at least',
+    0.9,
+    fire('ringwal', 'entriesPerS', 100),
+    fire('raw 1 MiB blocks', 'entriesPerS', 100),
+  ),
+  plain('main thread inside accepted calls, 100 B', 'at most', 100, 'ns', fire('ringwal', 'insideNs', 100)),
+  plain('main thread inside accepted calls, 16 B', 'at most', 60, 'ns', fire('ringwal', 'insideNs', 16)),
+  ratio(
+    "the same, 100 B, to createWriteStream's main-thread CPU",
+    'at most',
+    0.7,
+    fire('ringwal', 'insideNs', 100),
+    fire('createWriteStream', 'mainCpuNs', 100),
+  ),
+  plain('scavenges in 1,000,000 appends', 'at most', 0, '', of('scavenges', 'ringwal', 'scavenges')),
+  ratio(
+    'durable, one at a time: p50 to a raw loop that rewrites allocated blocks',
+    'at most',
+    1.2,
+    of('durable-latency', 'ringwal', 'p50Us'),
+    of('durable-latency', 'raw loop, rewriting', 'p50Us'),
+  ),
+  {
+    what: `durable, 1,000 in flight: throughput to 1,000 / (raw sync p50 + ${US_PER_APPEND} µs × 1,000)`,
+    bound: 'at least',
+    target: 0.6,
+    unit: '×',
+    values: (results) =>
+      paired(
+        seriesOf(results, of('durable-in-flight', 'ringwal', 'entriesPerS')),
+        seriesOf(results, of('durable-latency', 'raw loop, rewriting', 'p50Us')),
+        (perS, syncUs) => perS / ((IN_FLIGHT * 1e6) / (syncUs + US_PER_APPEND * IN_FLIGHT)),
+      ),
+  },
+  ratio(
+    'the same to lmdb',
+    'at least',
+    4,
+    of('durable-in-flight', 'ringwal', 'entriesPerS'),
+    of('durable-in-flight', 'lmdb', 'entriesPerS'),
+  ),
+  plain(
+    'awaited without durable, 1,000 in flight',
+    'at least',
+    1_500_000,
+    'entries/s',
+    of('written-in-flight', 'ringwal', 'entriesPerS'),
+  ),
+  plain('replay through batches()', 'at most', 130, 'ns/entry', of('replay', 'ringwal', 'batchesNs')),
+  plain('replay through entries()', 'at most', 300, 'ns/entry', of('replay', 'ringwal', 'entriesNs')),
+  plain('get(lsn) at random', 'at most', 20, 'µs', of('replay', 'ringwal', 'getUs')),
+  plain(
+    'opening 200 full segments, beyond opening one',
+    'at most',
+    15,
+    'ms',
+    of('open', 'ringwal', 'openMoreMs'),
+  ),
+  plain(
+    'event-loop delay p99 of an HTTP server at half load, beyond without the log',
+    'at most',
+    1,
+    'ms',
+    of('event-loop', 'ringwal', 'moreDelayMs'),
+  ),
+  plain(
+    'memory beside the lanes, fire-and-forget',
+    'at most',
+    32,
+    'MiB',
+    of('memory', 'ringwal', 'besideLanesMib'),
+  ),
+  plain(
+    'memory beside the lanes, durable in flight',
+    'at most',
+    32,
+    'MiB',
+    of('memory-in-flight', 'ringwal', 'besideLanesMib'),
+  ),
+  plain('wake-ups while idle', 'at most', 0, 'in 1 s', of('idle', 'ringwal', 'wakeUps')),
+  plain('CPU while idle', 'at most', 0, 'µs in 1 s', of('idle', 'ringwal', 'idleCpuUs')),
+];
+
+export function judgeGoals(results: Results): GoalResult[] {
+  return GOALS.map(({ what, bound, target, unit, values }) => {
+    const goal = `${bound} ${target.toLocaleString('en')}${unit === '' ? '' : ` ${unit}`}`;
+    const measured = values(results);
+    if (measured.length === 0) return { what, goal, unit };
+    const spread = spreadOf(measured);
+    const isMet = bound === 'at least' ? spread.median >= target : spread.median <= target;
+    return { what, goal, unit, measured: spread, isMet };
+  });
+}
+
+interface Series {
+  readonly workload: string;
+  readonly contender: string;
+  readonly metric: MetricName;
+  readonly entryBytes?: number;
+}
+
+function plain(what: string, bound: Goal['bound'], target: number, unit: string, series: Series): Goal {
+  return { what, bound, target, unit, values: (results) => seriesOf(results, series) };
+}
+
+function ratio(what: string, bound: Goal['bound'], target: number, series: Series, to: Series): Goal {
+  const values = (results: Results) =>
+    paired(seriesOf(results, series), seriesOf(results, to), (figure, other) => figure / other);
+  return { what, bound, target, unit: '×', values };
+}
+
+function seriesOf(results: Results, { metric, ...key }: Series): number[] {
+  return figuresOf(findCase(results, key), metric);
+}
+
+/** By round: what was measured within the same minute is compared. */
+function paired(
+  figures: readonly number[],
+  others: readonly number[],
+  combine: (figure: number, other: number) => number,
+): number[] {
+  const rounds = Math.min(figures.length, others.length);
+  return Array.from({ length: rounds }, (_, round) =>
+    combine(figures[round] as number, others[round] as number),
+  );
+}

@@ -1,0 +1,72 @@
+import { readFileSync, statfsSync } from 'node:fs';
+import { arch, availableParallelism, cpus, platform, release, totalmem } from 'node:os';
+
+/** Where figures were taken; without its name and without paths. */
+export interface Machine {
+  readonly node: string;
+  readonly platform: string;
+  readonly cpu: string;
+  readonly cpus: number;
+  readonly memoryGib: number;
+  readonly fileSystem: string;
+  readonly packages: Readonly<Record<string, string>>;
+}
+
+const FILE_SYSTEMS: Readonly<Record<number, string>> = {
+  61267: 'ext2/3/4',
+  1481003842: 'xfs',
+  2435016766: 'btrfs',
+  801189825: 'zfs',
+  16914836: 'tmpfs',
+  2035054128: 'overlayfs',
+  26985: 'nfs',
+};
+
+/** `directory`: where the measured files are; `packages`: names of those whose versions matter. */
+export function describeMachine(root: string, directory: string, packages: readonly string[]): Machine {
+  const { type } = statfsSync(directory);
+  const versions = packages.map((name) => [name, versionOf(root, name)] as const);
+  return {
+    node: process.versions.node,
+    platform: `${platform()} ${release()} ${arch()}`,
+    cpu: cpus()[0]?.model ?? 'unknown',
+    cpus: availableParallelism(),
+    memoryGib: Math.round(totalmem() / 2 ** 30),
+    fileSystem: FILE_SYSTEMS[type] ?? `type 0x${type.toString(16)}`,
+    packages: Object.fromEntries(
+      versions.filter((version): version is [string, string] => version[1] !== undefined),
+    ),
+  };
+}
+
+/** Two lines for people. */
+export function formatMachine(machine: Machine): string {
+  const { node, cpu, cpus: count, memoryGib, fileSystem } = machine;
+  const packages = Object.entries(machine.packages).map(([name, version]) => `${name} ${version}`);
+  return (
+    `Node ${node}, ${machine.platform}, ${count} × ${cpu}, ${memoryGib} GiB, ${fileSystem}\n` +
+    packages.join(', ')
+  );
+}
+
+function versionOf(root: string, name: string): string | undefined {
+  return manifestOf(root, name)?.version;
+}
+
+/** `engines.node` of an installed package. */
+export function wantedNodeOf(root: string, name: string): string | undefined {
+  return manifestOf(root, name)?.engines?.node;
+}
+
+interface Manifest {
+  readonly version: string;
+  readonly engines?: { readonly node?: string };
+}
+
+function manifestOf(root: string, name: string): Manifest | undefined {
+  try {
+    return JSON.parse(readFileSync(`${root}node_modules/${name}/package.json`, 'utf8')) as Manifest;
+  } catch {
+    return undefined;
+  }
+}

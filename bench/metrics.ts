@@ -1,0 +1,47 @@
+/** Everything that is measured: its name, its unit, and which way is better. */
+export interface Metric {
+  readonly label: string;
+  /** Of two figures, the one to prefer; absent = it explains another figure and is no goal of its own. */
+  readonly better?: 'lower' | 'higher';
+  /** Made by the few slowest of many: it jumps from round to round. */
+  readonly isTail?: true;
+  /** In its own unit: what comes and goes by itself. For figures near zero, of which shares say nothing. */
+  readonly noise?: number;
+}
+
+export const METRICS = {
+  entriesPerS: { label: 'entries/s', better: 'higher' },
+  payloadMibPerS: { label: 'MiB/s of data', better: 'higher' },
+  insideNs: { label: 'ns/entry inside accepted calls', better: 'lower' },
+  mainCpuNs: { label: 'ns/entry of main-thread CPU', better: 'lower' },
+  scavenges: { label: 'scavenges in 1,000,000 appends', better: 'lower' },
+  p50Us: { label: 'p50, µs', better: 'lower' },
+  p90Us: { label: 'p90, µs', better: 'lower', isTail: true },
+  p99Us: { label: 'p99, µs', better: 'lower', isTail: true },
+  entriesPerSync: { label: 'entries/sync' },
+  batchesNs: { label: 'in bulk, ns/entry', better: 'lower' },
+  entriesNs: { label: 'one by one, ns/entry', better: 'lower' },
+  getUs: { label: 'at random, µs/entry', better: 'lower' },
+  openOneMs: { label: 'open 1 segment, ms', better: 'lower' },
+  openManyMs: { label: 'open 200 segments, ms', better: 'lower' },
+  openMoreMs: { label: 'difference, ms', better: 'lower', noise: 3 },
+  capacityPerS: { label: 'capacity, requests/s', better: 'higher' },
+  delayMs: { label: 'delay p99 at half of it, ms', better: 'lower', isTail: true },
+  bareDelayMs: { label: 'delay p99 without the log, ms' },
+  moreDelayMs: { label: 'difference, ms', better: 'lower', isTail: true, noise: 0.5 },
+  responseP99Ms: { label: 'response p99, ms', better: 'lower', isTail: true },
+  peakMib: { label: 'peak RSS above the start, MiB', better: 'lower' },
+  besideLanesMib: { label: 'of it beside the lanes, MiB', better: 'lower' },
+  growthMib: { label: 'growth over the second half, MiB', better: 'lower', noise: 4 },
+  wakeUps: { label: "wake-ups of the log's threads in 1 s", better: 'lower', noise: 5 },
+  idleCpuUs: { label: 'CPU of its threads in 1 s, µs', better: 'lower', noise: 500 },
+  entryNs: { label: 'ns/entry', better: 'lower' },
+} as const satisfies Readonly<Record<string, Metric>>;
+
+export type MetricName = keyof typeof METRICS;
+export type Figures = { readonly [name in MetricName]?: number | undefined };
+
+/** Three significant digits, thousands grouped: no figure here is known better. */
+export function formatFigure(value: number): string {
+  return value.toLocaleString('en', { maximumSignificantDigits: 3 });
+}

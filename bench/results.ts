@@ -1,0 +1,74 @@
+import { CONTENDERS } from './contenders/all.js';
+import type { Machine } from './machine.js';
+import { type Spread, spreadOf } from './measure/statistics.js';
+import type { MetricName } from './metrics.js';
+import type { Outcome, Scale } from './workloads/workload.js';
+
+/** What `results.json` holds. */
+export interface Results {
+  readonly version: 1;
+  readonly machine: Machine;
+  readonly scale: Scale;
+  /** Completed ones. */
+  readonly rounds: number;
+  readonly durationS: number;
+  /** What was not measured, and why. */
+  readonly skipped: readonly Skipped[];
+  readonly cases: readonly CaseResult[];
+}
+
+export interface Skipped {
+  readonly what: string;
+  readonly why: string;
+  /** It was tried and ended in an error, and not merely left out. */
+  readonly hasFailed: boolean;
+}
+
+/** A contender in a workload with one size of entry. */
+export interface CaseResult {
+  readonly workload: string;
+  readonly contender: string;
+  readonly entryBytes: number;
+  /** One for each round, in their order. */
+  readonly outcomes: readonly Outcome[];
+}
+
+export interface CaseKey {
+  readonly workload: string;
+  readonly contender: string;
+  readonly entryBytes?: number;
+}
+
+/** The case, of any size where `entryBytes` is absent. */
+export function findCase(results: Results, key: CaseKey): CaseResult | undefined {
+  return results.cases.find(
+    ({ workload, contender, entryBytes }) =>
+      workload === key.workload &&
+      contender === key.contender &&
+      (key.entryBytes === undefined || entryBytes === key.entryBytes),
+  );
+}
+
+/** The figure of every round; empty where there is none. */
+export function figuresOf(result: CaseResult | undefined, metric: MetricName): number[] {
+  const figures: number[] = [];
+  for (const { figures: each } of result?.outcomes ?? []) {
+    const figure = each[metric];
+    // JSON has no undefined and turns what is not a number into null.
+    if (typeof figure === 'number') figures.push(figure);
+  }
+  return figures;
+}
+
+export function spreadOfCase(result: CaseResult | undefined, metric: MetricName): Spread | undefined {
+  const figures = figuresOf(result, metric);
+  return figures.length === 0 ? undefined : spreadOf(figures);
+}
+
+/** Ways to do what a function benchmark measures that are this repository's own. */
+const OWN_WAYS = ['wasm kernel', 'reference kernel'];
+
+export function kindOf(contender: string): 'ringwal' | 'peer' | 'floor' {
+  if (OWN_WAYS.includes(contender)) return 'ringwal';
+  return CONTENDERS.find(({ name }) => name === contender)?.kind ?? 'peer';
+}

@@ -1,0 +1,31 @@
+import { checksum } from '../functions/checksum.js';
+import { encode } from '../functions/encode.js';
+import { kernel } from '../functions/kernel.js';
+import { durableLatency } from './durable-latency.js';
+import { eventLoop } from './event-loop.js';
+import { fireAndForget } from './fire-and-forget.js';
+import { idle } from './idle.js';
+import { durableInFlight, writtenInFlight } from './in-flight.js';
+import { memory, memoryInFlight } from './memory.js';
+import { open } from './open.js';
+import { replay } from './replay.js';
+import { scavenges } from './scavenges.js';
+import type { Workload } from './workload.js';
+
+/** In the order in which they run and are reported. */
+export const WORKLOADS: readonly Workload[] = [
+  fireAndForget,
+  scavenges,
+  durableLatency,
+  durableInFlight,
+  writtenInFlight,
+  replay,
+  open,
+  eventLoop,
+  memory,
+  memoryInFlight,
+  idle,
+  kernel,
+  checksum,
+  encode,
+];

@@ -1,0 +1,65 @@
+import { entryOf, feed } from '../measure/feed.js';
+import { mainThreadCpuNs } from '../measure/threads.js';
+import { contenderOf, type Outcome, type Scale, type Task, type Workload } from './workload.js';
+
+const MIB = 2 ** 20;
+const LIMITS = {
+  full: { entries: 3_000_000, bytes: 192 * MIB, warmUpEntries: 100_000 },
+  quick: { entries: 150_000, bytes: 16 * MIB, warmUpEntries: 20_000 },
+} as const;
+
+/** Fire and forget until everything is fsynced: how fast, and what it costs the main thread. */
+export const fireAndForget: Workload = {
+  name: 'fire-and-forget',
+  title: 'Fire-and-forget, until everything is fsynced',
+  note:
+    'From the first push to the return of the one fsync that covers all. Inside accepted calls: wall time of bursts of ' +
+    '1,000 appends without the waiting for room, or the CPU time of the whole thread where that is less; both ' +
+    'bound what the calls cost. Main-thread CPU: of the whole time, waiting and events included.',
+  metrics: ['entriesPerS', 'payloadMibPerS', 'insideNs', 'mainCpuNs'],
+  contenders: [
+    'ringwal',
+    'raw 1 MiB blocks',
+    'createWriteStream',
+    'pino transport',
+    'sonic-boom',
+    'lmdb',
+    'classic-level',
+    'better-sqlite3',
+  ],
+  sizes: (scale: Scale) => (scale === 'quick' ? [16, 100, 4096] : [16, 100, 1024, 4096, 65_536]),
+  floor: 'raw 1 MiB blocks',
+  run,
+};
+
+async function run(task: Task): Promise<Outcome> {
+  const limits = LIMITS[task.scale];
+  const entry = entryOf(task.entryBytes);
+  const count = Math.min(limits.entries, Math.floor(limits.bytes / entry.length));
+  const sink = await contenderOf(task).openSink!(task.directory);
+
+  // One lap of a ring and a warm compiler first: a log lives longer than either takes.
+  const firstLap = Math.ceil((sink.firstLapBytes ?? 0) / entry.length);
+  await feed(sink, entry, Math.max(firstLap, Math.min(count, limits.warmUpEntries)));
+  await sink.sync();
+
+  const startedCpuNs = mainThreadCpuNs();
+  const startedMs = performance.now();
+  const insideMs = await feed(sink, entry, count);
+  await sink.sync();
+  const seconds = (performance.now() - startedMs) / 1e3;
+  const endedCpuNs = mainThreadCpuNs();
+  await sink.close();
+
+  const mainCpuNs =
+    startedCpuNs === undefined || endedCpuNs === undefined ? undefined : (endedCpuNs - startedCpuNs) / count;
+  const insideNs = (insideMs * 1e6) / count;
+  return {
+    figures: {
+      entriesPerS: count / seconds,
+      payloadMibPerS: (count * entry.length) / MIB / seconds,
+      insideNs: Math.min(insideNs, mainCpuNs ?? insideNs),
+      mainCpuNs,
+    },
+  };
+}

@@ -1,0 +1,63 @@
+import { entryOf } from '../measure/feed.js';
+import { contenderOf, type Outcome, oneSize, type Task, type Workload } from './workload.js';
+
+const ENTRIES = { full: 1_000_000, quick: 60_000 } as const;
+const LOOKUPS = { full: 5_000, quick: 500 } as const;
+const WARM_UP_LOOKUPS = 100;
+
+/** Reading back: everything in order, in bulk and one by one, and single entries at random. */
+export const replay: Workload = {
+  name: 'replay',
+  title: 'Replay, 100 B',
+  note:
+    'From the page cache, the second pass of two: the first one compiles the reader. In bulk: `batches()`, ' +
+    "classic-level's `nextv`. One by one: `entries()`, iterators. At random: `get`, each awaited. Only " +
+    'ringwal checks a CRC of every entry.',
+  metrics: ['batchesNs', 'entriesNs', 'getUs'],
+  contenders: ['ringwal', 'raw read', 'lmdb', 'better-sqlite3', 'classic-level'],
+  sizes: oneSize,
+  run,
+};
+
+async function run(task: Task): Promise<Outcome> {
+  const entry = entryOf(task.entryBytes);
+  const count = ENTRIES[task.scale];
+  const archive = await contenderOf(task).openArchive!(task.directory);
+  await archive.fill(entry, count);
+
+  const pass = async (read: () => Promise<number>) => {
+    const startedMs = performance.now();
+    const bytes = await read();
+    const ns = ((performance.now() - startedMs) * 1e6) / count;
+    if (bytes < count * entry.length) throw new Error(`read ${bytes} bytes of ${count * entry.length}`);
+    return ns;
+  };
+  const secondPass = async (read: (() => Promise<number>) | undefined) => {
+    if (read === undefined) return undefined;
+    await pass(read);
+    return pass(read);
+  };
+  const batchesNs = await secondPass(archive.readBatches);
+  const entriesNs = await secondPass(archive.readEntries);
+  const getUs = archive.readOne && (await lookUp(archive.readOne, count, LOOKUPS[task.scale]));
+  await archive.close();
+  return { figures: { batchesNs, entriesNs, getUs } };
+}
+
+/** Mean µs of a look-up: single ones are shorter than the clock is exact. */
+async function lookUp(
+  readOne: (index: number) => Promise<number>,
+  count: number,
+  lookups: number,
+): Promise<number> {
+  let index = 0;
+  const look = async () => {
+    // A multiplicative step visits entries far apart, the same ones in every run.
+    index = (index + 0x9e3779b1) % count;
+    if ((await readOne(index)) === 0) throw new Error(`entry ${index} was not found`);
+  };
+  for (let left = WARM_UP_LOOKUPS; left > 0; left--) await look();
+  const startedMs = performance.now();
+  for (let left = lookups; left > 0; left--) await look();
+  return ((performance.now() - startedMs) * 1e3) / lookups;
+}

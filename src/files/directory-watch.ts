@@ -1,0 +1,45 @@
+import { type FSWatcher, watch } from 'node:fs';
+
+/**
+ * How long a change may go unnoticed where the system does not tell of it: some file systems never do, and a queue of
+ * events that is full drops some.
+ */
+const POLL_MS = 500;
+
+/**
+ * Notices that another process may have changed something in a directory: `fs.watch`, with a slow poll behind it. Does not
+ * keep the process alive unless it is held.
+ */
+export class DirectoryWatch {
+  readonly #watcher: FSWatcher | undefined;
+  readonly #timer: NodeJS.Timeout;
+  #holds = 0;
+
+  constructor(directory: string, onChange: () => void) {
+    this.#watcher = tryToWatch(directory, onChange);
+    this.#timer = setInterval(onChange, POLL_MS).unref();
+  }
+
+  hold(isHeld: boolean): void {
+    this.#holds += isHeld ? 1 : -1;
+    if (this.#holds > 0) this.#timer.ref();
+    else this.#timer.unref();
+  }
+
+  close(): void {
+    this.#watcher?.close();
+    clearInterval(this.#timer);
+  }
+}
+
+/** `undefined` where the system watches nothing more (`EMFILE`, `ENOSPC`): the poll alone must do. */
+function tryToWatch(directory: string, onChange: () => void): FSWatcher | undefined {
+  try {
+    const watcher = watch(directory, { persistent: false }, onChange);
+    // The poll goes on.
+    watcher.on('error', () => watcher.close());
+    return watcher;
+  } catch {
+    return undefined;
+  }
+}

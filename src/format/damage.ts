@@ -1,0 +1,173 @@
+/**
+ * What damage a log has, segment by segment and entry by entry, for `verify`. What `open` does with it the decision
+ * table says; here nothing is decided.
+ */
+
+import { isZeroFrom, type SegmentFile, withSource } from './bytes.js';
+import { createChain } from './chain.js';
+import type { Verdict } from './decision-table.js';
+import { salvageFrames } from './salvage.js';
+import { SegmentScanner } from './scan.js';
+import type { Judgement, Reason, SegmentReport } from './verdict.js';
+import { isWalg } from './walg.js';
+
+/** Both inclusive. */
+export interface LsnRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+export interface Damage {
+  /** Ascending, one for each file. */
+  readonly segments: readonly SegmentDamage[];
+  /** Entries that were there, as far as what is left shows it, and cannot be read. Of a log that is corrupt only. */
+  readonly lost: readonly LsnRange[];
+  /**
+   * Of a corrupt log: entries that can be read, behind the damage. Of a torn one: those whose write was interrupted, at
+   * least the first, none of which was acknowledged.
+   */
+  readonly inDoubt: readonly LsnRange[];
+}
+
+export interface SegmentDamage {
+  readonly number: number;
+  readonly size: number;
+  readonly verdict: Verdict;
+  /** The valid frames that the segment begins with, whatever the segments before it look like. */
+  readonly frames: number;
+  /** 0 = there is none. */
+  readonly firstLsn: number;
+  readonly lastLsn: number;
+  readonly validBytes: number;
+  /** The first byte that is not of a valid frame and should be; `undefined`: there is none. */
+  readonly badOffset: number | undefined;
+  readonly reason: Reason | undefined;
+}
+
+/** Reads the segments behind the first damage once more each, and everything once more for what can still be read. */
+export function assessDamage(files: readonly SegmentFile[], judgement: Judgement): Damage {
+  const { verdict, segments, trouble } = judgement;
+  if (trouble === undefined) return { segments: segments.map(intact), lost: [], inDoubt: [] };
+  const readable = verdict === 'unsupported' ? [] : readableEntries(files, judgement.logId);
+  return {
+    segments: segments.map((report, at) => assessSegment(files[at], report, judgement, readable)),
+    ...assessEntries(judgement, readable),
+  };
+}
+
+/** A run of entries that can be read, and what it says is missing on purpose right before it. */
+interface Run {
+  readonly first: number;
+  last: number;
+  readonly skipped: number;
+}
+
+function readableEntries(files: readonly SegmentFile[], logId: bigint | undefined): Run[] {
+  const runs: Run[] = [];
+  salvageFrames(files, logId, (frames) => {
+    for (const { lsn, skipped } of frames) {
+      const run = runs.at(-1);
+      if (run !== undefined && lsn === run.last + skipped + 1) run.last = lsn;
+      else runs.push({ first: lsn, last: lsn, skipped });
+    }
+  });
+  return runs;
+}
+
+function assessEntries(judgement: Judgement, readable: readonly Run[]): Pick<Damage, 'lost' | 'inDoubt'> {
+  const { verdict, watermark, lastLsn } = judgement;
+  const lastReadable = readable.at(-1)?.last ?? 0;
+  if (verdict === 'torn') {
+    const first = lastLsn + 1;
+    return { lost: [], inDoubt: [{ first, last: Math.max(first, lastReadable) }] };
+  }
+  if (verdict !== 'corrupt') return { lost: [], inDoubt: [] };
+  const lost = readable
+    .slice(1)
+    .map(({ first, skipped }, at) => ({ first: (readable[at] as Run).last + 1, last: first - skipped - 1 }));
+  lost.push({ first: lastReadable + 1, last: watermark });
+  const inDoubt = readable.map(({ first, last }) => ({ first: Math.max(first, lastLsn + 1), last }));
+  const isEmpty = ({ first, last }: LsnRange) => first > last;
+  return {
+    lost: lost.filter((range) => !isEmpty(range)),
+    inDoubt: inDoubt.filter((range) => !isEmpty(range)),
+  };
+}
+
+function intact({ number, size, frames, firstLsn, lastLsn, validBytes }: SegmentReport): SegmentDamage {
+  const badOffset = undefined;
+  const reason = undefined;
+  return { number, size, verdict: 'clean', frames, firstLsn, lastLsn, validBytes, badOffset, reason };
+}
+
+function assessSegment(
+  file: SegmentFile,
+  report: SegmentReport,
+  judgement: Judgement,
+  readable: readonly Run[],
+): SegmentDamage {
+  const { end, trouble, verdict } = judgement;
+  const { number, size } = report;
+  if (number < end.segment) return intact(report);
+  const isTroubled = trouble?.segment === number;
+  if (number === end.segment) {
+    const { validBytes } = report;
+    const isBad = isTroubled || !withSource(file, (source) => isZeroFrom(source, validBytes));
+    if (!isBad) return intact(report);
+    // Frames that are valid may stand behind the end: those of a batch that goes no further.
+    const reason = isTroubled ? trouble.reason : 'unfinished-batch';
+    return { ...intact(report), verdict, badOffset: validBytes, reason };
+  }
+  const isLast = judgement.segments.every((other) => other.number <= number || other.size === 0);
+  const alone = walkAlone(file, judgement.logId, isLast);
+  if (alone.reason === 'walg' || alone.reason === 'unknown-critical') {
+    return { number, size, ...alone, verdict: 'unsupported', badOffset: alone.validBytes };
+  }
+  if (verdict === 'torn' && size > 0) {
+    // However well it looks: what should stand before it does not.
+    const { reason = 'lsn', validBytes } = alone;
+    return {
+      number,
+      size,
+      ...alone,
+      verdict,
+      badOffset: alone.reason === undefined ? 0 : validBytes,
+      reason,
+    };
+  }
+  // Zeros where acknowledged entries were.
+  const reason = alone.reason ?? (isTroubled && alone.frames === 0 ? trouble.reason : undefined);
+  // It may not follow on what is left before it: that is told by what is lost.
+  if (reason === undefined) return { number, size, ...alone, verdict: 'clean', badOffset: undefined };
+  const lastReadable = readable.at(-1)?.last ?? 0;
+  // The last write of a log that is damaged elsewhere may have been torn like any other.
+  const isTorn = isLast && alone.lastLsn > 0 && alone.lastLsn >= Math.max(lastReadable, judgement.watermark);
+  return { number, size, ...alone, reason, verdict: isTorn ? 'torn' : verdict, badOffset: alone.validBytes };
+}
+
+/** The valid frames at the start of one segment, which may begin with any LSN. `isLast`: nothing stands behind it. */
+function walkAlone(
+  file: SegmentFile,
+  logId: bigint | undefined,
+  isLast: boolean,
+): Pick<SegmentDamage, 'frames' | 'firstLsn' | 'lastLsn' | 'validBytes' | 'reason'> {
+  return withSource(file, (source) => {
+    const found = { frames: 0, firstLsn: 0, lastLsn: 0, validBytes: 0 };
+    if (isWalg(source.read(0, 4))) return { ...found, reason: 'walg' };
+    const scanner = new SegmentScanner(source, createChain(logId, file.number));
+    let outcome = scanner.next();
+    for (; outcome === undefined; outcome = scanner.next()) {
+      const { frame } = scanner;
+      if (frame.unknownCritical !== 0) return { ...found, reason: 'unknown-critical' };
+      if (found.frames === 0) found.firstLsn = frame.lsn;
+      found.frames++;
+      found.lastLsn = frame.lsn;
+      found.validBytes = scanner.offset;
+    }
+    // Room made ahead, or what a crash left of it, stands at the end of the log only.
+    if (isLast && isZeroFrom(source, scanner.offset)) return { ...found, reason: undefined };
+    if (source.size === 0) return { ...found, reason: 'empty-segment' };
+    if (outcome === 'end') return { ...found, reason: undefined };
+    return { ...found, reason: outcome };
+  });
+}

@@ -1,0 +1,72 @@
+import { DirectoryView } from './directory-view.js';
+import { EntryIterator } from './entry-iterator.js';
+import type { LogView } from './log-view.js';
+import { checkFollowOptions, type FollowOptions } from './options.js';
+import { readBatches, truncated } from './read-log.js';
+import type { WalEntry } from './segment-reader.js';
+import { WalError } from './wal-error.js';
+
+/** The durable entries of a log as they come. See `Wal.follow`. */
+export function follow(view: LogView, options: FollowOptions): EntryIterator {
+  return new EntryIterator(followBatches(view, options));
+}
+
+/** As [follow], of a log that is opened for it. See `Wal.follow`. */
+export function followDirectory(directory: string, options: FollowOptions): EntryIterator {
+  return new EntryIterator(openAndFollow(directory, options));
+}
+
+async function* openAndFollow(
+  directory: string,
+  options: FollowOptions,
+): AsyncGenerator<WalEntry[], void, undefined> {
+  checkFollowOptions(options);
+  const view = await DirectoryView.open(directory, options.signal);
+  try {
+    yield* followBatches(view, options);
+  } finally {
+    await view.close();
+  }
+}
+
+/**
+ * Walks what is durable now, then waits until more is: gapless, since each walk goes on where the one before ended. Between
+ * two walks nothing is held: a follower that is slower than retention finds its next entry gone.
+ */
+export async function* followBatches(
+  view: LogView,
+  options: FollowOptions,
+): AsyncGenerator<WalEntry[], void, undefined> {
+  checkFollowOptions(options);
+  const { from, signal, ref = true } = options;
+  let cutsSeen = view.truncations.length;
+  /** The entry to come next; 0 = the log's first, whichever that will be. */
+  let next = from ?? 0;
+  /** Only what was handed out can be missed when the log is cut. */
+  let seen = 0;
+  for (;;) {
+    signal?.throwIfAborted();
+    if (view.isClosed) return;
+    for (const lsn of view.truncations.slice(cutsSeen)) if (lsn < seen) throw truncated(view, seen);
+    cutsSeen = view.truncations.length;
+    const to = view.durableLsn;
+    if (to === 0 || to < next) {
+      await view.waitForWatermark(Math.max(0, next - 1), { signal, ref });
+      continue;
+    }
+    try {
+      for await (const batch of readBatches(view, { ...(next > 0 && { from: next }), to, signal })) {
+        seen = batch.at(-1)?.lsn ?? seen;
+        next = seen + 1;
+        yield batch;
+      }
+      // Skipped LSNs may stand at the end.
+      next = to + 1;
+    } catch (error) {
+      // A cut behind what was handed out, or the end of the log, is judged above.
+      if (!(error instanceof WalError) || !JUDGED_LATER.includes(error.code)) throw error;
+    }
+  }
+}
+
+const JUDGED_LATER: readonly string[] = ['ERR_WAL_TRUNCATED', 'ERR_WAL_CLOSED'];

@@ -1,0 +1,152 @@
+/**
+ * The part of the benchmarks that no clock decides: how much is allocated, written, synced and said for a given amount
+ * of work. It is the same on a slow machine as on a fast one.
+ */
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { MessagePort } from 'node:worker_threads';
+import type { Wal, WalOptions } from '#ringwal';
+import { countScavenges } from '../../bench/measure/scavenges.js';
+import { fill, freshLog, SMALL_RING } from '../main/support.js';
+
+/** The longest `syncInterval`: no sync comes of time alone while a test runs. */
+const NEVER_MS = 60_000;
+
+/** As in src/worker/group-writer.ts: what one write call hands over, unless a single frame is longer. */
+const GROUP_BYTES = 256 * 1024;
+
+test('a million fire-and-forget appends cause no scavenge', async (t) => {
+  const wal = await freshLog(t);
+  const entry = fill(100, 1);
+  await push(wal, entry, 200_000);
+  const scavenges = await countScavenges(async () => {
+    await push(wal, entry, 1_000_000);
+  });
+  assert.equal(scavenges, 0);
+});
+
+test('durable appends one at a time take one write, one sync and one message each', async (t) => {
+  const { wal, counts } = await watchedLog(t);
+  const before = await counts();
+  for (let at = 0; at < 100; at++) await wal.append(fill(100, at), { durable: true });
+  assert.deepEqual(difference(before, await counts()), { groups: 100, syncs: 100, messages: 100 });
+});
+
+test('appends that are awaited without durable take one write and one message each, and no sync', async (t) => {
+  const { wal, counts } = await watchedLog(t);
+  const before = await counts();
+  for (let at = 0; at < 100; at++) await wal.append(fill(100, at));
+  // The one sync is that of the counting itself, which all of them share.
+  assert.deepEqual(difference(before, await counts()), { groups: 100, syncs: 1, messages: 100 });
+});
+
+test('a durable batch of a thousand entries takes one write, one sync and one message', async (t) => {
+  const { wal, counts } = await watchedLog(t);
+  const before = await counts();
+  const batch = Array.from({ length: 1_000 }, (_, at) => fill(100, at));
+  await wal.appendBatch(batch, { durable: true });
+  assert.deepEqual(difference(before, await counts()), { groups: 1, syncs: 1, messages: 1 });
+});
+
+test('a message goes with each sync, however many of a thousand durable appends at once it covers', async (t) => {
+  const { wal, counts } = await watchedLog(t);
+  const before = await counts();
+  await Promise.all(Array.from({ length: 1_000 }, (_, at) => wal.append(fill(100, at), { durable: true })));
+  const { groups, syncs, messages } = difference(before, await counts());
+  assert.equal(messages, syncs);
+  assert.ok(syncs <= groups, `${syncs} syncs of ${groups} groups`);
+});
+
+test('fire-and-forget appends are written in whole groups, synced once, and not talked about', async (t) => {
+  const { wal, counts } = await watchedLog(t, { ringSize: 2 ** 20 });
+  const before = await counts();
+  const { frameBytes } = wal.stats();
+  const waits = await push(wal, fill(100, 1), 200_000);
+  const { groups, syncs, messages } = difference(before, await counts());
+  const written = wal.stats().frameBytes - frameBytes;
+  assert.ok(groups >= Math.floor(written / GROUP_BYTES), `${groups} groups of ${written} bytes`);
+  assert.equal(syncs, 1);
+  // The one that answers `sync`, and at most one for each time that there was no room.
+  assert.ok(messages >= 1 && messages <= waits + 1, `${messages} messages, ${waits} waits for room`);
+});
+
+test('an entry that is larger than a group is one write', async (t) => {
+  const { wal, counts } = await watchedLog(t);
+  const before = await counts();
+  for (let at = 0; at < 20; at++) await wal.append(fill(2 * GROUP_BYTES, at));
+  assert.equal(difference(before, await counts()).groups, 20);
+});
+
+test('frames of 100 bytes are at most 17 bytes longer than their data, but for the first of each group', async (t) => {
+  const { wal, counts } = await watchedLog(t, { ringSize: SMALL_RING });
+  const before = await counts();
+  const { frameBytes, payloadBytes } = wal.stats();
+  const count = 10_000;
+  await push(wal, fill(100, 1), count);
+  const { groups } = difference(before, await counts());
+  const after = wal.stats();
+  const overhead = after.frameBytes - frameBytes - (after.payloadBytes - payloadBytes);
+  // Field 4 and the checksum over the extension fields.
+  assert.ok(overhead <= count * 17 + groups * 15, `${overhead} bytes beside the data of ${count} entries`);
+});
+
+/** Appends `count` times and makes it durable; returns how often there was no room. */
+async function push(wal: Wal, entry: Uint8Array, count: number): Promise<number> {
+  let waits = 0;
+  for (let pushed = 0; pushed < count; ) {
+    if (wal.tryAppend(entry)) pushed++;
+    else {
+      waits++;
+      await wal.ready(entry.length);
+    }
+  }
+  await wal.sync();
+  return waits;
+}
+
+interface Counts {
+  /** Write calls' worth of frames. */
+  readonly groups: number;
+  readonly syncs: number;
+  /** From the threads of the log to this one, through its event loop. */
+  readonly messages: number;
+}
+
+function difference(before: Counts, after: Counts): Counts {
+  return {
+    groups: after.groups - before.groups,
+    syncs: after.syncs - before.syncs,
+    messages: after.messages - before.messages,
+  };
+}
+
+/** A log with its first segment, and what it has done; counting costs a `sync`, whose own message is not counted. */
+async function watchedLog(
+  t: TestContext,
+  options: WalOptions = {},
+): Promise<{ wal: Wal; counts: () => Promise<Counts> }> {
+  let messages = 0;
+  const { on } = MessagePort.prototype;
+  const counting = t.mock.method(
+    MessagePort.prototype,
+    'on',
+    function (this: MessagePort, event: string, listener: (value: unknown) => void) {
+      if (event !== 'message') return on.call(this, event, listener);
+      return on.call(this, event, (message: unknown) => {
+        messages++;
+        listener(message);
+      });
+    },
+  );
+  const wal = await freshLog(t, { syncInterval: NEVER_MS, ...options });
+  counting.mock.restore();
+  await wal.append('the first one also makes the segment', { durable: true });
+  const counts = async () => {
+    // A group is counted after its entries are acknowledged, and before the writer comes to this.
+    await wal.sync();
+    messages--;
+    const { groups, syncs } = wal.stats();
+    return { groups, syncs, messages };
+  };
+  return { wal, counts };
+}

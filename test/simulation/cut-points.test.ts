@@ -1,0 +1,92 @@
+import { test } from 'node:test';
+import { SimulatedDisk } from '../../src/files/simulated-disk.js';
+import type { CrashKind } from './model.js';
+import { Simulation, Stopped } from './simulation.js';
+import { goOn, liveALittle, SMALL_SEGMENTS } from './workload.js';
+
+/** For each place of a cut: chance decides what of the unsynced is left. */
+const FATES = [1, 2];
+/** Two cuts in a row are too many to try them all: of the first ones, every so many-th. */
+const STRIDE = 13;
+
+const operations = operationsOf(liveALittle);
+
+for (const kind of ['power cut', 'killed process'] as const) {
+  test(`after a ${kind} at any of ${operations} operations the log opens and has kept its promises`, () => {
+    forEachCut((seed, cut) => {
+      const simulation = stoppedAt(seed, cut, kind);
+      simulation.open();
+      simulation.assertSettled();
+      simulation.close();
+    });
+  });
+
+  test(`after a ${kind} at any operation the log goes on, and a power cut then takes nothing that it promised`, () => {
+    forEachCut((seed, cut) => {
+      const simulation = stoppedAt(seed, cut, kind);
+      goOn(simulation);
+      simulation.crash('power cut');
+      simulation.open();
+      simulation.assertSettled();
+      simulation.close();
+    });
+  });
+
+  test(`a ${kind} at any operation of a recovery leaves a log that the next one recovers`, () => {
+    forEachCut((seed, cut) => {
+      if (cut % STRIDE !== seed) return;
+      for (let again = 0; ; again++) {
+        const simulation = stoppedAt(seed, cut, 'power cut');
+        simulation.stopAt(simulation.disk.counts.operations + again);
+        const stopped = stops(() => simulation.open());
+        simulation.crash(kind);
+        if (!stopped) return;
+        goOn(simulation);
+        simulation.crash('power cut');
+        simulation.open();
+        simulation.assertSettled();
+        simulation.close();
+      }
+    });
+  });
+}
+
+function forEachCut(check: (seed: number, cut: number) => void): void {
+  for (const seed of FATES) {
+    for (let cut = 0; cut < operations; cut++) {
+      try {
+        check(seed, cut);
+      } catch (error) {
+        throw new Error(`stopped at operation ${cut}, fate ${seed}: ${(error as Error).stack}`);
+      }
+    }
+  }
+}
+
+function stoppedAt(seed: number, cut: number, kind: CrashKind): Simulation {
+  const simulation = newSimulation(seed);
+  simulation.stopAt(cut);
+  stops(() => liveALittle(simulation));
+  simulation.crash(kind);
+  return simulation;
+}
+
+function stops(work: () => void): boolean {
+  try {
+    work();
+    return false;
+  } catch (error) {
+    if (error instanceof Stopped) return true;
+    throw error;
+  }
+}
+
+function newSimulation(seed: number): Simulation {
+  return new Simulation({ disk: new SimulatedDisk({ seed }), options: SMALL_SEGMENTS });
+}
+
+function operationsOf(work: (simulation: Simulation) => void): number {
+  const simulation = newSimulation(1);
+  work(simulation);
+  return simulation.disk.counts.operations;
+}

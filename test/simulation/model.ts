@@ -1,0 +1,326 @@
+import assert from 'node:assert/strict';
+import type { LaneRuns, LogCommand, ToLane } from '../../src/worker/messages.js';
+import { expandRuns } from '../worker/support/lane-client.js';
+import type { FrameOnDisk } from '../worker/support/segments.js';
+
+/** How a log came to be without its process. */
+export type CrashKind = 'power cut' | 'killed process';
+
+interface Entry {
+  readonly data: Uint8Array;
+  /** In this epoch; entries that an earlier open recovered have none. */
+  sequence: number | undefined;
+  /** The last one of its batch, or in none. */
+  readonly isWhole: boolean;
+  /** The watermark that the frames written from here on must show at least. */
+  proof: number;
+  /** Damage took it, and a salvage has said so: its LSN is skipped. */
+  isGone: boolean;
+}
+
+/** What befell the files while nobody had the log open. */
+export interface Damage {
+  /** The last entry before it that is in no batch together with a damaged one; 0 = none. */
+  readonly keptLsn: number;
+  /** The first and the last damaged entry, whole batches; `Infinity`: no entry is. */
+  readonly from: number;
+  readonly to: number;
+  /** A salvage takes up again here at the latest; `Infinity`: nowhere. */
+  readonly resumesAt: number;
+  readonly isOfState: boolean;
+}
+
+export type RepairMode = 'truncate' | 'salvage';
+
+/** What retention may remove: nothing, what is checkpointed, or anything. */
+export type Retention = 'none' | 'checkpointed' | 'any';
+
+interface PendingSync {
+  readonly sequence: number;
+  /** Something that it covers was rejected: it must not be answered as done. */
+  isVoid: boolean;
+}
+
+interface PendingCommand extends LogCommand {
+  /** Of the newest entry before it. */
+  readonly sequence: number;
+}
+
+/**
+ * What a log must hold: everything that was appended and not rejected, in order, of which a crash may take the end, but
+ * nothing that was acknowledged.
+ */
+export class LogModel {
+  /** By LSN, from 1 at index 0. */
+  #entries: Entry[] = [];
+  #writtenLsn = 0;
+  #durableLsn = 0;
+  #checkpoint = 0;
+  /** Entries below may have been removed. */
+  #firstLsn = 0;
+  /** Of all that were carried out: entries below may go. */
+  #truncatedBefore = 0;
+  readonly #retention: Retention;
+  /** The watermark that the state file must show at least. */
+  #stateProof = 0;
+  /** Something went wrong that the log survived: the state file may be an older one. */
+  #hasTrouble = false;
+  #damage: Damage | undefined;
+  #repairs: RepairMode[] = [];
+  #syncs = new Map<number, PendingSync>();
+  #commands = new Map<number, PendingCommand>();
+  #hasFailed = false;
+
+  constructor(retention: Retention = 'any') {
+    this.#retention = retention;
+  }
+
+  /** The log ended: nothing that is not acknowledged has a known fate. */
+  get hasFailed(): boolean {
+    return this.#hasFailed;
+  }
+
+  get lastLsn(): number {
+    return this.#entries.length;
+  }
+
+  /** All of them or none are in the log, whatever happens. `sequence`: of the last one. */
+  noteAppended(parts: readonly Uint8Array[], sequence: number): void {
+    parts.forEach((data, at) => {
+      const behind = parts.length - 1 - at;
+      this.#entries.push({
+        data,
+        sequence: sequence - behind,
+        isWhole: behind === 0,
+        // Written after this, in a group that begins after this.
+        proof: this.#durableLsn,
+        isGone: false,
+      });
+    });
+  }
+
+  noteSyncAsked(id: number, sequence: number): void {
+    if (!this.#hasFailed) this.#syncs.set(id, { sequence, isVoid: false });
+  }
+
+  noteCommand(id: number, command: LogCommand, sequence: number): void {
+    if (!this.#hasFailed) this.#commands.set(id, { ...command, sequence });
+  }
+
+  noteHeard(message: ToLane): void {
+    if (message.kind === 'written') this.#writtenLsn = this.#acknowledge(message.runs, this.#writtenLsn);
+    else if (message.kind === 'durable') this.#durableLsn = this.#acknowledge(message.runs, this.#durableLsn);
+    else if (message.kind === 'rejected') this.#reject(message.from, message.to);
+    else if (message.kind === 'synced') this.#synced(message.id, message.watermark);
+    else if (message.kind === 'sync-rejected') this.#syncs.delete(message.id);
+    else if (message.kind === 'command-done') this.#carryOut(message.id);
+    else if (message.kind === 'command-rejected') this.#commands.delete(message.id);
+    else if (message.kind === 'failed') this.#fail(message.failure.code);
+    else if (message.kind === 'trouble') this.#hasTrouble = true;
+  }
+
+  /** The log said that entries below are gone. */
+  noteFirstLsn(lsn: number): void {
+    this.#assertRemovable(lsn);
+    this.#firstLsn = Math.max(this.#firstLsn, lsn);
+  }
+
+  /** Everything was accepted, written and synced, and the log was closed. */
+  noteClosed(): void {
+    if (!this.#hasTrouble) this.#stateProof = this.#entries.length;
+  }
+
+  get isDamaged(): boolean {
+    return this.#damage !== undefined;
+  }
+
+  noteDamaged(damage: Damage): void {
+    this.#damage = damage;
+    this.#repairs = [];
+    if (damage.isOfState) this.#stateProof = 0;
+  }
+
+  /** A repair is begun; whether it comes to its end is another matter. */
+  noteRepair(mode: RepairMode): void {
+    this.#repairs.push(mode);
+  }
+
+  assertAllAnswered(): void {
+    assert.equal(this.#syncs.size, 0, 'a sync was never answered');
+    assert.equal(this.#hasFailed ? 0 : this.#commands.size, 0, 'a command was never answered');
+  }
+
+  /** Compares what the next open made of the log, and goes on from there. */
+  noteRecovered(
+    frames: readonly FrameOnDisk[],
+    after: CrashKind | 'close',
+    checkpoint: number,
+    isDurable: boolean,
+  ): void {
+    const lastLsn = frames.at(-1)?.lsn ?? 0;
+    const cuts = this.#pending('truncateAfter').map((lsn) => this.#lastKept(lsn));
+    const known = after === 'power cut' ? this.#durableLsn : Math.max(this.#writtenLsn, this.#durableLsn);
+    const promised = this.#lastKept(Math.min(known, ...cuts));
+    const left = this.#whatDamageLeaves(promised, cuts);
+    assert.ok(lastLsn >= left, `entries up to ${left} were acknowledged, the log ends at ${lastLsn}`);
+    assert.ok(lastLsn <= this.#entries.length, `entry ${lastLsn} was never appended`);
+    if (after === 'close' && !this.isDamaged)
+      assert.equal(lastLsn, this.#entries.length, 'close() left entries behind');
+    if (this.#repairs.includes('salvage')) this.#noteSalvaged(frames, promised);
+    this.#assertContent(frames);
+    if (lastLsn > 0) assert.ok(this.#entries[lastLsn - 1]?.isWhole, `a part of a batch ends the log`);
+    this.#assertCheckpoint(checkpoint, lastLsn, cuts);
+    this.#startOver(lastLsn, checkpoint, isDurable);
+  }
+
+  /**
+   * The last entry that must still be there. Damage that nothing proves is taken for a torn write and cut, and a repair
+   * may end the log before it.
+   */
+  #whatDamageLeaves(promised: number, cuts: readonly number[]): number {
+    if (this.#damage === undefined) return promised;
+    const { keptLsn, from, to, resumesAt } = this.#damage;
+    // Behind the damage it proves itself by the watermark in its group's head, which is not damaged.
+    const proofs = this.#entries.slice(to, promised).map(({ proof }) => proof);
+    const proven = Math.min(Math.max(this.#stateProof, ...proofs), ...cuts);
+    const isTruncated = this.#repairs.includes('truncate');
+    if (this.#repairs.includes('salvage') && !isTruncated && promised >= resumesAt) return promised;
+    return proven >= from && this.#repairs.length === 0 ? promised : Math.min(promised, keptLsn);
+  }
+
+  /** Of what was promised a salvage takes out nothing but what is damaged, and what stands before the next place that proves itself. */
+  #noteSalvaged(frames: readonly FrameOnDisk[], promised: number): void {
+    const { keptLsn, resumesAt } = this.#damage as Damage;
+    const kept = new Set(frames.map(({ lsn }) => lsn));
+    const firstLsn = frames[0]?.lsn ?? 0;
+    const lastLsn = frames.at(-1)?.lsn ?? 0;
+    this.#entries.slice(0, lastLsn).forEach((entry, at) => {
+      const lsn = at + 1;
+      const mustStay = lsn >= this.#firstLsn && lsn <= promised && (lsn <= keptLsn || lsn >= resumesAt);
+      const isLost = !kept.has(lsn) && !entry.isGone && !(lsn < firstLsn && lsn < this.#removableBelow);
+      assert.ok(!isLost || !mustStay, `the salvage lost entry ${lsn}, which was acknowledged`);
+      entry.isGone = !kept.has(lsn);
+      // Segments are written anew in one group each.
+      entry.proof = 0;
+      if (entry.isGone) return;
+      if (!entry.isWhole) assert.ok(kept.has(lsn + 1), `entry ${lsn} is a part of a batch`);
+      const before = this.#entries[at - 1];
+      // The end alone of a batch of which nothing else can be read counts as an entry; and retention may end in a batch.
+      if (lsn > firstLsn && before !== undefined && !before.isWhole && before.isGone)
+        assert.ok(entry.isWhole, `entry ${lsn} is in the middle of a batch`);
+    });
+  }
+
+  #assertCheckpoint(checkpoint: number, lastLsn: number, cuts: readonly number[]): void {
+    const checkpoints = [this.#checkpoint, ...this.#pending('checkpoint')];
+    const possible = checkpoints.flatMap((lsn) => [lsn, ...cuts.map((cut) => Math.min(lsn, cut))]);
+    if (this.#repairs.length > 0) possible.push(...possible.map((lsn) => Math.min(lsn, lastLsn)));
+    if (this.#damage?.isOfState) possible.push(0);
+    assert.ok(possible.includes(checkpoint), `checkpoint ${checkpoint}, not one of ${possible}`);
+  }
+
+  #startOver(lastLsn: number, checkpoint: number, isDurable: boolean): void {
+    this.#entries.length = lastLsn;
+    for (const entry of this.#entries) entry.sequence = undefined;
+    if (lastLsn === 0) this.#firstLsn = 0;
+    this.#checkpoint = checkpoint;
+    this.#writtenLsn = lastLsn;
+    this.#durableLsn = isDurable ? lastLsn : Math.min(this.#durableLsn, lastLsn);
+    this.#stateProof = isDurable ? lastLsn : Math.min(this.#stateProof, lastLsn);
+    this.#hasTrouble = false;
+    this.#damage = undefined;
+    this.#repairs = [];
+    this.#syncs.clear();
+    this.#commands.clear();
+    this.#hasFailed = false;
+  }
+
+  #assertContent(frames: readonly FrameOnDisk[]): void {
+    const firstLsn = frames[0]?.lsn ?? 1;
+    this.#assertRemovable(firstLsn);
+    let lsn = firstLsn;
+    for (const frame of frames) {
+      while (lsn < frame.lsn && this.#entries[lsn - 1]?.isGone) lsn += 1;
+      assert.equal(frame.lsn, lsn, 'the LSNs have a gap');
+      const expected = this.#entries[lsn - 1]?.data as Uint8Array;
+      assert.ok(Buffer.from(expected).equals(frame.data), `entry ${lsn} is not what was appended`);
+      lsn += 1;
+    }
+  }
+
+  /** The log begins with entry `firstLsn`: what was before it was given up, or skipped. */
+  #assertRemovable(firstLsn: number): void {
+    for (let lsn = Math.max(1, this.#firstLsn); lsn < firstLsn; lsn++) {
+      assert.ok(lsn < this.#removableBelow || this.#entries[lsn - 1]?.isGone, `entry ${lsn} is gone`);
+    }
+  }
+
+  /** The last entry up to `lsn` that is not skipped. */
+  #lastKept(lsn: number): number {
+    let last = lsn;
+    while (this.#entries[last - 1]?.isGone) last -= 1;
+    return last;
+  }
+
+  /** What has a lower LSN may be removed without anybody asking for it now. */
+  get #removableBelow(): number {
+    const asked = Math.max(this.#truncatedBefore, ...this.#pending('truncateBefore'));
+    if (this.#retention === 'none') return asked;
+    if (this.#retention === 'any') return Number.POSITIVE_INFINITY;
+    return Math.max(asked, ...[this.#checkpoint, ...this.#pending('checkpoint')].map((lsn) => lsn + 1));
+  }
+
+  #acknowledge(runs: LaneRuns, before: number): number {
+    let lastLsn = before;
+    for (const [sequence, lsn] of expandRuns(runs)) {
+      assert.equal(this.#entries[lsn - 1]?.sequence, sequence, `LSN ${lsn} went to the wrong append`);
+      lastLsn = Math.max(lastLsn, lsn);
+    }
+    return lastLsn;
+  }
+
+  #reject(from: number, to: number): void {
+    this.#entries = this.#entries.filter(
+      ({ sequence }) => sequence === undefined || sequence < from || sequence >= to,
+    );
+    for (const sync of this.#syncs.values()) sync.isVoid ||= from <= sync.sequence;
+  }
+
+  #synced(id: number, watermark: number): void {
+    const sync = this.#syncs.get(id);
+    assert.ok(sync !== undefined, `sync ${id} was answered twice`);
+    assert.ok(!sync.isVoid, `sync ${id} was answered, and an entry that it covers was rejected`);
+    const lsn = this.#entries.findLastIndex(({ sequence }) => (sequence ?? 0) <= sync.sequence) + 1;
+    assert.ok(watermark >= lsn, `sync ${id} covers entry ${lsn}, and was answered at ${watermark}`);
+    this.#durableLsn = Math.max(this.#durableLsn, lsn);
+    this.#syncs.delete(id);
+  }
+
+  #carryOut(id: number): void {
+    const command = this.#commands.get(id);
+    assert.ok(command !== undefined, `command ${id} was answered twice`);
+    this.#commands.delete(id);
+    const { name, lsn, sequence: last } = command;
+    if (name === 'checkpoint') this.#checkpoint = lsn;
+    if (name === 'truncateBefore') this.#truncatedBefore = Math.max(this.#truncatedBefore, lsn);
+    if (name !== 'truncateAfter') return;
+    const end = this.#lastKept(lsn);
+    this.#entries = this.#entries.filter(({ sequence }, at) => at < end || (sequence ?? 0) > last);
+    for (const entry of this.#entries) entry.proof = Math.min(entry.proof, end);
+    this.#checkpoint = Math.min(this.#checkpoint, end);
+    this.#writtenLsn = Math.min(this.#writtenLsn, end);
+    this.#durableLsn = end;
+    this.#stateProof = Math.min(this.#stateProof, end);
+  }
+
+  #pending(name: LogCommand['name']): number[] {
+    return [...this.#commands.values()].filter((command) => command.name === name).map(({ lsn }) => lsn);
+  }
+
+  /** After a failed sync not even a read shows what was written (Btrfs): only what is durable is promised. */
+  #fail(code: string): void {
+    this.#hasFailed = true;
+    if (code === 'ERR_WAL_SYNC_FAILED') this.#writtenLsn = this.#durableLsn;
+    this.#syncs.clear();
+  }
+}

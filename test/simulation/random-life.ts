@@ -1,0 +1,201 @@
+import { Random, SimulatedDisk } from '../../src/files/simulated-disk.js';
+import type { LogFailure } from '../../src/worker/failure.js';
+import { Level } from '../worker/support/lane-client.js';
+import { Simulation, type SimulationSettings, Stopped } from './simulation.js';
+import { payload } from './workload.js';
+
+const BOOTS = 6;
+const ACTIONS_MAX = 40;
+/** About as many operations of the disk as a boot takes. */
+const OPERATIONS_MAX = 120;
+
+/** With them a frame that begins a group, and one that does not, fills a sector: stale ones can line up behind it. */
+const SECTOR_FILLERS = [472, 490, 497];
+
+/** Longer than a record of the ring may be. */
+const PAYLOAD_MAX = 1500;
+
+/** What may befall one operation of the disk. */
+const FAULTS = [
+  ['write', 'EIO'],
+  ['write', 'ENOSPC'],
+  ['write', 'EDQUOT'],
+  ['read', 'EIO'],
+  ['datasync', 'EIO'],
+  ['sync', 'EIO'],
+  ['syncDirectory', 'EIO'],
+  ['truncate', 'EIO'],
+  ['open', 'EMFILE'],
+  ['open', 'ENOSPC'],
+  ['open', 'EACCES'],
+  ['list', 'EMFILE'],
+  ['unlink', 'EPERM'],
+  ['unlink', 'EIO'],
+  ['rename', 'ENOSPC'],
+  ['rename', 'EIO'],
+  ['close', 'EIO'],
+] as const;
+
+export interface LifeSettings extends Partial<SimulationSettings> {
+  /** Nothing happens but appends, syncs, crashes and power cuts. */
+  readonly isCalm?: boolean;
+  /** Between two boots bits flip, files are cut short, and what cannot be read then is repaired. Default: unless calm. */
+  readonly rots?: boolean;
+  /** Bytes of an entry. Default: what fits into the ring, and what travels beside it. */
+  readonly payloadMax?: number;
+  /** The life ends after so many actions: a failing one is shrunk by this. */
+  readonly actionsMax?: number;
+}
+
+/** One life of a log: several boots, each with some work and an end by chance. Throws if a promise was broken. */
+export function liveByChance(
+  seed: number,
+  {
+    isCalm = false,
+    rots = !isCalm,
+    payloadMax = PAYLOAD_MAX,
+    actionsMax = Number.POSITIVE_INFINITY,
+    ...settings
+  }: LifeSettings = {},
+): void {
+  const random = new Random(seed);
+  const disk = new SimulatedDisk({
+    seed,
+    nuisance: random.pick([0, 0, 0.1]),
+    tearsSectors: random.chance(0.3),
+    failedSync: random.pick(['ext4', 'xfs', 'btrfs']),
+    syncMs: random.pick([0, 0, 3, 700]),
+  });
+  const options = {
+    maxFileSize: random.pick([200, 600, 2000]),
+    maxFiles: random.pick([2, 4, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]),
+    maxAge: random.pick([2000, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]),
+    retainFromCheckpoint: random.chance(0.3),
+    commitDelay: random.pick([0, 0, 5]),
+  };
+  const simulation = new Simulation({ disk, options, ...settings });
+  const life = new Life(simulation, random, { isCalm, rots, payloadMax, actionsMax });
+  try {
+    for (let boot = 0; boot < BOOTS && !life.isOver; boot++) life.boot();
+    disk.capacityBytes = Number.POSITIVE_INFINITY;
+    if (simulation.model.isDamaged) simulation.mend('salvage');
+    simulation.open();
+    simulation.assertSettled();
+    simulation.close();
+  } catch (error) {
+    throw new Error(`seed ${seed}: ${(error as Error).stack}\n${disk.trace}`);
+  }
+}
+
+type Nature = Required<Pick<LifeSettings, 'isCalm' | 'rots' | 'payloadMax' | 'actionsMax'>>;
+
+class Life {
+  readonly #simulation: Simulation;
+  readonly #random: Random;
+  readonly #nature: Nature;
+  #nextId = 1;
+  #actionsLeft: number;
+  /**
+   * Who fails to sync a directory has lost names for good, and no file system goes on then: its journal is aborted and
+   * it is read-only until the machine starts again. So no process opens the log before the power was cut.
+   */
+  #mustRestart = false;
+
+  constructor(simulation: Simulation, random: Random, nature: Nature) {
+    this.#actionsLeft = nature.actionsMax;
+    this.#simulation = simulation;
+    this.#random = random;
+    this.#nature = nature;
+  }
+
+  get isOver(): boolean {
+    return this.#actionsLeft === 0;
+  }
+
+  boot(): void {
+    const simulation = this.#simulation;
+    const random = this.#random;
+    const { disk, model } = simulation;
+    const { isCalm, rots } = this.#nature;
+    if (rots && simulation.isAtRest && !model.isDamaged && random.chance(0.4)) simulation.damage(random);
+    if (random.chance(0.8)) simulation.stopAt(disk.counts.operations + random.below(OPERATIONS_MAX));
+    if (!isCalm && random.chance(0.4)) this.#planFault();
+    try {
+      if (model.isDamaged) simulation.mend(random.pick(['truncate', 'salvage']));
+      simulation.open();
+      for (let actions = random.below(ACTIONS_MAX); actions > 0 && !this.isOver; actions--) {
+        this.#actionsLeft -= 1;
+        this.#act();
+      }
+      if (random.chance(0.3)) {
+        simulation.close();
+        if (!this.#mustRestart) return;
+      }
+    } catch (error) {
+      if (!(error instanceof Stopped) && !isByFault(error)) throw error;
+    }
+    simulation.crash(this.#mustRestart || random.chance(0.5) ? 'power cut' : 'killed process');
+    this.#mustRestart = false;
+  }
+
+  #planFault(): void {
+    const random = this.#random;
+    const [kind, code] = random.pick(FAULTS);
+    if (kind === 'syncDirectory') this.#mustRestart = true;
+    const fault = kind === 'write' ? { code, bytes: random.below(64) } : code;
+    this.#simulation.disk.failNext(kind, fault, { after: random.below(15), times: random.pick([1, 1, 4]) });
+  }
+
+  #act(): void {
+    const simulation = this.#simulation;
+    const random = this.#random;
+    const pick = random.below(this.#nature.isCalm ? 20 : 24);
+    if (pick < 8) simulation.append(this.#payload(), this.#level());
+    else if (pick < 10) this.#appendBatch();
+    else if (pick < 11) simulation.sync();
+    else if (pick < 14) simulation.step();
+    else if (pick < 16) simulation.run();
+    else if (pick < 19) simulation.finishSync();
+    else if (pick < 20) simulation.sleep(random.below(300));
+    else if (pick < 21) this.#command();
+    else if (pick < 22) this.#fillDisk();
+    else if (pick < 23) simulation.disk.advance(random.pick([-1000, 1000]));
+    else this.#planFault();
+  }
+
+  #appendBatch(): void {
+    const parts = Array.from({ length: 1 + this.#random.below(8) }, () => this.#payload());
+    this.#simulation.appendBatch(parts, this.#level());
+  }
+
+  #command(): void {
+    const name = this.#random.pick(['checkpoint', 'truncateBefore', 'truncateAfter'] as const);
+    this.#simulation.command(name, this.#random.below(this.#simulation.model.lastLsn + 2));
+  }
+
+  /** Or makes room again. */
+  #fillDisk(): void {
+    const { disk } = this.#simulation;
+    disk.capacityBytes = this.#random.chance(0.5)
+      ? disk.usedBytes + 512 * this.#random.below(8)
+      : Number.POSITIVE_INFINITY;
+  }
+
+  #payload(): Uint8Array {
+    const length = this.#random.chance(0.3)
+      ? this.#random.pick(SECTOR_FILLERS)
+      : this.#random.below(this.#random.pick([8, 100, 300, PAYLOAD_MAX]));
+    return payload(this.#nextId++, Math.min(length, this.#nature.payloadMax));
+  }
+
+  #level(): number {
+    return this.#random.pick(Object.values(Level));
+  }
+}
+
+/** An open that the disk refused. A log that counts as corrupt is never the disk's fault. */
+function isByFault(error: unknown): boolean {
+  const code = (error as { code?: string }).code ?? '';
+  const failure = (error as Partial<LogFailure>).failure?.code;
+  return /^E[A-Z]+$/.test(code) || failure === 'ERR_WAL_SYNC_FAILED' || failure === 'ERR_WAL_IO';
+}

@@ -1,0 +1,244 @@
+import assert from 'node:assert/strict';
+import type { Fault, Operation, Random, SimulatedDisk } from '../../src/files/simulated-disk.js';
+import type { Kernel } from '../../src/ring/kernel/kernel.js';
+import type { LaneViews } from '../../src/ring/layout.js';
+import type { LogFailure } from '../../src/worker/failure.js';
+import type { LogCommand, WriterOptions } from '../../src/worker/messages.js';
+import { recoverLog } from '../../src/worker/recovery.js';
+import { repairLog } from '../../src/worker/repair.js';
+import { readState } from '../../src/worker/state-store.js';
+import type { NextStep } from '../../src/worker/writer.js';
+import { assertNothingGone, type Image, imageOf, judgeFully } from '../worker/damaged-logs.js';
+import { Level } from '../worker/support/lane-client.js';
+import { readFrames } from '../worker/support/segments.js';
+import type { StepSyncer, SyncerHost } from '../worker/support/step-syncer.js';
+import { DIRECTORY, OPTIONS, TestLog } from '../worker/support/test-log.js';
+import { inflictDamage } from './damage.js';
+import { type CrashKind, LogModel, type RepairMode, type Retention } from './model.js';
+
+export interface SimulationSettings {
+  readonly disk: SimulatedDisk;
+  readonly options: Partial<WriterOptions>;
+  /** Default: an honest one. */
+  readonly createSyncer?: ((host: SyncerHost) => StepSyncer) | undefined;
+  /** Default: an honest one. */
+  readonly createKernel?: ((views: LaneViews) => Kernel) | undefined;
+  /** What a broken writer would not do to the disk, or not in this way. Default: the disk gets all that is asked. */
+  readonly tamper?: ((operation: Operation) => Fault | undefined) | undefined;
+}
+
+/** Ends the work on a log whose machine has stopped. */
+export class Stopped extends Error {}
+
+/**
+ * A log on a simulated disk and the model that knows what it promised. The machine may stop at any operation of the disk;
+ * what was said until then counts, what the dying code does afterwards does not.
+ */
+export class Simulation {
+  readonly disk: SimulatedDisk;
+  readonly model: LogModel;
+  readonly #settings: SimulationSettings;
+  /** What lay there when it was damaged, if no cut was under way that would go on now. */
+  #damaged: Image | undefined;
+  #isAtRest = false;
+  /** What the last open cut off is gone. */
+  #isSettled = true;
+  #log: TestLog | undefined;
+  #stopAt = Number.POSITIVE_INFINITY;
+  #hasStopped = false;
+  #lastEnd: CrashKind | 'close' = 'close';
+
+  constructor(settings: SimulationSettings) {
+    this.#settings = settings;
+    this.disk = settings.disk;
+    this.model = new LogModel(retentionOf(settings.options));
+    this.#watch();
+  }
+
+  /** The machine will stop at the operation with this index. */
+  stopAt(index: number): void {
+    this.#stopAt = index;
+  }
+
+  /**
+   * Nobody has the log open, none of its bytes is in memory only, and it ends where the last open said: of a tail that no
+   * room was found to cut a salvage would keep what it can read.
+   */
+  get isAtRest(): boolean {
+    return this.#isAtRest && this.#isSettled;
+  }
+
+  get log(): TestLog {
+    if (this.#log === undefined) throw new Error('the log is not open');
+    return this.#log;
+  }
+
+  /** @throws Stopped; whatever keeps the log from being opened */
+  open(): void {
+    this.#isAtRest = false;
+    const { disk, options, createSyncer, createKernel } = this.#settings;
+    try {
+      this.#log = new TestLog({ disk, options, createSyncer, createKernel });
+    } catch (error) {
+      if (this.#hasStopped) throw new Stopped();
+      // What was written and not durable may be gone with the page cache.
+      if ((error as Partial<LogFailure>).failure?.code === 'ERR_WAL_SYNC_FAILED') this.#lastEnd = 'power cut';
+      throw error;
+    }
+    const { settle, lastLsn, checkpoint } = this.#log.recovered.start;
+    const frames = readFrames(this.#log.files, lastLsn);
+    this.model.noteRecovered(frames, this.#lastEnd, checkpoint, settle === undefined);
+    this.#damaged = undefined;
+    this.#isSettled = settle === undefined;
+  }
+
+  /** Something befalls the files of a log that [isAtRest]. */
+  damage(random: Random): void {
+    const damage = inflictDamage(this.disk, random);
+    if (damage === undefined) return;
+    this.model.noteDamaged(damage);
+    const state = readState(this.disk, DIRECTORY);
+    const isBeingCut = state !== undefined && 'pendingCut' in state;
+    this.#damaged = isBeingCut ? undefined : imageOf(this.disk);
+  }
+
+  /**
+   * What a user does with a damaged log: looks at all of it, and repairs it if it is corrupt.
+   *
+   * @throws Stopped; whatever keeps the log from being repaired
+   */
+  mend(mode: RepairMode): void {
+    const { disk } = this;
+    try {
+      const { verdict } = judgeFully(disk);
+      assert.notEqual(verdict, 'unsupported');
+      if (verdict !== 'corrupt') return;
+      this.model.noteRepair(mode);
+      const plan = repairLog(disk, DIRECTORY, mode, true, OPTIONS.fileMode);
+      const done = repairLog(disk, DIRECTORY, mode, false, OPTIONS.fileMode);
+      assert.deepEqual({ ...done, dryRun: true, sideFiles: [] }, plan, 'the dry run said something else');
+      assert.notEqual(judgeFully(disk).verdict, 'corrupt');
+      if (this.#damaged !== undefined) assertNothingGone(this.#damaged, imageOf(disk));
+      assert.deepEqual(repairLog(disk, DIRECTORY, mode, false, OPTIONS.fileMode).changedSegments, []);
+    } catch (error) {
+      if (this.#hasStopped) throw new Stopped();
+      throw error;
+    }
+  }
+
+  append(data: Uint8Array, level: number = Level.none): void {
+    this.#take([data], this.log.lane.append(data, level));
+  }
+
+  appendBatch(parts: readonly Uint8Array[], level: number = Level.none): void {
+    this.#take(parts, this.log.lane.appendBatch(parts, level));
+  }
+
+  sync(): void {
+    this.model.noteSyncAsked(this.log.lane.sync(), this.log.lane.sequence);
+  }
+
+  command(name: LogCommand['name'], lsn: number): void {
+    const id = this.log.lane.command(name, lsn);
+    this.model.noteCommand(id, { name, lsn }, this.log.lane.sequence);
+  }
+
+  step(): void {
+    this.#act((log) => log.step());
+  }
+
+  run(): void {
+    this.#act((log) => log.run());
+  }
+
+  finishSync(): void {
+    this.#act((log) => log.finishSync());
+  }
+
+  sleep(ms: number): void {
+    this.#act((log) => log.sleep(ms));
+  }
+
+  /** @throws Stopped; an assertion if the log does not close */
+  close(): void {
+    this.log.lane.close();
+    this.log.syncer.isPrompt = true;
+    this.#act((log) => {
+      log.syncer.complete();
+      const next = log.run();
+      if (!this.#hasStopped) assert.equal(next.kind, 'closed');
+      return next;
+    });
+    this.model.assertAllAnswered();
+    this.#isAtRest = !this.model.hasFailed && this.log.recovered.start.settle === undefined;
+    if (this.#isAtRest) this.model.noteClosed();
+    this.#leave(this.model.hasFailed ? 'killed process' : 'close');
+  }
+
+  /** The machine's stop, or its end at this moment, and what it leaves for the next open. */
+  crash(kind: CrashKind): void {
+    this.#leave(kind);
+    this.#isAtRest = kind === 'power cut';
+    this.#hasStopped = false;
+    if (kind === 'power cut') this.disk.powerCut();
+    else this.disk.killProcess();
+  }
+
+  /** The log is open and quiet: whoever opened it again would find nothing to do. */
+  assertSettled(): void {
+    const { report } = recoverLog(this.disk, this.log.options);
+    assert.equal(report.verdict, 'clean');
+    assert.equal(report.rewrittenBytes, 0);
+    assert.equal(report.watermark, report.lastLsn);
+  }
+
+  #take(parts: readonly Uint8Array[], sequence: number): void {
+    if (sequence > 0) this.model.noteAppended(parts, sequence);
+  }
+
+  #act(act: (log: TestLog) => NextStep): void {
+    try {
+      act(this.log);
+    } catch (error) {
+      if (!this.#hasStopped) throw error;
+    }
+    // The writer takes the stop for an error of the disk: what it does about it happens after its death.
+    if (this.#hasStopped) throw new Stopped();
+    this.#hear();
+  }
+
+  #hear(): void {
+    this.model.noteFirstLsn(this.log.board.get('firstLsn'));
+    for (const message of this.log.lane.hear()) this.model.noteHeard(message);
+  }
+
+  #watch(): void {
+    this.disk.onOperation((operation) => {
+      if (operation.index !== this.#stopAt || this.#hasStopped) return this.#settings.tamper?.(operation);
+      if (this.#log !== undefined) this.#hear();
+      this.#hasStopped = true;
+      return { crash: true };
+    });
+  }
+
+  #leave(end: CrashKind | 'close'): void {
+    // Several crashes may come before an open succeeds: the worst counts.
+    if (this.#log !== undefined || end === 'power cut') this.#lastEnd = end;
+    this.#stopAt = Number.POSITIVE_INFINITY;
+    this.disk.clearFaults();
+    this.#watch();
+    this.#log?.dispose();
+    this.#log = undefined;
+  }
+}
+
+function retentionOf({
+  maxFiles,
+  maxAge,
+  maxTotalSize,
+  retainFromCheckpoint,
+}: Partial<WriterOptions>): Retention {
+  const limits = [maxFiles, maxAge, maxTotalSize].filter((limit) => limit !== undefined);
+  if (!limits.some(Number.isFinite)) return 'none';
+  return retainFromCheckpoint ? 'checkpointed' : 'any';
+}

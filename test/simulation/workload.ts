@@ -1,0 +1,58 @@
+import { Level } from '../worker/support/lane-client.js';
+import type { Simulation } from './simulation.js';
+
+/** So small that a handful of entries fills a segment. */
+export const SMALL_SEGMENTS = { maxFileSize: 400, maxFiles: 3 };
+
+/** An open log's life: every kind of append, rotation, retention, an idle time, close, reopen. */
+export function liveALittle(simulation: Simulation): void {
+  simulation.open();
+  simulation.append(payload(1, 40), Level.durable);
+  simulation.run();
+  simulation.append(payload(2, 30), Level.written);
+  simulation.step();
+  simulation.append(payload(3, 60), Level.durable);
+  simulation.append(payload(4, 90), Level.interval);
+  simulation.run();
+  simulation.append(payload(5, 10), Level.durable);
+  simulation.run();
+  simulation.finishSync();
+  simulation.finishSync();
+  simulation.appendBatch([payload(6, 120), payload(7, 150), payload(8, 200)], Level.durable);
+  simulation.run();
+  simulation.append(payload(9, 20));
+  simulation.sync();
+  simulation.run();
+  simulation.finishSync();
+  simulation.finishSync();
+  simulation.sleep(500);
+  simulation.finishSync();
+  simulation.append(payload(10, 1500), Level.durable);
+  simulation.append(payload(11, 5), Level.written);
+  simulation.run();
+  simulation.close();
+  simulation.open();
+  simulation.append(payload(12, 300), Level.written);
+  simulation.run();
+  simulation.sleep(300);
+  simulation.finishSync();
+  simulation.append(payload(13, 45), Level.written);
+  simulation.run();
+}
+
+/** What the next user does: finds the log, adds to it, and has one entry made durable among others that are not. */
+export function goOn(simulation: Simulation): void {
+  simulation.open();
+  simulation.append(payload(20, 35), Level.written);
+  simulation.run();
+  simulation.append(payload(21, 50), Level.durable);
+  simulation.run();
+  simulation.append(payload(22, 350), Level.written);
+  simulation.append(payload(23, 60), Level.written);
+  simulation.run();
+}
+
+/** `length` bytes that no other id has. */
+export function payload(id: number, length: number): Uint8Array {
+  return Uint8Array.from({ length }, (_, at) => (at < 4 ? id >>> (8 * at) : id * 31 + at * 7) & 0xff);
+}
