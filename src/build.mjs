@@ -4,7 +4,9 @@
  *   dist/index.js    the implementation, CommonJS, one file        ← src/index.ts
  *   dist/index.mjs   the same exports for `import`, so that ESM and CommonJS share one implementation
  *   dist/worker.js   what every thread starts from                 ← src/worker/worker.ts
- *   dist/**.d.ts     types; index.d.mts for `import`
+ *   dist/pino.js     the target for pino's transports, with dist/index.js beside it   ← src/pino.ts
+ *   dist/pino.mjs    its default export for `import`
+ *   dist/**.d.ts     types; index.d.mts and pino.d.mts for `import`
  *
  * Dependencies stay outside the bundles. The package as a whole is "type": "module"; dist/package.json says that the
  * files here are CommonJS.
@@ -23,8 +25,7 @@ rmSync(dist, { recursive: true, force: true });
 mkdirSync(dist);
 writeFileSync(`${dist}/package.json`, '{ "type": "commonjs" }\n');
 
-await build({
-  entryPoints: { index: `${root}src/index.ts`, worker: `${root}src/worker/worker.ts` },
+const options = {
   outdir: dist,
   bundle: true,
   platform: 'node',
@@ -37,6 +38,21 @@ await build({
   // `import.meta.url` is what bundlers look for in the sources; CommonJS has only __filename.
   define: { 'import.meta.url': 'moduleUrl' },
   banner: { js: "const moduleUrl = require('node:url').pathToFileURL(__filename).href;" },
+};
+await build({
+  ...options,
+  entryPoints: { index: `${root}src/index.ts`, worker: `${root}src/worker/worker.ts` },
+});
+await build({
+  ...options,
+  entryPoints: { pino: `${root}src/pino.ts` },
+  plugins: [
+    {
+      name: 'one implementation',
+      setup: ({ onResolve }) =>
+        onResolve({ filter: /^\.\/index\.js$/ }, ({ path }) => ({ path, external: true })),
+    },
+  ],
 });
 
 execFileSync(
@@ -53,5 +69,10 @@ writeFileSync(
   `import implementation from './index.js';\n\nexport const { ${names} } = implementation;\n`,
 );
 writeFileSync(`${dist}/index.d.mts`, "export * from './index.js';\n");
+writeFileSync(`${dist}/pino.mjs`, "import target from './pino.js';\n\nexport default target.default;\n");
+writeFileSync(
+  `${dist}/pino.d.mts`,
+  "import target = require('./pino.js');\n\nexport type { PinoTargetOptions } from './pino.js';\nexport default target.default;\n",
+);
 // Started by `new Worker`, imported by nobody.
 writeFileSync(`${dist}/worker.d.ts`, 'export {};\n');

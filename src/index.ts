@@ -1,10 +1,21 @@
+export type { WalAttachment } from './main/attachment.js';
 export type { EntryData } from './main/entry-data.js';
 export type { LaneStats } from './main/lane.js';
-export type { AppendOptions, FollowOptions, ReadOptions, RepairOptions, WalOptions } from './main/options.js';
+export type { LogStream } from './main/log-stream.js';
+export type {
+  AppendOptions,
+  EntriesOptions,
+  FollowOptions,
+  LogStreamOptions,
+  ReadOptions,
+  RepairOptions,
+  WalOptions,
+} from './main/options.js';
 export type { WalEntry } from './main/segment-reader.js';
 export type { LsnRange, VerifyReport, VerifySegment, VerifyTrouble } from './main/verify.js';
-export { Wal, type WalStats } from './main/wal.js';
+export { type LanesStats, Wal, type WalStats } from './main/wal.js';
 export { WalError, type WalErrorDetails } from './main/wal-error.js';
+export { WalLane } from './main/wal-lane.js';
 export { WalReader } from './main/wal-reader.js';
 export type {
   RecoveryCut as WalRecoveryCut,

@@ -12,8 +12,8 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
 const FOLDERS = {
-  source: ['format', 'ring', 'model', 'files', 'worker', 'simulation', 'main', 'examples', 'tidy'],
-  package: ['main', 'examples'],
+  source: ['format', 'ring', 'model', 'files', 'worker', 'simulation', 'main', 'examples', 'bench', 'tidy'],
+  package: ['main', 'examples', 'bench'],
 };
 
 const [kind, ...named] = process.argv.slice(2);

@@ -1,12 +1,17 @@
 import { constants, type PerformanceEntry, PerformanceObserver } from 'node:perf_hooks';
 import { setImmediate as turn } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 
 /** An entry of type `gc`: it carries what kind of collection it was. */
 interface GcEntry extends PerformanceEntry {
   readonly detail: { readonly kind: number };
 }
 
-/** How many scavenges (collections of what was just allocated) this thread's heap sees while `work` runs. */
+/**
+ * How many scavenges (collections of what was just allocated) this thread's heap sees while `work` runs, which begins
+ * with nothing allocated: what others left would fill the young generation sooner.
+ */
 export async function countScavenges(work: () => Promise<void>): Promise<number> {
   let scavenges = 0;
   const count = (entries: readonly PerformanceEntry[]) => {
@@ -16,6 +21,7 @@ export async function countScavenges(work: () => Promise<void>): Promise<number>
   };
   const observer = new PerformanceObserver((list) => count(list.getEntries()));
   observer.observe({ entryTypes: ['gc'] });
+  collectGarbage();
   await turn();
   scavenges = 0;
   try {
@@ -27,4 +33,9 @@ export async function countScavenges(work: () => Promise<void>): Promise<number>
     observer.disconnect();
   }
   return scavenges;
+}
+
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
 }

@@ -13,6 +13,8 @@ const BAR_HEIGHT = 16;
 const LABEL_WIDTH = 140;
 const VALUE_WIDTH = 66;
 const AXIS_HEIGHT = 44;
+/** Figures nearer to each other than this need no logarithmic axis, which would have few ticks. */
+const LINEAR_SPAN = 8;
 const PLOT_LEFT = MARGIN + LABEL_WIDTH + 10;
 const PLOT_RIGHT = CARD_WIDTH - MARGIN - VALUE_WIDTH;
 
@@ -71,7 +73,11 @@ export function pairChart(
   rows: readonly (Row & { readonly from: number; readonly to: number })[],
 ): string {
   const all = rows.flatMap(({ from, to }) => [from, to]);
-  const axis = logAxis(Math.min(...all), Math.max(...all), PLOT_LEFT, PLOT_RIGHT);
+  const [least, most] = [Math.min(...all), Math.max(...all)];
+  const axis =
+    most < LINEAR_SPAN * least
+      ? linearAxis(most, PLOT_LEFT, PLOT_RIGHT)
+      : logAxis(least, most, PLOT_LEFT, PLOT_RIGHT);
   return rowChart(title, subtitle, unit, axis, rows, ({ kind, from, to }, y) => [
     line(axis.place(from), y, axis.place(to), y, 'spread'),
     dot(axis.place(from), y, 5, 'hollow'),

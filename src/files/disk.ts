@@ -54,6 +54,8 @@ export interface Disk {
   lockHolder(path: string): LockHolder | undefined;
   /** The wall clock, ms since 1970. It may go backwards. */
   now(): number;
+  /** 64 random bits, for what must be unlike everything else: ids of logs, names of side files. */
+  random64(): bigint;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import {
   type BigIntStats,
   closeSync,
@@ -106,6 +107,10 @@ class NodeDisk implements Disk {
 
   now(): number {
     return Date.now();
+  }
+
+  random64(): bigint {
+    return randomBytes(8).readBigUInt64LE();
   }
 }
 

@@ -18,7 +18,10 @@ export type { FailedSync } from './simulation/content.js';
 export { SECTOR_BYTES } from './simulation/content.js';
 export type { Fault, FaultHook, FaultScope, Operation, OperationKind } from './simulation/faults.js';
 export { SimulatedCrash } from './simulation/faults.js';
-export { Random } from './simulation/random.js';
+
+import { Random } from './simulation/random.js';
+
+export { Random };
 
 export interface SimulatedDiskOptions {
   /** Decides everything that chance decides. Any safe integer. */
@@ -57,6 +60,9 @@ export interface DiskCounts {
   readonly boots: number;
 }
 
+/** Keeps the ids' numbers apart from those that decide what the disk does. */
+const ID_SEED = 0x1d5;
+
 const DAY_ONE_MS = Date.UTC(2025, 0, 1);
 
 /**
@@ -74,6 +80,7 @@ export class SimulatedDisk implements Disk {
   capacityBytes: number;
   readonly #options: SimulatedDiskOptions;
   readonly #machine: Machine;
+  readonly #ids: Random;
   readonly #names = new Names(new DirectoryNode(1));
   readonly #openFiles = new Set<OpenFile>();
   #nextId = 2;
@@ -81,6 +88,7 @@ export class SimulatedDisk implements Disk {
   constructor(options: SimulatedDiskOptions) {
     const { seed, nuisance = 0, syncMs = 0, startMs = DAY_ONE_MS, traceMax = 1000 } = options;
     this.#options = options;
+    this.#ids = new Random(seed + ID_SEED);
     this.#machine = new Machine({ seed, nuisance, syncMs, startMs, traceMax });
     this.capacityBytes = options.capacityBytes ?? Number.POSITIVE_INFINITY;
   }
@@ -181,6 +189,11 @@ export class SimulatedDisk implements Disk {
       const pid = Number.parseInt(String.fromCharCode(...node.content.liveBytes()), 10);
       return { pid: Number.isNaN(pid) ? undefined : pid };
     });
+  }
+
+  /** Drawn apart, so that how often it is asked for changes nothing of what the disk does. */
+  random64(): bigint {
+    return (BigInt(this.#ids.next()) << 32n) | BigInt(this.#ids.next());
   }
 
   /** Virtual: it stands still but for [advance], [SimulatedDiskOptions.syncMs] and slow calls. */

@@ -20,6 +20,8 @@ export class BesideQueue {
   /** Payload bytes, and entries, of the messages on the way, oldest first, from slot `#first`. */
   #sizes: number[] = [];
   #entries: number[] = [];
+  /** 1 for each message that asks for a lane. */
+  #lanes: number[] = [];
   #first = 0;
   #bytes = 0;
   /** Messages that the writer has taken, as last read (modulo 2^32). */
@@ -46,6 +48,12 @@ export class BesideQueue {
     return this.#entries.slice(this.#first).reduce((sum, each) => sum + each, 0);
   }
 
+  /** Lanes that were asked for and not made yet. */
+  get lanes(): number {
+    this.#notice();
+    return this.#lanes.slice(this.#first).reduce((sum, each) => sum + each, 0);
+  }
+
   /** Is an entry on the way that found the ring full? Nothing may overtake it. */
   get isQueued(): boolean {
     if (this.#queued === 0) return false;
@@ -70,7 +78,7 @@ export class BesideQueue {
       entries?: number;
       wants?: number;
       queued?: boolean;
-      transfer?: ArrayBuffer[];
+      transfer?: (ArrayBuffer | MessagePort)[];
     } = {},
   ): void {
     const { bytes = 0, entries = 0, wants = 0, queued = false, transfer = [] } = options;
@@ -78,6 +86,7 @@ export class BesideQueue {
     this.#producer.countPosted(entries, wants);
     this.#sizes.push(bytes);
     this.#entries.push(entries);
+    this.#lanes.push(message.kind === 'attach' ? 1 : 0);
     this.#bytes += bytes;
     if (queued) this.#queued = this.#sizes.length - this.#first;
   }
@@ -93,6 +102,7 @@ export class BesideQueue {
     if (this.#first < this.#sizes.length && this.#first < 1024) return;
     this.#sizes.splice(0, this.#first);
     this.#entries.splice(0, this.#first);
+    this.#lanes.splice(0, this.#first);
     this.#first = 0;
   }
 }

@@ -1,16 +1,18 @@
 import { randomInt } from 'node:crypto';
-import { writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threads';
 import { LockWatch } from '../files/lock.js';
 import { LOCK_FILE } from '../format/segment-name.js';
 import { Board, createBoard } from '../ring/board.js';
 import { createDoorbellMemory, Doorbell } from '../ring/doorbell.js';
-import { createLaneMemory, resetLane, stagingBytesFor, viewLane } from '../ring/layout.js';
+import { type LaneMemory, resetLane, viewLane } from '../ring/layout.js';
 import type { RecoveryReport, SyncThreadData, ToLane, WriterThreadData } from '../worker/messages.js';
 import { createSyncWords } from '../worker/sync-words.js';
+import { createAttachment, type LaneSurroundings, type WalAttachment } from './attachment.js';
+import { ErrorReporter } from './error-reporter.js';
 import { addExitParticipant, type ExitParticipant, removeExitParticipant } from './exit-hook.js';
 import { Lane } from './lane.js';
+import { poolLaneMemory, takeLaneMemory } from './lane-memories.js';
 import { LiveView } from './live-view.js';
 import type { CheckedOptions } from './options.js';
 import { startThread } from './threads.js';
@@ -29,6 +31,8 @@ export class Connection implements ExitParticipant {
   readonly recovery: RecoveryReport;
   readonly #threads: Threads;
   readonly #onError: ErrorReporter;
+  /** By lane: each closes when the lane's thread ends, or has closed the lane. */
+  readonly #lifePorts = new Map<number, MessagePort>();
   #closed: Promise<void> | undefined;
 
   private constructor(threads: Threads, opened: Extract<ToLane, { kind: 'opened' }>, directory: string) {
@@ -77,6 +81,11 @@ export class Connection implements ExitParticipant {
     return this.#closed;
   }
 
+  /** See `Wal.attachment`. */
+  attachment(): WalAttachment {
+    return createAttachment(this.lane, this.#threads.surroundings);
+  }
+
   flushAtExit(): void {
     // Whoever had something to lose has been told.
     if (this.lane.failure !== undefined) return;
@@ -94,9 +103,13 @@ export class Connection implements ExitParticipant {
 
   async #close(): Promise<void> {
     const filesClosed = this.view.close();
-    this.lane.startClosing();
+    this.#threads.startClosing();
     await this.#threads.waitForEnd();
     this.#threads.detach();
+    for (const [lane, port] of this.#lifePorts) {
+      this.#lifePorts.delete(lane);
+      port.close();
+    }
     removeExitParticipant(this);
     await filesClosed;
     const { failure } = this.lane;
@@ -105,43 +118,20 @@ export class Connection implements ExitParticipant {
 
   #receive(message: ToLane): void {
     if (message.kind === 'trouble') this.#onError.report(errorFromFailure(message.failure));
+    else if (message.kind === 'lane-opened') this.#watchLane(message.lane, message.lifePort);
     else this.view.receive(message);
   }
-}
 
-/** Passes on what no promise tells. */
-class ErrorReporter {
-  readonly #onError: ((error: WalError) => void) | undefined;
-  #isExiting = false;
-
-  constructor(onError: ((error: WalError) => void) | undefined) {
-    this.#onError = onError;
-  }
-
-  report(error: WalError): void {
-    if (this.#isExiting) {
-      if (this.#onError === undefined) writeSync(process.stderr.fd, `${error.stack}\n`);
-      else this.#onError(error);
-      return;
-    }
-    if (this.#onError === undefined) process.emitWarning(error);
-    else this.#call(this.#onError, error);
-  }
-
-  /** The process is exiting: what is left for a later tick, as warnings are, does not come any more. */
-  startExit(): void {
-    this.#isExiting = true;
-  }
-
-  /** Who reports is in the middle of something, which an error of the callback must not interrupt. */
-  #call(onError: (error: WalError) => void, error: WalError): void {
-    try {
-      onError(error);
-    } catch (thrown) {
-      process.nextTick(() => {
-        throw thrown;
-      });
-    }
+  /**
+   * The writer, which is blocked most of the time, does not hear that a thread has ended; this one does, in its event loop.
+   * Nothing but the lane's return to the pool waits for that.
+   */
+  #watchLane(lane: number, lifePort: MessagePort): void {
+    this.#lifePorts.set(lane, lifePort);
+    lifePort.on('close', () => {
+      if (this.#lifePorts.delete(lane)) this.lane.reportGone(lane);
+    });
+    lifePort.unref();
   }
 }
 
@@ -153,8 +143,11 @@ class Threads {
   readonly lane: Lane;
   readonly board: Board;
   readonly onError: ErrorReporter;
+  /** What a lane on another thread needs to know of the log. */
+  readonly surroundings: LaneSurroundings;
   onLogMessage: (message: ToLane) => void = () => {};
   onFailure: (failure: () => WalError) => void = () => {};
+  readonly #memory: LaneMemory;
   readonly #doorbell: Doorbell;
   readonly #writer: Worker;
   readonly #sync: Worker;
@@ -170,8 +163,8 @@ class Threads {
   #onDeath: (cause: unknown) => void = () => {};
 
   constructor(checked: CheckedOptions) {
-    const { ringSize } = checked.lane;
-    const memory = createLaneMemory(ringSize, stagingBytesFor(ringSize));
+    const { ringSize, maxLanes } = checked.lane;
+    const memory = takeLaneMemory(ringSize);
     const views = viewLane(memory);
     resetLane(views);
     const bell = createDoorbellMemory();
@@ -182,15 +175,25 @@ class Threads {
     const between = new MessageChannel();
     const { directory, fileMode } = checked.writer;
 
+    this.#memory = memory;
     this.#lockFile = join(directory, LOCK_FILE);
     this.board = new Board(board);
     this.onError = new ErrorReporter(checked.onError);
     this.#doorbell = new Doorbell(bell);
+    this.surroundings = {
+      bell,
+      board,
+      options: checked.lane,
+      lockFile: this.#lockFile,
+      lifeline: this.#lifeline,
+    };
     const writerData: WriterThreadData<MessagePort> = {
       role: 'writer',
       options: checked.writer,
       lane: memory,
       lanePort: toWriter.port2,
+      ringSize,
+      maxLanes,
       syncPort: between.port1,
       bell,
       board,
@@ -202,7 +205,7 @@ class Threads {
       lifeline: this.#lifeline,
       fileMode,
       writerPort: between.port2,
-      lanePorts: [toSync.port2],
+      lanePort: toSync.port2,
       bell,
       board,
       syncWords,
@@ -214,11 +217,14 @@ class Threads {
       doorbell: this.#doorbell,
       writerPort: toWriter.port1,
       syncPort: toSync.port1,
+      board: this.board,
       options: checked.lane,
       areThreadsAlive: () => this.#lives?.bothLive() ?? true,
       hold: (isHeld) => this.hold(isHeld),
       onError: (error) => this.onError.report(error),
       onFailure: (failure) => this.onFailure(failure),
+      // That a thread has ended its own event tells.
+      onPortClosed: () => {},
       onLogMessage: (message) => {
         if (message.kind === 'closed') this.#isClosed = true;
         else this.onLogMessage(message);
@@ -246,6 +252,13 @@ class Threads {
       this.#onDeath = () => {};
       this.hold(false);
     }
+  }
+
+  /** Has the writer complete what was accepted and close the log. */
+  startClosing(): void {
+    // Before the request: a thread that finds its ring full for good learns why.
+    this.#doorbell.setClosing();
+    this.lane.startClosing('close');
   }
 
   /** Waits until both threads are gone; they end by themselves once the writer has closed the log. */
@@ -279,6 +292,7 @@ class Threads {
     this.lane.detach();
     this.#lives?.close();
     this.#lives = undefined;
+    poolLaneMemory(this.#memory);
   }
 
   /**

@@ -3,6 +3,9 @@ import { WalError } from './wal-error.js';
 /** What an entry is made of: bytes (any view of them) or text, which is stored as UTF-8. */
 export type EntryData = Uint8Array | string;
 
+/** Writes an entry into `view` and returns the bytes that it used. See `tryEncode`. */
+export type Encode = (view: Buffer) => number;
+
 /** The bytes of a view, without copying. @throws ERR_WAL_OPTION for anything but a view */
 export function viewBytes(data: unknown): Uint8Array {
   if (data instanceof Uint8Array) return data;

@@ -1,8 +1,9 @@
 import { DirectoryView } from './directory-view.js';
 import { EntryIterator } from './entry-iterator.js';
+import { truncated } from './log-segments.js';
 import type { LogView } from './log-view.js';
 import { checkFollowOptions, type FollowOptions } from './options.js';
-import { readBatches, truncated } from './read-log.js';
+import { readBatches } from './read-log.js';
 import type { WalEntry } from './segment-reader.js';
 import { WalError } from './wal-error.js';
 

@@ -1,4 +1,5 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import type { Board } from '../ring/board.js';
 import { LaneConsumer } from '../ring/consumer.js';
 import type { Doorbell } from '../ring/doorbell.js';
 import {
@@ -12,8 +13,14 @@ import { LaneProducer, Want } from '../ring/producer.js';
 import { countEntries } from '../ring/records.js';
 import type { LogCommand, ToLane } from '../worker/messages.js';
 import { BesideQueue } from './beside-queue.js';
-import { byteLengthOf, copyBytes, type EntryData, viewBytes } from './entry-data.js';
-import { type AppendOptions, checkAppendOptions, checkSignal, type LaneOptions } from './options.js';
+import { byteLengthOf, copyBytes, type Encode, type EntryData, viewBytes } from './entry-data.js';
+import {
+  type AppendOptions,
+  checkAppendOptions,
+  checkSignal,
+  describeValue,
+  type LaneOptions,
+} from './options.js';
 import { PendingAppends } from './pending-appends.js';
 import { errorFromFailure, WalError } from './wal-error.js';
 
@@ -22,6 +29,7 @@ export interface LaneParts {
   readonly doorbell: Doorbell;
   readonly writerPort: MessagePort;
   readonly syncPort: MessagePort;
+  readonly board: Board;
   readonly options: LaneOptions;
   /** Do the log's threads live? Asked while this thread is blocked, so that events do not tell. */
   readonly areThreadsAlive: () => boolean;
@@ -31,6 +39,8 @@ export interface LaneParts {
   readonly onError: (error: WalError) => void;
   /** The log has failed. */
   readonly onFailure: (failure: () => WalError) => void;
+  /** A port has closed, and what came by it was received before: the thread behind it is gone, or `detach` closed it. */
+  readonly onPortClosed: () => void;
   /** Messages that concern the log and not this lane. */
   readonly onLogMessage: (message: ToLane) => void;
 }
@@ -74,6 +84,8 @@ export class Lane {
   readonly #doorbell: Doorbell;
   readonly #writerPort: MessagePort;
   readonly #syncPort: MessagePort;
+  /** To receive from a port in its own event 'close' is a segmentation fault (Node 20); nothing can be left in it then. */
+  readonly #closedPorts = new Set<MessagePort>();
   readonly #parts: LaneParts;
   readonly #options: LaneOptions;
   /** Longest payload of a ring record. */
@@ -81,6 +93,8 @@ export class Lane {
   /** Up to this length an entry needs no second look: it may go into the ring. */
   readonly #plainMax: number;
   readonly #ringMark: number;
+  /** The lane's memory, to make views of it. */
+  readonly #bytes: Buffer;
 
   readonly #written = new PendingAppends();
   readonly #durable = new PendingAppends();
@@ -104,6 +118,10 @@ export class Lane {
   #isOver = false;
   #failure: (() => WalError) | undefined;
   #flushError: WalError | undefined;
+  /** What was closed. */
+  #subject: 'log' | 'lane' = 'log';
+  /** The memory is nobody's, or another's by now. */
+  #isDetached = false;
   #isHeld = false;
   /** Each append is made durable before it returns: the process is exiting. */
   #flushEach = false;
@@ -111,6 +129,7 @@ export class Lane {
   constructor(parts: LaneParts) {
     const { views, options } = parts;
     const ring = Buffer.from(views.u8.buffer);
+    this.#bytes = ring;
     this.#producer = new LaneProducer(views, {
       byteLength: (text) => Buffer.byteLength(text),
       write: (text, offset, bytesMax) => ring.write(text, offset, bytesMax, 'utf8'),
@@ -126,6 +145,10 @@ export class Lane {
     this.#ringMark = views.ringBytes * RING_SHARE_THAT_RINGS;
     for (const port of [this.#writerPort, this.#syncPort]) {
       port.on('message', (message: ToLane) => this.#receive(message));
+      port.on('close', () => {
+        this.#closedPorts.add(port);
+        parts.onPortClosed();
+      });
       port.unref();
     }
   }
@@ -134,14 +157,109 @@ export class Lane {
   tryAppend(data: EntryData): boolean {
     this.#assertTaking();
     if (!this.#push(data, Want.nothing)) {
-      // The writer may be lingering on a full ring, or be gone: the slow path can afford to look.
-      this.#doorbell.ring(true);
-      if (this.#doorbell.failed) this.#drainPorts();
-      this.#assertTaking();
+      this.#noticeFull();
       return false;
     }
     this.#accepted += 1;
     this.#doorbell.ring(this.#producer.lagsBy(this.#ringMark));
+    if (this.#flushEach) this.flushSync();
+    return true;
+  }
+
+  /** See `Wal.tryEncode`. */
+  tryEncode(maxLength: number, encode: Encode): boolean {
+    this.#assertTaking();
+    if (!Number.isSafeInteger(maxLength) || maxLength < 0) {
+      throw new WalError(
+        'ERR_WAL_OPTION',
+        `maxLength must be an integer from 0, not ${describeValue(maxLength)}.`,
+      );
+    }
+    if (typeof encode !== 'function') {
+      throw new WalError('ERR_WAL_OPTION', `encode must be a function, not ${describeValue(encode)}.`);
+    }
+    if (maxLength > this.#options.maxEntrySize) throw this.#tooLarge(maxLength);
+    const isTaken =
+      maxLength > this.#recordMax
+        ? this.#encodeBeside(maxLength, encode)
+        : this.#encodeInRing(maxLength, encode);
+    if (!isTaken) {
+      this.#noticeFull();
+      return false;
+    }
+    this.#accepted += 1;
+    this.#doorbell.ring(this.#producer.lagsBy(this.#ringMark));
+    if (this.#flushEach) this.flushSync();
+    return true;
+  }
+
+  #encodeInRing(maxLength: number, encode: Encode): boolean {
+    if (this.#beside.isQueued) return false;
+    const at = this.#producer.reserve(maxLength);
+    if (at < 0) return false;
+    let length = -1;
+    try {
+      length = this.#encode(this.#bytes.subarray(at, at + maxLength), encode);
+    } finally {
+      // Nothing of it is published: what the callback wrote is nobody's.
+      if (length < 0) this.#producer.abandon();
+    }
+    this.#producer.commit(length);
+    return true;
+  }
+
+  /** Too large for the ring: encoded into memory that is handed over, which takes it away from whoever kept the view. */
+  #encodeBeside(maxLength: number, encode: Encode): boolean {
+    if (this.#beside.isQueued || !this.#beside.admits(maxLength)) return false;
+    const memory = new ArrayBuffer(maxLength);
+    const data = new Uint8Array(memory, 0, this.#encode(Buffer.from(memory), encode));
+    this.#beside.post({ kind: 'entry', data }, { bytes: maxLength, entries: 1, transfer: [memory] });
+    return true;
+  }
+
+  /**
+   * Runs the callback and answers the length that it reports. Meanwhile the lane takes nothing: `#ended` is what every
+   * method looks at, so that this costs the other appends nothing.
+   */
+  #encode(view: Buffer, encode: Encode): number {
+    this.#ended = isEncoding;
+    let length: unknown;
+    try {
+      length = encode(view);
+    } finally {
+      if (this.#ended === isEncoding) this.#ended = undefined;
+    }
+    // The callback may have closed the log, or heard that it failed.
+    this.#assertTaking();
+    if (!Number.isSafeInteger(length) || (length as number) < 0 || (length as number) > view.length) {
+      throw new WalError(
+        'ERR_WAL_OPTION',
+        `encode must return the bytes that it used, an integer from 0 to ${view.length}, not ${describeValue(length)}.`,
+      );
+    }
+    return length as number;
+  }
+
+  /** The writer may be lingering on a full ring, or be gone: who found no room can afford to look. */
+  #noticeFull(): void {
+    this.#doorbell.ring(true);
+    if (this.#doorbell.failed || this.#doorbell.closing) this.#drainPorts();
+    if (this.#doorbell.dead && !this.#isOver) this.die();
+    this.#assertTaking();
+  }
+
+  /**
+   * As [tryAppend], but on a full ring the entry is queued in front of it, up to `maxPending`. False = beyond that, nothing
+   * was taken.
+   */
+  tryQueue(data: EntryData): boolean {
+    this.#assertTaking();
+    if (!this.#push(data, Want.nothing)) {
+      if (!this.#beside.admits(byteLengthOf(data))) return false;
+      this.#queueEntry(data, Want.nothing);
+    }
+    this.#accepted += 1;
+    this.#doorbell.ring(true);
     if (this.#flushEach) this.flushSync();
     return true;
   }
@@ -224,6 +342,36 @@ export class Lane {
     });
   }
 
+  /** @throws ERR_WAL_FULL if as many lanes are in use, or asked for, as may be */
+  checkLaneRoom(): void {
+    this.#assertTaking();
+    const { maxLanes } = this.#options;
+    // The writer counts a request as taken before it counts the lane: in this order none is seen twice. One may be missed,
+    // and requests of other threads are: the writer has the last word.
+    const lanes = this.#parts.board.get('lanes') + this.#beside.lanes;
+    if (lanes < maxLanes) return;
+    throw new WalError(
+      'ERR_WAL_FULL',
+      `Cannot attach another thread: ${maxLanes} lanes are in use already (option maxLanes).`,
+    );
+  }
+
+  /** Asks the writer for a lane for whoever has the other ends of the ports. It answers there. */
+  requestLane(writerPort: MessagePort, syncPort: MessagePort, lifePort: MessagePort): void {
+    this.#beside.post(
+      { kind: 'attach', writerPort, syncPort, lifePort },
+      { transfer: [writerPort, syncPort, lifePort] },
+    );
+    this.#doorbell.ring(true);
+  }
+
+  /** The thread of a lane has ended: the writer does not hear of it. */
+  reportGone(lane: number): void {
+    if (this.#isOver) return;
+    this.#beside.post({ kind: 'gone', lane });
+    this.#doorbell.ring(true);
+  }
+
   /** See `Wal.flushSync`. */
   flushSync(timeoutMs: number = Number.POSITIVE_INFINITY): void {
     this.#assertTaking();
@@ -275,11 +423,29 @@ export class Lane {
     this.#flushEach = true;
   }
 
-  /** Takes no new append; asks the writer to complete the accepted ones and to close the log. */
-  startClosing(): void {
-    this.#ended ??= () => new WalError('ERR_WAL_CLOSED', 'The log is closed: it takes no more entries.');
-    this.#beside.post({ kind: 'close' });
+  /** Takes no new append; asks the writer to complete the accepted ones and to close the log, or to let go of this lane. */
+  startClosing(what: 'close' | 'detach'): void {
+    if (this.#ended === undefined || this.#ended === isEncoding) {
+      this.#subject = what === 'close' ? 'log' : 'lane';
+      this.#ended = () =>
+        new WalError('ERR_WAL_CLOSED', `The ${this.#subject} is closed: it takes no more entries.`);
+    }
+    this.#beside.post({ kind: what });
     this.#doorbell.ring(true);
+  }
+
+  /** Everything is settled, and nothing more is taken. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  get maxEntrySize(): number {
+    return this.#options.maxEntrySize;
+  }
+
+  /** So much room in the ring, a quarter of it, that going on after it was full does not fill it at once again. */
+  get roomyBytes(): number {
+    return this.#plainMax;
   }
 
   /** The failure that ended the log, if one did. */
@@ -303,9 +469,15 @@ export class Lane {
   /** Nothing will come any more: settles what is left and lets go of the ports. */
   detach(): void {
     this.#drainPorts();
-    this.#end(() => new WalError('ERR_WAL_CLOSED', 'The log is closed.'), this.#accepted + 1);
+    this.#end(() => new WalError('ERR_WAL_CLOSED', `The ${this.#subject} is closed.`), this.#accepted + 1);
+    this.letGo();
+  }
+
+  /** Closes the ports. Everything is settled. */
+  letGo(): void {
     this.#writerPort.close();
     this.#syncPort.close();
+    this.#isDetached = true;
   }
 
   /** Takes in what has been posted to this lane without waiting for the event loop. */
@@ -319,8 +491,9 @@ export class Lane {
       accepted: this.#accepted,
       lost: this.#lost,
       ringBytes: views.ringBytes,
-      ringUsed: (this.#producer.position - Atomics.load(views.i32, LaneWord.tail)) | 0,
-      pendingBytes: this.#beside.bytes,
+      // Ordered against nothing: a figure.
+      ringUsed: this.#isDetached ? 0 : (this.#producer.position - Atomics.load(views.i32, LaneWord.tail)) | 0,
+      pendingBytes: this.#isDetached ? 0 : this.#beside.bytes,
       unsettled: this.#written.size + this.#durable.size,
     };
   }
@@ -495,7 +668,7 @@ export class Lane {
       }
       case 'closed':
         this.#drain(this.#syncPort);
-        this.#end(() => new WalError('ERR_WAL_CLOSED', 'The log is closed.'), this.#accepted + 1);
+        this.#end(() => new WalError('ERR_WAL_CLOSED', 'The log is closed.'), message.taken);
         this.#parts.onLogMessage(message);
         break;
       default:
@@ -510,6 +683,7 @@ export class Lane {
   }
 
   #drain(port: MessagePort): void {
+    if (this.#closedPorts.has(port)) return;
     for (let each = receiveMessageOnPort(port); each !== undefined; each = receiveMessageOnPort(port)) {
       this.#receive(each.message as ToLane);
     }
@@ -634,4 +808,12 @@ export class Lane {
     this.#isHeld = isHeld;
     this.#parts.hold(isHeld);
   }
+}
+
+/** Why nothing else is taken while an entry is being encoded. */
+function isEncoding(): WalError {
+  return new WalError(
+    'ERR_WAL_OPTION',
+    'An entry is being encoded straight into the ring: until its callback has returned this lane takes nothing else.',
+  );
 }

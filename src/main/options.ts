@@ -12,7 +12,7 @@ export interface WalOptions {
   maxFileSize?: number | undefined;
   /** Segments kept, the live one included; the oldest go first. Default `Infinity`. */
   maxFiles?: number | undefined;
-  /** Bytes kept in all segments together; the oldest go first. Default `Infinity`. */
+  /** Bytes of entries and their frames kept in all segments together; the oldest go first. Default `Infinity`. */
   maxTotalSize?: number | undefined;
   /**
    * Milliseconds that a segment is kept, by its own creation stamp. Acts when the log is opened, at each rotation and at each
@@ -30,6 +30,8 @@ export interface WalOptions {
   commit?: 'group' | 'interval' | undefined;
   /** Bytes of the ring of each lane: a power of two, 64 KiB to 1 GiB. Default 16 MiB. */
   ringSize?: number | undefined;
+  /** Lanes at a time, one for each thread that appends, the opening thread's included: 1 to 1,024. Beyond: `ERR_WAL_FULL`. Default 64. */
+  maxLanes?: number | undefined;
   /** Bytes queued in front of a full ring, or travelling beside it. Default 16 MiB. */
   maxPending?: number | undefined;
   /** Append promises that may be unsettled at a time. Default 1,048,576. */
@@ -42,8 +44,12 @@ export interface WalOptions {
    * and no byte goes without a copy in a side file.
    */
   recovery?: 'strict' | 'point-in-time' | 'skip-corrupt' | undefined;
-  /** Segments made ready ahead of their use. `false`, the default, and the only choice so far: they grow as they are written. */
-  preallocate?: false | undefined;
+  /**
+   * Segments whose blocks are allocated before they are written, which makes a sync cheaper: the next one is filled with
+   * zeros in the background (`'zero'`), or made of one that retention removed (`'recycle'`; as long as there is none, as
+   * `'zero'`). It takes up to `maxFileSize` more of the disk, which no limit counts. Default `false`: segments grow.
+   */
+  preallocate?: false | 'zero' | 'recycle' | undefined;
   /** Permission bits of new files. Default 0o600. */
   fileMode?: number | undefined;
   /** Permission bits of new directories. Default 0o700. */
@@ -66,13 +72,28 @@ export interface AppendOptions {
   commit?: 'group' | 'interval' | undefined;
 }
 
-/** Options of `entries` and `batches`. LSNs are inclusive. */
+/** Options of `batches`, and of `entries`. LSNs are inclusive. */
 export interface ReadOptions {
   /** First LSN; default `firstLsn`. Below `firstLsn`: `ERR_WAL_PURGED`. */
   from?: number | undefined;
   /** Last LSN; default: what is written at the call. */
   to?: number | undefined;
   signal?: AbortSignal | undefined;
+}
+
+/** Options of `entries`. */
+export interface EntriesOptions extends ReadOptions {
+  /** The newest first, from `to` down to `from`. Default `false`. */
+  reverse?: boolean | undefined;
+}
+
+/** Options of `createLogStream`. */
+export interface LogStreamOptions {
+  /**
+   * What becomes of lines that are written while the ring is full: they wait, up to `maxPending` bytes of them, beyond which
+   * writing blocks (`'wait'`, the default), or they are dropped and counted (`'drop'`).
+   */
+  onFull?: 'wait' | 'drop' | undefined;
 }
 
 /** Options of `follow`. */
@@ -93,6 +114,7 @@ export interface LaneOptions {
   readonly durable: boolean;
   readonly commit: 'group' | 'interval';
   readonly ringSize: number;
+  readonly maxLanes: number;
   readonly maxPending: number;
   readonly maxUnsettled: number;
   readonly maxEntrySize: number;
@@ -118,6 +140,7 @@ const KNOWN_OPTIONS: ReadonlySet<string> = new Set<keyof WalOptions>([
   'commitDelay',
   'commit',
   'ringSize',
+  'maxLanes',
   'maxPending',
   'maxUnsettled',
   'maxEntrySize',
@@ -146,8 +169,6 @@ export function checkOptions(directory: unknown, options: WalOptions = {}): Chec
   if (!isIntegerWithin(ringSize, 64 * KiB, GiB) || (ringSize & (ringSize - 1)) !== 0) {
     refuse('ringSize', 'a power of two from 64 KiB to 1 GiB, in bytes', ringSize);
   }
-  if (options.preallocate !== undefined && options.preallocate !== false)
-    refuse('preallocate', 'false', options.preallocate);
   return {
     writer: {
       directory: checkPath('directory', directory),
@@ -161,6 +182,7 @@ export function checkOptions(directory: unknown, options: WalOptions = {}): Chec
       syncInterval: integer('syncInterval', options.syncInterval, 200, 1, 60_000),
       commitDelay: number('commitDelay', options.commitDelay, 0, 0, 1_000),
       recovery: oneOf('recovery', options.recovery, ['strict', 'point-in-time', 'skip-corrupt']),
+      preallocate: checkPreallocate(options.preallocate),
       fileMode: integer('fileMode', options.fileMode, 0o600, 0, 0o777),
       directoryMode: integer('directoryMode', options.directoryMode, 0o700, 0, 0o777),
     },
@@ -168,6 +190,7 @@ export function checkOptions(directory: unknown, options: WalOptions = {}): Chec
       durable: flag('durable', options.durable),
       commit: oneOf('commit', options.commit, ['group', 'interval']),
       ringSize,
+      maxLanes: integer('maxLanes', options.maxLanes, 64, 1, 1024),
       maxPending: integer('maxPending', options.maxPending, 16 * MiB, 1, Number.MAX_SAFE_INTEGER),
       maxUnsettled: integer('maxUnsettled', options.maxUnsettled, 1_048_576, 1, 0x7fff_ffff),
       maxEntrySize: integer('maxEntrySize', options.maxEntrySize, 64 * MiB, 1, GiB),
@@ -177,6 +200,13 @@ export function checkOptions(directory: unknown, options: WalOptions = {}): Chec
     signal: checkSignal(options.signal),
     onError: callback('onError', options.onError),
   };
+}
+
+function checkPreallocate(value: unknown): WriterOptions['preallocate'] {
+  if (value === undefined) return false;
+  if (value !== false && value !== 'zero' && value !== 'recycle')
+    refuse('preallocate', "false, 'zero' or 'recycle'", value);
+  return value;
 }
 
 /** Checks the options of one append; `undefined` means the log's defaults. */
@@ -191,17 +221,41 @@ export function checkAppendOptions(options: AppendOptions): void {
   oneOf('commit', options.commit, ['group', 'interval']);
 }
 
-/** Checks `from`, `to` and `signal` of a read. */
-export function checkReadOptions(options: ReadOptions): void {
+/** Checks the options of a read that only goes forward. */
+export function checkReadOptions(options: EntriesOptions): void {
+  checkEntriesOptions(options);
+  if (options.reverse === true) {
+    throw new WalError('ERR_WAL_OPTION', 'Only entries() can go in reverse: batches are forward only.');
+  }
+}
+
+/** Checks the options of `entries`. */
+export function checkEntriesOptions(options: EntriesOptions): void {
   if (typeof options !== 'object' || options === null) refuse('read options', 'an object', options);
   for (const name in options) {
-    if (name !== 'from' && name !== 'to' && name !== 'signal') {
-      throw new WalError('ERR_WAL_OPTION', `Unknown read option "${name}". Known: from, to, signal.`);
+    if (name !== 'from' && name !== 'to' && name !== 'reverse' && name !== 'signal') {
+      throw new WalError(
+        'ERR_WAL_OPTION',
+        `Unknown read option "${name}". Known: from, to, reverse (of entries), signal.`,
+      );
     }
   }
   if (options.from !== undefined) checkLsn('from', options.from);
   if (options.to !== undefined) checkLsn('to', options.to);
+  flag('reverse', options.reverse);
   checkSignal(options.signal);
+}
+
+/** Checks the options of `createLogStream`; answers `onFull`. */
+export function checkLogStreamOptions(options: LogStreamOptions): 'wait' | 'drop' {
+  if (typeof options !== 'object' || options === null) refuse('log stream options', 'an object', options);
+  for (const name in options) {
+    if (name !== 'onFull') {
+      const why = name === 'objectMode' ? ' A log stream takes lines, as strings or bytes.' : '';
+      throw new WalError('ERR_WAL_OPTION', `Unknown log stream option "${name}". Known: onFull.${why}`);
+    }
+  }
+  return oneOf('onFull', options.onFull, ['wait', 'drop']);
 }
 
 /** Checks the options of a `follow`. */
@@ -215,6 +269,20 @@ export function checkFollowOptions(options: FollowOptions): void {
   if (options.from !== undefined) checkLsn('from', options.from);
   checkSignal(options.signal);
   flag('ref', options.ref);
+}
+
+/** Checks the bytes that somebody wants room for. */
+export function checkBytes(bytes: unknown): number {
+  if (!isIntegerWithin(bytes, 0, Number.MAX_SAFE_INTEGER)) refuse('bytes', 'an integer from 0', bytes);
+  return bytes as number;
+}
+
+/** Checks a time that a blocking call may take; `undefined`: any. */
+export function checkTimeout(timeoutMs: unknown): number | undefined {
+  if (timeoutMs !== undefined && !(typeof timeoutMs === 'number' && timeoutMs >= 0)) {
+    refuse('timeoutMs', 'a number from 0', timeoutMs);
+  }
+  return timeoutMs;
 }
 
 export function checkLsn(name: string, lsn: unknown): number {
@@ -328,10 +396,11 @@ function isIntegerWithin(value: unknown, min: number, max: number): boolean {
 }
 
 function refuse(name: string, expected: string, value: unknown): never {
-  throw new WalError('ERR_WAL_OPTION', `${name} must be ${expected}, not ${describe(value)}.`);
+  throw new WalError('ERR_WAL_OPTION', `${name} must be ${expected}, not ${describeValue(value)}.`);
 }
 
-function describe(value: unknown): string {
+/** A value that was refused, for the message. */
+export function describeValue(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value);
   if (typeof value === 'object' && value !== null) return value.constructor?.name ?? 'an object';
   return String(value);

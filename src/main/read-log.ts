@@ -1,9 +1,10 @@
-import { isMissing } from '../files/disk.js';
 import { createChain, enterSegment } from '../format/chain.js';
 import type { SegmentInfo } from '../worker/messages.js';
 import { EntryIterator } from './entry-iterator.js';
+import { missing, openSegmentFile, purged, segmentOf, truncated } from './log-segments.js';
 import type { LogView } from './log-view.js';
-import { checkReadOptions, type ReadOptions } from './options.js';
+import { checkReadOptions, type EntriesOptions, type ReadOptions } from './options.js';
+import { walkBackwards } from './read-backwards.js';
 import { corruptError, SegmentReader, type WalEntry } from './segment-reader.js';
 import { PLACE_SPACING_BYTES } from './sparse-index.js';
 import { WalError } from './wal-error.js';
@@ -20,9 +21,22 @@ export function readBatches(
   );
 }
 
-/** The same, one entry at a time. */
-export function readEntries(view: LogView, options: ReadOptions): AsyncGenerator<WalEntry, void, undefined> {
-  return new EntryIterator(readBatches(view, options));
+/** The same, one entry at a time, and perhaps backwards. */
+export function readEntries(
+  view: LogView,
+  options: EntriesOptions,
+): AsyncGenerator<WalEntry, void, undefined> {
+  const isReverse = options?.reverse === true;
+  return new EntryIterator(isReverse ? readBackwards(view, options) : readBatches(view, options));
+}
+
+/** The entries of a log from the last one down, a run of a segment at a time. */
+function readBackwards(view: LogView, options: EntriesOptions): AsyncGenerator<WalEntry[], void, undefined> {
+  return walkBackwards(
+    view,
+    options,
+    outcomeOf(() => view.lastLsn),
+  );
 }
 
 async function* walk(
@@ -121,10 +135,7 @@ async function* walkRange(view: LogView, range: Range): AsyncGenerator<WalEntry[
     if (next <= to) {
       assertUncut();
       if (view.firstLsn > next || view.files === undefined) throw purged(view, next);
-      throw new WalError('ERR_WAL_CORRUPT', `Entry ${next} is missing in "${view.directory}".`, {
-        path: view.directory,
-        lsn: next,
-      });
+      throw missing(view, next);
     }
   } finally {
     view.pin(reader, undefined);
@@ -183,42 +194,12 @@ function outcomeOf<T>(read: () => T): () => T {
   }
 }
 
-/** The last segment that begins at or before `lsn`. */
-function segmentOf(view: LogView, lsn: number): SegmentInfo | undefined {
-  return view.segments().findLast((segment) => segment.firstLsn !== 0 && segment.firstLsn <= lsn);
-}
-
 async function openSegment(
   view: LogView,
   segment: SegmentInfo,
   lsn: number,
   chain: ReturnType<typeof createChain>,
 ): Promise<SegmentReader> {
-  try {
-    return await SegmentReader.open(segment.path, chain, view.indexes.of(segment.number));
-  } catch (error) {
-    // Of a log that somebody else may write a file that is gone was removed by him.
-    if (view.firstLsn > lsn || (view.files === undefined && isMissing(error))) throw purged(view, lsn);
-    throw new WalError('ERR_WAL_IO', `Cannot open "${segment.path}": ${(error as Error).message}`, {
-      path: segment.path,
-      lsn,
-      cause: error,
-    });
-  }
-}
-
-export function truncated(view: LogView, lsn: number): WalError {
-  return new WalError(
-    'ERR_WAL_TRUNCATED',
-    `Entry ${lsn} of "${view.directory}" was cut off by truncateAfter after it was handed out, or while it was being read.`,
-    { path: view.directory, lsn },
-  );
-}
-
-function purged(view: LogView, lsn: number): WalError {
-  return new WalError(
-    'ERR_WAL_PURGED',
-    `Entry ${lsn} of "${view.directory}" is gone, its segment was removed; the log begins at ${view.firstLsn}.`,
-    { path: view.directory, lsn },
-  );
+  const file = await openSegmentFile(view, segment, lsn);
+  return new SegmentReader(file, chain, view.indexes.of(segment.number));
 }

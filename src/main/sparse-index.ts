@@ -36,19 +36,38 @@ export class SparseIndex {
 
   /** The last place at or before entry `lsn`; `undefined` = the segment's first frame is. */
   placeBefore(lsn: number): ChainContext | undefined {
-    let low = 0;
-    let high = this.#lsns.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((this.#lsns[middle] as number) <= lsn) low = middle + 1;
-      else high = middle;
-    }
-    if (low === 0) return undefined;
+    return this.#chainAt(countUpTo(this.#lsns, lsn) - 1);
+  }
+
+  /**
+   * Where a reader that ends with entry `lsn` begins so that he goes over about `bytes`: at the first place that is no
+   * further than that from the last one. `undefined` = at the segment's first frame.
+   */
+  placeFarBefore(lsn: number, bytes: number): ChainContext | undefined {
+    const last = this.#offsets[countUpTo(this.#lsns, lsn) - 1];
+    if (last === undefined || last <= bytes) return undefined;
+    return this.#chainAt(countUpTo(this.#offsets, last - bytes - 1));
+  }
+
+  #chainAt(at: number): ChainContext | undefined {
+    if (at < 0) return undefined;
     const chain = createChain(this.#logId, this.number);
-    chain.expectedLsn = this.#lsns[low - 1] as number;
-    chain.fileOffset = this.#offsets[low - 1] as number;
+    chain.expectedLsn = this.#lsns[at] as number;
+    chain.fileOffset = this.#offsets[at] as number;
     return chain;
   }
+}
+
+/** How many of `ascending` are at most `limit`. */
+function countUpTo(ascending: readonly number[], limit: number): number {
+  let low = 0;
+  let high = ascending.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((ascending[middle] as number) <= limit) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** The indexes of a log's segments. */

@@ -1,7 +1,7 @@
 import type { RecoveryReport, SegmentInfo } from '../worker/messages.js';
 import { follow } from './follow.js';
 import type { LogView } from './log-view.js';
-import { checkLsn, type FollowOptions, type ReadOptions } from './options.js';
+import { checkLsn, type EntriesOptions, type FollowOptions, type ReadOptions } from './options.js';
 import { readBatches, readEntries, readEntry } from './read-log.js';
 import type { WalEntry } from './segment-reader.js';
 
@@ -47,14 +47,15 @@ export class WalReader {
   }
 
   /**
-   * The entries from `from` to `to`, both inclusive, in order, up to what is written at the call. Their `data` are views
-   * of buffers that are never used again: copy them to keep a few of many.
+   * The entries from `from` to `to`, both inclusive, in order, up to what is written at the call; with `reverse` the newest
+   * first, of which the newest few cost no more than the segment that they are in. Their `data` are views of buffers that
+   * are never used again: copy them to keep a few of many.
    *
    * Breaking out of the loop closes the file. Errors: `ERR_WAL_PURGED` where `from` is below `firstLsn`, or retention
    * removed what comes next; `ERR_WAL_TRUNCATED` where what was still to come was cut off meanwhile, also by another process;
    * `ERR_WAL_CORRUPT`; `ERR_WAL_IO`; `ERR_WAL_CLOSED` when the log is closed meanwhile.
    */
-  entries(options: ReadOptions = {}): AsyncIterableIterator<WalEntry> {
+  entries(options: EntriesOptions = {}): AsyncIterableIterator<WalEntry> {
     return readEntries(this.#view, options);
   }
 

@@ -1,4 +1,5 @@
 import type { RepairReport } from '../worker/messages.js';
+import type { WalAttachment } from './attachment.js';
 import type { Connection as OpenConnection } from './connection.js';
 import { Connection } from './connection.js';
 import { DirectoryView } from './directory-view.js';
@@ -6,21 +7,26 @@ import type { EntryData } from './entry-data.js';
 import { followDirectory } from './follow.js';
 import { repairDirectory } from './job-pool.js';
 import type { LaneStats } from './lane.js';
+import { LogStream } from './log-stream.js';
 import {
   type AppendOptions,
+  checkBytes,
+  checkLogStreamOptions,
   checkLsn,
   checkOptions,
   checkPath,
   checkRepairOptions,
   checkSignalOptions,
+  checkTimeout,
   type FollowOptions,
+  type LogStreamOptions,
   type RepairOptions,
   type WalOptions,
 } from './options.js';
 import { readSegment } from './read-segment.js';
 import type { WalEntry } from './segment-reader.js';
 import { type VerifyReport, verifyDirectory } from './verify.js';
-import { WalError } from './wal-error.js';
+import { WalLane } from './wal-lane.js';
 import { WalReader } from './wal-reader.js';
 
 /** Figures of a log since it was opened. */
@@ -41,6 +47,20 @@ export interface WalStats extends LaneStats {
   readonly firstLsn: number;
   readonly lastLsn: number;
   readonly durableLsn: number;
+  /** The figures above are those of the whole log, and of the opening thread's lane; each attached lane has its own `stats`. */
+  readonly lanes: LanesStats;
+}
+
+/** The lanes of a log, one for each thread that appends. */
+export interface LanesStats {
+  /** In use, the opening thread's included. */
+  readonly open: number;
+  /** Memories of lanes that wait for the next thread. */
+  readonly pooled: number;
+  /** Lanes since open that were made of such a memory. */
+  readonly reused: number;
+  /** Lanes whose thread ended without closing them. What it had published is written; the lane is pooled like any other. */
+  readonly gone: number;
 }
 
 /**
@@ -130,12 +150,26 @@ export class Wal extends WalReader {
     return this.#connection.lane.tryAppend(data);
   }
 
+  /**
+   * As [tryAppend], encoded straight into the ring: `encode` writes at most `maxLength` bytes into `view` and returns how
+   * many. The view may hold anything before, and is the callback's alone:
+   *
+   * - It is not to be touched once the callback has returned, by it or by anybody it was given to: the bytes are shared with
+   *   the log's threads, and soon another entry's. An `async` callback is refused, after the fact.
+   * - If the callback throws, nothing is taken and the error is passed on. The same if it returns anything but an integer
+   *   from 0 to `maxLength`, with `ERR_WAL_OPTION`.
+   * - Inside it this lane takes nothing else: `ERR_WAL_OPTION`.
+   *
+   * False = no room for `maxLength` bytes now, and `encode` was not called. An entry for which a quarter of the ring is not
+   * enough is encoded into memory of its own.
+   */
+  tryEncode(maxLength: number, encode: (view: Buffer) => number): boolean {
+    return this.#connection.lane.tryEncode(maxLength, encode);
+  }
+
   /** Resolves when [tryAppend] has room for an entry of `bytes` (default 0); rejects if the log is closed or failed. */
   async ready(bytes = 0, options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
-    if (!Number.isSafeInteger(bytes) || bytes < 0) {
-      throw new WalError('ERR_WAL_OPTION', `bytes must be an integer from 0, not ${String(bytes)}.`);
-    }
-    return this.#connection.lane.ready(bytes, checkSignalOptions(options));
+    return this.#connection.lane.ready(checkBytes(bytes), checkSignalOptions(options));
   }
 
   /**
@@ -159,10 +193,16 @@ export class Wal extends WalReader {
    * `ERR_WAL_WORKER_DIED` instead of waiting for a thread that is gone.
    */
   flushSync(timeoutMs?: number): void {
-    if (timeoutMs !== undefined && !(typeof timeoutMs === 'number' && timeoutMs >= 0)) {
-      throw new WalError('ERR_WAL_OPTION', `timeoutMs must be a number from 0, not ${String(timeoutMs)}.`);
-    }
-    this.#connection.lane.flushSync(timeoutMs);
+    this.#connection.lane.flushSync(checkTimeout(timeoutMs));
+  }
+
+  /**
+   * A destination for lines of log, each of which becomes an entry: for pino (`pino(wal.createLogStream())`), winston,
+   * `new Console(…)`, `pipeline`. What becomes of lines that come faster than the disk takes them says `onFull`; see
+   * [LogStream]. Ending it leaves the log open.
+   */
+  createLogStream(options: LogStreamOptions = {}): LogStream {
+    return new LogStream(this.#connection.lane, checkLogStreamOptions(options));
   }
 
   /** The LSN that [checkpoint] last recorded; 0 = none. */
@@ -195,6 +235,25 @@ export class Wal extends WalReader {
     return this.#connection.lane.command({ name: 'truncateAfter', lsn: checkLsn('lsn', lsn) });
   }
 
+  /**
+   * A lane for one more thread: a plain object, for one `Wal.attach` there. Move it with its `transferList`:
+   * `new Worker(file, { workerData: a, transferList: a.transferList })`, or `port.postMessage(a, a.transferList)`. The lane
+   * counts from here on; it is free again when it is closed, or when the thread that has the attachment ends.
+   *
+   * Throws `ERR_WAL_FULL` if `maxLanes` are in use.
+   */
+  attachment(): WalAttachment {
+    return this.#connection.attachment();
+  }
+
+  /**
+   * Takes up, in another thread, the lane that an `attachment` stands for. `ERR_WAL_OPTION` if it is used up,
+   * `ERR_WAL_FULL` if other threads took the last lane meanwhile, `ERR_WAL_CLOSED`, or the failure that ended the log.
+   */
+  static attach(attachment: WalAttachment): Promise<WalLane> {
+    return WalLane.attach(attachment);
+  }
+
   /** Figures since the log was opened. */
   stats(): WalStats {
     const { board, lane } = this.#connection;
@@ -211,6 +270,12 @@ export class Wal extends WalReader {
       firstLsn: board.get('firstLsn'),
       lastLsn: board.get('lastLsn'),
       durableLsn: board.get('durableLsn'),
+      lanes: {
+        open: board.get('lanes'),
+        pooled: board.get('lanesPooled'),
+        reused: board.get('lanesReused'),
+        gone: board.get('lanesGone'),
+      },
     };
   }
 

@@ -20,6 +20,10 @@
  *     80  removed          writer          segments removed by retention
  *     88  rejected         writer          entries accepted and then rejected (full disk)
  *     96  checkpointLsn    writer          the last checkpoint, durable in the state file
+ *    104  lanes            writer          lanes that a producer has, or may still take up; the opener's is one
+ *    112  lanesPooled      writer          lane memories that wait for the next producer
+ *    120  lanesReused      writer          lanes that were made from such a one
+ *    136  lanesGone        writer          lanes whose thread ended without closing them
  *    128  pinned (int32)   main            lowest segment number that a reader of this process has open, -1 = none.
  *                                          Stored before the reader opens the file; the writer reads it before it
  *                                          removes one, so a file is removed under a reader only if it had not opened
@@ -49,6 +53,10 @@ const WORDS = {
   removed: 10,
   rejected: 11,
   checkpointLsn: 12,
+  lanes: 13,
+  lanesPooled: 14,
+  lanesReused: 15,
+  lanesGone: 17,
 } as const;
 
 export type BoardWord = keyof typeof WORDS;

@@ -43,6 +43,19 @@ export class LaneConsumer {
     return (this.#posted - this.#taken) | 0;
   }
 
+  /** What `loadHead` saw last, and messages taken so far: both modulo 2^32. */
+  get head(): number {
+    return this.#head;
+  }
+
+  get posted(): number {
+    return this.#posted;
+  }
+
+  get taken(): number {
+    return this.#taken;
+  }
+
   /** Bytes between tail and the head that was last loaded. */
   get loadedBytes(): number {
     return (this.#head - this.#tail) | 0;

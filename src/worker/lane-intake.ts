@@ -5,6 +5,12 @@ import type { LaneViews } from '../ring/layout.js';
 import { countEntries } from '../ring/records.js';
 import type { LaneRuns, ToLane, ToWriter } from './messages.js';
 
+/** How far a producer had got at some look: modulo 2^32, good for as long as fewer than 2^31 bytes are drained. */
+export interface LaneMark {
+  readonly head: number;
+  readonly posted: number;
+}
+
 /** An entry or batch that travels beside the ring. */
 export type Beside = Extract<ToWriter, { kind: 'entry' | 'batch' }>;
 
@@ -43,6 +49,10 @@ export class LaneIntake {
   /** The newest flush that is not answered, and the newest that [takeFlush] has handed out. */
   #flushTicket: number | undefined;
   #flushTaken: number | undefined;
+  /** Nothing that the producer publishes from now on counts. */
+  #isFrozen = false;
+  /** Its producer has said its last word, or is gone: the lane is freed once all of it is durable. */
+  isLeaving = false;
 
   constructor(index: number, views: LaneViews, kernel: Kernel, port: MessagePort) {
     this.index = index;
@@ -57,12 +67,38 @@ export class LaneIntake {
     const consumer = this.#consumer;
     // Before the head, which then covers everything that was taken before the ticket.
     this.#flushTicket = consumer.flushTicket();
+    if (this.#isFrozen) return;
     consumer.loadHead();
     for (let waiting = consumer.postedWaiting - this.#messages.length; waiting > 0; waiting--)
       this.#receive();
     this.#writtenWanted = widen(consumer.writtenWanted, this.#writtenWanted);
     this.#durableWanted = widen(consumer.durableWanted, this.#durableWanted);
     this.#commitWanted = widen(consumer.commitWanted, this.#commitWanted);
+  }
+
+  /**
+   * Looks for the last time: what is published later is never taken, and the producer learns what was. The cut is between
+   * two entries of its order: of the messages those go that stand behind records which this look did not see.
+   */
+  freeze(): void {
+    if (this.#isFrozen) return;
+    this.look();
+    this.#isFrozen = true;
+    const { head } = this.#consumer;
+    this.#messages = this.#messages.filter(({ position }) => ((position - head) | 0) <= 0);
+  }
+
+  /** Where the producer was at the last [look]. */
+  get mark(): LaneMark {
+    return { head: this.#consumer.head, posted: this.#consumer.posted };
+  }
+
+  /** Everything before `mark` is taken. */
+  hasPassed(mark: LaneMark): boolean {
+    const { position, taken } = this.#consumer;
+    return this.#isFrozen
+      ? this.isDrained
+      : ((position - mark.head) | 0) >= 0 && ((taken - mark.posted) | 0) >= 0;
   }
 
   /** Looks, and tells whether anything is published and not taken. */
@@ -165,8 +201,15 @@ export class LaneIntake {
     this.#consumer.finishFlush(ticket);
   }
 
-  post(message: ToLane): void {
-    this.#port.postMessage(message);
+  post(message: ToLane, transfer: MessagePort[] = []): void {
+    this.#port.postMessage(message, transfer);
+  }
+
+  /** The lane is nobody's any more. */
+  detach(): void {
+    this.#consumer.free();
+    this.post({ kind: 'detached' });
+    this.#port.close();
   }
 
   #receive(): void {

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Disk } from '../files/disk.js';
 import { WindowedSource } from '../files/windowed-source.js';
@@ -27,8 +26,8 @@ export function listLog(disk: Disk, directory: string): LogListing {
 }
 
 /** The name of a log that has none yet. Never 0, which protobuf would not write. */
-export function newLogId(): bigint {
-  return randomBytes(8).readBigUInt64LE() | 1n;
+export function newLogId(disk: Disk): bigint {
+  return disk.random64() | 1n;
 }
 
 /** The cut that the state file says was begun; `undefined` if there is none, or the file is another log's. */

@@ -1,3 +1,5 @@
+import type { MessagePort } from 'node:worker_threads';
+
 /**
  * What the threads of one log say to each other by message port. Types only, so that the opening thread can
  * import them without loading any of the writer's code.
@@ -6,6 +8,8 @@
  *   lane           ──[ToWriter]────▶ writer thread                      port; counted by the lane's word `posted`
  *   writer thread  ──[ToLane]──────▶ lane                               the same port
  *   sync thread    ──[ToLane]──────▶ lane                               a port of its own: one hop less for `durable`
+ *   lane           ───────────────── opening thread                     a port that says nothing: it closes when the lane's
+ *                                                                       thread ends, and the opening thread hears of it
  *   writer thread  ──[SyncJob]─────▶ sync thread                        port; counted by the word `requested`
  *
  * Errors cross as [Failure]: structured clone drops subclasses and unknown fields of an Error.
@@ -58,6 +62,7 @@ export interface WriterOptions {
   readonly syncInterval: number;
   readonly commitDelay: number;
   readonly recovery: 'strict' | 'point-in-time' | 'skip-corrupt';
+  readonly preallocate: false | 'zero' | 'recycle';
   readonly fileMode: number;
   readonly directoryMode: number;
 }
@@ -153,6 +158,8 @@ export interface WriterThreadData<Port> {
   readonly options: WriterOptions;
   readonly lane: LaneHandle;
   readonly lanePort: Port;
+  readonly ringSize: number;
+  readonly maxLanes: number;
   readonly syncPort: Port;
   readonly bell: SharedArrayBuffer;
   readonly board: SharedArrayBuffer;
@@ -166,8 +173,8 @@ export interface SyncThreadData<Port> {
   readonly lifeline: number;
   readonly fileMode: number;
   readonly writerPort: Port;
-  /** By index of the lane. */
-  readonly lanePorts: readonly Port[];
+  /** Of the opener's lane; those of the others come with the jobs. */
+  readonly lanePort: Port;
   readonly bell: SharedArrayBuffer;
   readonly board: SharedArrayBuffer;
   readonly syncWords: SharedArrayBuffer;
@@ -196,6 +203,19 @@ export type ToWriter =
   | { readonly kind: 'command'; readonly position: number; readonly id: number; readonly command: LogCommand }
   /** Say `room` once everything before this is taken. */
   | { readonly kind: 'echo'; readonly position: number }
+  /** A lane for another thread, which has the other ends of the ports. Answered there: `attached`, or why not. */
+  | {
+      readonly kind: 'attach';
+      readonly position: number;
+      readonly writerPort: MessagePort;
+      readonly syncPort: MessagePort;
+      /** For the opening thread. */
+      readonly lifePort: MessagePort;
+    }
+  /** The lane's last word: `detached` once everything before it is durable. */
+  | { readonly kind: 'detach'; readonly position: number }
+  /** From the opening thread: the thread of that lane has ended. */
+  | { readonly kind: 'gone'; readonly position: number; readonly lane: number }
   | { readonly kind: 'close'; readonly position: number };
 
 // ── Writer and sync thread to lane ──────────────────────────────────────────────────────────────────────────────
@@ -237,4 +257,13 @@ export type ToLane =
   | { readonly kind: 'command-done'; readonly id: number }
   | { readonly kind: 'command-rejected'; readonly id: number; readonly failure: Failure }
   | { readonly kind: 'segment-withdrawn'; readonly number: number }
-  | { readonly kind: 'closed' };
+  /** The first word to a new lane: its memory. `isNew`: no page of it has been touched. */
+  | { readonly kind: 'attached'; readonly memory: LaneHandle; readonly isNew: boolean }
+  /** To the opening thread: `lifePort` closes when the thread of the lane ends. */
+  | { readonly kind: 'lane-opened'; readonly lane: number; readonly lifePort: MessagePort }
+  /** The lane is nobody's any more. */
+  | { readonly kind: 'detached' }
+  /** The log is closed. Of this lane the entries below `taken` are in it, and no other will be. */
+  | { readonly kind: 'closed'; readonly taken: number };
+
+export type AttachRequest = Extract<ToWriter, { kind: 'attach' }>;

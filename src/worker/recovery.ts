@@ -14,6 +14,7 @@ import { LogFailure, syncFailed } from './failure.js';
 import { finishCut } from './interrupted-cut.js';
 import { listLog, newLogId, pendingCutOf, withoutCut } from './log-files.js';
 import type { RecoveryCut, RecoveryReport, RepairReport, WriterOptions } from './messages.js';
+import { removeLeftovers } from './preallocation.js';
 import { type RepairMode, repairLog } from './repair.js';
 import { SegmentCatalog, type SegmentRecord } from './segment-catalog.js';
 import { readState, writeState } from './state-store.js';
@@ -58,7 +59,7 @@ export function recoverLog(disk: Disk, options: WriterOptions): Recovered {
   const { state, segments, foreignFiles, judgement } = found;
   refuse(judgement, directory);
 
-  const logId = judgement.logId ?? newLogId();
+  const logId = judgement.logId ?? newLogId(disk);
   const known = state !== undefined && 'logId' in state && state.logId === logId ? state : undefined;
   const checkpoint = known?.checkpoint ?? 0;
   const { lastLsn, watermark } = judgement;
@@ -69,6 +70,8 @@ export function recoverLog(disk: Disk, options: WriterOptions): Recovered {
     segments.map((segment) => segment.number),
   );
   const settle = () => {
+    // First: on a full disk that is the room for the rest.
+    removeLeftovers(disk, directory);
     tail.run();
     if (known?.watermark !== lastLsn || known.pendingCut !== undefined) {
       writeState(disk, directory, { logId, watermark: lastLsn, checkpoint }, options.fileMode);
@@ -184,14 +187,19 @@ class TailRepair {
     const { directory } = this.#options;
     const { firstUnsynced, hasWatermarks, end, segments } = this.#judgement;
     if (firstUnsynced === undefined) return;
+    // A segment is cut to its frames when it is sealed, which may be all of it that no sync has covered.
+    const first = firstUnsynced.segment - (firstUnsynced.offset === 0 ? 1 : 0);
     for (const segment of segments) {
-      if (segment.number < firstUnsynced.segment || segment.number > end.segment) continue;
+      if (segment.number < first || segment.number > end.segment) continue;
       const file = this.#disk.open(join(directory, segmentName(segment.number)), 'r+');
       try {
         const isLast = segment.number === end.segment;
+        const isSynced = segment.number < firstUnsynced.segment;
         const from = segment.number === firstUnsynced.segment ? firstUnsynced.offset : 0;
         const to = isLast ? end.offset : segment.size;
-        if (hasWatermarks || isLast) this.#rewrite(file, from, to);
+        if (!isSynced && (hasWatermarks || isLast)) this.#rewrite(file, from, to);
+        // For the sake of that cut, of which the process before may have seen the sync fail. The last one's was made anew.
+        if (!isLast) file.truncate(segment.size);
         try {
           file.sync();
         } catch (error) {

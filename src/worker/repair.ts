@@ -84,7 +84,7 @@ export function repairLog(
   };
   if (judgement.verdict !== 'corrupt' && !isBeingSalvaged) return untouched;
 
-  const logId = judgement.logId ?? newLogId();
+  const logId = judgement.logId ?? newLogId(disk);
   const isOurs = state !== undefined && 'logId' in state && state.logId === logId;
   const plan = planSalvage(files, logId);
   if (untouched.mode === 'salvage' && plan.unsupported !== undefined) {

@@ -1,8 +1,17 @@
 import { join } from 'node:path';
-import { type Disk, DiskError, type DiskFile, isSameFile, writeFully } from '../files/disk.js';
+import {
+  type Disk,
+  DiskError,
+  type DiskFile,
+  isFullDisk,
+  isMissing,
+  isSameFile,
+  writeFully,
+} from '../files/disk.js';
 import { frameChecksumSeed, type SegmentStamp } from '../format/frame.js';
-import { segmentName } from '../format/segment-name.js';
+import { SPARE_FILE, segmentName } from '../format/segment-name.js';
 import { LogFailure, syncFailed, systemCause } from './failure.js';
+import { type LiveProgress, type ReadyName, writeZeros } from './preallocation.js';
 import type { SegmentCatalog, SegmentRecord } from './segment-catalog.js';
 
 /** A segment that frames are appended to, or were and no sync has covered it yet. */
@@ -15,6 +24,24 @@ export interface OpenSegment {
   readonly checksumSeed: number;
   /** Offset of the frame that carries the Segment field since this open; -1 = it is still to be written. */
   stampAt: number;
+  /** Bytes of frames in it when this process began to write into it. */
+  readonly startBytes: number;
+  /** The file's size: behind the last frame there is room that is allocated already. */
+  fileBytes: number;
+  /** That room holds what the file was before. */
+  readonly isRecycled: boolean;
+}
+
+/** Segments made ready ahead of their use. */
+export interface SegmentReserve {
+  /** Whether the live segment, too, is to have its blocks allocated before they are written. */
+  readonly isOn: boolean;
+  /** The name of a file of `maxFileSize` bytes, if one is ready: it is the caller's then. */
+  take(): ReadyName | undefined;
+  /** It could not be used, and is where it was. */
+  putBack(name: ReadyName): void;
+  /** The disk is full: gives back what is not used yet. True = there is more room now. */
+  makeRoom(): boolean;
 }
 
 /** A point between two frames to which the log can be taken back. */
@@ -28,7 +55,16 @@ export interface SegmentWriterOptions {
   readonly maxFileSize: number;
   readonly fileMode: number;
   readonly logId: bigint;
+  readonly reserve: SegmentReserve;
 }
+
+/**
+ * Bytes of zeros that are written ahead of a live segment which grows. Bet: a sync writes them in half a millisecond, once
+ * in some thousand small entries, and each sync until then is spared the file system's journal.
+ */
+const AHEAD_BYTES = 256 * 1024;
+/** Whoever writes more between two syncs does not notice the journal. */
+const SMALL_COMMIT_BYTES = 64 * 1024;
 
 /**
  * The tail of the log: the live segment, and the sealed ones before it that no sync has covered yet.
@@ -39,6 +75,10 @@ export interface SegmentWriterOptions {
  *   - after a seal, before its sync: frames of n may be missing while frames of n + 1 are there. Nothing of n + 1 is
  *     acknowledged before n is synced, through the descriptor that wrote it, and n + 2 is not created before that
  *     (the writer sees to it by [sealedCount]): so at most the last two segments can be in doubt.
+ *   - while a segment is live: behind its frames there may be zeros, and in a recycled one what the file was before. It is
+ *     cut to its frames before the next one is created, so that a killed process leaves no room in the middle of the
+ *     log; that cut is synced together with its frames.
+ *   - while zeros are written ahead of its frames: any part of them. It is this thread that writes both, one after the other.
  */
 export class SegmentWriter {
   readonly #disk: Disk;
@@ -48,6 +88,10 @@ export class SegmentWriter {
   #sealed: OpenSegment[] = [];
   #directoryChanged = false;
   #nextNumber: number;
+  /** Bytes of frames that no sync was asked to cover yet. */
+  #pendingBytes = 0;
+  /** There was no room for zeros ahead of this segment. */
+  #growsBare = false;
 
   /** Goes on in the catalog's last segment, which recovery has cut to its last frame. */
   constructor(disk: Disk, catalog: SegmentCatalog, options: SegmentWriterOptions) {
@@ -57,6 +101,15 @@ export class SegmentWriter {
     const last = catalog.records.at(-1);
     this.#nextNumber = last === undefined ? 0 : last.number + 1;
     if (last !== undefined) this.#live = this.#open(last, 'r+');
+  }
+
+  get pendingBytes(): number {
+    return this.#pendingBytes;
+  }
+
+  get progress(): LiveProgress {
+    const live = this.#live;
+    return { bytes: live?.record.bytes ?? 0, startBytes: live?.startBytes ?? 0 };
   }
 
   get live(): OpenSegment | undefined {
@@ -84,10 +137,12 @@ export class SegmentWriter {
     return this.#live === undefined ? 0 : Math.max(0, this.#options.maxFileSize - this.#live.record.bytes);
   }
 
-  /** Seals the live segment, if there is one, and creates the next. */
+  /** Seals the live segment, if there is one, and creates the next, from one that is ready if it can. */
   advance(): OpenSegment {
+    this.trim();
     const record = { number: this.#nextNumber, createdMs: this.#disk.now(), firstLsn: 0, bytes: 0 };
-    const next = this.#open(record, 'wx+');
+    const next = this.#openReady(record) ?? this.#withRoom(() => this.#open(record, 'wx+'));
+    this.#growsBare = false;
     if (this.#live !== undefined) this.#sealed.push(this.#live);
     this.#live = next;
     this.#catalog.add(record);
@@ -124,7 +179,7 @@ export class SegmentWriter {
     const live = this.#live;
     if (live === undefined || live.stampAt >= 0) return undefined;
     const { number, createdMs } = live.record;
-    return { logId: this.#options.logId, number, createdMs, recycled: false };
+    return { logId: this.#options.logId, number, createdMs, recycled: live.isRecycled };
   }
 
   /**
@@ -134,7 +189,7 @@ export class SegmentWriter {
    */
   write(bytes: Uint8Array, from: number, to: number, firstLsn: number): void {
     const live = this.#live as OpenSegment;
-    writeFully(live.file, bytes, from, to, live.record.bytes);
+    this.#withRoom(() => writeFully(live.file, bytes, from, to, live.record.bytes));
     this.#noteWritten(live, to - from, firstLsn);
   }
 
@@ -143,7 +198,8 @@ export class SegmentWriter {
     const live = this.#live as OpenSegment;
     let position = live.record.bytes;
     for (const part of parts) {
-      writeFully(live.file, part, 0, part.length, position);
+      const at = position;
+      this.#withRoom(() => writeFully(live.file, part, 0, part.length, at));
       position += part.length;
     }
     this.#noteWritten(live, position - live.record.bytes, lsn);
@@ -180,6 +236,7 @@ export class SegmentWriter {
       throw syncFailed(error, live.path);
     }
     live.record.bytes = mark.offset;
+    live.fileBytes = mark.offset;
     if (mark.offset === 0) live.record.firstLsn = 0;
     if (live.stampAt >= mark.offset) live.stampAt = -1;
     return withdrawn;
@@ -189,6 +246,7 @@ export class SegmentWriter {
   takeUnsynced(): { files: DiskFile[]; directoryChanged: boolean } {
     const directoryChanged = this.#directoryChanged;
     this.#directoryChanged = false;
+    this.#pendingBytes = 0;
     const files = this.#sealed.map((segment) => segment.file);
     if (this.#live !== undefined) files.push(this.#live.file);
     return { files, directoryChanged };
@@ -201,6 +259,48 @@ export class SegmentWriter {
       closeQuietly(segment.file);
       return false;
     });
+  }
+
+  /**
+   * Writes zeros ahead of a live segment that has no room allocated, if only little is to be synced: the sync that follows
+   * allocates it.
+   */
+  fillAhead(): void {
+    const live = this.#live;
+    const { reserve, maxFileSize } = this.#options;
+    if (live === undefined || !reserve.isOn || this.#growsBare) return;
+    const { bytes } = live.record;
+    const to = Math.min(maxFileSize, bytes + AHEAD_BYTES);
+    if (live.fileBytes > bytes || to <= bytes || this.#pendingBytes > SMALL_COMMIT_BYTES) return;
+    try {
+      live.fileBytes = to;
+      writeZeros(live.file, bytes, to);
+    } catch (error) {
+      if (!isFullDisk(error)) throw error;
+      // It costs nobody anything but the room: what was written of it is given back.
+      this.#growsBare = true;
+      this.trim();
+    }
+  }
+
+  /** Cuts the live segment's file to its frames. Not synced. */
+  trim(): void {
+    const live = this.#live;
+    if (live === undefined || live.fileBytes <= live.record.bytes) return;
+    live.file.truncate(live.record.bytes);
+    live.fileBytes = live.record.bytes;
+  }
+
+  /** The log is being closed: its last segment holds frames only, durably. */
+  seal(): void {
+    const live = this.#live;
+    if (live === undefined || live.fileBytes <= live.record.bytes) return;
+    this.trim();
+    try {
+      live.file.sync();
+    } catch (error) {
+      throw syncFailed(error, live.path);
+    }
   }
 
   /** Closes every descriptor; what was not synced stays so. */
@@ -219,6 +319,42 @@ export class SegmentWriter {
     return this.#attempt(`open "${path}"`, path, () => this.#open(last, 'r+'));
   }
 
+  /** Makes a segment of the file that is ready; `undefined`: there is none. */
+  #openReady(record: SegmentRecord): OpenSegment | undefined {
+    const { directory, maxFileSize, reserve } = this.#options;
+    const path = join(directory, segmentName(record.number));
+    // A rename would take the place of whatever is there: to create it anew is an error.
+    if (!reserve.isOn || this.#disk.stat(path) !== undefined) return undefined;
+    const name = reserve.take();
+    if (name === undefined) return undefined;
+    try {
+      this.#disk.rename(join(directory, name), path);
+    } catch (error) {
+      // The directory has no room for the name, or somebody has removed the file: it can be done without.
+      if (isFullDisk(error)) reserve.putBack(name);
+      else if (!isMissing(error)) throw error;
+      return undefined;
+    }
+    try {
+      const segment = this.#open(record, 'r+');
+      return { ...segment, fileBytes: maxFileSize, isRecycled: name === SPARE_FILE };
+    } catch (error) {
+      // The next attempt would meet the name.
+      this.#attempt(`remove "${path}"`, path, () => this.#disk.unlink(path));
+      throw error;
+    }
+  }
+
+  /** Runs `act`; if the disk is full and room can be made, once more. */
+  #withRoom<T>(act: () => T): T {
+    try {
+      return act();
+    } catch (error) {
+      if (!isFullDisk(error) || !this.#options.reserve.makeRoom()) throw error;
+      return act();
+    }
+  }
+
   #open(record: SegmentRecord, flags: 'r+' | 'wx+'): OpenSegment {
     const path = join(this.#options.directory, segmentName(record.number));
     return {
@@ -227,6 +363,9 @@ export class SegmentWriter {
       file: this.#disk.open(path, flags, this.#options.fileMode),
       checksumSeed: frameChecksumSeed(this.#options.logId, record.number),
       stampAt: -1,
+      startBytes: record.bytes,
+      fileBytes: record.bytes,
+      isRecycled: false,
     };
   }
 
@@ -235,6 +374,8 @@ export class SegmentWriter {
     if (live.stampAt < 0) live.stampAt = record.bytes;
     if (record.firstLsn === 0) record.firstLsn = firstLsn;
     record.bytes += bytes;
+    live.fileBytes = Math.max(live.fileBytes, record.bytes);
+    this.#pendingBytes += bytes;
   }
 
   #syncDirectory(): void {

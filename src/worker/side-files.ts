@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { type Disk, type DiskFile, isMissing, readExactly, writeFully } from '../files/disk.js';
 import { cutFileName, segmentName } from '../format/segment-name.js';
@@ -23,7 +22,7 @@ export function copyTailAside(disk: Disk, naming: SideFileNaming, number: number
   try {
     const end = endOfContent(source, offset);
     if (end === offset) return [];
-    const path = sideFile(naming, number);
+    const path = sideFile(disk, naming, number);
     try {
       copy(disk, source, offset, end, path, naming.fileMode);
       syncDirectory(disk, naming.directory);
@@ -67,13 +66,14 @@ export function setSegmentAside(disk: Disk, naming: SideFileNaming, number: numb
     disk.unlink(path);
     return [];
   }
-  const aside = sideFile(naming, number);
+  const aside = sideFile(disk, naming, number);
   disk.rename(path, aside);
   return [aside];
 }
 
-function sideFile(naming: SideFileNaming, number: number): string {
-  return join(naming.directory, cutFileName(number, naming.lsn, randomBytes(6).toString('hex')));
+function sideFile(disk: Disk, naming: SideFileNaming, number: number): string {
+  const unique = BigInt.asUintN(48, disk.random64()).toString(16).padStart(12, '0');
+  return join(naming.directory, cutFileName(number, naming.lsn, unique));
 }
 
 /** Behind the last byte that is not zero. */

@@ -4,6 +4,7 @@ import { segmentName } from '../format/segment-name.js';
 import type { LogState } from '../format/state-file.js';
 import { failureOf, LogFailure, syncFailed } from './failure.js';
 import type { Failure, LaneRuns } from './messages.js';
+import { type FillStep, fill, type Recycling, type RecyclingOutcome, recycle } from './preallocation.js';
 import { writeState } from './state-store.js';
 
 /**
@@ -24,6 +25,10 @@ export interface SyncJob {
   readonly state: LogState | undefined;
   /** Numbers of the segments to remove, lowest first. */
   readonly removals: readonly number[];
+  /** Of the removals the one whose file is kept for another use. */
+  readonly recycling?: Recycling | undefined;
+  /** Makes a file ready ahead of its use. Nobody waits for it: such a job has nothing else to do. */
+  readonly fill?: FillStep | undefined;
 }
 
 /** Makes the job's files durable. Throws `ERR_WAL_SYNC_FAILED`: a failed sync is terminal, whatever its code. */
@@ -54,6 +59,10 @@ export interface Housekeeping {
   /** Of the removals those that were not made, lowest first: none may be made before them, or the log has a hole. */
   readonly unremoved: readonly number[];
   readonly troubles: readonly Failure[];
+  /** What became of the segment that was to be recycled; `undefined`: there was none, or it is where it was. */
+  readonly recycled?: RecyclingOutcome | undefined;
+  /** What kept the job's step of filling a file from being made. */
+  readonly fillTroubles?: readonly Failure[] | undefined;
 }
 
 /**
@@ -63,7 +72,7 @@ export interface Housekeeping {
 export function keepHouse(
   disk: Disk,
   directory: string,
-  job: Pick<SyncJob, 'state' | 'removals'>,
+  job: Pick<SyncJob, 'state' | 'removals' | 'recycling' | 'fill'>,
   fileMode: number,
 ): Housekeeping {
   const troubles: Failure[] = [];
@@ -78,10 +87,12 @@ export function keepHouse(
     }
   }
   let unremoved: readonly number[] = [];
+  let recycled: RecyclingOutcome | undefined;
   for (const [at, number] of job.removals.entries()) {
     const path = join(directory, segmentName(number));
     try {
-      removeFile(disk, directory, path);
+      if (number === job.recycling?.number) recycled = recycle(disk, directory, job.recycling);
+      else removeFile(disk, directory, path);
     } catch (error) {
       if (error instanceof LogFailure) throw error;
       troubles.push(failureOf(error, `remove "${path}"`, path));
@@ -89,7 +100,8 @@ export function keepHouse(
       break;
     }
   }
-  return { stateWritten, unremoved, troubles };
+  const fillTroubles = job.fill && fill(disk, directory, job.fill, fileMode);
+  return { stateWritten, unremoved, troubles, recycled, fillTroubles };
 }
 
 function removeFile(disk: Disk, directory: string, path: string): void {

@@ -38,6 +38,11 @@ export class SyncPolicy {
     return this.#intervalDueMs !== Number.POSITIVE_INFINITY;
   }
 
+  /** Is any of it waited for, and due? */
+  isCommitDue(nowMs: number): boolean {
+    return nowMs >= this.#commitDueMs;
+  }
+
   /** When the next sync is due. */
   get dueMs(): number {
     return Math.min(this.#intervalDueMs, this.#commitDueMs);

@@ -7,6 +7,7 @@ import { LOCK_FILE } from '../format/segment-name.js';
 import { Board } from '../ring/board.js';
 import { Doorbell } from '../ring/doorbell.js';
 import { failureOf, LogFailure } from './failure.js';
+import { finishClosing } from './finish-closing.js';
 import type { SyncThreadData, ToLane } from './messages.js';
 import { keepHouse, type SyncJob, syncFiles } from './sync-job.js';
 import { SyncWord } from './sync-words.js';
@@ -20,19 +21,31 @@ import type { FileHandle, ToSyncThread } from './thread-syncer.js';
  * writer would cost a thread switch for every durable append. The order is: sync returned, watermark stored, lanes told,
  * housekeeping, report.
  */
-export function runSyncThread(data: SyncThreadData<MessagePort>): void {
+export async function runSyncThread(data: SyncThreadData<MessagePort>): Promise<void> {
   const disk = createNodeDisk();
   const board = new Board(data.board);
   const doorbell = new Doorbell(data.bell);
   const words = new Int32Array(data.syncWords);
+  const lanePorts = new Map([[0, data.lanePort]]);
   for (let seen = 0; ; seen = (seen + 1) | 0) {
     while (Atomics.load(words, SyncWord.requested) === seen) Atomics.wait(words, SyncWord.requested, seen);
     const message = receiveMessageOnPort(data.writerPort)?.message as ToSyncThread;
     if (message.kind === 'stop') return;
+    if (message.kind === 'job') for (const { lane, port } of message.newLanes) lanePorts.set(lane, port);
     data.writerPort.postMessage(message.kind === 'begin' ? begin() : runJob(message.job));
     Atomics.store(words, SyncWord.done, (seen + 1) | 0);
     Atomics.notify(words, SyncWord.done);
     doorbell.ring(true);
+    if (message.kind === 'job' && message.goneLanes.length > 0) await dropLanes(message.goneLanes);
+  }
+
+  /** After the job, for which somebody waits. */
+  async function dropLanes(lanes: readonly number[]): Promise<void> {
+    for (const lane of lanes) {
+      lanePorts.get(lane)?.close();
+      lanePorts.delete(lane);
+    }
+    await finishClosing();
   }
 
   function begin(): SyncOutcome {
@@ -55,11 +68,11 @@ export function runSyncThread(data: SyncThreadData<MessagePort>): void {
         const isFollowed = board.moveWatermark(job.watermark);
         board.add('syncs', 1);
         for (const { lane, runs } of job.acknowledgements) {
-          const port = data.lanePorts[lane] as MessagePort;
+          const port = lanePorts.get(lane) as MessagePort;
           port.postMessage({ kind: 'durable', runs } satisfies ToLane);
         }
         // After those who wait for their own entries.
-        if (isFollowed) data.lanePorts[0]?.postMessage({ kind: 'watermark' } satisfies ToLane);
+        if (isFollowed) data.lanePort.postMessage({ kind: 'watermark' } satisfies ToLane);
       }
       return keepHouse(disk, directory, job, data.fileMode);
     } catch (error) {

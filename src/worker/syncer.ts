@@ -1,14 +1,11 @@
+import type { MessagePort } from 'node:worker_threads';
 import type { Failure } from './messages.js';
-import type { SyncJob } from './sync-job.js';
+import type { Housekeeping, SyncJob } from './sync-job.js';
 
 /** How a started job ended. */
-export interface SyncOutcome {
+export interface SyncOutcome extends Housekeeping {
   /** Set when the log must end. */
   readonly failure?: Failure | undefined;
-  readonly stateWritten: boolean;
-  /** See [Housekeeping]. */
-  readonly unremoved: readonly number[];
-  readonly troubles: readonly Failure[];
 }
 
 /**
@@ -26,6 +23,10 @@ export interface Syncer {
   poll(): SyncOutcome | undefined;
   /** Waits for the job under way. */
   finish(): SyncOutcome;
+  /** Jobs that are started from now on may acknowledge entries of `lane`, by this port. */
+  addLane(lane: number, port: MessagePort): void;
+  /** No job, also of those that were started, acknowledges anything to `lane` any more. */
+  removeLane(lane: number): void;
   /** Lets go of whatever runs the jobs. Only while not busy. */
   stop(): void;
 }

@@ -14,7 +14,12 @@ export interface FileHandle extends FileIdentity {
 export type ToSyncThread =
   /** The lock file is there: take the lifeline. */
   | { readonly kind: 'begin' }
-  | { readonly kind: 'job'; readonly job: Omit<SyncJob, 'files'> & { readonly files: readonly FileHandle[] } }
+  | {
+      readonly kind: 'job';
+      readonly job: Omit<SyncJob, 'files'> & { readonly files: readonly FileHandle[] };
+      readonly newLanes: readonly { readonly lane: number; readonly port: MessagePort }[];
+      readonly goneLanes: readonly number[];
+    }
   | { readonly kind: 'stop' };
 
 /** The writer's end of the sync thread. */
@@ -23,6 +28,9 @@ export class ThreadSyncer implements Syncer {
   readonly #words: Int32Array<SharedArrayBuffer>;
   /** Taken once for each file: asking the system for every sync would cost as much as the request itself. */
   readonly #identities = new WeakMap<DiskFile, FileIdentity>();
+  /** What the next job tells of lanes. */
+  #newLanes = new Map<number, MessagePort>();
+  #goneLanes: number[] = [];
   #requested = 0;
   #busy = false;
 
@@ -55,7 +63,13 @@ export class ThreadSyncer implements Syncer {
 
   start(job: SyncJob): void {
     this.#busy = true;
-    this.#send({ kind: 'job', job: { ...job, files: job.files.map((file) => this.#handle(file)) } });
+    const newLanes = [...this.#newLanes].map(([lane, port]) => ({ lane, port }));
+    const goneLanes = this.#goneLanes;
+    this.#newLanes.clear();
+    this.#goneLanes = [];
+    const files = job.files.map((file) => this.#handle(file));
+    const ports = newLanes.map(({ port }) => port);
+    this.#send({ kind: 'job', job: { ...job, files }, newLanes, goneLanes }, ports);
   }
 
   poll(): SyncOutcome | undefined {
@@ -73,12 +87,27 @@ export class ThreadSyncer implements Syncer {
     }
   }
 
+  addLane(lane: number, port: MessagePort): void {
+    this.#newLanes.set(lane, port);
+  }
+
+  removeLane(lane: number): void {
+    const unsent = this.#newLanes.get(lane);
+    if (unsent === undefined) {
+      this.#goneLanes.push(lane);
+    } else {
+      // No job has come since: the sync thread has never heard of it.
+      this.#newLanes.delete(lane);
+      unsent.close();
+    }
+  }
+
   stop(): void {
     this.#send({ kind: 'stop' });
   }
 
-  #send(message: ToSyncThread): void {
-    this.#port.postMessage(message);
+  #send(message: ToSyncThread, transfer: MessagePort[] = []): void {
+    this.#port.postMessage(message, transfer);
     this.#requested = (this.#requested + 1) | 0;
     Atomics.store(this.#words, SyncWord.requested, this.#requested);
     Atomics.notify(this.#words, SyncWord.requested);

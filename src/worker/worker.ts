@@ -10,8 +10,8 @@ import { runWriterThread } from './writer-thread.js';
 type ThreadData = WriterThreadData<MessagePort> | SyncThreadData<MessagePort>;
 
 const data = workerData as Partial<ThreadData> | null;
-if (!isMainThread && data?.role === 'writer') runWriterThread(data as WriterThreadData<MessagePort>);
-else if (!isMainThread && data?.role === 'sync') runSyncThread(data as SyncThreadData<MessagePort>);
+if (!isMainThread && data?.role === 'writer') void runWriterThread(data as WriterThreadData<MessagePort>);
+else if (!isMainThread && data?.role === 'sync') void runSyncThread(data as SyncThreadData<MessagePort>);
 
 /** Jobs of the pool, called by name. */
 export { inspect, inspectFile } from './inspect.js';

@@ -8,7 +8,9 @@ import { chooseKernel } from '../ring/kernel/wasm.js';
 import { touchRing, viewLane } from '../ring/layout.js';
 import { lockDirectory, lookBeforeLock } from './directory-lock.js';
 import { failureOf } from './failure.js';
+import { finishClosing } from './finish-closing.js';
 import { LaneIntake } from './lane-intake.js';
+import { LanePool } from './lane-pool.js';
 import type { ToLane, WriterThreadData } from './messages.js';
 import { recoverLog, refuseUntouched } from './recovery.js';
 import { describeSegments } from './segment-catalog.js';
@@ -16,10 +18,11 @@ import { ThreadSyncer } from './thread-syncer.js';
 import { Writer } from './writer.js';
 
 /**
- * The writer thread: opens the log, then works and sleeps until it is closed. It has no event loop to speak of; what
- * others want of it they say through shared memory and ports that it looks at, and ring.
+ * The writer thread: opens the log, then works and sleeps until it is closed. It has no event loop to speak of (only to
+ * let go of closed ports it is given a turn); what others want of it they say through shared memory and ports that it looks
+ * at, and ring.
  */
-export function runWriterThread(data: WriterThreadData<MessagePort>): void {
+export async function runWriterThread(data: WriterThreadData<MessagePort>): Promise<void> {
   const { options, lanePort } = data;
   const say = (message: ToLane) => lanePort.postMessage(message);
   const disk = createNodeDisk();
@@ -34,13 +37,16 @@ export function runWriterThread(data: WriterThreadData<MessagePort>): void {
     const views = viewLane(data.lane);
     // Touched here once, the first lap of the ring costs the producer no page faults.
     touchRing(views);
+    const board = new Board(data.board);
+    const pool = new LanePool(data, board, chooseKernel);
     const writer = new Writer({
       disk,
       nowMs: () => performance.now(),
-      board: new Board(data.board),
+      board,
       doorbell: new Doorbell(data.bell),
       options,
-      lanes: [new LaneIntake(0, views, chooseKernel(data.lane, views), lanePort)],
+      opener: new LaneIntake(0, views, chooseKernel(data.lane, views), lanePort),
+      pool,
       syncer,
       start: recovered.start,
     });
@@ -49,7 +55,7 @@ export function runWriterThread(data: WriterThreadData<MessagePort>): void {
       recovery: recovered.report,
       segments: describeSegments(recovered.start.catalog, options.directory, recovered.start.lastLsn),
     });
-    workUntilClosed(writer, new DoorbellSleeper(data.bell));
+    await workUntilClosed(writer, new DoorbellSleeper(data.bell), pool);
     lock.release();
     writer.wakeFlushes();
   } catch (error) {
@@ -60,10 +66,11 @@ export function runWriterThread(data: WriterThreadData<MessagePort>): void {
   }
 }
 
-function workUntilClosed(writer: Writer, sleeper: DoorbellSleeper): void {
+async function workUntilClosed(writer: Writer, sleeper: DoorbellSleeper, pool: LanePool): Promise<void> {
   for (;;) {
     const next = writer.step();
     if (next.kind === 'closed') return;
+    if (pool.takeClosedPorts()) await finishClosing();
     if (next.kind === 'again') continue;
     const announced = sleeper.announce(next.lingering ? BellState.lingering : BellState.parked);
     // The last look comes after the announcement: whoever published before it is seen, whoever does after it rings.

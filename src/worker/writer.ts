@@ -5,8 +5,10 @@ import type { Doorbell } from '../ring/doorbell.js';
 import { findEntryEnd } from './entry-end.js';
 import { failureOf, LogFailure, systemCause } from './failure.js';
 import { type GroupHost, GroupWriter } from './group-writer.js';
-import type { Beside, LaneIntake } from './lane-intake.js';
-import type { Failure, LogCommand, ToWriter, WriterOptions } from './messages.js';
+import type { Beside, LaneIntake, LaneMark } from './lane-intake.js';
+import type { LanePool } from './lane-pool.js';
+import type { AttachRequest, Failure, LogCommand, ToWriter, WriterOptions } from './messages.js';
+import { type FillStep, Preallocation, type ReadyName } from './preallocation.js';
 import { expiredSegments } from './retention.js';
 import { describeSegments, type SegmentCatalog, type SegmentRecord } from './segment-catalog.js';
 import type { OpenSegment } from './segment-writer.js';
@@ -37,8 +39,10 @@ export interface WriterParts {
   readonly board: Board;
   readonly doorbell: Doorbell;
   readonly options: WriterOptions;
-  /** The first lane is that of the opener: it also hears of segments and troubles. */
-  readonly lanes: readonly LaneIntake[];
+  /** The opener's lane: it also hears of segments and troubles. */
+  readonly opener: LaneIntake;
+  /** Lanes for other threads. */
+  readonly pool: LanePool;
   readonly syncer: Syncer;
   readonly start: LogStart;
 }
@@ -55,6 +59,17 @@ export type NextStep =
  * pays for a futex call, and the writer pays for one timed wait in 2 ms.
  */
 const LINGER_MS = 2;
+
+/** Up to so much the writer syncs itself while the sync thread fills a file ahead: that is as quickly done as a step. */
+const SYNC_HERE_BYTES_MAX = 1024 * 1024;
+
+/**
+ * How many groups, entries beside the ring and requests one lane may have dealt with in a round, if others are to have their
+ * turn. A group is at most 256 KiB or one entry, so that a lane waits for at most 1 MiB of each other one, or four of its
+ * large entries. Bet: looking at the lane again after so much is nothing against writing it. A batch is never left off in
+ * the middle, since only its own lane may be drained then.
+ */
+const TURNS_MAX = 4;
 
 const AGAIN: NextStep = { kind: 'again' };
 const CLOSED: NextStep = { kind: 'closed' };
@@ -76,7 +91,12 @@ export class Writer {
   readonly #board: Board;
   readonly #doorbell: Doorbell;
   readonly #options: WriterOptions;
-  readonly #lanes: readonly LaneIntake[];
+  readonly #opener: LaneIntake;
+  readonly #pool: LanePool;
+  /** The opener's, then those of other threads in order of their coming. */
+  readonly #lanes: LaneIntake[];
+  /** Lanes that nobody uses any more; freed between two rounds, when nobody is in the middle of one. */
+  #leavers: LaneIntake[] = [];
   readonly #syncer: Syncer;
   readonly #start: LogStart;
   #catalog: SegmentCatalog;
@@ -97,9 +117,12 @@ export class Writer {
   #houseworkDue: boolean;
   /** The job that the syncer runs. */
   #job: SyncJob | undefined;
-  /** `sync` and flush requests that came in this round: their targets are known at the end of the next. */
+  readonly #preallocation: Preallocation;
+  /** All that the job under way does, if it is one of these. */
+  #filling: FillStep | undefined;
+  /** `sync` and flush requests that came in this round. */
   #newRequests: SyncRequest[] = [];
-  /** Those that came in the round before. */
+  /** Those that came before: each lane has been looked at since, and their targets are known once what was seen is written. */
   #heardRequests: SyncRequest[] = [];
   #requests: (SyncRequest & { readonly target: number })[] = [];
   /** Segments that retention gave up and that could not be removed: they go before any other does. */
@@ -112,12 +135,15 @@ export class Writer {
     this.#board = parts.board;
     this.#doorbell = parts.doorbell;
     this.#options = parts.options;
-    this.#lanes = parts.lanes;
+    this.#opener = parts.opener;
+    this.#pool = parts.pool;
+    this.#lanes = [parts.opener];
     this.#syncer = parts.syncer;
     this.#start = parts.start;
     this.#catalog = parts.start.catalog;
     this.#settle = parts.start.settle;
     this.#policy = new SyncPolicy(parts.options);
+    this.#preallocation = new Preallocation(parts.options.preallocate, parts.options.maxFileSize);
     this.#watermark = parts.start.watermark;
     this.#stateWatermark = parts.start.watermark;
     this.#checkpoint = parts.start.checkpoint;
@@ -143,6 +169,7 @@ export class Writer {
   /** One round: takes in, writes, starts or finishes syncs, answers. */
   step(): NextStep {
     const worked = this.#failure === undefined ? this.#work() : this.#serveFailed();
+    this.#freeLeavers();
     if (this.#closing && (this.#failure !== undefined || this.#isQuiet())) {
       this.#close();
       return CLOSED;
@@ -159,13 +186,12 @@ export class Writer {
 
   #work(): boolean {
     try {
-      this.#heardRequests = this.#newRequests;
+      const heard = this.#newRequests;
       this.#newRequests = [];
+      this.#heardRequests.push(...heard);
       let worked = this.#pollSync();
       for (const lane of this.#lanes) worked = this.#serve(lane) || worked;
-      // Every lane was looked at after these requests came: what was accepted before them is written now.
-      const target = this.#groups.wholeLsn;
-      for (const request of this.#heardRequests.splice(0)) this.#requests.push({ ...request, target });
+      if (this.#heardRequests.length > 0) this.#placeRequests(heard);
       worked = this.#answerRequests() || worked;
       return this.#startDueJob() || worked;
     } catch (error) {
@@ -174,11 +200,11 @@ export class Writer {
     }
   }
 
-  /** Takes in and writes what one lane holds now. */
+  /** Takes in and writes what one lane holds now, as far as its turn goes. */
   #serve(lane: LaneIntake): boolean {
     lane.look();
     let worked = this.#takeFlush(lane);
-    for (;;) {
+    for (let turns = 0; turns < TURNS_MAX || this.#groups.insideBatch; turns++) {
       const message = lane.dueMessage();
       if (message !== undefined && message.kind !== 'entry' && message.kind !== 'batch') {
         lane.takeMessage();
@@ -190,19 +216,110 @@ export class Writer {
       }
       worked = true;
     }
+    return true;
+  }
+
+  /**
+   * Every lane was looked at after these requests came, those of `fresh` in this round: once what was seen then is written,
+   * all that was accepted before a request is, and the newest entry is its target.
+   */
+  #placeRequests(fresh: readonly SyncRequest[]): void {
+    const unfinished = this.#lanes.filter((lane) => !lane.isDrained);
+    const behind = unfinished.map((lane) => ({ lane, mark: lane.mark }));
+    for (const request of fresh) request.behind = behind;
+    const target = this.#groups.wholeLsn;
+    this.#heardRequests = this.#heardRequests.filter((request) => {
+      request.behind = request.behind.filter(({ lane, mark }) => !lane.hasPassed(mark));
+      if (request.behind.length > 0) return true;
+      this.#requests.push({ ...request, target });
+      return false;
+    });
   }
 
   #heed(lane: LaneIntake, message: Wish): void {
-    if (message.kind === 'close') this.#closing = true;
-    else if (message.kind === 'echo') lane.post({ kind: 'room' });
-    else if (message.kind === 'command') this.#runCommand(lane, message.id, message.command);
-    else this.#newRequests.push({ lane, id: message.id, ticket: undefined });
+    switch (message.kind) {
+      case 'sync':
+        this.#newRequests.push({ lane, id: message.id, ticket: undefined, leaves: false, behind: [] });
+        break;
+      case 'echo':
+        lane.post({ kind: 'room' });
+        break;
+      case 'command':
+        this.#runCommand(lane, message.id, message.command);
+        break;
+      case 'attach':
+        this.#attach(message);
+        break;
+      case 'detach':
+        this.#startLeaving(lane);
+        break;
+      case 'gone':
+        this.#noteGone(message.lane);
+        break;
+      case 'close':
+        this.#startClosing();
+    }
+  }
+
+  #attach(request: AttachRequest): void {
+    if (this.#failure !== undefined) {
+      this.#pool.refuse(request, { kind: 'failed', written: 1, failure: this.#failure });
+      return;
+    }
+    if (this.#closing) {
+      this.#pool.refuse(request, { kind: 'closed', taken: 1 });
+      return;
+    }
+    const lane = this.#pool.open(request);
+    if (lane === undefined) return;
+    this.#lanes.push(lane);
+    this.#syncer.addLane(lane.index, request.syncPort);
+    const { lifePort } = request;
+    this.#opener.post({ kind: 'lane-opened', lane: lane.index, lifePort }, [lifePort]);
+  }
+
+  /** Nothing more comes by `lane`: once all of it is durable it is freed. */
+  #startLeaving(lane: LaneIntake): void {
+    if (lane.isLeaving) return;
+    lane.isLeaving = true;
+    if (this.#failure !== undefined) this.#leavers.push(lane);
+    else this.#newRequests.push({ lane, id: 0, ticket: undefined, leaves: true, behind: [] });
+  }
+
+  /** The thread of a lane has ended. What it had published is written like any other's. */
+  #noteGone(index: number): void {
+    const lane = this.#lanes.find((each) => each.index === index);
+    if (lane === undefined || lane.isLeaving) return;
+    this.#board.add('lanesGone', 1);
+    // The look sees all: the opening thread heard of the end, and said so here, after the thread's last store.
+    lane.freeze();
+    this.#startLeaving(lane);
+  }
+
+  #freeLeavers(): void {
+    if (this.#leavers.length === 0) return;
+    for (const lane of this.#leavers) {
+      this.#lanes.splice(this.#lanes.indexOf(lane), 1);
+      // Says it to the lane, before the port of the sync thread closes.
+      this.#pool.free(lane);
+      this.#syncer.removeLane(lane.index);
+    }
+    this.#leavers = [];
+  }
+
+  /**
+   * What other threads have published until now still counts; they may go on publishing, since nobody asks them to stop, and
+   * learn what was taken. The opener has stopped by itself.
+   */
+  #startClosing(): void {
+    this.#closing = true;
+    for (const lane of this.#lanes) if (lane !== this.#opener) lane.freeze();
   }
 
   #takeFlush(lane: LaneIntake): boolean {
     const ticket = lane.takeFlush();
     if (ticket === undefined) return false;
-    this.#newRequests.push({ lane, id: 0, ticket });
+    this.#newRequests.push({ lane, id: 0, ticket, leaves: false, behind: [] });
     return true;
   }
 
@@ -233,16 +350,19 @@ export class Writer {
 
   /** Starts what is due, a sync or housework, unless a job is under way. */
   #startDueJob(): boolean {
-    if (this.#syncer.busy) return false;
+    if (!this.#canSync) return false;
     const forced = this.#closing || this.#requests.some((request) => request.target > this.#watermark);
     if (this.#settle !== undefined) return forced && this.#settleOrReject();
     const now = this.#nowMs();
     const isUnsynced = this.#groups.wholeLsn > this.#watermark;
     if (isUnsynced && (forced || now >= this.#policy.dueMs)) {
-      if (this.#isLone()) this.#syncHere();
+      if (!this.#closing && (forced || this.#policy.isCommitDue(now))) this.#groups.segments.fillAhead();
+      this.#startFilling();
+      if (this.#filling !== undefined || this.#isLone()) this.#syncHere();
       else this.#startJob(true);
       return true;
     }
+    if (this.#filling !== undefined) return false;
     if (!isUnsynced && (this.#houseworkDue || now >= this.#stateDueMs)) {
       this.#stateDueMs = Number.POSITIVE_INFINITY;
       // A command has written it meanwhile.
@@ -250,7 +370,35 @@ export class Writer {
       this.#startJob(false);
       return true;
     }
+    this.#startFilling();
     return false;
+  }
+
+  /** Nothing is under way that a sync would have to wait for: of a file that is being filled it does not take notice. */
+  get #canSync(): boolean {
+    return !this.#syncer.busy || (this.#filling !== undefined && this.#isSmall);
+  }
+
+  get #isSmall(): boolean {
+    return this.#groups.segments.pendingBytes <= SYNC_HERE_BYTES_MAX;
+  }
+
+  /** Has the sync thread make a step towards the next segment, if one is due and nothing else is to be done there. */
+  #startFilling(): void {
+    if (this.#syncer.busy || this.#houseworkDue || this.#closing || !this.#isSmall) return;
+    const step = this.#preallocation.dueStep(this.#groups.segments.progress);
+    if (step === undefined) return;
+    this.#filling = step;
+    this.#job = {
+      files: [],
+      directoryChanged: false,
+      watermark: this.#watermark,
+      acknowledgements: [],
+      state: undefined,
+      removals: [],
+      fill: step,
+    };
+    this.#syncer.start(this.#job);
   }
 
   /** One entry alone is to be synced, and nobody else wants anything: the hop to the sync thread would only cost time. */
@@ -268,8 +416,9 @@ export class Writer {
     this.#syncer.start(this.#job);
   }
 
+  /** Without the housework, which is for the sync thread. */
   #syncHere(): void {
-    const job = this.#createJob(true);
+    const job = this.#createJob(true, false);
     syncFiles(this.#disk, this.#options.directory, job);
     const isFollowed = this.#board.moveWatermark(job.watermark);
     this.#board.add('syncs', 1);
@@ -278,21 +427,24 @@ export class Writer {
     this.#noteSynced(job);
   }
 
-  #createJob(withFiles: boolean): SyncJob {
+  #createJob(withFiles: boolean, housework = this.#houseworkDue || !withFiles): SyncJob {
     const { files, directoryChanged } = withFiles ? this.#groups.segments.takeUnsynced() : NOTHING_UNSYNCED;
     const watermark = this.#groups.wholeLsn;
-    const housework = this.#houseworkDue || !withFiles;
-    if (housework) this.#groups.segments.checkPlace();
-    this.#houseworkDue = false;
+    if (housework) {
+      this.#groups.segments.checkPlace();
+      this.#houseworkDue = false;
+    }
     this.#stateDueMs = Number.POSITIVE_INFINITY;
     if (withFiles) this.#policy.noteStarted();
+    const expired = housework ? this.#expire(watermark) : [];
     return {
       files,
       directoryChanged,
       watermark,
       acknowledgements: withFiles ? this.#startAcknowledgements() : [],
       state: housework ? this.#state(watermark) : undefined,
-      removals: housework ? [...this.#unremoved, ...this.#expire(watermark)] : [],
+      removals: housework ? [...this.#unremoved, ...expired] : [],
+      recycling: this.#recyclingOf(expired),
     };
   }
 
@@ -310,6 +462,13 @@ export class Writer {
     const numbers = this.#expired(watermark);
     this.#release(numbers);
     return numbers;
+  }
+
+  /** One of those that retention gives up may become the next segment. Never one that a cut took out: its LSNs come again. */
+  #recyclingOf(expired: readonly number[]): SyncJob['recycling'] {
+    const number = expired.at(-1);
+    if (number === undefined || !this.#preallocation.wantsSpare) return undefined;
+    return { number, maxFileSize: this.#options.maxFileSize };
   }
 
   /** These segments, the lowest ones, are no longer the log's: their files may go. */
@@ -346,11 +505,40 @@ export class Writer {
   #noteOutcome(outcome: SyncOutcome): void {
     const job = this.#job as SyncJob;
     this.#job = undefined;
+    const step = this.#filling;
+    this.#filling = undefined;
     if (outcome.failure !== undefined) throw LogFailure.of(outcome.failure);
+    if (step !== undefined) {
+      this.#noteFilled(step, outcome.fillTroubles ?? []);
+      return;
+    }
+    if (outcome.recycled !== undefined) {
+      this.#preallocation.noteSpare(outcome.recycled.spareBytes);
+      this.#tellOfPreallocation(outcome.recycled.troubles);
+    }
     for (const failure of outcome.troubles) this.#opener.post({ kind: 'trouble', failure });
     if (outcome.stateWritten) this.#stateWatermark = job.watermark;
     if (job.removals.length > 0) this.#unremoved = outcome.unremoved;
     this.#noteSynced(job);
+  }
+
+  #noteFilled(step: FillStep, troubles: readonly Failure[]): void {
+    if (troubles.length === 0) this.#preallocation.noteFilled(step);
+    else this.#preallocation.giveUp();
+    this.#tellOfPreallocation(troubles);
+  }
+
+  #tellOfPreallocation(troubles: readonly Failure[]): void {
+    for (const failure of this.#preallocation.toTell(troubles))
+      this.#opener.post({ kind: 'trouble', failure });
+  }
+
+  /** Gives back the room of a segment that was made ready, whole or in part. True = there is more room now. */
+  #makeRoom(): boolean {
+    if (this.#filling !== undefined) this.#finishJob();
+    const { isDone, troubles } = this.#preallocation.release(this.#disk, this.#options.directory);
+    this.#tellOfPreallocation(troubles);
+    return isDone;
   }
 
   #noteSynced(job: SyncJob): void {
@@ -372,8 +560,9 @@ export class Writer {
     const due = this.#requests.filter((request) => request.target <= this.#watermark);
     if (due.length === 0) return false;
     this.#requests = this.#requests.filter((request) => request.target > this.#watermark);
-    for (const { lane, id, ticket } of due) {
-      if (ticket === undefined) lane.post({ kind: 'synced', id, watermark: this.#watermark });
+    for (const { lane, id, ticket, leaves } of due) {
+      if (leaves) this.#leavers.push(lane);
+      else if (ticket === undefined) lane.post({ kind: 'synced', id, watermark: this.#watermark });
       else lane.finishFlush(ticket);
     }
     return true;
@@ -381,11 +570,21 @@ export class Writer {
 
   #rejectRequests(failure: Failure): void {
     for (const request of [...this.#requests, ...this.#heardRequests, ...this.#newRequests]) {
-      rejectRequest(request, failure);
+      this.#rejectRequest(request, failure);
     }
     this.#requests = [];
     this.#heardRequests = [];
     this.#newRequests = [];
+  }
+
+  #rejectRequest({ lane, id, ticket, leaves }: SyncRequest, failure: Failure): void {
+    // Whoever leaves has been told of what was lost; nothing of it is left to wait for.
+    if (leaves) {
+      this.#leavers.push(lane);
+      return;
+    }
+    lane.post({ kind: 'sync-rejected', id, failure });
+    if (ticket !== undefined) lane.finishFlush(ticket);
   }
 
   /**
@@ -393,8 +592,12 @@ export class Writer {
    * next is: a log that a later segment survived without an earlier one would have a hole.
    */
   #syncSealed(): void {
-    this.#finishJob();
+    if (this.#filling === undefined) this.#finishJob();
     if (this.#groups.segments.isOnlyLiveUnsynced) return;
+    if (this.#filling !== undefined) {
+      this.#syncHere();
+      return;
+    }
     this.#startJob(true);
     this.#finishJob();
   }
@@ -413,7 +616,14 @@ export class Writer {
   /** The writer of groups behind entry `lastLsn`, where the catalog's segments end. */
   #resumeAt(lastLsn: number): GroupWriter {
     const { directory, maxFileSize, fileMode } = this.#options;
-    const options = { directory, maxFileSize, fileMode, logId: this.#start.logId };
+    const preallocation = this.#preallocation;
+    const reserve = {
+      isOn: preallocation.isOn,
+      take: () => preallocation.take(),
+      putBack: (name: ReadyName) => preallocation.putBack(name),
+      makeRoom: () => this.#makeRoom(),
+    };
+    const options = { directory, maxFileSize, fileMode, logId: this.#start.logId, reserve };
     const groups = new GroupWriter(this.#disk, this.#catalog, options, lastLsn, this.#groupHost, this.#board);
     this.#board.set('firstLsn', this.#catalog.firstLsn);
     this.#board.set('lastLsn', lastLsn);
@@ -515,6 +725,8 @@ export class Writer {
     const end = findEntryEnd(this.#disk, directory, this.#catalog, this.#start.logId, wantedLsn);
     const { lsn, ...place } = end;
     if (lsn === this.#groups.wholeLsn) return;
+    // What stands behind the frames is nothing that a side file should keep.
+    this.#groups.segments.trim();
     const segments = this.#catalog.records.map(({ number }) => number);
     const checkpoint = Math.min(this.#checkpoint, lsn);
     const state = { ...this.#state(lsn), checkpoint };
@@ -556,7 +768,13 @@ export class Writer {
   }
 
   #writeState(state: LogState): void {
-    writeState(this.#disk, this.#options.directory, state, this.#options.fileMode);
+    const write = () => writeState(this.#disk, this.#options.directory, state, this.#options.fileMode);
+    try {
+      write();
+    } catch (error) {
+      if (!isFullDisk(error) || !this.#makeRoom()) throw error;
+      write();
+    }
     this.#stateWatermark = state.watermark;
   }
 
@@ -597,10 +815,10 @@ export class Writer {
     }
     const losers = this.#lanes.filter((lane) => this.#discard(lane, failure));
     // By its own lane a `sync` came before what is lost, or [#discard] has met it; a flush has no place in the lane.
-    const isVoid = ({ lane, ticket }: SyncRequest) =>
-      ticket !== undefined || losers.some((loser) => loser !== lane);
+    const isVoid = ({ lane, ticket, leaves }: SyncRequest) =>
+      !leaves && (ticket !== undefined || losers.some((loser) => loser !== lane));
     for (const request of [...this.#heardRequests, ...this.#newRequests].filter(isVoid)) {
-      rejectRequest(request, failure);
+      this.#rejectRequest(request, failure);
     }
     this.#heardRequests = this.#heardRequests.filter((request) => !isVoid(request));
     this.#newRequests = this.#newRequests.filter((request) => !isVoid(request));
@@ -650,7 +868,9 @@ export class Writer {
       worked = worked || to > from || ticket !== undefined;
       for (let message = lane.dueMessage(); message !== undefined; message = lane.dueMessage()) {
         lane.takeMessage();
-        if (message.kind === 'close') this.#closing = true;
+        // A sync or command was rejected by the failure, as its lane has been told.
+        if (message.kind === 'close' || message.kind === 'attach') this.#heed(lane, message);
+        else if (message.kind === 'detach' || message.kind === 'gone') this.#heed(lane, message);
         worked = true;
         lane.discard();
       }
@@ -665,13 +885,14 @@ export class Writer {
       this.#newRequests.length === 0 &&
       this.#heardRequests.length === 0 &&
       this.#requests.length === 0 &&
+      this.#leavers.length === 0 &&
       (this.#settle !== undefined || this.#groups.wholeLsn === this.#watermark) &&
       !this.#lanes.some((lane) => lane.hasWork())
     );
   }
 
   #close(): void {
-    if (this.#failure === undefined) this.#checkPlace();
+    if (this.#failure === undefined) this.#sealLast();
     if (
       this.#failure === undefined &&
       this.#settle === undefined &&
@@ -687,14 +908,17 @@ export class Writer {
     }
     if (this.#syncer.busy) this.#syncer.finish();
     // Said first: whoever sees that the lock is free, or a thread gone, knows that the log was closed and nobody died.
-    this.#opener.post({ kind: 'closed' });
+    for (const lane of this.#lanes) lane.post({ kind: 'closed', taken: lane.nextWhole });
     this.#syncer.stop();
     this.#groups.segments.close();
   }
 
-  #checkPlace(): void {
+  #sealLast(): void {
+    const { segments } = this.#groups;
     try {
-      this.#groups.segments.checkPlace();
+      segments.checkPlace();
+      segments.seal();
+      this.#makeRoom();
     } catch (error) {
       this.#fail(failureOf(error, 'close the log', this.#options.directory));
     }
@@ -715,11 +939,8 @@ export class Writer {
 
   #nextDueMs(): number {
     if (this.#failure !== undefined) return Number.POSITIVE_INFINITY;
-    return this.#syncer.busy ? Number.POSITIVE_INFINITY : Math.min(this.#policy.dueMs, this.#stateDueMs);
-  }
-
-  get #opener(): LaneIntake {
-    return this.#lanes[0] as LaneIntake;
+    if (!this.#canSync) return Number.POSITIVE_INFINITY;
+    return this.#syncer.busy ? this.#policy.dueMs : Math.min(this.#policy.dueMs, this.#stateDueMs);
   }
 
   #laneAt(index: number): LaneIntake {
@@ -729,14 +950,13 @@ export class Writer {
 
 interface SyncRequest {
   readonly lane: LaneIntake;
+  /** Not a wish to know: the lane's end. */
+  readonly leaves: boolean;
+  /** Lanes that had more, when they were looked at after the request came, than was written by then. */
+  behind: readonly { readonly lane: LaneIntake; readonly mark: LaneMark }[];
   /** Of a `sync`; a blocked flush has a ticket instead. */
   readonly id: number;
   readonly ticket: number | undefined;
-}
-
-function rejectRequest({ lane, id, ticket }: SyncRequest, failure: Failure): void {
-  lane.post({ kind: 'sync-rejected', id, failure });
-  if (ticket !== undefined) lane.finishFlush(ticket);
 }
 
 /** What a lane asks for, beside entries. */

@@ -23,6 +23,7 @@ test('stats() counts what was taken, written, synced and rotated', async (t) => 
     firstLsn: 0,
     lastLsn: 0,
     durableLsn: 0,
+    lanes: { open: 1, pooled: 0, reused: 0, gone: 0 },
   });
   for (let i = 0; i < 20; i++) await wal.append(fill(1000, i));
   await wal.appendBatch(['a', 'bc']);

@@ -23,10 +23,10 @@ const WORKER = pathToFileURL(
 let childModule: string | undefined;
 
 /**
- * What '#ringwal' leads to in a child. Built from the sources it is a bundle, since a loader for TypeScript would take
+ * What '#ringwal' leads to in a child, be it process or thread. Built from the sources it is a bundle, since a loader for TypeScript would take
  * longer than all that the child is for.
  */
-function moduleForChildren(): string {
+export function moduleForChildren(): string {
   if (!IS_SOURCE) return '#ringwal';
   if (childModule !== undefined) return childModule;
   const outfile = join(BUNDLES, `index-${process.pid}.mjs`);

@@ -1,15 +1,45 @@
 import { test } from 'node:test';
 import { SimulatedDisk } from '../../src/files/simulated-disk.js';
+import type { WriterOptions } from '../../src/worker/messages.js';
 import type { CrashKind } from './model.js';
 import { Simulation, Stopped } from './simulation.js';
-import { goOn, liveALittle, SMALL_SEGMENTS } from './workload.js';
+import { goOn, LONG_SEGMENTS, liveALittle, SMALL_SEGMENTS, useSegmentsAgain } from './workload.js';
 
 /** For each place of a cut: chance decides what of the unsynced is left. */
 const FATES = [1, 2];
 /** Two cuts in a row are too many to try them all: of the first ones, every so many-th. */
 const STRIDE = 13;
 
-const operations = operationsOf(liveALittle);
+interface Setting {
+  readonly name: string;
+  readonly options: Partial<WriterOptions>;
+  readonly work: (simulation: Simulation) => void;
+}
+
+const GROWING: Setting = { name: 'segments grow', options: SMALL_SEGMENTS, work: liveALittle };
+/** Segments that are made ready ahead: what a cut leaves of them, and of what they were before. */
+const READY: readonly Setting[] = [
+  { name: 'zeros', options: { ...SMALL_SEGMENTS, preallocate: 'zero' }, work: liveALittle },
+  { name: 'recycled', options: { ...SMALL_SEGMENTS, preallocate: 'recycle' }, work: liveALittle },
+  { name: 'stale frames', options: { ...LONG_SEGMENTS, preallocate: 'recycle' }, work: useSegmentsAgain },
+];
+
+for (const setting of READY) {
+  for (const kind of ['power cut', 'killed process'] as const) {
+    test(`with segments made ready (${setting.name}), after a ${kind} at any operation the log goes on, and a power cut then takes nothing that it promised`, () => {
+      forEachCut((seed, cut) => {
+        const simulation = stoppedAt(seed, cut, kind, setting);
+        goOn(simulation);
+        simulation.crash('power cut');
+        simulation.open();
+        simulation.assertSettled();
+        simulation.close();
+      }, setting);
+    });
+  }
+}
+
+const operations = operationsOf(GROWING);
 
 for (const kind of ['power cut', 'killed process'] as const) {
   test(`after a ${kind} at any of ${operations} operations the log opens and has kept its promises`, () => {
@@ -51,9 +81,10 @@ for (const kind of ['power cut', 'killed process'] as const) {
   });
 }
 
-function forEachCut(check: (seed: number, cut: number) => void): void {
+function forEachCut(check: (seed: number, cut: number) => void, setting = GROWING): void {
+  const cuts = operationsOf(setting);
   for (const seed of FATES) {
-    for (let cut = 0; cut < operations; cut++) {
+    for (let cut = 0; cut < cuts; cut++) {
       try {
         check(seed, cut);
       } catch (error) {
@@ -63,10 +94,10 @@ function forEachCut(check: (seed: number, cut: number) => void): void {
   }
 }
 
-function stoppedAt(seed: number, cut: number, kind: CrashKind): Simulation {
-  const simulation = newSimulation(seed);
+function stoppedAt(seed: number, cut: number, kind: CrashKind, setting = GROWING): Simulation {
+  const simulation = newSimulation(seed, setting);
   simulation.stopAt(cut);
-  stops(() => liveALittle(simulation));
+  stops(() => setting.work(simulation));
   simulation.crash(kind);
   return simulation;
 }
@@ -81,12 +112,12 @@ function stops(work: () => void): boolean {
   }
 }
 
-function newSimulation(seed: number): Simulation {
-  return new Simulation({ disk: new SimulatedDisk({ seed }), options: SMALL_SEGMENTS });
+function newSimulation(seed: number, { options }: Setting): Simulation {
+  return new Simulation({ disk: new SimulatedDisk({ seed }), options });
 }
 
-function operationsOf(work: (simulation: Simulation) => void): number {
-  const simulation = newSimulation(1);
-  work(simulation);
+function operationsOf(setting: Setting): number {
+  const simulation = newSimulation(1, setting);
+  setting.work(simulation);
   return simulation.disk.counts.operations;
 }

@@ -80,6 +80,10 @@ export class LogModel {
     return this.#hasFailed;
   }
 
+  get hasTrouble(): boolean {
+    return this.#hasTrouble;
+  }
+
   get lastLsn(): number {
     return this.#entries.length;
   }

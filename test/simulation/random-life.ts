@@ -8,12 +8,17 @@ const BOOTS = 6;
 const ACTIONS_MAX = 40;
 /** About as many operations of the disk as a boot takes. */
 const OPERATIONS_MAX = 120;
+/** Longer segments take longer boots until one is used again. */
+const RECYCLING_LENGTH = 3;
 
 /** With them a frame that begins a group, and one that does not, fills a sector: stale ones can line up behind it. */
 const SECTOR_FILLERS = [472, 490, 497];
 
 /** Longer than a record of the ring may be. */
 const PAYLOAD_MAX = 1500;
+
+const SOME_FILES = [2, 4, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+const RECYCLING_FILES = [1, 2, 2, Number.POSITIVE_INFINITY];
 
 /** What may befall one operation of the disk. */
 const FAULTS = [
@@ -66,15 +71,20 @@ export function liveByChance(
     failedSync: random.pick(['ext4', 'xfs', 'btrfs']),
     syncMs: random.pick([0, 0, 3, 700]),
   });
+  const preallocate = random.pick([false, 'zero', 'recycle'] as const);
+  const isRecycling = preallocate === 'recycle';
   const options = {
-    maxFileSize: random.pick([200, 600, 2000]),
-    maxFiles: random.pick([2, 4, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]),
+    preallocate,
+    // Behind the first 4 KiB of a recycled file there is what it was before: it must be longer than that.
+    maxFileSize: random.pick(isRecycling ? [600, 4700, 6000] : [200, 600, 2000]),
+    maxFiles: random.pick(isRecycling ? RECYCLING_FILES : SOME_FILES),
     maxAge: random.pick([2000, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]),
     retainFromCheckpoint: random.chance(0.3),
     commitDelay: random.pick([0, 0, 5]),
   };
   const simulation = new Simulation({ disk, options, ...settings });
-  const life = new Life(simulation, random, { isCalm, rots, payloadMax, actionsMax });
+  const length = isRecycling ? RECYCLING_LENGTH : 1;
+  const life = new Life(simulation, random, { isCalm, rots, payloadMax, actionsMax, length });
   try {
     for (let boot = 0; boot < BOOTS && !life.isOver; boot++) life.boot();
     disk.capacityBytes = Number.POSITIVE_INFINITY;
@@ -87,7 +97,10 @@ export function liveByChance(
   }
 }
 
-type Nature = Required<Pick<LifeSettings, 'isCalm' | 'rots' | 'payloadMax' | 'actionsMax'>>;
+interface Nature extends Required<Pick<LifeSettings, 'isCalm' | 'rots' | 'payloadMax' | 'actionsMax'>> {
+  /** So many times the usual work in a boot. */
+  readonly length: number;
+}
 
 class Life {
   readonly #simulation: Simulation;
@@ -116,14 +129,14 @@ class Life {
     const simulation = this.#simulation;
     const random = this.#random;
     const { disk, model } = simulation;
-    const { isCalm, rots } = this.#nature;
+    const { isCalm, rots, length } = this.#nature;
     if (rots && simulation.isAtRest && !model.isDamaged && random.chance(0.4)) simulation.damage(random);
-    if (random.chance(0.8)) simulation.stopAt(disk.counts.operations + random.below(OPERATIONS_MAX));
+    if (random.chance(0.8)) simulation.stopAt(disk.counts.operations + random.below(OPERATIONS_MAX * length));
     if (!isCalm && random.chance(0.4)) this.#planFault();
     try {
       if (model.isDamaged) simulation.mend(random.pick(['truncate', 'salvage']));
       simulation.open();
-      for (let actions = random.below(ACTIONS_MAX); actions > 0 && !this.isOver; actions--) {
+      for (let actions = random.below(ACTIONS_MAX * length); actions > 0 && !this.isOver; actions--) {
         this.#actionsLeft -= 1;
         this.#act();
       }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Fault, Operation, Random, SimulatedDisk } from '../../src/files/simulated-disk.js';
+import { NEXT_FILE, SPARE_FILE } from '../../src/format/segment-name.js';
 import type { Kernel } from '../../src/ring/kernel/kernel.js';
 import type { LaneViews } from '../../src/ring/layout.js';
 import type { LogFailure } from '../../src/worker/failure.js';
@@ -171,7 +172,13 @@ export class Simulation {
     });
     this.model.assertAllAnswered();
     this.#isAtRest = !this.model.hasFailed && this.log.recovered.start.settle === undefined;
-    if (this.#isAtRest) this.model.noteClosed();
+    if (this.#isAtRest) {
+      this.model.noteClosed();
+      // Whole frames and nothing else, and no file beside them that was made ready for more.
+      readFrames(this.log.files);
+      const made = this.log.files.names().filter((name) => name === NEXT_FILE || name === SPARE_FILE);
+      if (!this.model.hasTrouble) assert.deepEqual(made, []);
+    }
     this.#leave(this.model.hasFailed ? 'killed process' : 'close');
   }
 

@@ -40,6 +40,22 @@ export function liveALittle(simulation: Simulation): void {
   simulation.run();
 }
 
+/** So long that a recycled one holds more of what it was than is zeroed. */
+export const LONG_SEGMENTS = { maxFileSize: 6000, maxFiles: 1 };
+
+/** Segments follow each other, each in the file of one before, with frames of the same lengths: old ones line up with new ones. */
+export function useSegmentsAgain(simulation: Simulation): void {
+  simulation.open();
+  for (let id = 1; id <= 18; id++) {
+    simulation.append(payload(id, 1450), id % 2 === 0 ? Level.durable : Level.written);
+    simulation.run();
+    simulation.finishSync();
+    simulation.finishSync();
+  }
+  simulation.append(payload(19, 1450), Level.written);
+  simulation.run();
+}
+
 /** What the next user does: finds the log, adds to it, and has one entry made durable among others that are not. */
 export function goOn(simulation: Simulation): void {
   simulation.open();

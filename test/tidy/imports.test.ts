@@ -80,7 +80,7 @@ test('only src/files opens, writes, renames or removes files', () => {
   // A last word on standard error when no event loop is left to tell it by.
   assert.deepEqual(
     offending.map(({ file }) => file),
-    ['src/main/connection.ts'],
+    ['src/main/error-reporter.ts'],
   );
 });
 

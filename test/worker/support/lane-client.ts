@@ -38,15 +38,18 @@ export class LaneClient {
   readonly heard: ToLane[] = [];
   readonly #producer: LaneProducer;
   readonly #port: MessagePort;
+  /** Of an attached lane: the sync thread's. */
+  readonly #syncPort: MessagePort | undefined;
   #lastId = 0;
 
-  constructor() {
-    this.views = pool.pop() ?? viewLane(createLaneMemory(RING_BYTES, STAGING_BYTES));
-    resetLane(this.views);
+  constructor(attached?: { views: LaneViews; port: MessagePort; syncPort: MessagePort }) {
+    this.views = attached?.views ?? pool.pop() ?? viewLane(createLaneMemory(RING_BYTES, STAGING_BYTES));
+    if (attached === undefined) resetLane(this.views);
     this.#producer = new LaneProducer(this.views);
     const { port1, port2 } = new MessageChannel();
-    this.#port = port1;
+    this.#port = attached?.port ?? port1;
     this.writerPort = port2;
+    this.#syncPort = attached?.syncPort;
   }
 
   /** Appends one entry by whichever way it fits; answers its sequence number, 0 = no room. */
@@ -105,6 +108,22 @@ export class LaneClient {
     this.#post({ kind: 'close', position: this.#producer.position }, 0);
   }
 
+  /** Asks for a lane; the answer comes by the other end of `writerPort`. */
+  attach(ports: { writerPort: MessagePort; syncPort: MessagePort; lifePort: MessagePort }): void {
+    const { writerPort, syncPort, lifePort } = ports;
+    const { position } = this.#producer;
+    this.#post({ kind: 'attach', position, ...ports }, 0, Level.none, [writerPort, syncPort, lifePort]);
+  }
+
+  detach(): void {
+    this.#post({ kind: 'detach', position: this.#producer.position }, 0);
+  }
+
+  /** What the opening thread says when the thread of `lane` has ended. */
+  gone(lane: number): void {
+    this.#post({ kind: 'gone', position: this.#producer.position, lane }, 0);
+  }
+
   /** The sync thread says something. By one port with the writer, so that the test sees what came first. */
   deliver(message: ToLane): void {
     this.writerPort.postMessage(message);
@@ -113,10 +132,12 @@ export class LaneClient {
   /** The messages that came since the last call. */
   hear(): ToLane[] {
     const news: ToLane[] = [];
-    for (;;) {
-      const received = receiveMessageOnPort(this.#port);
-      if (received === undefined) break;
-      news.push(received.message as ToLane);
+    for (const port of this.#syncPort === undefined ? [this.#port] : [this.#port, this.#syncPort]) {
+      for (;;) {
+        const received = receiveMessageOnPort(port);
+        if (received === undefined) break;
+        news.push(received.message as ToLane);
+      }
     }
     this.heard.push(...news);
     return news;
@@ -143,11 +164,13 @@ export class LaneClient {
   /** Nobody uses the lane any more. */
   dispose(): void {
     this.#port.close();
-    pool.push(this.views);
+    this.#syncPort?.close();
+    this.writerPort.close();
+    if (this.#syncPort === undefined) pool.push(this.views);
   }
 
-  #post(message: ToWriter, entries: number, level: number = Level.none): void {
-    this.#port.postMessage(message);
+  #post(message: ToWriter, entries: number, level: number = Level.none, transfer: MessagePort[] = []): void {
+    this.#port.postMessage(message, transfer);
     this.#producer.countPosted(entries, level);
   }
 }

@@ -1,3 +1,4 @@
+import type { MessagePort } from 'node:worker_threads';
 import type { Disk } from '../../../src/files/disk.js';
 import type { Board } from '../../../src/ring/board.js';
 import { failureOf } from '../../../src/worker/failure.js';
@@ -20,6 +21,8 @@ export class StepSyncer implements Syncer {
   /** Every job so far. */
   readonly jobs: SyncJob[] = [];
   protected readonly host: SyncerHost;
+  /** By lane, but for the opener's. */
+  readonly lanePorts = new Map<number, MessagePort>();
   #job: SyncJob | undefined;
   #outcome: SyncOutcome | undefined;
 
@@ -63,6 +66,15 @@ export class StepSyncer implements Syncer {
     return outcome;
   }
 
+  addLane(lane: number, port: MessagePort): void {
+    this.lanePorts.set(lane, port);
+  }
+
+  removeLane(lane: number): void {
+    this.lanePorts.get(lane)?.close();
+    if (!this.lanePorts.delete(lane)) throw new Error('a lane is removed that was not added');
+  }
+
   stop(): void {
     if (this.busy) throw new Error('stopped while a job was under way');
     this.isStopped = true;
@@ -87,6 +99,9 @@ export class StepSyncer implements Syncer {
   protected tell(job: SyncJob): void {
     this.host.board.set('durableLsn', job.watermark);
     this.host.board.add('syncs', 1);
-    for (const { lane, runs } of job.acknowledgements) this.host.acknowledge(lane, runs);
+    for (const { lane, runs } of job.acknowledgements) {
+      if (lane === 0) this.host.acknowledge(lane, runs);
+      else this.lanePorts.get(lane)?.postMessage({ kind: 'durable', runs });
+    }
   }
 }

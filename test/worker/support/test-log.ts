@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict';
+import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { createDirectory } from '../../../src/files/directories.js';
 import { SimulatedDisk } from '../../../src/files/simulated-disk.js';
 import { Board, createBoard } from '../../../src/ring/board.js';
 import { createDoorbellMemory, Doorbell } from '../../../src/ring/doorbell.js';
 import type { Kernel } from '../../../src/ring/kernel/kernel.js';
 import { createReferenceKernel } from '../../../src/ring/kernel/reference.js';
-import type { LaneViews } from '../../../src/ring/layout.js';
+import { type LaneViews, viewLane } from '../../../src/ring/layout.js';
 import { LaneIntake } from '../../../src/worker/lane-intake.js';
-import type { WriterOptions } from '../../../src/worker/messages.js';
+import { LanePool } from '../../../src/worker/lane-pool.js';
+import type { ToLane, WriterOptions } from '../../../src/worker/messages.js';
 import { type Recovered, recoverLog } from '../../../src/worker/recovery.js';
 import { type NextStep, Writer } from '../../../src/worker/writer.js';
-import { LaneClient } from './lane-client.js';
+import { LaneClient, RING_BYTES } from './lane-client.js';
 import { type FrameOnDisk, type LogBytes, readFrames, readState, segmentNumbers } from './segments.js';
 import { StepSyncer, type SyncerHost } from './step-syncer.js';
 
@@ -26,6 +28,7 @@ export const OPTIONS: WriterOptions = {
   syncInterval: 200,
   commitDelay: 0,
   recovery: 'strict',
+  preallocate: false,
   fileMode: 0o600,
   directoryMode: 0o700,
 };
@@ -40,6 +43,7 @@ export interface TestLogSettings {
   readonly createSyncer?: ((host: SyncerHost) => StepSyncer) | undefined;
   /** Default: the reference kernel. */
   readonly createKernel?: ((views: LaneViews) => Kernel) | undefined;
+  readonly maxLanes?: number;
 }
 
 /**
@@ -55,6 +59,7 @@ export class TestLog {
   readonly syncer: StepSyncer;
   readonly doorbell = new Doorbell(createDoorbellMemory());
   readonly #writer: Writer;
+  readonly #ports: MessagePort[] = [];
   #nowMs = 0;
 
   /** Opens the log of a disk as src/worker/writer-thread.ts does. */
@@ -63,6 +68,7 @@ export class TestLog {
     options = {},
     createSyncer,
     createKernel = createReferenceKernel,
+    maxLanes = 64,
   }: TestLogSettings = {}) {
     this.disk = disk;
     this.options = { ...OPTIONS, ...options };
@@ -85,7 +91,10 @@ export class TestLog {
         board: this.board,
         doorbell: this.doorbell,
         options: this.options,
-        lanes: [new LaneIntake(0, views, createKernel(views), writerPort)],
+        opener: new LaneIntake(0, views, createKernel(views), writerPort),
+        pool: new LanePool({ ringSize: RING_BYTES, maxLanes }, this.board, (_memory, laneViews) =>
+          createKernel(laneViews),
+        ),
         syncer: this.syncer,
         start: this.recovered.start,
       });
@@ -98,6 +107,19 @@ export class TestLog {
 
   step(): NextStep {
     return this.#writer.step();
+  }
+
+  /** A lane of another thread, as the writer makes it; or what it says instead. `run` the log before, or it comes later. */
+  attach(asker: LaneClient = this.lane): LaneClient | ToLane {
+    const toWriter = new MessageChannel();
+    const toSync = new MessageChannel();
+    const life = new MessageChannel();
+    asker.attach({ writerPort: toWriter.port2, syncPort: toSync.port2, lifePort: life.port2 });
+    this.run();
+    const first = receiveMessageOnPort(toWriter.port1)?.message as ToLane;
+    this.#ports.push(toWriter.port1, toSync.port1, life.port1);
+    if (first.kind !== 'attached') return first;
+    return new LaneClient({ views: viewLane(first.memory), port: toWriter.port1, syncPort: toSync.port1 });
   }
 
   /** Steps until there is nothing to do but wait. */
@@ -149,6 +171,7 @@ export class TestLog {
   /** The test is done with it, however it ended. */
   dispose(): void {
     this.lane.dispose();
+    for (const port of this.#ports) port.close();
   }
 
   /** What a program would read now. */

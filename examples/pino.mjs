@@ -1,0 +1,48 @@
+/**
+ * pino writes into a log: each line is an entry, nobody waits for the disk, and no line is lost when the process exits,
+ * throws or gets SIGTERM.
+ *
+ *   node examples/pino.mjs [DIR]     default: ringwal-pino in the system's temporary directory
+ *
+ * Run it twice: the second run finds the lines of the first.
+ */
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { Wal } from 'ringwal';
+
+const directory = process.argv[2] ?? join(tmpdir(), 'ringwal-pino');
+
+// The last 256 MB of lines are kept.
+const wal = await Wal.open(directory, { maxFileSize: 16 * 2 ** 20, maxTotalSize: 256 * 2 ** 20 });
+console.log(`${wal.lastLsn} lines from earlier runs`);
+
+// 'drop': a logger never waits. Lines that find no room are counted, and an entry tells how many are missing there.
+const stream = wal.createLogStream({ onFull: 'drop' });
+stream.on('error', (error) => console.error(`Log: ${error.message}`));
+const logger = pino({ base: { pid: process.pid } }, stream);
+
+// process.exit() is all that it takes: what was logged is made durable on the way out.
+process.once('SIGTERM', () => process.exit(0));
+
+logger.info('started');
+for (let request = 1; request <= 1000; request++) {
+  logger.child({ request }).info({ status: 200 }, 'request completed');
+}
+logger.warn(new Error('a warning with its stack'), 'something odd');
+
+// Durable now, for whoever must be sure before he goes on.
+await new Promise((resolve, reject) => {
+  logger.flush((error) => (error ? reject(error) : resolve()));
+});
+console.log(`${wal.durableLsn} lines are durable, ${stream.dropped} were dropped`);
+
+// The newest first, as for a page that shows what happened last.
+for await (const { lsn, data } of wal.entries({ reverse: true })) {
+  const { level, msg } = JSON.parse(Buffer.from(data).toString());
+  console.log(`#${lsn} ${pino.levels.labels[level]}: ${msg}`);
+  if (lsn <= wal.lastLsn - 2) break;
+}
+
+logger.info('exits');
+process.exit();

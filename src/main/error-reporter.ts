@@ -1,0 +1,38 @@
+import { writeSync } from 'node:fs';
+import type { WalError } from './wal-error.js';
+
+/** Passes on what no promise tells. */
+export class ErrorReporter {
+  readonly #onError: ((error: WalError) => void) | undefined;
+  #isExiting = false;
+
+  constructor(onError: ((error: WalError) => void) | undefined) {
+    this.#onError = onError;
+  }
+
+  report(error: WalError): void {
+    if (this.#isExiting) {
+      if (this.#onError === undefined) writeSync(process.stderr.fd, `${error.stack}\n`);
+      else this.#onError(error);
+      return;
+    }
+    if (this.#onError === undefined) process.emitWarning(error);
+    else this.#call(this.#onError, error);
+  }
+
+  /** The process is exiting: what is left for a later tick, as warnings are, does not come any more. */
+  startExit(): void {
+    this.#isExiting = true;
+  }
+
+  /** Who reports is in the middle of something, which an error of the callback must not interrupt. */
+  #call(onError: (error: WalError) => void, error: WalError): void {
+    try {
+      onError(error);
+    } catch (thrown) {
+      process.nextTick(() => {
+        throw thrown;
+      });
+    }
+  }
+}

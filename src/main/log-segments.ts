@@ -1,0 +1,49 @@
+import { type AsyncFile, openForReading } from '../files/async-file.js';
+import { isMissing } from '../files/disk.js';
+import type { SegmentInfo } from '../worker/messages.js';
+import type { LogView } from './log-view.js';
+import { WalError } from './wal-error.js';
+
+/** The last segment that begins at or before `lsn`. */
+export function segmentOf(view: LogView, lsn: number): SegmentInfo | undefined {
+  return view.segments().findLast((segment) => segment.firstLsn !== 0 && segment.firstLsn <= lsn);
+}
+
+/** Opens a segment for the sake of entry `lsn`. @throws ERR_WAL_PURGED, ERR_WAL_IO */
+export async function openSegmentFile(view: LogView, segment: SegmentInfo, lsn: number): Promise<AsyncFile> {
+  try {
+    return await openForReading(segment.path);
+  } catch (error) {
+    // Of a log that somebody else may write a file that is gone was removed by him.
+    if (view.firstLsn > lsn || (view.files === undefined && isMissing(error))) throw purged(view, lsn);
+    throw new WalError('ERR_WAL_IO', `Cannot open "${segment.path}": ${(error as Error).message}`, {
+      path: segment.path,
+      lsn,
+      cause: error,
+    });
+  }
+}
+
+export function truncated(view: LogView, lsn: number): WalError {
+  return new WalError(
+    'ERR_WAL_TRUNCATED',
+    `Entry ${lsn} of "${view.directory}" was cut off by truncateAfter after it was handed out, or while it was being read.`,
+    { path: view.directory, lsn },
+  );
+}
+
+export function purged(view: LogView, lsn: number): WalError {
+  return new WalError(
+    'ERR_WAL_PURGED',
+    `Entry ${lsn} of "${view.directory}" is gone, its segment was removed; the log begins at ${view.firstLsn}.`,
+    { path: view.directory, lsn },
+  );
+}
+
+/** The log should hold this entry, and no segment does. */
+export function missing(view: LogView, lsn: number): WalError {
+  return new WalError('ERR_WAL_CORRUPT', `Entry ${lsn} is missing in "${view.directory}".`, {
+    path: view.directory,
+    lsn,
+  });
+}

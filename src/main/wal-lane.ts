@@ -1,0 +1,98 @@
+import { AttachedLane } from './attached-lane.js';
+import type { WalAttachment } from './attachment.js';
+import type { Encode, EntryData } from './entry-data.js';
+import type { LaneStats } from './lane.js';
+import { LogStream } from './log-stream.js';
+import {
+  type AppendOptions,
+  checkBytes,
+  checkLogStreamOptions,
+  checkSignalOptions,
+  checkTimeout,
+  type LogStreamOptions,
+} from './options.js';
+
+/**
+ * A log as another thread than the one that opened it appends to it: `Wal.attach` makes it. It has a ring of its own, and
+ * speaks to the log's threads directly: the opening thread may be busy.
+ *
+ * Entries of one lane are in the log in the order of their calls; those of several lanes are merged fairly.
+ */
+export class WalLane {
+  readonly #attached: AttachedLane;
+
+  /** @internal Use `Wal.attach`. */
+  private constructor(attached: AttachedLane) {
+    this.#attached = attached;
+  }
+
+  /** @internal Use `Wal.attach`. */
+  static async attach(attachment: WalAttachment): Promise<WalLane> {
+    return new WalLane(await AttachedLane.open(attachment));
+  }
+
+  /** As `Wal.append`. */
+  append(data: EntryData, options?: AppendOptions): Promise<number> {
+    return this.#attached.lane.append(data, options);
+  }
+
+  /** As `Wal.tryAppend`. What was taken and then not written is told by `process.emitWarning`, and counted in [stats]. */
+  tryAppend(data: EntryData): boolean {
+    return this.#attached.lane.tryAppend(data);
+  }
+
+  /** As `Wal.tryEncode`. */
+  tryEncode(maxLength: number, encode: Encode): boolean {
+    return this.#attached.lane.tryEncode(maxLength, encode);
+  }
+
+  /** As `Wal.appendBatch`. */
+  appendBatch(
+    entries: readonly EntryData[],
+    options?: AppendOptions,
+  ): Promise<{ first: number; last: number }> {
+    return this.#attached.lane.appendBatch(entries, options);
+  }
+
+  /** As `Wal.ready`: room in the ring of this lane. */
+  async ready(bytes = 0, options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
+    return this.#attached.lane.ready(checkBytes(bytes), checkSignalOptions(options));
+  }
+
+  /** As `Wal.sync`: covers everything that any lane had accepted before the call. */
+  async sync(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<number> {
+    return this.#attached.lane.sync(checkSignalOptions(options));
+  }
+
+  /** As `Wal.flushSync`: covers everything that any lane had accepted before the call. */
+  flushSync(timeoutMs?: number): void {
+    this.#attached.lane.flushSync(checkTimeout(timeoutMs));
+  }
+
+  /** As `Wal.createLogStream`: ending it leaves lane and log open. */
+  createLogStream(options: LogStreamOptions = {}): LogStream {
+    return new LogStream(this.#attached.lane, checkLogStreamOptions(options));
+  }
+
+  /** As `Wal.attachment`: for threads that this one starts. */
+  attachment(): WalAttachment {
+    return this.#attached.attachment();
+  }
+
+  /** Figures of this lane since it was attached. */
+  stats(): LaneStats {
+    return this.#attached.lane.stats();
+  }
+
+  /**
+   * Takes no new append, completes all accepted ones, until they are durable, and gives the lane back. The log stays open.
+   * Idempotent. If the log had failed, the first call rejects with the failure.
+   */
+  async close(): Promise<void> {
+    await this.#attached.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}

@@ -1,0 +1,147 @@
+/**
+ * `ringwal/pino`: a target for `pino.transport`, which runs it in a thread of its own.
+ *
+ *   pino(pino.transport({ target: 'ringwal/pino', options: { directory: './log', maxFiles: 10 } }))
+ */
+import { Writable } from 'node:stream';
+import { Wal, WalError, type WalOptions } from './index.js';
+import { describeDrops } from './main/dropped-lines.js';
+import type { EntryData } from './main/entry-data.js';
+import { LineFramer } from './main/line-framer.js';
+
+/** Where the log is, what becomes of lines for which it has no room, and whatever `Wal.open` takes that a thread can be sent. */
+export interface PinoTargetOptions extends Omit<WalOptions, 'durable' | 'readOnly' | 'signal' | 'onError'> {
+  /** The log's directory. */
+  directory: string;
+  /** Lines that come while the log's ring is full wait in front of the transport (`'wait'`, the default) or are dropped. */
+  onFull?: 'wait' | 'drop' | undefined;
+}
+
+/**
+ * Opens the log; closes it when the transport ends. A line is passed on by pino until it is written, so that the flush at
+ * the end of the process, which waits for what is passed on, loses none: the log's own threads die with the transport's.
+ */
+export default async function openPinoTarget(options: PinoTargetOptions): Promise<Writable> {
+  const { onFull, directory, ...rest } = options;
+  if (onFull !== undefined && onFull !== 'wait' && onFull !== 'drop') {
+    throw new WalError('ERR_WAL_OPTION', `onFull must be 'wait' or 'drop', not ${JSON.stringify(onFull)}.`);
+  }
+  const own = Object.entries(rest).filter(([name]) => !ADDED_BY_PINO.includes(name));
+  const wal = await Wal.open(directory, { ...Object.fromEntries(own), readOnly: false });
+  return new PinoTarget(wal, onFull === 'drop', options.maxEntrySize ?? MAX_ENTRY_SIZE);
+}
+
+/** To the options of every target, by pino and its thread. */
+const ADDED_BY_PINO: readonly string[] = ['pinoWillSendConfig', '$context'];
+
+/** As the log's own. */
+const MAX_ENTRY_SIZE = 64 * 2 ** 20;
+
+/** Takes one chunk of lines at a time: with a high-water mark of 1, 'drain' comes when all before it is written. */
+class PinoTarget extends Writable {
+  readonly #wal: Wal;
+  readonly #isDropping: boolean;
+  readonly #framer: LineFramer;
+  #lines: EntryData[] = [];
+  /** Dropped lines that no entry tells of yet. */
+  #untold = 0;
+  /** Lines that a full disk has cost, as far as they are counted in `#untold`. */
+  #lost = 0;
+
+  constructor(wal: Wal, isDropping: boolean, maxEntrySize: number) {
+    super({ decodeStrings: false, highWaterMark: 1 });
+    this.#wal = wal;
+    this.#isDropping = isDropping;
+    this.#framer = new LineFramer(maxEntrySize, {
+      onLine: (line) => this.#lines.push(typeof line === 'string' ? line : Buffer.from(line)),
+      onTooLong: () => {
+        this.#untold += 1;
+      },
+    });
+  }
+
+  /** Calls `callback` once everything that was written is durable. */
+  flush(callback: (error?: Error | null) => void): void {
+    const sync = () => {
+      this.#wal.sync().then(
+        () => process.nextTick(callback),
+        (error: Error) => process.nextTick(callback, error),
+      );
+    };
+    if (this.writableNeedDrain) this.once('drain', sync);
+    else sync();
+  }
+
+  override _write(chunk: EntryData, _encoding: string, callback: (error?: Error | null) => void): void {
+    this.#framer.write(chunk);
+    this.#store().then(() => callback(), callback);
+  }
+
+  /** Of several targets pino waits for none: what has come meanwhile is taken at one go. */
+  override _writev(
+    chunks: readonly { readonly chunk: EntryData }[],
+    callback: (error?: Error | null) => void,
+  ): void {
+    for (const { chunk } of chunks) this.#framer.write(chunk);
+    this.#store().then(() => callback(), callback);
+  }
+
+  override _final(callback: (error?: Error | null) => void): void {
+    this.#framer.end();
+    this.#store().then(() => callback(), callback);
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#wal.close().then(
+      () => callback(error),
+      (failure: Error) => callback(error ?? failure),
+    );
+  }
+
+  /** Resolves once the lines that have come are written. */
+  async #store(): Promise<void> {
+    const lines = this.#lines;
+    this.#lines = [];
+    const told = this.#untold;
+    if (told > 0) lines.unshift(describeDrops(told));
+    this.#untold = 0;
+    const last = lines.length - 1;
+    for (const [at, line] of lines.entries()) {
+      // In order: once the last one is written all of them are.
+      while (!(await this.#take(line, at === last))) {
+        if (this.#isDropping) {
+          this.#untold += at === 0 && told > 0 ? told : 1;
+          break;
+        }
+        await this.#wal.ready(Buffer.byteLength(line));
+      }
+    }
+  }
+
+  /** False = there is no room. With `isLast` resolves once it is written. */
+  async #take(line: EntryData, isLast: boolean): Promise<boolean> {
+    try {
+      if (!isLast) return this.#wal.tryAppend(line);
+      await this.#wal.append(line, { durable: false });
+      return true;
+    } catch (error) {
+      if (!(error instanceof WalError)) throw error;
+      if (error.code === 'ERR_WAL_FULL') return false;
+      if (error.code === 'ERR_WAL_TOO_LARGE') {
+        this.#untold += 1;
+        return true;
+      }
+      if (!isDiskFull(error)) throw error;
+      // The log works on. This line is lost, and what was taken before it and not written.
+      const { lost } = this.#wal.stats();
+      this.#untold += 1 + lost - this.#lost;
+      this.#lost = lost;
+      return true;
+    }
+  }
+}
+
+function isDiskFull(error: WalError): boolean {
+  const { code } = (error.cause ?? {}) as { code?: unknown };
+  return code === 'ENOSPC' || code === 'EDQUOT';
+}

@@ -1,0 +1,122 @@
+import type { Board } from '../ring/board.js';
+import type { Kernel } from '../ring/kernel/kernel.js';
+import {
+  createLaneMemory,
+  type LaneMemory,
+  type LaneViews,
+  resetLane,
+  stagingBytesFor,
+  viewLane,
+} from '../ring/layout.js';
+import { LaneIntake } from './lane-intake.js';
+import type { AttachRequest, ToLane } from './messages.js';
+
+interface PooledLane {
+  readonly memory: LaneMemory;
+  readonly views: LaneViews;
+  /** Goes with the memory, which it is bound to. */
+  readonly kernel: Kernel;
+}
+
+/**
+ * Lanes for producers on other threads. The writer thread owns them: it is who knows when nobody uses a lane any more.
+ *
+ * Memory is pooled, since the engine gives dropped shared memory back late: there is never more of it than `maxLanes` had
+ * at a time. A lane goes back
+ *
+ *   - when its producer has said `detach`, after which it writes nothing, or
+ *   - when the opening thread has heard that the producer's thread is gone. The port whose end tells so is closed with the
+ *     thread's environment, behind its last JavaScript.
+ *
+ * Either way everything that it published is durable by then, and no acknowledgement is under way.
+ */
+export class LanePool {
+  readonly #ringSize: number;
+  readonly #maxLanes: number;
+  readonly #board: Board;
+  readonly #createKernel: (memory: LaneMemory, views: LaneViews) => Kernel;
+  readonly #pooled: PooledLane[] = [];
+  readonly #used = new Map<LaneIntake, PooledLane>();
+  /** Never used twice: word of a lane that is gone must not be taken for another's. 0 is the opener's. */
+  #nextIndex = 1;
+  #hasClosedPorts = false;
+
+  constructor(
+    limits: { readonly ringSize: number; readonly maxLanes: number },
+    board: Board,
+    createKernel: (memory: LaneMemory, views: LaneViews) => Kernel,
+  ) {
+    this.#ringSize = limits.ringSize;
+    this.#maxLanes = limits.maxLanes;
+    this.#board = board;
+    this.#createKernel = createKernel;
+    this.#publish();
+  }
+
+  /** Makes the lane that was asked for and sends it; `undefined`: it was refused. */
+  open(request: AttachRequest): LaneIntake | undefined {
+    if (this.#used.size + 1 >= this.#maxLanes) {
+      this.#refuseAsFull(request, `${this.#maxLanes} lanes are in use already (option maxLanes)`);
+      return undefined;
+    }
+    const pooled = this.#pooled.pop();
+    let lane: PooledLane;
+    try {
+      lane = pooled ?? this.#create();
+    } catch (error) {
+      // No address space for it: those who have a lane go on.
+      this.#refuseAsFull(request, `there is no memory for another lane (${(error as Error).message})`);
+      return undefined;
+    }
+    // In this thread, before the memory is sent: the port orders it for the producer.
+    resetLane(lane.views);
+    const intake = new LaneIntake(this.#nextIndex++, lane.views, lane.kernel, request.writerPort);
+    this.#used.set(intake, lane);
+    if (pooled !== undefined) this.#board.add('lanesReused', 1);
+    this.#publish();
+    intake.post({ kind: 'attached', memory: lane.memory, isNew: pooled === undefined });
+    return intake;
+  }
+
+  /** Tells whoever takes up the other end why there is no lane. */
+  refuse(request: AttachRequest, why: ToLane): void {
+    request.writerPort.postMessage(why);
+    for (const port of [request.writerPort, request.syncPort, request.lifePort]) port.close();
+    this.#hasClosedPorts = true;
+  }
+
+  /** Takes back the memory of a lane that nobody uses any more, and says so. */
+  free(intake: LaneIntake): void {
+    this.#pooled.push(this.#used.get(intake) as PooledLane);
+    this.#used.delete(intake);
+    // Before the producer hears of it: who attaches again then is not told that there is no room.
+    this.#publish();
+    intake.detach();
+    this.#hasClosedPorts = true;
+  }
+
+  /** Were ports closed since the last call? See [finishClosing]. */
+  takeClosedPorts(): boolean {
+    const hadSome = this.#hasClosedPorts;
+    this.#hasClosedPorts = false;
+    return hadSome;
+  }
+
+  #create(): PooledLane {
+    const memory = createLaneMemory(this.#ringSize, stagingBytesFor(this.#ringSize));
+    const views = viewLane(memory);
+    return { memory, views, kernel: this.#createKernel(memory, views) };
+  }
+
+  #refuseAsFull(request: AttachRequest, why: string): void {
+    this.refuse(request, {
+      kind: 'refused',
+      failure: { code: 'ERR_WAL_FULL', message: `Cannot attach another thread: ${why}.` },
+    });
+  }
+
+  #publish(): void {
+    this.#board.set('lanes', this.#used.size + 1);
+    this.#board.set('lanesPooled', this.#pooled.length);
+  }
+}
