@@ -249,6 +249,7 @@ test('as many lanes as maxLanes says are given, and a lane that is closed makes 
   await lanes[1]?.close();
   const next = wal.attachment();
   // Not taken up yet, it counts all the same.
+  await until(() => wal.stats().lanes.open === 3);
   assert.throws(() => wal.attachment(), FULL);
   const lane = await Wal.attach(next);
   assert.ok((await lane.append('x')) === 1);
@@ -263,6 +264,7 @@ test('an attachment that goes down with its thread, or on the way to it, gives i
   await producer.worker.terminate();
   await until(() => wal.stats().lanes.gone === 1 && wal.stats().lanes.open === 1);
   const lost = await moved(wal.attachment());
+  await until(() => wal.stats().lanes.open === 2);
   assert.throws(() => wal.attachment(), FULL);
   for (const port of lost.transferList) port.close();
   await until(() => wal.stats().lanes.gone === 2 && wal.stats().lanes.open === 1);

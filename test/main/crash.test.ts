@@ -84,12 +84,12 @@ interface End {
 }
 
 const ENDS: readonly End[] = [
-  { how: 'is killed', name: 'kill', rounds: 8, by: ['SIGKILL'] },
+  { how: 'is killed', name: 'kill', rounds: 6, by: ['SIGKILL'] },
   { how: 'aborts', name: 'abort', rounds: 2, by: ['SIGABRT'] },
   {
     how: 'runs out of memory',
     name: 'hoard',
-    rounds: 2,
+    rounds: 1,
     env: { NODE_OPTIONS: '--max-old-space-size=24' },
     by: ['SIGABRT', 'SIGTRAP', 'SIGILL', 134],
   },
@@ -121,7 +121,7 @@ for (const { how, name, rounds, isOrderly = false, env = {}, by } of ENDS) {
   });
 }
 
-const TERMINATIONS = roundsOf(8);
+const TERMINATIONS = roundsOf(6);
 
 test(`when a thread of the log is terminated whoever waits is told, and the log opens again with every acknowledged entry, ${TERMINATIONS} times (seed ${SEED})`, async (t) => {
   const directory = temporaryLog(t);

@@ -88,7 +88,7 @@ test('the state file of another log is replaced', () => {
   log.lane.append('a');
   log.close();
   const { logId } = log.recovered.start;
-  const other = new TestLog();
+  const other = new TestLog({ disk: newDisk(2) });
   for (let at = 0; at < 5; at++) other.lane.append('b');
   other.close();
   disk.plant(`${log.options.directory}/ringwal.state`, other.files.contents('ringwal.state'));
