@@ -17,7 +17,7 @@ export function readBatches(
   return walk(
     view,
     options,
-    outcomeOf(() => view.lastLsn),
+    outcomeOf(() => lookAt(view)),
   );
 }
 
@@ -42,13 +42,14 @@ function readBackwards(view: LogView, options: EntriesOptions): AsyncGenerator<W
 async function* walk(
   view: LogView,
   options: ReadOptions,
-  written: () => number,
+  look: () => Look,
 ): AsyncGenerator<WalEntry[], void, undefined> {
   checkReadOptions(options);
   const { from, signal } = options;
   signal?.throwIfAborted();
   view.assertOpen();
-  const range = { to: Math.min(options.to ?? Number.POSITIVE_INFINITY, written()), signal };
+  const { cutsSeen, lastLsn } = look();
+  const range = { to: Math.min(options.to ?? Number.POSITIVE_INFINITY, lastLsn), cutsSeen, signal };
   if (from !== undefined) {
     yield* walkRange(view, { from, ...range });
     return;
@@ -70,21 +71,34 @@ async function* walk(
   }
 }
 
+/** The log at the call that begins a walk. */
+interface Look {
+  readonly cutsSeen: number;
+  readonly lastLsn: number;
+}
+
+/** In this order: a cut that comes between the two is one that the walk has yet to notice. */
+function lookAt(view: LogView): Look {
+  const cutsSeen = view.truncations.length;
+  return { cutsSeen, lastLsn: view.lastLsn };
+}
+
 interface Range {
   readonly from: number;
   readonly to: number;
+  /** How many cuts there were when `to` was taken. */
+  readonly cutsSeen: number;
   readonly signal: AbortSignal | undefined;
 }
 
 async function* walkRange(view: LogView, range: Range): AsyncGenerator<WalEntry[], void, undefined> {
-  const { from, to, signal } = range;
+  const { from, to, cutsSeen, signal } = range;
   if (from < view.firstLsn) throw purged(view, from);
   if (to === 0 || from > to) return;
 
   const reader = {};
-  const truncationsBefore = view.truncations.length;
   const assertUncut = () => {
-    if (view.truncations.slice(truncationsBefore).some((lsn) => lsn < to)) throw truncated(view, next);
+    if (view.truncations.slice(cutsSeen).some((lsn) => lsn < to)) throw truncated(view, next);
   };
   let next = from;
   let segment = segmentOf(view, from);
