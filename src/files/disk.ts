@@ -271,6 +271,11 @@ export function isOutOfDescriptors(error: unknown): boolean {
   return code === 'EMFILE' || code === 'ENFILE';
 }
 
+/** The system has not begun what it was asked for: everything is as it was. */
+export function isRefusal(error: unknown): boolean {
+  return isFullDisk(error) || isOutOfDescriptors(error) || isDenied(error);
+}
+
 export function isSameFile(one: FileIdentity, other: FileIdentity): boolean {
   return one.dev === other.dev && one.ino === other.ino;
 }

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type Disk, writeFully } from '../files/disk.js';
+import { type Disk, isRefusal, writeFully } from '../files/disk.js';
 import { type SegmentFile, withSource } from '../format/bytes.js';
 import { encodeFrame } from '../format/encode.js';
 import { frameChecksumSeed, type SegmentStamp } from '../format/frame.js';
@@ -128,16 +128,25 @@ export function salvage(
   const mark = join(directory, SALVAGE_FILE);
   const wasBegun = disk.stat(mark) !== undefined;
   const sideFiles: string[] = [];
+  const undo = () => {
+    for (const path of sideFiles) removeIfThere(disk, path);
+    if (!wasBegun) removeIfThere(disk, mark);
+  };
   try {
     for (const { number } of plan.rewritten) {
       if (present.has(number)) sideFiles.push(...copySegmentAside(disk, naming, number));
     }
     if (!wasBegun) disk.open(mark, 'w', fileMode).close();
     syncDirectory(disk, directory);
+  } catch (error) {
+    undo();
+    throw error;
+  }
+  try {
     recordIntent();
   } catch (error) {
-    for (const path of sideFiles) removeIfThere(disk, path);
-    if (!wasBegun) removeIfThere(disk, mark);
+    // Else the state file may promise less already: without the mark the next open would take the damage for a clean end.
+    if (isRefusal(error)) undo();
     throw error;
   }
   for (const segment of inOrderOfReplacement(plan.rewritten)) {

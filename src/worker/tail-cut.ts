@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type Disk, isDenied, isFullDisk, isOutOfDescriptors } from '../files/disk.js';
+import { type Disk, isRefusal } from '../files/disk.js';
 import { segmentName } from '../format/segment-name.js';
 import {
   copyTailAside,
@@ -61,11 +61,6 @@ export function cutLog(disk: Disk, cut: Cut, recordIntent: () => void): string[]
   if (segments.includes(place.segment))
     truncateSegment(disk, join(directory, segmentName(place.segment)), place.offset);
   return sideFiles;
-}
-
-/** The system has not even begun. */
-function isRefusal(error: unknown): boolean {
-  return isFullDisk(error) || isOutOfDescriptors(error) || isDenied(error);
 }
 
 export function truncateSegment(disk: Disk, path: string, size: number): void {

@@ -142,6 +142,23 @@ for (const work of WORKS.slice(0, 2)) {
   });
 }
 
+test('a salvage whose intent may be on the disk is finished by the next run, whatever a power cut leaves', () => {
+  const damage = DAMAGES.find(({ name }) => name === 'the live segment zeroed') as Damage;
+  const [, salvage] = WORKS;
+  for (const failing of changesOf(damage, salvage, ['syncDirectory'])) {
+    for (let fate = 0; fate < 16; fate++) {
+      const disk = diskOf(damagedLog(damage).image, fate);
+      const at = disk.counts.operations + failing;
+      disk.onOperation(({ index }) => (index === at ? { code: 'EIO' } : undefined));
+      assert.throws(() => salvage.run(disk), LogFailure);
+      disk.onOperation(undefined);
+      disk.powerCut();
+      salvage.run(disk);
+      assertEnd(disk, damage, salvage);
+    }
+  }
+});
+
 test('the mark of a salvage that is not finished lets nobody take the log for a good one', () => {
   const damage = DAMAGES.find(({ name }) => name === 'two missing segments in the middle') as Damage;
   const [, salvage] = WORKS;
