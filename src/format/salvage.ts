@@ -7,8 +7,13 @@
  * Behind damage the scan takes up again only at a head, or at the start of a segment: these prove themselves, other
  * bytes that look like a frame may be a payload. A head inside a batch cannot show that the batch is whole, so the
  * rest of that batch is dropped. Its last frame alone looks like an entry of its own; the ones before it tell, which
- * all have a frame_crc and say how many are to come, even where their data is damaged. LSNs only grow: what comes
- * again, as after an interrupted salvage, is passed over.
+ * all have a frame_crc and say how many are to come, even where their data is damaged.
+ *
+ * LSNs only grow: what comes again is passed over. An interrupted salvage leaves frames where they were and once more
+ * further down, which may begin and end inside a batch; the batch goes on behind them.
+ *
+ *   … | 6 to come | 5 to come | 4 to come | 5 to come | 4 to come | 3 to come | …
+ *       └── moved down already ─────────┘ └── again ──────────┘ └── goes on
  */
 
 import { type ByteSource, type SegmentFile, withSource } from './bytes.js';
@@ -85,11 +90,15 @@ class SalvageScan {
   }
 
   #loseTrack(): void {
-    const last = this.#batch.at(-1);
-    if (last !== undefined) this.#noteBrokenBatch(last);
+    this.#dropBatch();
     this.#isLost = true;
     this.#chain.expectedLsn = 0;
     this.#chain.batchRemaining = 0;
+  }
+
+  #dropBatch(): void {
+    const last = this.#batch.at(-1);
+    if (last !== undefined) this.#noteBrokenBatch(last);
     this.#batch = [];
   }
 
@@ -109,12 +118,18 @@ class SalvageScan {
       this.unsupported = { segment: chain.number, offset, lsn };
       return true;
     }
+    if (lsn <= this.#lastTakenLsn) {
+      this.#isLost = false;
+      followFrame(chain, frame);
+      return true;
+    }
     // It may be in the middle of its batch, or the end of one.
-    if (this.#isLost && batchRemaining > 0) return false;
-    if (this.#isLost && lsn > this.#lastLsn && lsn <= this.#brokenBatchEnd) return false;
+    if (this.#isLost && (batchRemaining > 0 || lsn <= this.#brokenBatchEnd)) return false;
+    const isInBatch = chain.batchRemaining > 0;
+    if (isInBatch && !this.#continuesBatch(lsn, batchRemaining)) return false;
+    if (!isInBatch) this.#dropBatch();
     this.#isLost = false;
     followFrame(chain, frame);
-    if (lsn <= this.#lastLsn) return true;
     this.#batch.push({ segment: chain.number, offset, byteLength, lsn, skipped, batchRemaining });
     if (batchRemaining > 0) return true;
     this.#keep(this.#batch);
@@ -123,10 +138,22 @@ class SalvageScan {
     return true;
   }
 
+  /** Of the open batch, or of what was kept. */
+  get #lastTakenLsn(): number {
+    return this.#batch.at(-1)?.lsn ?? this.#lastLsn;
+  }
+
+  /** What stands right before it may have come again, and the batch that it is of need not be the open one. */
+  #continuesBatch(lsn: number, batchRemaining: number): boolean {
+    const last = this.#batch.at(-1);
+    return last !== undefined && lsn === last.lsn + 1 && batchRemaining === last.batchRemaining - 1;
+  }
+
   /** Goes past the next frame that proves itself; false = there is none in this segment. */
   #takeUpAgain(): boolean {
     const chain = this.#chain;
     const from = chain.fileOffset;
+    if (from === 0 && this.#takeWhatComesAgain()) return true;
     this.#loseTrack();
     // The start of a segment may be tried without a predecessor.
     if (from === 0 && this.#takeFrame()) return true;
@@ -135,6 +162,15 @@ class SalvageScan {
       if (this.#takeFrame()) return true;
     }
     return false;
+  }
+
+  /** Goes past the first frame of a segment that an interrupted salvage has moved down already; the open batch stays open. */
+  #takeWhatComesAgain(): boolean {
+    const chain = this.#chain;
+    chain.expectedLsn = 0;
+    chain.batchRemaining = 0;
+    if (this.#reader.parseAt(0) !== undefined || this.#reader.frame.lsn > this.#lastTakenLsn) return false;
+    return this.#takeFrame();
   }
 
   /** The next head of this segment at `from` or behind it; -1 = there is none. Notes the batches that it passes. */

@@ -7,7 +7,7 @@
  *   ringwal.lock                     locked by the writer, never unlinked
  *   ringwal.next                     a zero-filled segment, made ready ahead of its use
  *   ringwal.spare                    a segment that retention removed, kept to be used again
- *   ringwal.salvage                  empty: a salvage was begun and is to be finished
+ *   ringwal.salvage                  a salvage was begun and is to be finished, see salvage-mark.ts
  *   ringwal.salvage.aside            the readable rest of a damaged segment while it is being written anew
  *   ringwal.cut-<n>-<lsn>-<unique>   bytes that were cut from segment n, from entry lsn on
  *

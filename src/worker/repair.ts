@@ -10,7 +10,7 @@ import { failureOf, LogFailure } from './failure.js';
 import { finishCut } from './interrupted-cut.js';
 import { listLog, newLogId, pendingCutOf, withoutCut } from './log-files.js';
 import type { Failure, RepairReport } from './messages.js';
-import { planSalvage, type SalvagePlan, salvage } from './salvage.js';
+import { planSalvage, readSalvageMark, type SalvagePlan, salvage } from './salvage.js';
 import { readState, writeState } from './state-store.js';
 import { type CutPlace, cutLog } from './tail-cut.js';
 
@@ -86,7 +86,7 @@ export function repairLog(
 
   const logId = judgement.logId ?? newLogId(disk);
   const isOurs = state !== undefined && 'logId' in state && state.logId === logId;
-  const plan = planSalvage(files, logId);
+  const plan = planSalvage(files, logId, readSalvageMark(disk, directory));
   if (untouched.mode === 'salvage' && plan.unsupported !== undefined) {
     throw unsupported(directory, { ...plan.unsupported, reason: 'unknown-critical' });
   }

@@ -1,10 +1,17 @@
 import { join } from 'node:path';
-import { type Disk, isRefusal, writeFully } from '../files/disk.js';
+import { type Disk, type DiskFile, isMissing, isRefusal, readFully, writeFully } from '../files/disk.js';
 import { type SegmentFile, withSource } from '../format/bytes.js';
 import { encodeFrame } from '../format/encode.js';
 import { frameChecksumSeed, type SegmentStamp } from '../format/frame.js';
 import { FrameReader } from '../format/frame-reader.js';
 import { salvageFrames, type UnsupportedFrame } from '../format/salvage.js';
+import {
+  decodeSalvageMark,
+  encodeSalvageMark,
+  type LsnRun,
+  runsInclude,
+  type SalvageMark,
+} from '../format/salvage-mark.js';
 import { SALVAGE_FILE, SALVAGE_FILE_ASIDE, segmentName } from '../format/segment-name.js';
 import { openSource } from './log-files.js';
 import { copySegmentAside, removeIfThere, setSegmentAside, syncDirectory, syncFile } from './side-files.js';
@@ -34,6 +41,7 @@ export interface SalvagePlan {
   readonly firstLsn: number;
   readonly lastLsn: number;
   readonly entries: number;
+  readonly kept: readonly LsnRun[];
   /** LSNs between the first and the last kept entry that cannot be read. */
   readonly lostLsns: number;
   /** To be written anew, ascending. */
@@ -49,8 +57,16 @@ export interface SalvagePlan {
  * `skipped` says where entries are missing. Segment numbers must not have gaps, so a frame goes to the segment that it
  * stands in, or to the one after the last that has anything, whichever is lower. A segment whose frames all stay as
  * they are is not touched.
+ *
+ * @param mark of a salvage of this log that was begun and is to be finished: nothing but what it keeps is kept
  */
-export function planSalvage(files: readonly SegmentFile[], logId: bigint): SalvagePlan {
+export function planSalvage(
+  files: readonly SegmentFile[],
+  logId: bigint,
+  mark: SalvageMark | undefined,
+): SalvagePlan {
+  const isKept = mark?.logId === logId ? runsInclude(mark.kept) : () => true;
+  const kept: [first: number, last: number][] = [];
   const planned = new Map<number, { readonly previousLsn: number; readonly runs: PlannedRun[] }>();
   let current = (files[0]?.number ?? 0) - 1;
   let firstLsn = 0;
@@ -58,6 +74,7 @@ export function planSalvage(files: readonly SegmentFile[], logId: bigint): Salva
   let entries = 0;
   let lostLsns = 0;
   const unsupported = salvageFrames(files, logId, (frames) => {
+    if (!frames.every(({ lsn }) => isKept(lsn))) return;
     for (const { segment, offset, byteLength, lsn, skipped } of frames) {
       const gap = lastLsn === 0 ? skipped : lsn - lastLsn - 1;
       current = Math.max(current, Math.min(segment, current + 1));
@@ -77,6 +94,9 @@ export function planSalvage(files: readonly SegmentFile[], logId: bigint): Salva
       }
       if (firstLsn === 0) firstLsn = lsn;
       lostLsns += gap - skipped;
+      const keptRun = kept.at(-1);
+      if (keptRun?.[1] === lsn - 1) keptRun[1] = lsn;
+      else kept.push([lsn, lsn]);
       lastLsn = lsn;
       entries += 1;
     }
@@ -86,6 +106,7 @@ export function planSalvage(files: readonly SegmentFile[], logId: bigint): Salva
     firstLsn,
     lastLsn,
     entries,
+    kept,
     lostLsns,
     rewritten: [...planned]
       .map(([number, target]) => ({ number, ...target }))
@@ -99,7 +120,8 @@ export function planSalvage(files: readonly SegmentFile[], logId: bigint): Salva
  * Carries the plan out. No byte goes without a copy beside it.
  *
  *   1. copy every segment that will be replaced into a side file
- *   2. mark the log as one that is being salvaged: from here on the next open finishes it, before it nothing has happened
+ *   2. mark the log as one that is being salvaged, with what is kept, and sync that: from here on the next open finishes
+ *      it, before it nothing has happened
  *   3. `recordIntent`: the state file of the damaged log may promise more than will be left
  *   4. write the readable rest of each segment anew beside it, sync it, rename it over the damaged one, highest first,
  *      the directory synced after each; but a segment that gets frames of a higher one comes before that one, and before
@@ -107,8 +129,8 @@ export function planSalvage(files: readonly SegmentFile[], logId: bigint): Salva
  *   5. segments of which nothing is left become side files, highest first, and the mark goes
  *
  * If power goes in 4 or 5 a second salvage keeps the same entries. Frames only move down, and those that were moved
- * already are met again and passed over. What shows that the end of a batch is not an entry of its own stands before
- * it, and so goes after it. The mark is needed since such a log may look well to who reads first frames only.
+ * already are met again and passed over. What shows that the end of a broken batch is not an entry of its own may be gone
+ * by then: the mark says what is kept. Without it such a log may also look well to who reads first frames only.
  *
  * @param watermark of the damaged log: no more is said to be synced
  * @returns paths of the side files
@@ -126,7 +148,7 @@ export function salvage(
   const naming = { directory, lsn: plan.lastLsn + 1, fileMode };
   const present = new Set(files.map(({ number }) => number));
   const mark = join(directory, SALVAGE_FILE);
-  const wasBegun = disk.stat(mark) !== undefined;
+  const wasBegun = readSalvageMark(disk, directory) !== undefined;
   const sideFiles: string[] = [];
   const undo = () => {
     for (const path of sideFiles) removeIfThere(disk, path);
@@ -136,7 +158,7 @@ export function salvage(
     for (const { number } of plan.rewritten) {
       if (present.has(number)) sideFiles.push(...copySegmentAside(disk, naming, number));
     }
-    if (!wasBegun) disk.open(mark, 'w', fileMode).close();
+    if (!wasBegun) writeMark(disk, mark, { logId: plan.logId, kept: plan.kept }, fileMode);
     syncDirectory(disk, directory);
   } catch (error) {
     undo();
@@ -164,6 +186,39 @@ export function salvage(
   return sideFiles;
 }
 
+/** No honest mark is larger: 64 million runs of kept entries. */
+const MARK_BYTES_MAX = 2 ** 30;
+
+/** What a salvage that was begun keeps; `undefined` where none was, or it has changed nothing yet. */
+export function readSalvageMark(disk: Disk, directory: string): SalvageMark | undefined {
+  let file: DiskFile;
+  try {
+    file = disk.open(join(directory, SALVAGE_FILE), 'r');
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+  try {
+    const size = file.size();
+    if (size > MARK_BYTES_MAX) return undefined;
+    const bytes = new Uint8Array(size);
+    return decodeSalvageMark(bytes.subarray(0, readFully(file, bytes, 0)));
+  } finally {
+    file.close();
+  }
+}
+
+function writeMark(disk: Disk, path: string, mark: SalvageMark, fileMode: number): void {
+  const bytes = encodeSalvageMark(mark);
+  const file = disk.open(path, 'w', fileMode);
+  try {
+    writeFully(file, bytes, 0, bytes.length, 0);
+    syncFile(file);
+  } finally {
+    file.close();
+  }
+}
+
 function staysAsItIs(files: readonly SegmentFile[], number: number, runs: readonly PlannedRun[]): boolean {
   const file = files.find((each) => each.number === number);
   const [run, ...more] = runs;
@@ -176,19 +231,19 @@ function staysAsItIs(files: readonly SegmentFile[], number: number, runs: readon
 
 /**
  * Highest first, but none before a lower one that gets frames of it, or of one behind it: those would stand behind later
- * entries then, and whoever goes on after a crash would pass over them.
+ * entries then, and whoever goes on after a crash would pass over them. Segments that hang together so are replaced
+ * lowest first.
  */
-function inOrderOfReplacement(segments: readonly PlannedSegment[]): Set<PlannedSegment> {
-  const ordered = new Set<PlannedSegment>();
-  const add = (segment: PlannedSegment) => {
-    for (const other of segments) {
-      if (other.number < segment.number && other.runs.some((run) => run.segment >= segment.number))
-        add(other);
-    }
-    ordered.add(segment);
-  };
-  for (const segment of [...segments].reverse()) add(segment);
-  return ordered;
+function inOrderOfReplacement(segments: readonly PlannedSegment[]): PlannedSegment[] {
+  const chains: PlannedSegment[][] = [];
+  /** The highest segment that the last chain gets frames of. */
+  let reach = -1;
+  for (const segment of segments) {
+    if (segment.number > reach) chains.push([]);
+    chains.at(-1)?.push(segment);
+    for (const run of segment.runs) reach = Math.max(reach, run.segment);
+  }
+  return chains.reverse().flat();
 }
 
 /** Writes the frames of a segment to the salvage file as they will stand in it, and syncs it. */

@@ -139,7 +139,7 @@ seededTest('a salvage plan of any bytes keeps LSNs that only grow', (seed) => {
   eachMutant(seed, (image) => {
     const { files } = watched(image);
     const { logId } = judgeLog({ segments: files, state: undefined, full: true });
-    const { firstLsn, lastLsn, entries } = planSalvage(files, logId ?? 1n);
+    const { firstLsn, lastLsn, entries } = planSalvage(files, logId ?? 1n, undefined);
     assert.ok(entries === 0 ? lastLsn === 0 : lastLsn - firstLsn + 1 >= entries);
   });
 });
