@@ -19,6 +19,12 @@ export interface WalEntry {
  */
 const CHUNK_BYTES = 256 * 1024;
 
+/**
+ * Room in front of a chunk that is read ahead, for the beginning of a frame that the chunk before ends in. A frame of which
+ * more than that stands there is read anew, whole. It costs address space only: what is not used is never touched.
+ */
+const HEADROOM_BYTES = 32 * 1024;
+
 /** One serves every reader of the thread, since a chunk is gone over at one go. Made by the first that reads. */
 let kernel: PlainFrames | undefined;
 let isKernelMade = false;
@@ -36,6 +42,8 @@ export interface SegmentEnd {
   readonly offset: number;
 }
 
+const NOTHING = new Uint8Array(0);
+
 /**
  * Walks the frames of one file on the event loop, a chunk at a time. Each chunk is read into a buffer of its own, of
  * which the entries are views.
@@ -52,8 +60,12 @@ export class SegmentReader {
   /** Learns where entries are. */
   readonly #index: SparseIndex | undefined;
   readonly #chunkBytes: number;
-  /** The chunk from `offset` on, which is being read while the one before is dealt with. */
-  #ahead: { readonly offset: number; readonly chunk: Promise<Uint8Array> } | undefined;
+  /** The chunk behind the last one, behind [HEADROOM_BYTES] of room: it is being read while that one is dealt with. */
+  #ahead: Promise<Uint8Array> | undefined;
+  /** What the last chunk held of the frame that the next one begins in. */
+  #carry: Uint8Array = NOTHING;
+  /** Frames are too long for the room in front of a chunk: the next one is read from where its first frame starts. */
+  #hasLongFrames = false;
 
   /** `chain` is where to begin in `file`, outside any batch; it moves on with the reader. `index` learns where entries are. */
   constructor(
@@ -115,12 +127,13 @@ export class SegmentReader {
     const frame = this.#frame;
     const entries: WalEntry[] = [];
     const start = chain.fileOffset;
-    const ahead = this.#ahead;
-    this.#ahead = undefined;
-    const read = ahead?.offset === start ? ahead.chunk : this.#readChunk(start);
-    const bytes = await read.catch((error: unknown) => {
+    const isFirst = this.#ahead === undefined;
+    const bytes = await this.#nextChunk(start).catch((error: unknown) => {
       throw this.#unreadable(error, Math.max(chain.expectedLsn, from));
     });
+    const mayGoOn = bytes.length >= this.#chunkBytes;
+    // Who wants a few entries finds them in the first chunk: the second one is read once that is seen not to be so.
+    if (mayGoOn && !isFirst && !this.#hasLongFrames) this.#readAhead(start + bytes.length);
     const plain = this.#plainFrames(bytes);
     let at = 0;
     for (;;) {
@@ -130,7 +143,7 @@ export class SegmentReader {
       if (length < 0 || (length > 0 && at + length > bytes.length)) {
         // The rest of the frame is in the next chunk; if nothing was gained since this one, in none.
         if (at === 0) this.#end = { fault: bytes.length === 0 ? undefined : 'past-end', offset: start };
-        else if (bytes.length >= this.#chunkBytes) this.#readAhead();
+        else if (mayGoOn) this.#prepareNext(bytes.subarray(at), start + bytes.length);
         return entries;
       }
       const fault = this.#check(bytes, at, from);
@@ -232,38 +245,61 @@ export class SegmentReader {
     this.#chain.fileOffset = WALG_HEADER_BYTES;
   }
 
-  /**
-   * Bet: the thread pool reads the next chunk on another core while this thread parses this one and its consumer works
-   * on it. Memory is bounded by two chunks.
-   */
-  #readAhead(): void {
-    const offset = this.#chain.fileOffset;
-    const chunk = this.#readChunk(offset);
-    // What goes wrong is thrown where the chunk is taken; if nobody takes it, it concerns nobody.
-    chunk.catch(() => {});
-    this.#ahead = { offset, chunk };
+  /** At least one whole frame from `start` on, if the file holds it: what was read ahead, if that is it. */
+  async #nextChunk(start: number): Promise<Uint8Array> {
+    const ahead = this.#ahead;
+    const carry = this.#carry;
+    this.#ahead = undefined;
+    this.#carry = NOTHING;
+    if (ahead === undefined) return this.#wholeFrame(start, await this.#read(start, this.#chunkBytes));
+    const padded = await ahead;
+    const bytes = padded.subarray(HEADROOM_BYTES - carry.length);
+    bytes.set(carry);
+    return this.#wholeFrame(start, bytes);
   }
 
-  /** At least one whole frame from `offset` on, if the file holds it. */
-  async #readChunk(offset: number): Promise<Uint8Array> {
-    const bytes = await this.#read(offset, this.#chunkBytes);
+  /** The chunk ends `rest` bytes into a frame, at `end` of the file. */
+  #prepareNext(rest: Uint8Array, end: number): void {
+    if (rest.length > HEADROOM_BYTES) {
+      this.#hasLongFrames = true;
+      this.#readAhead(end - rest.length);
+    } else {
+      this.#carry = rest;
+      if (this.#ahead === undefined) this.#readAhead(end);
+    }
+  }
+
+  /**
+   * Bet: the thread pool reads the next chunk on another core while this thread parses this one and its consumer works
+   * on it. Memory is bounded by three chunks.
+   */
+  #readAhead(offset: number): void {
+    const padded = this.#read(offset, this.#chunkBytes, HEADROOM_BYTES);
+    // What goes wrong is thrown where the chunk is taken; if nobody takes it, it concerns nobody.
+    padded.catch(() => {});
+    this.#ahead = padded;
+  }
+
+  /** `bytes`, which stand at `start`, or more of them: at least one whole frame, if the file holds it. */
+  async #wholeFrame(start: number, bytes: Uint8Array): Promise<Uint8Array> {
     const length = peekFrameLength(bytes, 0, bytes.length);
     if (length <= bytes.length) return bytes;
     // Bytes from disk are hostile: a size word is believed only as far as the file reaches.
     const size = await this.#file.size();
-    return offset + length <= size ? this.#read(offset, length) : bytes;
+    return start + length <= size ? this.#read(start, length) : bytes;
   }
 
-  async #read(offset: number, length: number): Promise<Uint8Array> {
+  /** The file's bytes behind `headroom` bytes that mean nothing. */
+  async #read(offset: number, length: number, headroom = 0): Promise<Uint8Array> {
     // Not zeroed first: only what was read is ever looked at.
-    const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
-    let filled = 0;
-    while (filled < length) {
-      const read = await this.#file.read(filled === 0 ? bytes : bytes.subarray(filled), offset + filled);
+    const bytes = new Uint8Array(Buffer.allocUnsafeSlow(headroom + length).buffer);
+    let filled = headroom;
+    while (filled < bytes.length) {
+      const read = await this.#file.read(bytes.subarray(filled), offset + filled - headroom);
       if (read === 0) break;
       filled += read;
     }
-    return filled === length ? bytes : bytes.subarray(0, filled);
+    return filled === bytes.length ? bytes : bytes.subarray(0, filled);
   }
 
   /** The system's error as the reader's. `lsn` is the entry that was to be read, 0 = not known. */

@@ -12,6 +12,8 @@ import {
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Wal } from '#ringwal';
+import { Random } from '../../src/files/simulation/random.js';
+import { seededTest } from '../seed.js';
 import { collect, fill, freshLog, lsns, range, segmentNames, text, texts, walError } from './support.js';
 
 /** Descriptors of this process that lead into `directory`. */
@@ -51,6 +53,35 @@ test('entries() yields LSNs and data in order, from and to inclusive', async (t)
     range(1, 20),
   );
 });
+
+seededTest(
+  'entries that end anywhere in a chunk, and are longer than one, are read whole',
+  async (seed, t) => {
+    const random = new Random(seed);
+    const wal = await freshLog(t, { maxFileSize: 8 * 1024 * 1024 });
+    // Short ones, about the room in front of a chunk, and about a chunk.
+    const limits = [300, 300, 300, 40_000, 300_000];
+    const sent: Buffer[] = [];
+    for (let kind = 0; sent.length < 3_000; kind = random.below(limits.length)) {
+      for (let run = random.below(limits[kind] > 300 ? 12 : 1_500); run >= 0; run--) {
+        const data = Buffer.alloc(random.below(limits[kind]), random.below(256));
+        sent.push(data);
+        while (!wal.tryAppend(data)) await wal.ready(data.length);
+      }
+    }
+    await wal.sync();
+    const read = async (from: number) => {
+      let lsn = from;
+      for await (const entry of wal.entries({ from })) {
+        assert.equal(entry.lsn, lsn);
+        assert.ok(sent[lsn - 1].equals(entry.data), `entry ${lsn}`);
+        lsn += 1;
+      }
+      assert.equal(lsn, sent.length + 1);
+    };
+    for (const from of [1, 1, 1 + random.below(sent.length)]) await read(from);
+  },
+);
 
 test('batches() yields the same entries, many at a time', async (t) => {
   const wal = await logOf(t, 30_000);
