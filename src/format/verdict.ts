@@ -154,13 +154,16 @@ export function judgeLog({ segments: files, state, full = false }: LogFiles): Ju
 
 /**
  * The index of the segment that holds entry `lsn`, as far as valid first frames tell: the last one before any that
- * starts above it. 0 where none starts at or below it.
+ * starts above it. 0 where none starts at or below it. A frame without a Segment tells nothing behind one that has one:
+ * after a power cut a block that was just allocated may show what a removed file left there, a frame of this log among it.
  */
 function holderOf(starts: readonly SegmentStart[], lsn: number): number {
   let holder = 0;
+  let isStamped = false;
   for (const [index, start] of starts.entries()) {
-    if (start.fault !== undefined) continue;
+    if (start.fault !== undefined || (isStamped && start.stamp === undefined)) continue;
     if (start.lsn > lsn) break;
+    isStamped ||= start.stamp !== undefined;
     holder = index;
   }
   return holder;

@@ -647,6 +647,21 @@ describe('the watermark', () => {
     assert.deepEqual(rowOf(builder.group(entries(5), 1).judge()), { row: 6, lastLsn: 6, watermark: 3 });
   });
 
+  test('is not held by a segment that begins with a frame which a removed file left in its block', () => {
+    for (const firstLsn of [2, 11, 12]) {
+      const [bytes] = new LogBuilder({ isPlain: true, firstLsn }).group(entries(1), 0).build();
+      const segments = [...threeSegments().build().slice(0, 2), concat([bytes, new Uint8Array(400)])];
+      assert.deepEqual(rowOf(judge(segments, { state: state(12) })), { row: 6, lastLsn: 12, watermark: 12 });
+    }
+  });
+
+  test("is held by a segment of wal-go's where one is the last", () => {
+    const builder = new LogBuilder({ isPlain: true });
+    for (let segment = 0; segment < 3; segment++) builder.newSegment().group(entries(3), 0);
+    const { scannedFrom, lastLsn } = judge(builder.build(), { state: state(9) });
+    assert.deepEqual([scannedFrom, lastLsn], [2, 9]);
+  });
+
   test('shows where the entries start that were not known to be durable', () => {
     const builder = threeSegments();
     assert.deepEqual(builder.judge().firstUnsynced, startOf(builder, 16));

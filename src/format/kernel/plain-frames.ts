@@ -31,7 +31,7 @@ interface WebAssemblyNamespace {
 
 /**
  * The reading kernel: goes over plain frames (fields 1 to 3 alone) without a JS call for each. Bet: a frame of 100 bytes
- * of data costs 70 ns instead of 400 (bench/read-kernel.ts), copying a piece of a segment into the kernel's memory
+ * of data costs a fraction of the parser (bench/workloads/replay.ts), copying a piece of a segment into the kernel's memory
  * included.
  *
  * It only accepts. Whatever it stops at, an extended frame as much as a damaged one, is for the parser in TypeScript, which
