@@ -9,16 +9,17 @@
  *
  * A killed process is what can be shown here. Power cuts are in the test suite, on a simulated disk.
  */
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Wal } from 'ringwal';
 import { AppendWindow, LOG_OPTIONS } from './crash-demo/append-window.mjs';
 import { compareWithLines } from './crash-demo/compare.mjs';
 import { crash } from './crash-demo/crash.mjs';
 import { Lines } from './crash-demo/lines.mjs';
 import { measure } from './crash-demo/measure.mjs';
+import { closeLogs, openLog } from './crash-demo/open-logs.mjs';
 import { bad, field, good, integer, ms, Progress, plural, say, title } from './crash-demo/terminal.mjs';
 
 // npm runs scripts in the package's directory; INIT_CWD is where the user is.
@@ -35,6 +36,7 @@ removeAfterSignal('SIGTERM');
 removeAfterSignal('SIGHUP');
 
 let child;
+let isInterrupted = false;
 try {
   title(`ringwal, killed in the middle of ${name}`);
   field('file', `${plural(lines.count, 'line')}, ${plural(lines.bytes.length, 'byte')}`);
@@ -55,6 +57,10 @@ try {
   await measure(join(directory, 'measured'), lines);
   removeDirectory();
 } catch (error) {
+  if (!isInterrupted) tellOf(error);
+}
+
+function tellOf(error) {
   say();
   console.error(error);
   console.error(bad(`FAILED: ${error.message}`));
@@ -81,7 +87,7 @@ async function killTheChild() {
 
 async function recover(given, acknowledged) {
   title('2  The log is opened again');
-  const wal = await Wal.open(log, LOG_OPTIONS);
+  const wal = await openLog(log, LOG_OPTIONS);
   const { recovery } = wal;
   field(
     'recovery',
@@ -118,7 +124,7 @@ async function recover(given, acknowledged) {
 async function replay() {
   title(`4  The log is opened once more, and compared with ${name}`);
   const startedAt = performance.now();
-  const reader = await Wal.open(log, { readOnly: true });
+  const reader = await openLog(log, { readOnly: true });
   const found = await compareWithLines(reader, lines);
   await reader.close();
   // Each entry equals its line, and the lines put together are the file.
@@ -148,23 +154,20 @@ function readLines() {
   }
 }
 
+/** Closes first: the threads of a log that is open, or being opened, would go on making files. */
 function removeAfterSignal(signal) {
-  process.once(signal, () => {
-    // Listeners run in the order in which they were added: this one after that of an open log, which flushes.
-    process.once('exit', () => {
-      child?.kill('SIGKILL');
-      removeDirectory();
-    });
+  process.once(signal, async () => {
+    isInterrupted = true;
+    if (child !== undefined && child.exitCode === null && child.signalCode === null) {
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    }
+    await closeLogs();
+    removeDirectory();
     process.exit(128 + constants.signals[signal]);
   });
 }
 
-function removeDirectory(attempts = 20) {
-  try {
-    rmSync(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 20 });
-  } catch (error) {
-    // The threads of an open log, or a child that was killed just now, may still be at their last file.
-    if (attempts === 1) throw error;
-    removeDirectory(attempts - 1);
-  }
+function removeDirectory() {
+  rmSync(directory, { recursive: true, force: true });
 }

@@ -1,8 +1,8 @@
 import { statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { createHistogram } from 'node:perf_hooks';
-import { Wal } from 'ringwal';
 import { AppendWindow, LOG_OPTIONS } from './append-window.mjs';
+import { openLog } from './open-logs.mjs';
 import { integer, ms, say, table, title } from './terminal.mjs';
 
 const MEASURED_MS = 500;
@@ -35,7 +35,7 @@ export async function measure(directory, lines) {
 
 async function measureWindow(directory, lines, maxEntries) {
   // It appends for a while, not up to a size: keep little of it.
-  const wal = await Wal.open(directory, { ...LOG_OPTIONS, maxFiles: 4 });
+  const wal = await openLog(directory, { ...LOG_OPTIONS, maxFiles: 4 });
   const latency = createHistogram();
   const window = new AppendWindow(wal, (_lsn, latencyMs) => latency.record(Math.ceil(latencyMs * 1e6)), {
     maxEntries,
