@@ -1,4 +1,4 @@
-import { Piscina } from 'piscina';
+import type { Piscina } from 'piscina';
 import type { Judgement } from '../format/verdict.js';
 import type { InspectFileRequest, Inspection, InspectRequest } from '../worker/inspect.js';
 import type { Failure, RepairReport } from '../worker/messages.js';
@@ -10,7 +10,7 @@ import { errorFromFailure } from './wal-error.js';
 /** Threads that have nothing to do for so long end. */
 const IDLE_MS = 1000;
 
-let pool: Piscina | undefined;
+let pool: Promise<Piscina> | undefined;
 
 /** Judges a log on a thread of the pool: scanning a gigabyte would block the event loop for a second. */
 export async function inspectDirectory(request: InspectRequest, signal?: AbortSignal): Promise<Inspection> {
@@ -38,7 +38,20 @@ async function run<T>(
   request: object,
   signal: AbortSignal | undefined,
 ): Promise<T | { failure: Failure }> {
-  pool ??= new Piscina({
+  pool ??= createPool();
+  try {
+    return await (await pool).run(request, { name: job, ...(signal === undefined ? {} : { signal }) });
+  } catch (error) {
+    // The pool rejects with an error of its own.
+    signal?.throwIfAborted();
+    throw error;
+  }
+}
+
+/** Loaded by the first job: most logs never need one, and it would be half of what importing this package costs. */
+async function createPool(): Promise<Piscina> {
+  const { Piscina } = await import('piscina');
+  return new Piscina({
     filename: workerFile().href,
     minThreads: 0,
     maxThreads: jobThreads(),
@@ -48,11 +61,4 @@ async function run<T>(
     env: {},
     execArgv: [],
   });
-  try {
-    return await pool.run(request, { name: job, ...(signal === undefined ? {} : { signal }) });
-  } catch (error) {
-    // The pool rejects with an error of its own.
-    signal?.throwIfAborted();
-    throw error;
-  }
 }

@@ -3,6 +3,12 @@ import { WalError } from './wal-error.js';
 
 type Transfer = NonNullable<WorkerOptions['transferList']>;
 
+/**
+ * Of each thread of a log, whose objects hardly outlive the round that made them. Bet: several MiB of resident memory
+ * that a young generation of the default size would grow to, for nothing (bench/workloads/memory.ts).
+ */
+const YOUNG_GENERATION_MIB = 2;
+
 /** The package's worker file, unless [useWorkerFile] has named another. */
 let packageFile = (): URL => new URL('./worker.js', import.meta.url);
 
@@ -35,6 +41,7 @@ export function startThread(
       transferList,
       execArgv: [],
       env: {},
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB },
     });
   } catch (error) {
     if (override === undefined) throw error;
