@@ -4,12 +4,14 @@ import type { Contender } from './contender.js';
 import { fsPromises } from './fs-promises.js';
 import { lmdb } from './lmdb.js';
 import { rawAppend, rawBlocks, rawRead, rawRewrite } from './raw.js';
-import { ringwal } from './ringwal.js';
+import { ringwal, ringwalRecycle, ringwalZero } from './ringwal.js';
 import { pinoTransport, sonicBoom, writeStream } from './streams.js';
 
 /** In the order in which reports list them. */
 export const CONTENDERS: readonly Contender[] = [
   ringwal,
+  ringwalZero,
+  ringwalRecycle,
   rawBlocks,
   rawRewrite,
   rawAppend,

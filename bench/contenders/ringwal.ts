@@ -1,24 +1,33 @@
 import { join } from 'node:path';
+import type { Wal as Log, WalOptions } from '#ringwal';
 import { laneBytes, stagingBytesFor } from '../../src/ring/layout.js';
 import type { Archive, CommitLevel, Committer, Contender, Sink } from './contender.js';
 
 /** The log itself, with its default options. */
-export const ringwal: Contender = {
-  name: 'ringwal',
-  kind: 'ringwal',
-  note: 'frame, CRC-32, recovery; default options',
-  openSink,
-  openCommitter,
-  openArchive,
-};
+export const ringwal = contenderWith('ringwal', 'frame, CRC-32, recovery; default options', {});
+/** With the other settings of `preallocate`, for the workloads that show what they bring and cost. */
+export const ringwalZero = contenderWith('ringwal, zero', "`preallocate: 'zero'`", { preallocate: 'zero' });
+export const ringwalRecycle = contenderWith('ringwal, recycle', "`preallocate: 'recycle'`, `maxFiles: 2`", {
+  preallocate: 'recycle',
+  maxFiles: 2,
+});
 
-async function open(directory: string) {
-  const { Wal } = await import('#ringwal');
-  return Wal.open(join(directory, 'log'));
+function contenderWith(name: string, note: string, options: WalOptions & { readOnly?: false }): Contender {
+  const open = async (directory: string) => {
+    const { Wal } = await import('#ringwal');
+    return Wal.open(join(directory, 'log'), options);
+  };
+  return {
+    name,
+    kind: 'ringwal',
+    note,
+    openSink: async (directory) => sinkOf(await open(directory)),
+    openCommitter: async (directory, level) => committerOf(await open(directory), level),
+    openArchive: async (directory) => archiveOf(await open(directory)),
+  };
 }
 
-async function openSink(directory: string): Promise<Sink> {
-  const wal = await open(directory);
+function sinkOf(wal: Log): Sink {
   const { ringBytes } = wal.stats();
   return {
     firstLapBytes: ringBytes,
@@ -35,8 +44,7 @@ async function openSink(directory: string): Promise<Sink> {
   };
 }
 
-async function openCommitter(directory: string, level: CommitLevel): Promise<Committer> {
-  const wal = await open(directory);
+function committerOf(wal: Log, level: CommitLevel): Committer {
   const { ringBytes } = wal.stats();
   const options = { durable: level === 'durable' };
   return {
@@ -47,8 +55,7 @@ async function openCommitter(directory: string, level: CommitLevel): Promise<Com
   };
 }
 
-async function openArchive(directory: string): Promise<Archive> {
-  const wal = await open(directory);
+function archiveOf(wal: Log): Archive {
   return {
     async fill(entry, count) {
       for (let stored = 0; stored < count; ) {

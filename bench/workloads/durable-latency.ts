@@ -15,6 +15,8 @@ export const durableLatency: Workload = {
   metrics: ['p50Us', 'p90Us', 'p99Us'],
   contenders: [
     'ringwal',
+    'ringwal, zero',
+    'ringwal, recycle',
     'raw loop, rewriting',
     'raw loop, appending',
     'better-sqlite3',

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import type { MessagePort } from 'node:worker_threads';
 import { createDirectory } from '../files/directories.js';
 import type { DiskLock } from '../files/disk.js';
@@ -66,15 +67,30 @@ export async function runWriterThread(data: WriterThreadData<MessagePort>): Prom
   }
 }
 
+/**
+ * How long the writer looks for the next append before it lingers, once it has told somebody that a lone one is durable.
+ * Bet: who makes one durable append after the other makes the next one within this time, and neither side then pays for
+ * a thread to be woken, which takes about as long (bench/workloads/durable-latency.ts). Bounded by one such time for
+ * each sync, and not where there is but one processor, which the caller needs.
+ */
+const EXPECTANT_MS = availableParallelism() > 1 ? 0.05 : 0;
+
 async function workUntilClosed(writer: Writer, sleeper: DoorbellSleeper, pool: LanePool): Promise<void> {
   for (;;) {
     const next = writer.step();
     if (next.kind === 'closed') return;
     if (pool.takeClosedPorts()) await finishClosing();
     if (next.kind === 'again') continue;
+    if (next.expectant && comesSoon(writer)) continue;
     const announced = sleeper.announce(next.lingering ? BellState.lingering : BellState.parked);
     // The last look comes after the announcement: whoever published before it is seen, whoever does after it rings.
     if (!writer.hasWork()) sleeper.wait(announced, next.forMs);
     sleeper.awake();
   }
+}
+
+function comesSoon(writer: Writer): boolean {
+  const untilMs = performance.now() + EXPECTANT_MS;
+  while (performance.now() < untilMs) if (writer.hasWork()) return true;
+  return false;
 }

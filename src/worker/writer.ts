@@ -50,8 +50,16 @@ export interface WriterParts {
 /** What to do after a [Writer.step]. */
 export type NextStep =
   | { readonly kind: 'again' }
-  /** Nothing to do before `forMs` are over or somebody rings; `lingering`: only those in a hurry need to ring. */
-  | { readonly kind: 'wait'; readonly forMs: number; readonly lingering: boolean }
+  /**
+   * Nothing to do before `forMs` are over or somebody rings; `lingering`: only those in a hurry need to ring; `expectant`:
+   * somebody was told of a lone durable append just now, and may make the next one at once.
+   */
+  | {
+      readonly kind: 'wait';
+      readonly forMs: number;
+      readonly lingering: boolean;
+      readonly expectant: boolean;
+    }
   | { readonly kind: 'closed' };
 
 /**
@@ -128,6 +136,7 @@ export class Writer {
   /** Segments that retention gave up and that could not be removed: they go before any other does. */
   #unremoved: readonly number[] = [];
   #lingered = true;
+  #isExpectant = false;
 
   constructor(parts: WriterParts) {
     this.#disk = parts.disk;
@@ -179,9 +188,11 @@ export class Writer {
       return AGAIN;
     }
     const forMs = Math.max(0, this.#nextDueMs() - this.#nowMs());
-    if (this.#lingered) return { kind: 'wait', forMs, lingering: false };
+    if (this.#lingered) return { kind: 'wait', forMs, lingering: false, expectant: false };
     this.#lingered = true;
-    return { kind: 'wait', forMs: Math.min(forMs, LINGER_MS), lingering: true };
+    const expectant = this.#isExpectant;
+    this.#isExpectant = false;
+    return { kind: 'wait', forMs: Math.min(forMs, LINGER_MS), lingering: true, expectant };
   }
 
   #work(): boolean {
@@ -424,6 +435,7 @@ export class Writer {
     this.#board.add('syncs', 1);
     for (const { lane, runs } of job.acknowledgements) this.#laneAt(lane).post({ kind: 'durable', runs });
     if (isFollowed) this.#opener.post({ kind: 'watermark' });
+    this.#isExpectant = job.acknowledgements.length > 0;
     this.#noteSynced(job);
   }
 

@@ -197,12 +197,42 @@ test('close() writes, syncs and acknowledges all that was accepted', () => {
   assert.equal(report.watermark, 2);
 });
 
+test('the next append is expected once, after a lone durable one that the writer synced itself', () => {
+  const log = new TestLog();
+  const firstWait = () => {
+    for (;;) {
+      const next = log.step();
+      if (next.kind === 'wait') return next;
+    }
+  };
+  log.syncer.isPrompt = true;
+  log.lane.append('the first makes a segment, which takes more than one sync', Level.durable);
+  log.run();
+  for (const [level, expectant] of [
+    [Level.durable, true],
+    [Level.written, false],
+    [Level.durable, true],
+  ] as const) {
+    log.lane.append('alone', level);
+    assert.equal(firstWait().expectant, expectant);
+    assert.equal(firstWait().expectant, false);
+    // What is not durable yet would keep the next one from being alone.
+    log.sleep(log.options.syncInterval);
+  }
+  log.close();
+});
+
 test('an idle log asks to be woken by nothing but a ring', () => {
   const log = new TestLog();
   log.lane.append('a', Level.durable);
   log.syncer.isPrompt = true;
   log.run();
   const next = log.sleep(10 * log.options.syncInterval);
-  assert.deepEqual(next, { kind: 'wait', forMs: Number.POSITIVE_INFINITY, lingering: false });
+  assert.deepEqual(next, {
+    kind: 'wait',
+    forMs: Number.POSITIVE_INFINITY,
+    lingering: false,
+    expectant: false,
+  });
   log.close();
 });

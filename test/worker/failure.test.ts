@@ -117,7 +117,12 @@ test('a sync that waits when a sync fails is rejected', () => {
 test('a log that has ended costs no time until it is closed', () => {
   const log = endedLog();
   const next = log.run();
-  assert.deepEqual(next, { kind: 'wait', forMs: Number.POSITIVE_INFINITY, lingering: false });
+  assert.deepEqual(next, {
+    kind: 'wait',
+    forMs: Number.POSITIVE_INFINITY,
+    lingering: false,
+    expectant: false,
+  });
   log.close();
 });
 
