@@ -3,7 +3,7 @@ import { encode } from '../functions/encode.js';
 import { kernel } from '../functions/kernel.js';
 import { durableLatency } from './durable-latency.js';
 import { eventLoop } from './event-loop.js';
-import { fireAndForget } from './fire-and-forget.js';
+import { fireAndForget, preallocated } from './fire-and-forget.js';
 import { idle } from './idle.js';
 import { durableInFlight, writtenInFlight } from './in-flight.js';
 import { memory, memoryInFlight } from './memory.js';
@@ -15,6 +15,7 @@ import type { Workload } from './workload.js';
 /** In the order in which they run and are reported. */
 export const WORKLOADS: readonly Workload[] = [
   fireAndForget,
+  preallocated,
   scavenges,
   durableLatency,
   durableInFlight,

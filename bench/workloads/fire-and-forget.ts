@@ -1,6 +1,6 @@
 import { entryOf, feed } from '../measure/feed.js';
 import { mainThreadCpuNs } from '../measure/threads.js';
-import { contenderOf, type Outcome, type Scale, type Task, type Workload } from './workload.js';
+import { contenderOf, type Outcome, oneSize, type Scale, type Task, type Workload } from './workload.js';
 
 const MIB = 2 ** 20;
 const LIMITS = {
@@ -30,6 +30,16 @@ export const fireAndForget: Workload = {
   sizes: (scale: Scale) => (scale === 'quick' ? [16, 100, 4096] : [16, 100, 1024, 4096, 65_536]),
   floor: 'raw 1 MiB blocks',
   run,
+};
+
+/** What making segments ready ahead costs a log that is written as fast as it goes. */
+export const preallocated: Workload = {
+  ...fireAndForget,
+  name: 'preallocated',
+  title: 'The same with `preallocate`, 100 B',
+  note: 'As above. Durable latency, below, is what it is for.',
+  contenders: ['ringwal', 'ringwal, zero', 'ringwal, recycle'],
+  sizes: oneSize,
 };
 
 async function run(task: Task): Promise<Outcome> {
