@@ -21,7 +21,7 @@ import {
 export class WalLane {
   readonly #attached: AttachedLane;
 
-  /** @internal Use `Wal.attach`. */
+  /** Use `Wal.attach`. */
   private constructor(attached: AttachedLane) {
     this.#attached = attached;
   }
