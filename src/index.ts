@@ -1,5 +1,6 @@
 export type { WalAttachment } from './main/attachment.js';
 export type { EntryData } from './main/entry-data.js';
+export type { WalIterator } from './main/entry-iterator.js';
 export type { LaneStats } from './main/lane.js';
 export type { LogStream } from './main/log-stream.js';
 export type {

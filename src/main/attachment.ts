@@ -27,8 +27,8 @@ export interface LanePorts {
 export interface WalAttachment {
   /** What moves to the other thread: `new Worker(file, { workerData: a, transferList: a.transferList })`. */
   readonly transferList: MessagePort[];
-  /** @internal */
-  readonly ringwal: AttachmentContent;
+  /** What `Wal.attach` takes up; for nobody else. */
+  readonly ringwal: object;
 }
 
 interface AttachmentContent extends LaneSurroundings, LanePorts {
@@ -55,17 +55,15 @@ export function createAttachment(lane: Lane, surroundings: LaneSurroundings): Wa
     syncPort: toSync.port1,
     lifePort: life.port1,
   };
-  return {
-    transferList: [ports.writerPort, ports.syncPort, ports.lifePort],
-    ringwal: { version: VERSION, ...surroundings, ...ports },
-  };
+  const content: AttachmentContent = { version: VERSION, ...surroundings, ...ports };
+  return { transferList: [ports.writerPort, ports.syncPort, ports.lifePort], ringwal: content };
 }
 
 const used = new WeakSet<MessagePort>();
 
 /** The content of an attachment, which is used up by that. @throws ERR_WAL_OPTION */
 export function openAttachment(attachment: unknown): AttachmentContent {
-  const content = (attachment as Partial<WalAttachment> | null | undefined)?.ringwal;
+  const content = (attachment as { ringwal?: Partial<AttachmentContent> | null } | null | undefined)?.ringwal;
   if (content === null || typeof content !== 'object' || !(content.writerPort instanceof MessagePort)) {
     throw new WalError(
       'ERR_WAL_OPTION',
@@ -77,7 +75,7 @@ export function openAttachment(attachment: unknown): AttachmentContent {
   }
   if (used.has(content.writerPort)) throw usedUp();
   used.add(content.writerPort);
-  return content;
+  return content as AttachmentContent;
 }
 
 /** The ports lead nowhere, and the log is not closed. */

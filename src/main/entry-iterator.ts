@@ -1,5 +1,13 @@
 import type { WalEntry } from './segment-reader.js';
 
+/** Entries, or batches of them, for `for await`; by hand `value` is `undefined` once `done`. Breaking off closes the file. */
+export interface WalIterator<T> {
+  next(): Promise<IteratorResult<T, undefined>>;
+  return(value?: undefined): Promise<IteratorResult<T, undefined>>;
+  throw(error: unknown): Promise<IteratorResult<T, undefined>>;
+  [Symbol.asyncIterator](): WalIterator<T>;
+}
+
 type Result = IteratorResult<WalEntry, undefined>;
 
 /**
@@ -10,14 +18,14 @@ type Result = IteratorResult<WalEntry, undefined>;
  * whatever ends the walk ends the walk over the batches.
  */
 export class EntryIterator implements AsyncGenerator<WalEntry, undefined, undefined> {
-  readonly #batches: AsyncGenerator<WalEntry[], void, undefined>;
+  readonly #batches: AsyncGenerator<WalEntry[], undefined, undefined>;
   #batch: readonly WalEntry[] = [];
   #at = 0;
   /** Calls that wait for a batch, or for such a call. */
   #waiting = 0;
   #lastCall: Promise<unknown> = Promise.resolve();
 
-  constructor(batches: AsyncGenerator<WalEntry[], void, undefined>) {
+  constructor(batches: AsyncGenerator<WalEntry[], undefined, undefined>) {
     this.#batches = batches;
   }
 
@@ -31,7 +39,7 @@ export class EntryIterator implements AsyncGenerator<WalEntry, undefined, undefi
   return(): Promise<Result> {
     return this.#inTurn(async () => {
       this.#drop();
-      await this.#batches.return();
+      await this.#batches.return(undefined);
       return { value: undefined, done: true };
     });
   }
@@ -39,7 +47,7 @@ export class EntryIterator implements AsyncGenerator<WalEntry, undefined, undefi
   throw(error: unknown): Promise<Result> {
     return this.#inTurn(async () => {
       this.#drop();
-      await this.#batches.return();
+      await this.#batches.return(undefined);
       throw error;
     });
   }

@@ -20,7 +20,7 @@ export function followDirectory(directory: string, options: FollowOptions): Entr
 async function* openAndFollow(
   directory: string,
   options: FollowOptions,
-): AsyncGenerator<WalEntry[], void, undefined> {
+): AsyncGenerator<WalEntry[], undefined, undefined> {
   checkFollowOptions(options);
   const view = await DirectoryView.open(directory, options.signal);
   try {
@@ -37,7 +37,7 @@ async function* openAndFollow(
 export async function* followBatches(
   view: LogView,
   options: FollowOptions,
-): AsyncGenerator<WalEntry[], void, undefined> {
+): AsyncGenerator<WalEntry[], undefined, undefined> {
   checkFollowOptions(options);
   const { from, signal, ref = true } = options;
   let cutsSeen = view.truncations.length;

@@ -224,13 +224,18 @@ export class LogStream extends Writable {
   /** Takes a line in front of a full ring. Whoever does not heed that it is full is held up, at the latest, here. */
   #queue(line: EntryData): void {
     if (this.#lane.tryQueue(line)) return;
+    this.#makeRoom();
+    if (!this.#lane.tryQueue(line)) this.#drop(line);
+  }
+
+  /** Blocks until the log has caught up. */
+  #makeRoom(): void {
     try {
       this.#lane.flushSync();
     } catch (error) {
       // A full disk: what it cost was told to `onError`, and there is room now. Had the log ended, the next call throws.
       if (!(error instanceof WalError)) throw error;
     }
-    if (!this.#lane.tryQueue(line)) this.#drop(line);
   }
 
   #refuse(line: EntryData, error: unknown): void {
@@ -304,10 +309,17 @@ export class LogStream extends Writable {
     }
   }
 
-  /** The process exits: what the stream still holds goes into the log, which flushes each append from now on. */
+  /** The process, or the thread that has the lane, exits: what the stream still holds goes into the log. */
   #flushAtExit(): void {
+    if (this.#needsDrain) this.#makeRoom();
     this.#lines.end();
-    if (this.#failure === undefined) this.#tell();
+    if (this.#failure !== undefined) return;
+    try {
+      this.#tell();
+    } catch (error) {
+      // The log has ended just now, which whoever had something in it is told of. Nobody could catch this here.
+      if (!(error instanceof WalError)) throw error;
+    }
   }
 
   #update(): void {

@@ -25,7 +25,7 @@ export async function* walkBackwards(
   view: LogView,
   options: EntriesOptions,
   written: () => number,
-): AsyncGenerator<WalEntry[], void, undefined> {
+): AsyncGenerator<WalEntry[], undefined, undefined> {
   checkEntriesOptions(options);
   const { from, signal } = options;
   signal?.throwIfAborted();

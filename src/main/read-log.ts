@@ -13,7 +13,7 @@ import { WalError } from './wal-error.js';
 export function readBatches(
   view: LogView,
   options: ReadOptions,
-): AsyncGenerator<WalEntry[], void, undefined> {
+): AsyncGenerator<WalEntry[], undefined, undefined> {
   return walk(
     view,
     options,
@@ -25,13 +25,16 @@ export function readBatches(
 export function readEntries(
   view: LogView,
   options: EntriesOptions,
-): AsyncGenerator<WalEntry, void, undefined> {
+): AsyncGenerator<WalEntry, undefined, undefined> {
   const isReverse = options?.reverse === true;
   return new EntryIterator(isReverse ? readBackwards(view, options) : readBatches(view, options));
 }
 
 /** The entries of a log from the last one down, a run of a segment at a time. */
-function readBackwards(view: LogView, options: EntriesOptions): AsyncGenerator<WalEntry[], void, undefined> {
+function readBackwards(
+  view: LogView,
+  options: EntriesOptions,
+): AsyncGenerator<WalEntry[], undefined, undefined> {
   return walkBackwards(
     view,
     options,
@@ -43,7 +46,7 @@ async function* walk(
   view: LogView,
   options: ReadOptions,
   look: () => Look,
-): AsyncGenerator<WalEntry[], void, undefined> {
+): AsyncGenerator<WalEntry[], undefined, undefined> {
   checkReadOptions(options);
   const { from, signal } = options;
   signal?.throwIfAborted();
@@ -91,7 +94,7 @@ interface Range {
   readonly signal: AbortSignal | undefined;
 }
 
-async function* walkRange(view: LogView, range: Range): AsyncGenerator<WalEntry[], void, undefined> {
+async function* walkRange(view: LogView, range: Range): AsyncGenerator<WalEntry[], undefined, undefined> {
   const { from, to, cutsSeen, signal } = range;
   if (from < view.firstLsn) throw purged(view, from);
   if (to === 0 || from > to) return;

@@ -8,7 +8,7 @@ import { WalError } from './wal-error.js';
 const TORN_FAULTS: readonly string[] = ['size', 'past-end'];
 
 /** See `Wal.readSegment`. */
-export async function* readSegment(file: string | URL): AsyncGenerator<WalEntry, void, undefined> {
+export async function* readSegment(file: string | URL): AsyncGenerator<WalEntry, undefined, undefined> {
   const path = checkPath('path', file);
   const reader = await open(path);
   let next = 0;

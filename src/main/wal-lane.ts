@@ -21,7 +21,7 @@ import {
 export class WalLane {
   readonly #attached: AttachedLane;
 
-  /** @internal Use `Wal.attach`. */
+  /** Use `Wal.attach`. */
   private constructor(attached: AttachedLane) {
     this.#attached = attached;
   }
@@ -69,7 +69,10 @@ export class WalLane {
     this.#attached.lane.flushSync(checkTimeout(timeoutMs));
   }
 
-  /** As `Wal.createLogStream`: ending it leaves lane and log open. */
+  /**
+   * As `Wal.createLogStream`: ending it leaves lane and log open. When the thread ends by itself, exits or throws, all its
+   * lines are written; when it is terminated, all but one that has no newline yet.
+   */
   createLogStream(options: LogStreamOptions = {}): LogStream {
     return new LogStream(this.#attached.lane, checkLogStreamOptions(options));
   }

@@ -1,4 +1,5 @@
 import type { RecoveryReport, SegmentInfo } from '../worker/messages.js';
+import type { WalIterator } from './entry-iterator.js';
 import { follow } from './follow.js';
 import type { LogView } from './log-view.js';
 import { checkLsn, type EntriesOptions, type FollowOptions, type ReadOptions } from './options.js';
@@ -10,10 +11,15 @@ export class WalReader {
   readonly #view: LogView;
   readonly #recovery: RecoveryReport;
 
-  /** @internal */
-  constructor(view: LogView, recovery: RecoveryReport) {
+  /** Use `Wal.open`. */
+  protected constructor(view: LogView, recovery: RecoveryReport) {
     this.#view = view;
     this.#recovery = recovery;
+  }
+
+  /** @internal */
+  static over(view: LogView, recovery: RecoveryReport): WalReader {
+    return new WalReader(view, recovery);
   }
 
   /** The log's directory, absolute. */
@@ -55,12 +61,12 @@ export class WalReader {
    * removed what comes next; `ERR_WAL_TRUNCATED` where what was still to come was cut off meanwhile, also by another process;
    * `ERR_WAL_CORRUPT`; `ERR_WAL_IO`; `ERR_WAL_CLOSED` when the log is closed meanwhile.
    */
-  entries(options: EntriesOptions = {}): AsyncIterableIterator<WalEntry> {
+  entries(options: EntriesOptions = {}): WalIterator<WalEntry> {
     return readEntries(this.#view, options);
   }
 
   /** As [entries], many at a time: the fast way to replay. A batch here is what one read brought, not an atomic batch. */
-  batches(options: ReadOptions = {}): AsyncIterableIterator<WalEntry[]> {
+  batches(options: ReadOptions = {}): WalIterator<WalEntry[]> {
     return readBatches(this.#view, options);
   }
 
@@ -72,7 +78,7 @@ export class WalReader {
    * Errors: `ERR_WAL_PURGED` if retention was faster; `ERR_WAL_TRUNCATED` if an entry that was handed out is cut off; the
    * failure that ended the log.
    */
-  follow(options: FollowOptions = {}): AsyncIterableIterator<WalEntry> {
+  follow(options: FollowOptions = {}): WalIterator<WalEntry> {
     return follow(this.#view, options);
   }
 

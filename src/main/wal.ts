@@ -4,6 +4,7 @@ import type { Connection as OpenConnection } from './connection.js';
 import { Connection } from './connection.js';
 import { DirectoryView } from './directory-view.js';
 import type { EntryData } from './entry-data.js';
+import type { WalIterator } from './entry-iterator.js';
 import { followDirectory } from './follow.js';
 import { repairDirectory } from './job-pool.js';
 import type { LaneStats } from './lane.js';
@@ -70,7 +71,7 @@ export interface LanesStats {
 export class Wal extends WalReader {
   readonly #connection: OpenConnection;
 
-  /** @internal Use `Wal.open`. */
+  /** Use `Wal.open`. */
   private constructor(connection: OpenConnection) {
     super(connection.view, connection.recovery);
     this.#connection = connection;
@@ -90,7 +91,7 @@ export class Wal extends WalReader {
     const checked = checkOptions(directory, options);
     if (checked.readOnly) {
       const view = await DirectoryView.open(checked.writer.directory, checked.signal);
-      return new WalReader(view, view.recovery);
+      return WalReader.over(view, view.recovery);
     }
     return new Wal(await Connection.open(checked));
   }
@@ -100,7 +101,7 @@ export class Wal extends WalReader {
    * segment of which log it is. Ends before a torn tail; `ERR_WAL_CORRUPT` where acknowledged entries cannot be read,
    * `ERR_WAL_UNSUPPORTED` where a later version wrote what this one cannot read, be it behind damage, `ERR_WAL_IO`.
    */
-  static readSegment(path: string | URL): AsyncIterableIterator<WalEntry> {
+  static readSegment(path: string | URL): WalIterator<WalEntry> {
     return readSegment(path);
   }
 
@@ -111,7 +112,7 @@ export class Wal extends WalReader {
    *
    * Errors: as of `Wal.open` with `readOnly`, and of `follow`.
    */
-  static follow(directory: string | URL, options: FollowOptions = {}): AsyncIterableIterator<WalEntry> {
+  static follow(directory: string | URL, options: FollowOptions = {}): WalIterator<WalEntry> {
     return followDirectory(checkPath('directory', directory), options);
   }
 

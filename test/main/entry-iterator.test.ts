@@ -6,7 +6,7 @@ import type { WalEntry } from '../../src/main/segment-reader.js';
 /** Batches of `sizes` entries, LSNs from 1; notes when the walk is over. */
 function walk(sizes: readonly number[], failure?: Error) {
   const state = { isOver: false };
-  async function* batches(): AsyncGenerator<WalEntry[], void, undefined> {
+  async function* batches(): AsyncGenerator<WalEntry[], undefined, undefined> {
     try {
       let lsn = 1;
       for (const size of sizes) {

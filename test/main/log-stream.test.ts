@@ -525,6 +525,30 @@ test('a line without a newline, and the report of dropped ones, are in the log o
   assert.equal(lines.filter((line) => line.startsWith('{"level":40')).length, 1);
 });
 
+test('a process that exits right after its log has failed exits as it was told to, whatever its stream still had to say', async (t) => {
+  const faults = new Faults(t);
+  const ended = await runChild(
+    t,
+    `import { rmSync, writeFileSync } from 'node:fs';
+    import { Wal } from '#ringwal';
+    const [directory, workerUrl] = process.argv.slice(1);
+    const wal = await Wal.open(directory, { ringSize: 65536, workerUrl: new URL(workerUrl), onError() {} });
+    writeFileSync(new URL('hold-write', workerUrl), '');
+    const dropping = wal.createLogStream({ onFull: 'drop' });
+    while (dropping.write('x'.repeat(999) + '\\n'));
+    writeFileSync(new URL('fail-write', workerUrl), 'EIO');
+    rmSync(new URL('hold-write', workerUrl));
+    try {
+      wal.flushSync();
+    } catch (error) {
+      console.log(error.code, dropping.destroyed);
+    }
+    process.exit(7);`,
+    [temporaryLog(t), faults.workerUrl.href],
+  );
+  assert.deepEqual([ended.code, ended.stdout, ended.stderr], [7, 'ERR_WAL_IO false\n', '']);
+});
+
 test('a stream that is idle keeps no process alive and leaves no listener', async (t) => {
   const ended = await runChild(
     t,

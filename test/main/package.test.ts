@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -53,6 +53,20 @@ test('exports, and the worker file that bundlers need, are where package.json sa
   const require = createRequire(import.meta.url);
   assert.ok(existsSync(require.resolve('ringwal/worker')));
   assert.equal(JSON.parse(readFileSync(require.resolve('ringwal/package.json'), 'utf8')).name, 'ringwal');
+});
+
+test('no declaration of the package says any', { skip }, () => {
+  const dist = new URL('../../dist/', import.meta.url);
+  const files = readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    /\.d\.m?ts$/.test(name),
+  );
+  assert.ok(files.length > 0);
+  const offending = files.filter((name) => {
+    const text = readFileSync(new URL(name, dist), 'utf8');
+    const withoutComments = text.replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');
+    return /\bany\b/.test(withoutComments);
+  });
+  assert.deepEqual(offending, []);
 });
 
 test('threads of a log get neither the flags nor the environment of the process', async (t) => {

@@ -1,0 +1,153 @@
+import { Wal } from 'ringwal';
+import { readNewestSnapshot, removeLeftovers, writeSnapshot } from './snapshots.mjs';
+
+const SEGMENTS_PER_SNAPSHOT = 4;
+
+/**
+ * Keys and JSON values in memory, which a kill and a power cut leave as they were acknowledged.
+ *
+ * - A write is acknowledged once its entries in the log are fsynced; writes at the same time share the fsyncs. Only then
+ *   can it be read, so nobody ever sees what a crash could take back.
+ * - An entry is a change, `{"key":…,"value":…}`, without a value a removal. The changes of one `putMany` are one atomic
+ *   batch: a crash leaves all of them or none.
+ * - Every `snapshotBytes` of log the whole content goes into a snapshot, and the log's retention may remove what that
+ *   covers. So the log, and the time that opening takes, stay as small as that.
+ *
+ * To open: read the newest snapshot, replay the log behind it.
+ */
+export class KeyValueStore {
+  #wal;
+  #values = new Map();
+  /** The content is that of the log up to this entry, which is the last of its batch. */
+  #lsn = 0;
+  #snapshotBytes;
+  #nextSnapshotAt;
+  #snapshot;
+  #onError;
+
+  /** What opening found: the snapshot's LSN (0 = none), the entries replayed behind it, and how long both took. */
+  opened;
+
+  /**
+   * `snapshotBytes`: of log between two snapshots. `onError` hears of a snapshot that could not be made: nothing is lost by
+   * it, since the log keeps what no snapshot covers.
+   */
+  static async open(
+    directory,
+    { snapshotBytes = 64 * 2 ** 20, onError = (error) => process.emitWarning(error) } = {},
+  ) {
+    const wal = await Wal.open(directory, {
+      durable: true,
+      // Of what the checkpoint covers all may go but the live segment.
+      maxFileSize: snapshotBytes / SEGMENTS_PER_SNAPSHOT,
+      maxFiles: 1,
+      retainFrom: 'checkpoint',
+    });
+    const store = new KeyValueStore(wal, snapshotBytes, onError);
+    try {
+      await store.#recover();
+    } catch (error) {
+      await wal.close();
+      throw error;
+    }
+    return store;
+  }
+
+  /** Use `KeyValueStore.open`. */
+  constructor(wal, snapshotBytes, onError) {
+    this.#wal = wal;
+    this.#snapshotBytes = snapshotBytes;
+    this.#onError = onError;
+  }
+
+  get size() {
+    return this.#values.size;
+  }
+
+  get(key) {
+    return this.#values.get(key);
+  }
+
+  entries() {
+    return this.#values.entries();
+  }
+
+  /** Resolves once it is durable. If it rejects, but for `ERR_WAL_FULL`, only opening again tells what became of it. */
+  put(key, value) {
+    return this.putMany([{ key, value }]);
+  }
+
+  delete(key) {
+    return this.putMany([{ key }]);
+  }
+
+  /** As `put`, all or nothing. `changes`: `{ key, value }`, or `{ key }` to remove it. */
+  async putMany(changes) {
+    const entries = changes.map((change) => JSON.stringify(change));
+    const { last } = await this.#wal.appendBatch(entries);
+    // Promises of the log resolve in the order of their entries, and what awaits them runs in that order.
+    for (const entry of entries) this.#apply(entry);
+    this.#lsn = last;
+    if (this.#wal.stats().frameBytes >= this.#nextSnapshotAt) this.#startSnapshot();
+  }
+
+  /** Takes nothing more, completes what was accepted. */
+  async close() {
+    await this.#wal.close();
+    await this.#snapshot;
+  }
+
+  /** From the entry and not from what was passed to `put`: so a value is the same before and after a crash. */
+  #apply(entry) {
+    const { key, value } = JSON.parse(entry);
+    if (value === undefined) this.#values.delete(key);
+    else this.#values.set(key, value);
+  }
+
+  async #recover() {
+    const startedAt = performance.now();
+    const { lsn, values } = await readNewestSnapshot(this.#wal.directory);
+    this.#values = new Map(values);
+    this.#lsn = lsn;
+    // A crash may have come between a snapshot and what follows it.
+    if (lsn > 0) await this.#finishSnapshot(lsn);
+    let bytes = 0;
+    if (this.#wal.lastLsn > lsn) {
+      for await (const batch of this.#wal.batches({ from: lsn + 1 })) {
+        for (const { data } of batch) {
+          this.#apply(Buffer.from(data).toString());
+          bytes += data.length;
+        }
+      }
+      this.#lsn = this.#wal.lastLsn;
+    }
+    // What was replayed counts: else a store that crashes often would never come to make one.
+    this.#nextSnapshotAt = this.#snapshotBytes - bytes;
+    this.opened = { snapshotLsn: lsn, replayed: this.#lsn - lsn, ms: performance.now() - startedAt };
+  }
+
+  /** In the background, one at a time. The content is taken here and now, as it is after the last acknowledged batch. */
+  #startSnapshot() {
+    if (this.#snapshot !== undefined) return;
+    this.#nextSnapshotAt = this.#wal.stats().frameBytes + this.#snapshotBytes;
+    this.#snapshot = this.#saveSnapshot(this.#lsn, JSON.stringify([...this.#values]))
+      .catch((error) => {
+        // The next opening finishes what closing has interrupted.
+        if (error.code !== 'ERR_WAL_CLOSED') this.#onError(error);
+      })
+      .finally(() => {
+        this.#snapshot = undefined;
+      });
+  }
+
+  async #saveSnapshot(lsn, content) {
+    await writeSnapshot(this.#wal.directory, lsn, content);
+    await this.#finishSnapshot(lsn);
+  }
+
+  /** Only now, with the snapshot durable, is the log told that it may give up what is in it. */
+  async #finishSnapshot(lsn) {
+    await this.#wal.checkpoint(lsn);
+    await removeLeftovers(this.#wal.directory, lsn);
+  }
+}

@@ -1,0 +1,333 @@
+/**
+ * The types of the whole public surface, as its users see them: what is inferred, what is refused. Nothing of it runs; the
+ * compiler is the test (`npm run check:types`), against the sources and against the built declarations.
+ */
+import type { ReadStream } from 'node:fs';
+import { Readable, type Writable } from 'node:stream';
+import { type MessagePort, Worker } from 'node:worker_threads';
+import {
+  type AppendOptions,
+  type EntriesOptions,
+  type EntryData,
+  type FollowOptions,
+  type LaneStats,
+  type LanesStats,
+  type LogStream,
+  type LogStreamOptions,
+  type LsnRange,
+  type ReadOptions,
+  type RepairOptions,
+  type SegmentInfo,
+  type VerifyReport,
+  type VerifySegment,
+  type VerifyTrouble,
+  Wal,
+  type WalAttachment,
+  type WalEntry,
+  WalError,
+  type WalErrorCode,
+  type WalErrorDetails,
+  type WalIterator,
+  WalLane,
+  type WalOptions,
+  WalReader,
+  type WalRecovery,
+  type WalRecoveryCut,
+  type WalRepair,
+  type WalStats,
+} from '#ringwal';
+
+// ── Means ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+type Equals<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+
+/** Refuses to compile unless both are the same type, `any` and `unknown` told apart from all others. */
+function same<A, B>(..._proof: Equals<A, B> extends true ? [] : ['these are not the same', A, B]): void {}
+
+type IsAny<T> = 0 extends 1 & T ? true : false;
+
+/** `any` in a type itself, in what a function takes and answers, in what is promised, iterated or held, six levels down. */
+type HasAny<T, Depth extends 0[] = []> =
+  IsAny<T> extends true
+    ? true
+    : Depth['length'] extends 6
+      ? false
+      : T extends Uint8Array | MessagePort | URL | AbortSignal | Error | Writable
+        ? false
+        : T extends (...args: infer Args) => infer Answer
+          ? true extends
+              | HasAny<Answer, [...Depth, 0]>
+              | { [At in keyof Args]: HasAny<Args[At], [...Depth, 0]> }[number]
+            ? true
+            : false
+          : T extends Promise<infer Value> | readonly (infer Value)[]
+            ? HasAny<Value, [...Depth, 0]>
+            : T extends object
+              ? true extends { [Name in keyof T]-?: HasAny<T[Name], [...Depth, 0]> }[keyof T]
+                ? true
+                : false
+              : false;
+
+type Surface = [
+  Pick<typeof Wal, 'open' | 'attach' | 'follow' | 'readSegment' | 'repair' | 'verify'>,
+  Wal,
+  WalReader,
+  WalLane,
+  Pick<LogStream, 'dropped' | 'flush' | 'flushSync' | 'reopen' | 'write' | 'end'>,
+  WalAttachment,
+  WalEntry,
+  EntryData,
+  WalOptions,
+  AppendOptions,
+  ReadOptions,
+  EntriesOptions,
+  FollowOptions,
+  LogStreamOptions,
+  RepairOptions,
+  WalStats,
+  LaneStats,
+  LanesStats,
+  SegmentInfo,
+  WalRecovery,
+  WalRecoveryCut,
+  WalRepair,
+  VerifyReport,
+  VerifySegment,
+  VerifyTrouble,
+  LsnRange,
+  WalErrorDetails,
+  WalErrorCode,
+];
+
+// biome-ignore lint/suspicious/noExplicitAny: what is looked for
+type Any = any;
+
+export function nothingIsAny(): void {
+  same<HasAny<(one: { two: Any }) => void>, true>();
+  same<HasAny<{ one: () => Promise<Any[]> }>, true>();
+  same<{ [At in keyof Surface]: HasAny<Surface[At]> }[number], false>();
+}
+
+// ── Opening ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export async function opening(isReader: boolean, options: WalOptions): Promise<void> {
+  same<Awaited<ReturnType<typeof Wal.attach>>, WalLane>();
+  const wal = await Wal.open('./log');
+  same<typeof wal, Wal>();
+  const log = await Wal.open(new URL('file:///log'), { readOnly: false, durable: true });
+  same<typeof log, Wal>();
+  const reader = await Wal.open('./log', { readOnly: true });
+  same<typeof reader, WalReader>();
+  const either = await Wal.open('./log', { readOnly: isReader });
+  same<typeof either, Wal | WalReader>();
+  same<Awaited<ReturnType<typeof openWith>>, Wal | WalReader>();
+  const openWith = (given: WalOptions) => Wal.open('./log', given);
+  await openWith(options);
+
+  await Wal.open('./log', {
+    durable: undefined,
+    commit: 'interval',
+    retainFrom: 'checkpoint',
+    maxFiles: Number.POSITIVE_INFINITY,
+    recovery: 'skip-corrupt',
+    preallocate: 'recycle',
+    workerUrl: new URL('file:///worker.js'),
+    signal: AbortSignal.timeout(1),
+    onError: (error) => same<typeof error, WalError>(),
+  });
+  // @ts-expect-error nobody has such an option
+  await Wal.open('./log', { maxFileSise: 1 });
+  // @ts-expect-error one of three
+  await Wal.open('./log', { recovery: 'lenient' });
+  // @ts-expect-error true is not a way to do it
+  await Wal.open('./log', { preallocate: true });
+  // @ts-expect-error sizes are numbers
+  await Wal.open('./log', { maxFileSize: '64 MiB' });
+  // @ts-expect-error a directory has to be named
+  await Wal.open();
+  // @ts-expect-error a log is opened, not constructed
+  new Wal();
+  // @ts-expect-error the same of a reader
+  new WalReader();
+  // @ts-expect-error and of a lane
+  new WalLane();
+  // @ts-expect-error who only reads cannot append
+  await reader.append('x');
+}
+
+// ── Appending: a log and a lane alike ───────────────────────────────────────────────────────────────────────────
+
+export async function appending(wal: Wal | WalLane, shared: SharedArrayBuffer): Promise<void> {
+  for (const data of ['text', Buffer.from('bytes'), new Uint8Array(1), new Uint8Array(shared)]) {
+    same<boolean, ReturnType<typeof wal.tryAppend>>();
+    wal.tryAppend(data);
+  }
+  // @ts-expect-error an entry is bytes or text
+  wal.tryAppend({ json: true });
+  // @ts-expect-error an ArrayBuffer is no view
+  wal.tryAppend(new ArrayBuffer(1));
+  // @ts-expect-error fire and forget has no options
+  wal.tryAppend('x', { durable: true });
+
+  const lsn = await wal.append('x', { durable: true, commit: 'group' });
+  same<typeof lsn, number>();
+  await wal.append('x', { durable: undefined });
+  // @ts-expect-error an accepted entry cannot be withdrawn
+  await wal.append('x', { signal: AbortSignal.timeout(1) });
+
+  const batch = await wal.appendBatch(['a', Buffer.from('b')] as const, { durable: true });
+  same<typeof batch, { first: number; last: number }>();
+  // @ts-expect-error a batch is an array
+  await wal.appendBatch(new Set(['a']));
+
+  wal.tryEncode(10, (view) => {
+    same<typeof view, Buffer>();
+    return view.write('x');
+  });
+  // @ts-expect-error the bytes are taken when it returns
+  wal.tryEncode(10, async (view) => view.write('x'));
+  // @ts-expect-error it has to say how many
+  wal.tryEncode(10, (view) => void view.write('x'));
+
+  await wal.ready();
+  await wal.ready(10, { signal: AbortSignal.timeout(1) });
+  same<number, Awaited<ReturnType<typeof wal.sync>>>();
+  await wal.sync({ signal: undefined });
+  wal.flushSync();
+  wal.flushSync(100);
+  // @ts-expect-error milliseconds
+  wal.flushSync({ timeout: 100 });
+  await wal[Symbol.asyncDispose]();
+}
+
+// ── Reading ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export async function reading(wal: WalReader, signal: AbortSignal): Promise<void> {
+  for await (const entry of wal.entries({ from: 1, to: 2, reverse: true, signal }))
+    same<typeof entry, WalEntry>();
+  for await (const { lsn, data } of wal.entries()) {
+    same<typeof lsn, number>();
+    const bytes: Uint8Array = data;
+    bytes.subarray(1);
+  }
+  for await (const batch of wal.batches({ from: undefined })) same<typeof batch, WalEntry[]>();
+  for await (const entry of wal.follow({ from: 1, signal, ref: false })) same<typeof entry, WalEntry>();
+  for await (const entry of Wal.follow('./log', { from: 1, signal })) same<typeof entry, WalEntry>();
+  for await (const entry of Wal.readSegment('./log/wal-0')) same<typeof entry, WalEntry>();
+  const byHand: WalIterator<WalEntry> = wal.entries();
+  const { value, done } = await byHand.next();
+  same<[typeof value, typeof done], [WalEntry | undefined, boolean | undefined]>();
+  await byHand.return();
+  Readable.from(wal.entries()).pipe(process.stdout);
+  same<Awaited<ReturnType<WalReader['get']>>, WalEntry | undefined>();
+  same<ReturnType<WalReader['segments']>, SegmentInfo[]>();
+  same<[number, number, number], [Wal['firstLsn'], WalReader['lastLsn'], WalReader['durableLsn']]>();
+  same<WalReader['recovery'], WalRecovery>();
+  same<WalRecovery['verdict'], 'clean' | 'torn' | 'corrupt' | 'unsupported'>();
+  // @ts-expect-error batches go forward only
+  wal.batches({ reverse: true });
+  // @ts-expect-error a follower has no end to stop at
+  wal.follow({ to: 3 });
+  // @ts-expect-error LSNs are numbers
+  await wal.get(1n);
+  // @ts-expect-error what the log says of itself is not to be changed
+  wal.lastLsn = 1;
+}
+
+// ── The log as a whole ──────────────────────────────────────────────────────────────────────────────────────────
+
+export async function managing(wal: Wal): Promise<void> {
+  same<ReturnType<Wal['checkpoint' | 'truncateBefore' | 'truncateAfter' | 'close']>, Promise<void>>();
+  await wal.checkpoint(1);
+  same<Wal['checkpointLsn'], number>();
+  same<ReturnType<Wal['stats']>, WalStats>();
+  const lanes: LanesStats = wal.stats().lanes;
+  const lane: LaneStats = wal.stats();
+  console.log(lanes.open, lane.accepted);
+  same<Awaited<ReturnType<typeof Wal.verify>>, VerifyReport>();
+  const repaired = await Wal.repair('./log', { mode: 'salvage', dryRun: true, fileMode: 0o640 });
+  same<typeof repaired, WalRepair>();
+  // @ts-expect-error there are two modes
+  await Wal.repair('./log', { mode: 'guess' });
+}
+
+// ── Threads ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export async function attaching(wal: Wal, lane: WalLane, received: unknown): Promise<void> {
+  const attachment = wal.attachment();
+  same<typeof attachment, WalAttachment>();
+  same<ReturnType<WalLane['attachment']>, WalAttachment>();
+  same<WalAttachment['transferList'], MessagePort[]>();
+  new Worker('./worker.js', { workerData: attachment, transferList: attachment.transferList });
+  same<ReturnType<WalLane['stats']>, LaneStats>();
+  await Wal.attach(attachment);
+  // @ts-expect-error not whatever has ports
+  await Wal.attach({ transferList: [] });
+  // @ts-expect-error what came from elsewhere has to be vouched for
+  await Wal.attach(received);
+  // @ts-expect-error the log is the opening thread's
+  await lane.truncateBefore(1);
+  // @ts-expect-error who is attached appends
+  lane.entries();
+}
+
+// ── Streams ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export function streaming(wal: Wal, lane: WalLane, source: ReadStream): void {
+  const stream = wal.createLogStream();
+  same<typeof stream, LogStream>();
+  same<ReturnType<WalLane['createLogStream']>, LogStream>();
+  const writable: Writable = lane.createLogStream({ onFull: 'drop' });
+  source.pipe(writable);
+  same<LogStream['dropped'], number>();
+  const isClear: boolean = stream.write('line\n', 'latin1', (error) =>
+    same<typeof error, Error | null | undefined>(),
+  );
+  stream.flush((error) => console.log(error, isClear));
+  stream.on('drop', (line) => console.log(line));
+  stream.end('last');
+  // @ts-expect-error lines are text or bytes
+  stream.write({ level: 30 });
+  // @ts-expect-error one of two
+  wal.createLogStream({ onFull: 'block' });
+  // @ts-expect-error it has no object mode
+  wal.createLogStream({ objectMode: true });
+}
+
+// ── Errors ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export function failing(thrown: unknown): string | undefined {
+  if (!(thrown instanceof WalError)) return undefined;
+  same<typeof thrown.code, WalErrorCode>();
+  same<typeof thrown.path, string | undefined>();
+  same<[typeof thrown.lsn, typeof thrown.offset], [number | undefined, number | undefined]>();
+  same<typeof thrown.cause, unknown>();
+  // @ts-expect-error no error has this code
+  if (thrown.code === 'ERR_WAL_BUSY') return undefined;
+  return wayOut(thrown.code);
+}
+
+/** Every code is known: a new one does not compile until it stands here. */
+function wayOut(code: WalErrorCode): string {
+  switch (code) {
+    case 'ERR_WAL_OPTION':
+    case 'ERR_WAL_TOO_LARGE':
+    case 'ERR_WAL_READ_ONLY':
+      return 'change the call';
+    case 'ERR_WAL_FULL':
+    case 'ERR_WAL_TIMEOUT':
+    case 'ERR_WAL_LOCKED':
+      return 'try again later';
+    case 'ERR_WAL_CORRUPT':
+    case 'ERR_WAL_UNSUPPORTED':
+      return 'repair or import';
+    case 'ERR_WAL_PURGED':
+    case 'ERR_WAL_TRUNCATED':
+      return 'read from elsewhere';
+    case 'ERR_WAL_IO':
+    case 'ERR_WAL_SYNC_FAILED':
+    case 'ERR_WAL_CLOSED':
+    case 'ERR_WAL_WORKER_DIED':
+      return 'open it again';
+  }
+}
