@@ -5,11 +5,13 @@ import { fsPromises } from './fs-promises.js';
 import { lmdb } from './lmdb.js';
 import { rawAppend, rawBlocks, rawRead, rawRewrite } from './raw.js';
 import { ringwal } from './ringwal.js';
+import { ringwalLanes } from './ringwal-lanes.js';
 import { pinoTransport, sonicBoom, writeStream } from './streams.js';
 
 /** In the order in which reports list them. */
 export const CONTENDERS: readonly Contender[] = [
   ringwal,
+  ...ringwalLanes,
   rawBlocks,
   rawRewrite,
   rawAppend,

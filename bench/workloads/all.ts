@@ -6,6 +6,7 @@ import { eventLoop } from './event-loop.js';
 import { fireAndForget } from './fire-and-forget.js';
 import { idle } from './idle.js';
 import { durableInFlight, writtenInFlight } from './in-flight.js';
+import { lanes } from './lanes.js';
 import { memory, memoryInFlight } from './memory.js';
 import { open } from './open.js';
 import { replay } from './replay.js';
@@ -15,6 +16,7 @@ import type { Workload } from './workload.js';
 /** In the order in which they run and are reported. */
 export const WORKLOADS: readonly Workload[] = [
   fireAndForget,
+  lanes,
   scavenges,
   durableLatency,
   durableInFlight,
