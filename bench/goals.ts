@@ -66,6 +66,13 @@ const GOALS: readonly Goal[] = [
     fire('ringwal', 'entriesPerS', 100),
     fire('raw 1 MiB blocks', 'entriesPerS', 100),
   ),
+  ratio(
+    'the same of 4 threads together to 1 thread, each by a lane of its own',
+    'at least',
+    1,
+    of('lanes', '4 threads', 'entriesPerS'),
+    of('lanes', '1 thread', 'entriesPerS'),
+  ),
   plain('main thread inside accepted calls, 100 B', 'at most', 100, 'ns', fire('ringwal', 'insideNs', 100)),
   plain('main thread inside accepted calls, 16 B', 'at most', 60, 'ns', fire('ringwal', 'insideNs', 16)),
   ratio(

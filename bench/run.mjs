@@ -4,6 +4,7 @@
  *
  *   bench/dist/main.mjs    the command line, the rounds, the report      ← main.ts
  *   bench/dist/child.mjs   one measurement in a process of its own       ← child.ts
+ *   bench/dist/producer.mjs   a thread of it that appends to a log       ← producer.ts
  *
  * ringwal is the built package (`npm run build`), as its users get it.
  */
@@ -17,7 +18,7 @@ if (!existsSync(`${folder}../dist/index.mjs`)) {
   process.exit(2);
 }
 await build({
-  entryPoints: [`${folder}main.ts`, `${folder}child.ts`],
+  entryPoints: ['main', 'child', 'producer'].map((name) => `${folder}${name}.ts`),
   outdir: `${folder}dist`,
   outExtension: { '.js': '.mjs' },
   bundle: true,

@@ -5,6 +5,7 @@ import { fsPromises } from './fs-promises.js';
 import { lmdb } from './lmdb.js';
 import { rawAppend, rawBlocks, rawRead, rawRewrite } from './raw.js';
 import { ringwal, ringwalRecycle, ringwalZero } from './ringwal.js';
+import { ringwalLanes } from './ringwal-lanes.js';
 import { pinoTransport, sonicBoom, writeStream } from './streams.js';
 
 /** In the order in which reports list them. */
@@ -12,6 +13,7 @@ export const CONTENDERS: readonly Contender[] = [
   ringwal,
   ringwalZero,
   ringwalRecycle,
+  ...ringwalLanes,
   rawBlocks,
   rawRewrite,
   rawAppend,

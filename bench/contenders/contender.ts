@@ -15,6 +15,7 @@ export interface Contender {
   /** What it does for an entry, so that the figures can be compared. */
   readonly note: string;
   openSink?(directory: string): Promise<Sink>;
+  openCrew?(directory: string): Promise<Crew>;
   /** `durable`: an append resolves once it is fsynced. `written`: once it is handed to the system or committed. */
   openCommitter?(directory: string, level: CommitLevel): Promise<Committer>;
   openArchive?(directory: string): Promise<Archive>;
@@ -35,6 +36,18 @@ export interface Sink {
   readonly firstLapBytes?: number;
   /** Bytes of memory that it takes by design, however small the load. */
   readonly laneBytes?: number;
+}
+
+/** Threads that take entries as a [Sink] does, all at once. */
+export interface Crew {
+  readonly threads: number;
+  /** Each thread pushes `count` copies of `entry`; resolves once all are taken. */
+  push(entry: Buffer, count: number): Promise<void>;
+  /** Resolves once everything that was pushed is fsynced. */
+  sync(): Promise<void>;
+  close(): Promise<void>;
+  /** Bytes that each thread has to push before the steady state is reached. */
+  readonly firstLapBytes: number;
 }
 
 /** Appends an entry and says when it has reached the level that it was opened for. */

@@ -7,7 +7,7 @@ const BURST_ENTRIES = 1_000;
  * Pushes `count` entries as fast as they are taken; returns the milliseconds spent inside `push`, which is what the
  * producer pays. Waiting for room is not in it.
  */
-export async function feed(sink: Sink, entry: Buffer, count: number): Promise<number> {
+export async function feed(sink: Pick<Sink, 'push' | 'room'>, entry: Buffer, count: number): Promise<number> {
   let insideMs = 0;
   for (let left = count; left > 0; ) {
     const asked = Math.min(left, BURST_ENTRIES);

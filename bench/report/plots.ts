@@ -24,6 +24,14 @@ export function drawPlots(results: Results, workloads: readonly Workload[]): Map
       rowsOf(results, workload, 'mainCpuNs', 100),
     ),
   );
+  draw('lanes.svg', 'lanes', (workload) =>
+    barChart(
+      'Fire-and-forget from several threads until everything is fsynced',
+      '100 B each; every thread appends by a lane of its own, and all entries become one log',
+      'entries/s of all threads together, more is better',
+      rowsOf(results, workload, 'entriesPerS'),
+    ),
+  );
   draw('latency.svg', 'durable-latency', (workload) => drawLatency(results, workload));
   draw('in-flight.svg', 'durable-in-flight', (workload) =>
     barChart(

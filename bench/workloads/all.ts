@@ -6,6 +6,7 @@ import { eventLoop } from './event-loop.js';
 import { fireAndForget, preallocated } from './fire-and-forget.js';
 import { idle } from './idle.js';
 import { durableInFlight, writtenInFlight } from './in-flight.js';
+import { lanes } from './lanes.js';
 import { memory, memoryInFlight } from './memory.js';
 import { open } from './open.js';
 import { replay } from './replay.js';
@@ -16,6 +17,7 @@ import type { Workload } from './workload.js';
 export const WORKLOADS: readonly Workload[] = [
   fireAndForget,
   preallocated,
+  lanes,
   scavenges,
   durableLatency,
   durableInFlight,
