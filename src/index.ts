@@ -9,6 +9,8 @@ export type {
   LogStreamOptions,
   ReadOptions,
   RepairOptions,
+  VerifyOptions,
+  VerifyProgress,
   WalOptions,
 } from './main/options.js';
 export type { WalEntry } from './main/segment-reader.js';

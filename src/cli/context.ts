@@ -1,4 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
+import { setTimeout as pause } from 'node:timers/promises';
 import { ExitCode } from './exit-code.js';
 import { type Colors, colorsFor, Output } from './output.js';
 import { StatusLine } from './status-line.js';
@@ -96,12 +97,9 @@ export class Context {
     }
   }
 
-  /** Resolves when interrupted. */
-  interrupted(): Promise<void> {
-    return new Promise((resolve) => {
-      if (this.signal.aborted) resolve();
-      else this.signal.addEventListener('abort', () => resolve(), { once: true });
-    });
+  /** Resolves after `ms`; rejects when interrupted. */
+  pause(ms: number): Promise<void> {
+    return pause(ms, undefined, { signal: this.signal });
   }
 
   #loseOutput(error: NodeJS.ErrnoException): void {

@@ -3,8 +3,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { makeLog, openLog, range, temporaryDirectory, temporaryLog } from '../main/support.js';
-import { damagedLog, dataOf, flipData } from '../worker/damaged-logs.js';
-import { jsonLines, noTerminal, onTerminal, plant, Running, ringwal, ringwalOk } from './support.js';
+import { dataOf } from '../worker/damaged-logs.js';
+import { jsonLines, noTerminal, onTerminal, plantDamaged, Running, ringwal, ringwalOk } from './support.js';
 
 const ENTRIES = ['one', 'two\twith\ttabs', '', Uint8Array.of(0xff, 0, 0x41), 'five ✓'];
 
@@ -80,14 +80,7 @@ test('cat ends quietly when its reader has had enough', async (t) => {
 });
 
 test('cat of a damaged log says what to do, and of its segment prints what can be read', async (t) => {
-  const { image } = damagedLog({
-    name: '',
-    inflict: (files, frameOf) => flipData(files, frameOf, 26),
-    row: 2,
-    truncate: { kept: [], lost: 0 },
-    salvage: { kept: [], lost: 0 },
-  });
-  const log = plant(temporaryLog(t), image);
+  const log = plantDamaged(temporaryLog(t), 'a flipped byte in the last group');
   const whole = await ringwal(t, ['cat', log]);
   assert.deepEqual([whole.code, whole.stdout], [1, '']);
   assert.match(whole.stderr, /Cannot read entry 26 .*\n {2}`ringwal verify DIR` shows/);

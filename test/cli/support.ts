@@ -8,7 +8,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { buildSync } from 'esbuild';
 // Makes the worker file that the command's threads start from when the suite runs against the sources.
 import '#ringwal';
-import type { Image } from '../worker/damaged-logs.js';
+import { DAMAGES, damagedLog, type Image } from '../worker/damaged-logs.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const IS_SOURCE = process.execArgv.some((arg) => arg.includes('ringwal-source'));
@@ -164,11 +164,21 @@ export async function onTerminal(
   });
   t.after(() => child.kill('SIGKILL'));
   let screen = '';
+  let isAnswered = answers === '';
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
     screen += chunk;
     // A question ends with its choices.
-    if (answers !== '' && /\[y\/N\] $/.test(screen)) child.stdin.write(answers);
+    if (isAnswered || !screen.includes('[y/N] ')) return;
+    isAnswered = true;
+    child.stdin.write(answers);
   });
   const [code] = await once(child, 'close');
   return { code, screen: screen.replaceAll('\r\n', '\n') };
+}
+
+/** A log on disk with one of the damages of test/worker/damaged-logs.ts. */
+export function plantDamaged(directory: string, name: string): string {
+  const damage = DAMAGES.find((each) => each.name === name);
+  assert.ok(damage, name);
+  return plant(directory, damagedLog(damage).image);
 }
