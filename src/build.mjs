@@ -6,13 +6,14 @@
  *   dist/worker.js   what every thread starts from                 ← src/worker/worker.ts
  *   dist/pino.js     the target for pino's transports, with dist/index.js beside it   ← src/pino.ts
  *   dist/pino.mjs    its default export for `import`
+ *   dist/cli.js      the command `ringwal`, with dist/index.js beside it              ← src/cli/cli.ts
  *   dist/**.d.ts     types; index.d.mts and pino.d.mts for `import`
  *
  * Dependencies stay outside the bundles. The package as a whole is "type": "module"; dist/package.json says that the
  * files here are CommonJS.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { buildKernels } from './build-kernels.mjs';
@@ -43,17 +44,20 @@ await build({
   ...options,
   entryPoints: { index: `${root}src/index.ts`, worker: `${root}src/worker/worker.ts` },
 });
+const { version } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'));
 await build({
   ...options,
-  entryPoints: { pino: `${root}src/pino.ts` },
+  entryPoints: { pino: `${root}src/pino.ts`, cli: `${root}src/cli/cli.ts` },
+  define: { ...options.define, RINGWAL_VERSION: JSON.stringify(version) },
   plugins: [
     {
       name: 'one implementation',
       setup: ({ onResolve }) =>
-        onResolve({ filter: /^\.\/index\.js$/ }, ({ path }) => ({ path, external: true })),
+        onResolve({ filter: /^(\.|(\.\.\/)+)\/?index\.js$/ }, () => ({ path: './index.js', external: true })),
     },
   ],
 });
+chmodSync(`${dist}/cli.js`, 0o755);
 
 execFileSync(
   process.execPath,

@@ -10,6 +10,8 @@ export type {
   LogStreamOptions,
   ReadOptions,
   RepairOptions,
+  VerifyOptions,
+  VerifyProgress,
   WalOptions,
 } from './main/options.js';
 export type { WalEntry } from './main/segment-reader.js';

@@ -12,8 +12,20 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
 const FOLDERS = {
-  source: ['format', 'ring', 'model', 'files', 'worker', 'simulation', 'main', 'examples', 'bench', 'tidy'],
-  package: ['main', 'examples', 'bench'],
+  source: [
+    'format',
+    'ring',
+    'model',
+    'files',
+    'worker',
+    'simulation',
+    'main',
+    'cli',
+    'examples',
+    'bench',
+    'tidy',
+  ],
+  package: ['main', 'cli', 'examples', 'bench'],
 };
 
 const [kind, ...named] = process.argv.slice(2);

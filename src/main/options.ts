@@ -322,6 +322,30 @@ export function checkPath(name: string, path: unknown): string {
   return resolve(path);
 }
 
+/** Options of `Wal.verify`. */
+export interface VerifyOptions {
+  /**
+   * Told a few times a second how far the reading is, in bytes. Of a damaged log, or one that is being written, some bytes
+   * are read again: `bytesRead` may pass `bytesTotal`, which is 0 until it is known.
+   */
+  onProgress?: ((progress: VerifyProgress) => void) | undefined;
+}
+
+export interface VerifyProgress {
+  readonly bytesRead: number;
+  readonly bytesTotal: number;
+}
+
+export function checkVerifyOptions(options: VerifyOptions): VerifyOptions {
+  if (typeof options !== 'object' || options === null) refuse('verify options', 'an object', options);
+  for (const name in options) {
+    if (name !== 'onProgress') {
+      throw new WalError('ERR_WAL_OPTION', `Unknown verify option "${name}". Known: onProgress.`);
+    }
+  }
+  return { onProgress: callback('onProgress', options.onProgress) };
+}
+
 /** Options of `Wal.repair`. */
 export interface RepairOptions {
   /** `'truncate'` (default): the log ends before the first entry that cannot be read. `'salvage'`: everything readable is kept. */
@@ -386,9 +410,9 @@ function oneOf<T extends string>(name: string, value: unknown, allowed: readonly
   return value as T;
 }
 
-function callback(name: string, value: unknown): ((error: WalError) => void) | undefined {
+function callback<T>(name: string, value: ((argument: T) => void) | undefined): typeof value {
   if (value !== undefined && typeof value !== 'function') refuse(name, 'a function', value);
-  return value as ((error: WalError) => void) | undefined;
+  return value;
 }
 
 function isIntegerWithin(value: unknown, min: number, max: number): boolean {

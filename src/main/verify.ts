@@ -2,7 +2,9 @@ import { join } from 'node:path';
 import type { LsnRange } from '../format/damage.js';
 import { segmentName } from '../format/segment-name.js';
 import { describeReason } from '../format/verdict.js';
+import type { Inspection } from '../worker/inspect.js';
 import { inspectDirectory } from './job-pool.js';
+import type { VerifyOptions } from './options.js';
 
 export type { LsnRange };
 
@@ -68,8 +70,34 @@ export interface VerifySegment {
   readonly reason?: string;
 }
 
-export async function verifyDirectory(directory: string): Promise<VerifyReport> {
-  const { judgement, foreignFiles, stateFault, damage } = await inspectDirectory({ directory, full: true });
+/** How often who waits is told. */
+const PROGRESS_MS = 100;
+
+export async function verifyDirectory(
+  directory: string,
+  { onProgress }: VerifyOptions,
+): Promise<VerifyReport> {
+  const progress = new BigInt64Array(new SharedArrayBuffer(16));
+  const tell = () => {
+    onProgress?.({
+      bytesRead: Number(Atomics.load(progress, 0)),
+      bytesTotal: Number(Atomics.load(progress, 1)),
+    });
+  };
+  const timer = onProgress === undefined ? undefined : setInterval(tell, PROGRESS_MS).unref();
+  try {
+    const found = await inspectDirectory({ directory, full: true, progress: progress.buffer });
+    tell();
+    return reportOf(directory, found);
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+function reportOf(
+  directory: string,
+  { judgement, foreignFiles, stateFault, damage }: Inspection,
+): VerifyReport {
   const { row, verdict, firstLsn, lastLsn, watermark, trouble } = judgement;
   const { segments, lost, inDoubt } = damage ?? { segments: [], lost: [], inDoubt: [] };
   const pathOf = (number: number) => join(directory, segmentName(number));

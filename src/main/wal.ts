@@ -19,9 +19,11 @@ import {
   checkRepairOptions,
   checkSignalOptions,
   checkTimeout,
+  checkVerifyOptions,
   type FollowOptions,
   type LogStreamOptions,
   type RepairOptions,
+  type VerifyOptions,
   type WalOptions,
 } from './options.js';
 import { readSegment } from './read-segment.js';
@@ -117,8 +119,8 @@ export class Wal extends WalReader {
   }
 
   /** Reads a whole log and judges it; changes nothing. */
-  static async verify(directory: string | URL): Promise<VerifyReport> {
-    return verifyDirectory(checkPath('directory', directory));
+  static async verify(directory: string | URL, options: VerifyOptions = {}): Promise<VerifyReport> {
+    return verifyDirectory(checkPath('directory', directory), checkVerifyOptions(options));
   }
 
   /**

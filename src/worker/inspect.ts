@@ -1,5 +1,5 @@
 import { createNodeDisk } from '../files/node-disk.js';
-import type { SegmentFile } from '../format/bytes.js';
+import { type SegmentFile, withSource } from '../format/bytes.js';
 import { assessDamage, type Damage } from '../format/damage.js';
 import { type Judgement, judgeLog } from '../format/verdict.js';
 import { failureOf } from './failure.js';
@@ -12,6 +12,11 @@ export interface InspectRequest {
   readonly directory: string;
   /** Read every frame, not only those from the segment that holds the watermark. */
   readonly full: boolean;
+  /**
+   * Two words of 64 bits for who waits: bytes read so far, and bytes of all segments. Each is stored by one instruction and
+   * orders nothing. Damage and a writer at work make it read some of them again.
+   */
+  readonly progress?: SharedArrayBuffer | undefined;
 }
 
 export interface Inspection {
@@ -33,12 +38,12 @@ const LOOKS_MAX = 10;
  * "corrupt" or "torn" is believed only when the next look finds the log ending at the same entry.
  */
 export function inspect(request: InspectRequest): Inspection | { readonly failure: Failure } {
-  const { directory, full } = request;
+  const { directory, full, progress } = request;
   try {
-    let seen = look(directory, full);
+    let seen = look(directory, full, progress);
     for (let looks = 1; seen.judgement.verdict !== 'clean' && looks < LOOKS_MAX; looks++) {
       const { lastLsn, row } = seen.judgement;
-      seen = look(directory, full);
+      seen = look(directory, full, progress);
       if (seen.judgement.lastLsn === lastLsn && seen.judgement.row === row) break;
     }
     const { files, ...inspection } = seen;
@@ -69,13 +74,13 @@ interface Look extends Omit<Inspection, 'damage'> {
   readonly files: readonly SegmentFile[];
 }
 
-function look(directory: string, full: boolean): Look {
+function look(directory: string, full: boolean, progress: SharedArrayBuffer | undefined): Look {
   const disk = createNodeDisk();
   // The state first: its watermark is never ahead of segments that are listed later.
   const state = readState(disk, directory);
   const { segments, foreignFiles, isBeingSalvaged } = listLog(disk, directory);
   const cut = pendingCutOf(segments, state);
-  const files = withoutCut(segments, cut);
+  const files = counted(withoutCut(segments, cut), progress);
   return {
     files,
     judgement: judgeLog({ segments: files, state, full: full || isBeingSalvaged }),
@@ -83,4 +88,31 @@ function look(directory: string, full: boolean): Look {
     isCutDue: cut !== undefined,
     stateFault: state !== undefined && 'fault' in state ? state.fault : undefined,
   };
+}
+
+/** The same files, whose reads are counted. */
+function counted(
+  files: readonly SegmentFile[],
+  progress: SharedArrayBuffer | undefined,
+): readonly SegmentFile[] {
+  if (progress === undefined) return files;
+  const words = new BigInt64Array(progress);
+  let total = 0;
+  for (const file of files) total += withSource(file, ({ size }) => size);
+  Atomics.store(words, 1, BigInt(total));
+  return files.map(({ number, open }) => ({
+    number,
+    open: () => {
+      const source = open();
+      return {
+        size: source.size,
+        read(offset, length) {
+          const bytes = source.read(offset, length);
+          Atomics.add(words, 0, BigInt(bytes.length));
+          return bytes;
+        },
+        close: () => source.close?.(),
+      };
+    },
+  }));
 }

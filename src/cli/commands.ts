@@ -1,0 +1,25 @@
+import { append } from './commands/append.js';
+import { cat } from './commands/cat.js';
+import { checkpoint } from './commands/checkpoint.js';
+import { get } from './commands/get.js';
+import { inspect } from './commands/inspect.js';
+import { repair } from './commands/repair.js';
+import { stats } from './commands/stats.js';
+import { tail } from './commands/tail.js';
+import { truncate } from './commands/truncate.js';
+import { verify } from './commands/verify.js';
+import type { Command } from './definition.js';
+
+/** In the order in which the help shows them. */
+export const COMMANDS: readonly Command[] = [
+  append,
+  cat,
+  tail,
+  get,
+  inspect,
+  verify,
+  repair,
+  truncate,
+  checkpoint,
+  stats,
+];

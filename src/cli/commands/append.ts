@@ -1,0 +1,208 @@
+import { createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { addAbortSignal, type Readable } from 'node:stream';
+import { Argument, Option } from 'commander';
+import { Wal, type WalError } from '../../index.js';
+import { AppendWindow } from '../append-window.js';
+import type { Context } from '../context.js';
+import { defineCommand } from '../definition.js';
+import { CliError, ExitCode } from '../exit-code.js';
+import { LOG_OPTIONS, type LogOptions, pickLogOptions } from '../log-options.js';
+import { RECORD_FORMATS, type RecordFormat, RecordSplitter } from '../record-splitter.js';
+import type { StatusLine } from '../status-line.js';
+import { bytes, duration, lsnRange, perSecond, plural } from '../text.js';
+
+interface Options extends LogOptions {
+  readonly durable?: true;
+  readonly ack?: true;
+  readonly format: RecordFormat;
+}
+
+const MAX_ENTRY_SIZE = 64 * 2 ** 20;
+
+export const append = defineCommand<Options>({
+  name: 'append',
+  summary: 'append lines, or other records, of a file or of standard input',
+  details: [
+    'Each line becomes an entry, without its newline. The directory is created where it is missing. Memory stays bounded whatever comes: input is read as fast as the log takes it. When the command ends well, everything is durable.',
+    'Ctrl-C ends the input: what was taken until then is made durable, and the log is closed.',
+  ],
+  arguments: [
+    new Argument('<dir>', "the log's directory"),
+    new Argument('[file]', 'what to read; standard input where it is missing or "-"'),
+  ],
+  options: [
+    new Option('-d, --durable', 'have each entry synced at once, together with those that wait with it'),
+    new Option(
+      '-a, --ack',
+      'print the LSN of each entry once it is written, with --durable once it is durable',
+    ),
+    new Option('-f, --format <format>', 'how the input is divided into entries')
+      .choices(RECORD_FORMATS)
+      .default('lines'),
+    ...LOG_OPTIONS,
+  ],
+  examples: [
+    { command: 'ringwal append ./log events.ndjson', what: 'Append the lines of a file.' },
+    {
+      command: 'tail -F access.log | ringwal append ./log --durable',
+      what: 'Append lines as they come, each synced at once.',
+    },
+    {
+      command: 'ringwal cat wal-0 -f length-prefixed | ringwal append ./log -f length-prefixed',
+      what: "Take a segment, be it in wal-go's later format, into another log.",
+    },
+  ],
+  json: 'One object when it ends: entries, bytes, firstLsn, lastLsn, durationMs; before it, with --ack, {"lsn": …} for each entry.',
+  async run(context, options, [directory = '', file]) {
+    // Before the log is made: a name that leads nowhere should leave nothing behind.
+    const input = await openInput(context, file);
+    const wal = await Wal.open(directory, {
+      ...pickLogOptions(options),
+      readOnly: false,
+      signal: context.signal,
+      onError: (error) => appending.hear(error),
+    });
+    const appending = new Appending(context, options, wal);
+    const status = context.statusLine();
+    try {
+      await appending.takeAll(input, status);
+    } finally {
+      status.clear();
+      await wal.close().catch((error: WalError) => appending.hear(error));
+      appending.report();
+    }
+    appending.throwFailure();
+    return ExitCode.ok;
+  },
+});
+
+async function openInput(context: Context, file: string | undefined): Promise<Readable> {
+  if (file === undefined || file === '-') return context.stdin;
+  const handle = await open(file);
+  if ((await handle.stat()).isDirectory()) {
+    await handle.close();
+    throw new CliError(ExitCode.io, `"${file}" is a directory: a file is wanted here.`);
+  }
+  return createReadStream('', { fd: handle, highWaterMark: 256 * 1024 });
+}
+
+class Appending {
+  readonly #context: Context;
+  readonly #wal: Wal;
+  readonly #isJson: boolean;
+  readonly #splitter: RecordSplitter;
+  /** Where promises are looked at; else entries are taken without one. */
+  readonly #window: AppendWindow | undefined;
+  readonly #startedAt = performance.now();
+  readonly #lastLsnBefore: number;
+  #entries = 0;
+  #bytes = 0;
+  #failure: unknown;
+  #acks: string[] = [];
+
+  constructor(context: Context, options: Options & { json?: boolean | undefined }, wal: Wal) {
+    const { durable = false, ack = false, json = false } = options;
+    this.#context = context;
+    this.#wal = wal;
+    this.#isJson = json;
+    this.#lastLsnBefore = wal.lastLsn;
+    this.#splitter = new RecordSplitter(options.format, options.maxEntrySize ?? MAX_ENTRY_SIZE);
+    const acknowledge = json
+      ? (lsn: number) => this.#acks.push(`{"lsn":${lsn}}\n`)
+      : (lsn: number) => this.#acks.push(`${lsn}\n`);
+    if (durable || ack) {
+      this.#window = new AppendWindow(wal, durable, (lsn) => {
+        if (!ack) return;
+        // Those that settle together are printed together.
+        if (this.#acks.length === 0) setImmediate(() => this.#printAcks());
+        acknowledge(lsn);
+      });
+    }
+  }
+
+  /** Something was lost for which there was no promise, or the log has failed. */
+  hear(error: unknown): void {
+    this.#failure ??= error;
+  }
+
+  async takeAll(input: Readable, status: StatusLine): Promise<void> {
+    const { signal } = this.#context;
+    try {
+      for await (const chunk of addAbortSignal(signal, input)) {
+        for (const record of this.#splitter.push(chunk)) if (!this.#take(record)) await this.#wait(record);
+        if (this.#failure !== undefined) break;
+        status.update(() => this.#progress());
+        await this.#context.out.room();
+      }
+      const last = this.#splitter.end();
+      if (last !== undefined && !this.#take(last)) await this.#wait(last);
+    } catch (error) {
+      if (!signal.aborted) this.hear(error);
+    }
+    await this.#window?.idle().catch((error) => this.hear(error));
+    this.#printAcks();
+  }
+
+  throwFailure(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#context.isUnread) {
+      throw new CliError(
+        ExitCode.io,
+        `Nobody reads the acknowledgements any more. ${plural(this.#entries, 'entry', 'entries')} of the input went into the log, the rest was not read.`,
+      );
+    }
+    this.#context.signal.throwIfAborted();
+  }
+
+  report(): void {
+    const { lastLsn } = this.#wal;
+    const entries = lastLsn - this.#lastLsnBefore;
+    const firstLsn = entries === 0 ? 0 : this.#lastLsnBefore + 1;
+    const durationMs = performance.now() - this.#startedAt;
+    if (this.#isJson) {
+      this.#context.out.json({
+        entries,
+        bytes: this.#bytes,
+        firstLsn,
+        lastLsn,
+        durationMs: Math.round(durationMs),
+      });
+    } else if (this.#context.isWatched || this.#failure !== undefined) {
+      this.#context.error(
+        `${plural(entries, 'entry', 'entries')} appended, LSN ${lsnRange(firstLsn, entries === 0 ? 0 : lastLsn)}, ${bytes(this.#bytes)} in ${duration(durationMs)}`,
+      );
+    }
+  }
+
+  /** False = no room now. */
+  #take(record: Uint8Array): boolean {
+    if (this.#window === undefined) {
+      if (!this.#wal.tryAppend(record)) return false;
+    } else {
+      if (!this.#window.hasRoom(record.length)) return false;
+      this.#window.append(record);
+    }
+    this.#entries += 1;
+    this.#bytes += record.length;
+    return true;
+  }
+
+  async #wait(record: Uint8Array): Promise<void> {
+    do {
+      await (this.#window === undefined ? this.#wal.ready(record.length) : this.#window.room(record.length));
+    } while (!this.#take(record));
+  }
+
+  #printAcks(): void {
+    if (this.#acks.length === 0) return;
+    this.#context.out.write(this.#acks.join(''));
+    this.#acks = [];
+  }
+
+  #progress(): string {
+    const ms = performance.now() - this.#startedAt;
+    const rate = `${perSecond(this.#entries, ms)}, ${perSecond(this.#bytes, ms, bytes)}`;
+    return `${plural(this.#entries, 'entry', 'entries')}, ${bytes(this.#bytes)} taken, ${rate}; durable up to LSN ${this.#wal.durableLsn}`;
+  }
+}

@@ -1,0 +1,101 @@
+import { Argument, Option } from 'commander';
+import { Wal, type WalEntry } from '../../index.js';
+import type { Context } from '../context.js';
+import { defineCommand } from '../definition.js';
+import { ENTRY_FORMATS, type EntryFormat, EntryWriter } from '../entry-format.js';
+import { CliError, ExitCode } from '../exit-code.js';
+import { kindOf } from '../log-directory.js';
+import { parseLsn } from '../values.js';
+
+interface Options {
+  readonly from?: number;
+  readonly to?: number;
+  readonly format: EntryFormat;
+  readonly lsn?: true;
+  readonly reverse?: true;
+}
+
+export const cat = defineCommand<Options>({
+  name: 'cat',
+  summary: 'print the entries of a log, or of one segment file',
+  details: [
+    "Prints what the log holds when the command starts, also while another process writes it. Of a segment file, wal-go's included, it prints everything up to damage, if there is any.",
+  ],
+  arguments: [new Argument('<path>', "the log's directory, or a segment file")],
+  options: [
+    new Option('--from <lsn>', 'the first entry').argParser(parseLsn),
+    new Option('--to <lsn>', 'the last entry').argParser(parseLsn),
+    new Option('-f, --format <format>', 'what an entry is printed as').choices(ENTRY_FORMATS).default('text'),
+    new Option('-l, --lsn', 'as text: the LSN and a tab in front'),
+    new Option('-r, --reverse', 'the newest first (of a directory)'),
+  ],
+  examples: [
+    { command: 'ringwal cat ./log | grep error', what: 'Look for something.' },
+    { command: 'ringwal cat ./log --reverse | head', what: 'The newest ten, without reading the rest.' },
+    { command: 'ringwal cat ./log/wal-3 --format hex', what: 'One segment, as bytes.' },
+  ],
+  json: 'As --format json: an object on a line for each entry, lsn and text, or base64 where the data is not UTF-8.',
+  async run(context, options, [path = '']) {
+    const writer = new EntryWriter(context.out, {
+      format: options.json === true ? 'json' : options.format,
+      withLsn: options.lsn,
+    });
+    if (kindOf(path) === 'file') await catSegment(context, options, path, writer);
+    else await catLog(context, options, path, writer);
+    return ExitCode.ok;
+  },
+});
+
+async function catLog(
+  { signal }: Context,
+  { from, to, reverse }: Options,
+  directory: string,
+  writer: EntryWriter,
+): Promise<void> {
+  const reader = await Wal.open(directory, { readOnly: true, signal });
+  try {
+    if (reverse === true) {
+      await writeAll(reader.entries({ from, to, reverse, signal }), writer);
+      return;
+    }
+    for await (const batch of reader.batches({ from, to, signal })) {
+      for (const entry of batch) if (!writer.write(entry)) await writer.flush();
+      signal.throwIfAborted();
+    }
+    await writer.flush();
+  } finally {
+    await reader.close();
+  }
+}
+
+async function catSegment(
+  { signal }: Context,
+  { from = 1, to = Number.POSITIVE_INFINITY, reverse }: Options,
+  path: string,
+  writer: EntryWriter,
+): Promise<void> {
+  if (reverse === true) {
+    throw new CliError(
+      ExitCode.usage,
+      "--reverse works on a log's directory: one segment is read forward only.",
+    );
+  }
+  const wanted = async function* () {
+    for await (const entry of Wal.readSegment(path)) {
+      signal.throwIfAborted();
+      if (entry.lsn > to) return;
+      if (entry.lsn >= from) yield entry;
+    }
+  };
+  try {
+    await writeAll(wanted(), writer);
+  } finally {
+    // What stands in front of damage is what one wants to see.
+    await writer.flush();
+  }
+}
+
+async function writeAll(entries: AsyncIterable<WalEntry>, writer: EntryWriter): Promise<void> {
+  for await (const entry of entries) if (!writer.write(entry)) await writer.flush();
+  await writer.flush();
+}

@@ -1,0 +1,50 @@
+import { Argument, Option } from 'commander';
+import { Wal } from '../../index.js';
+import { defineCommand } from '../definition.js';
+import { ENTRY_FORMATS, type EntryFormat, EntryWriter } from '../entry-format.js';
+import { CliError, ExitCode } from '../exit-code.js';
+import { parseLsn } from '../values.js';
+
+interface Options {
+  readonly format: EntryFormat;
+}
+
+export const get = defineCommand<Options>({
+  name: 'get',
+  summary: 'print one entry',
+  details: [
+    'Ends with 1 where the log has no such entry: removed by retention, skipped, or not written yet.',
+  ],
+  arguments: [
+    new Argument('<dir>', "the log's directory"),
+    new Argument('<lsn>', 'the entry').argParser(parseLsn),
+  ],
+  options: [
+    new Option('-f, --format <format>', 'what it is printed as').choices(ENTRY_FORMATS).default('text'),
+  ],
+  examples: [
+    { command: 'ringwal get ./log 41207 --format raw > entry', what: 'The data of an entry, as it is.' },
+  ],
+  json: 'As --format json: an object with lsn and text, or base64 where the data is not UTF-8.',
+  async run(context, options, [directory = '', lsnText]) {
+    const lsn = Number(lsnText);
+    const { signal } = context;
+    const reader = await Wal.open(directory, { readOnly: true, signal });
+    try {
+      const entry = await reader.get(lsn);
+      if (entry === undefined) {
+        const { firstLsn, lastLsn } = reader;
+        const holds = lastLsn === 0 ? 'it is empty' : `it holds ${firstLsn} to ${lastLsn}`;
+        throw new CliError(ExitCode.no, `There is no entry ${lsn} in "${directory}": ${holds}.`);
+      }
+      const writer = new EntryWriter(context.out, {
+        format: options.json === true ? 'json' : options.format,
+      });
+      writer.write(entry);
+      await writer.flush();
+      return ExitCode.ok;
+    } finally {
+      await reader.close();
+    }
+  },
+});

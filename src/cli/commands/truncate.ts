@@ -1,0 +1,105 @@
+import { Argument, Option } from 'commander';
+import { type SegmentInfo, Wal } from '../../index.js';
+import { defineCommand } from '../definition.js';
+import { CliError, ExitCode } from '../exit-code.js';
+import { expectLog } from '../log-directory.js';
+import { confirm } from '../question.js';
+import { bytes, integer, lsnRange, plural } from '../text.js';
+import { parseLsn } from '../values.js';
+
+interface Options {
+  readonly before?: number;
+  readonly after?: number;
+  readonly dryRun?: true;
+  readonly yes?: true;
+}
+
+export const truncate = defineCommand<Options>({
+  name: 'truncate',
+  summary: 'take entries out of a log, at its beginning or at its end',
+  details: [
+    '--before removes the segments that hold only entries below the LSN: it frees disk space, and what it removes is gone. --after makes the LSN the last entry: what stood behind it is kept in side files, ringwal.cut-…, and its LSNs are given out again.',
+    'Shows what goes, and asks. The log must not be open elsewhere for writing.',
+  ],
+  arguments: [new Argument('<dir>', "the log's directory")],
+  options: [
+    new Option('--before <lsn>', 'remove segments with only entries below this one').argParser(parseLsn),
+    new Option('--after <lsn>', 'make this the last entry').argParser(parseLsn).conflicts('before'),
+    new Option('-n, --dry-run', 'only show what would be done'),
+    new Option('-y, --yes', 'do it without asking'),
+  ],
+  examples: [
+    { command: 'ringwal truncate ./log --before 1000000', what: 'Free the space of old segments.' },
+    { command: 'ringwal truncate ./log --after 41206', what: 'Take back everything from entry 41207 on.' },
+  ],
+  json: 'An object with before and after, each with firstLsn, lastLsn, segments and bytes; done is false after --dry-run.',
+  async run(context, { before, after, dryRun = false, yes = false, json = false }, [directory = '']) {
+    if (before === undefined && after === undefined) {
+      throw new CliError(ExitCode.usage, 'Say where: --before LSN or --after LSN.');
+    }
+    expectLog(directory);
+    const { out, signal } = context;
+    const log = dryRun
+      ? await Wal.open(directory, { readOnly: true, signal })
+      : await Wal.open(directory, { readOnly: false, signal });
+    try {
+      const was = extentOf(log.segments(), log.firstLsn, log.lastLsn);
+      const going =
+        before === undefined
+          ? { entries: Math.max(0, was.lastLsn - (after as number)), segments: [] }
+          : goingBefore(log.segments(), before);
+      if (!json) {
+        out.line(`The log holds entries ${describe(was)}.`);
+        out.line(
+          before === undefined
+            ? `${plural(going.entries, 'entry', 'entries')} behind ${integer(after as number)} ${dryRun ? 'would be' : 'will be'} cut off, and kept in side files.`
+            : `${plural(going.segments.length, 'segment')} with ${plural(going.entries, 'entry', 'entries')} below ${integer(before)} ${dryRun ? 'would be' : 'will be'} removed for good.`,
+        );
+      }
+      if (!(log instanceof Wal)) {
+        if (json) out.json({ done: false, before: was, after: was });
+        return ExitCode.ok;
+      }
+      if (going.entries > 0 && !yes && !(await confirm(context, 'Go ahead?'))) {
+        context.error('Nothing was changed.');
+        return ExitCode.no;
+      }
+      if (before === undefined) await log.truncateAfter(after as number);
+      else await log.truncateBefore(before);
+      const is = extentOf(log.segments(), log.firstLsn, log.lastLsn);
+      if (json) out.json({ done: true, before: was, after: is });
+      else out.line(`Now it holds entries ${describe(is)}.`);
+      return ExitCode.ok;
+    } finally {
+      await log.close();
+    }
+  },
+});
+
+interface Extent {
+  readonly firstLsn: number;
+  readonly lastLsn: number;
+  readonly segments: number;
+  readonly bytes: number;
+}
+
+function extentOf(segments: readonly SegmentInfo[], firstLsn: number, lastLsn: number): Extent {
+  const size = segments.reduce((sum, segment) => sum + segment.bytes, 0);
+  return { firstLsn, lastLsn, segments: segments.length, bytes: size };
+}
+
+function describe({ firstLsn, lastLsn, segments, bytes: size }: Extent): string {
+  return `${lsnRange(firstLsn, lastLsn)} in ${plural(segments, 'segment')}, ${bytes(size)}`;
+}
+
+/** The newest segment stays whatever is asked. */
+function goingBefore(
+  segments: readonly SegmentInfo[],
+  lsn: number,
+): { entries: number; segments: readonly SegmentInfo[] } {
+  const going = segments.slice(0, -1).filter(({ lastLsn }) => lastLsn < lsn);
+  const entries = going.reduce((sum, segment) => {
+    return segment.firstLsn === 0 ? sum : sum + segment.lastLsn - segment.firstLsn + 1;
+  }, 0);
+  return { entries, segments: going };
+}

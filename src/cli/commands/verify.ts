@@ -1,0 +1,52 @@
+import { basename } from 'node:path';
+import { Argument, Option } from 'commander';
+import { defineCommand } from '../definition.js';
+import { expectLog } from '../log-directory.js';
+import { bytes, integer, lsnRange, table } from '../text.js';
+import { colored, describeVerdict, exitCodeFor } from '../verdict-text.js';
+import { verifyWithProgress } from '../verify-with-progress.js';
+
+interface Options {
+  readonly quiet?: true;
+}
+
+export const verify = defineCommand<Options>({
+  name: 'verify',
+  summary: 'read a whole log and judge it, changing nothing',
+  details: [
+    'Reads every frame of every segment and checks it. Ends with 0 where the log is clean or merely torn (a write was interrupted, which the next open cuts), with 1 where entries that were acknowledged cannot be read.',
+    'A log that is being written can be verified too: its end has no verdict then.',
+  ],
+  arguments: [new Argument('<dir>', "the log's directory")],
+  options: [new Option('-q, --quiet', 'print nothing: the exit code is the answer')],
+  examples: [
+    { command: 'ringwal verify ./log', what: 'Is everything there?' },
+    { command: 'ringwal verify ./log --quiet || alert', what: 'In a script.' },
+  ],
+  json: 'The report of Wal.verify: row, verdict, firstLsn, lastLsn, watermark, trouble, lost, inDoubt, segments, foreignFiles.',
+  async run(context, options, [directory = '']) {
+    expectLog(directory);
+    const report = await verifyWithProgress(context, directory);
+    const { out } = context;
+    if (options.quiet === true) return exitCodeFor(report.verdict);
+    if (options.json === true) {
+      out.json(report);
+      return exitCodeFor(report.verdict);
+    }
+    const { colors } = out;
+    const rows = report.segments.map((segment) => [
+      basename(segment.path),
+      colored(colors, segment.verdict),
+      lsnRange(segment.firstLsn, segment.lastLsn),
+      `${integer(segment.frames)} frames`,
+      bytes(segment.bytes),
+      segment.badOffset === undefined ? '' : `from byte ${integer(segment.badOffset)}: ${segment.reason}`,
+    ]);
+    for (const line of table(rows, [3, 4])) out.line(line);
+    out.line(
+      `entries ${lsnRange(report.firstLsn, report.lastLsn)}, durable up to ${integer(report.watermark)}`,
+    );
+    for (const line of describeVerdict(report, colors)) out.line(line);
+    return exitCodeFor(report.verdict);
+  },
+});

@@ -1,0 +1,44 @@
+import type { Argument, Option } from 'commander';
+import type { Context } from './context.js';
+import type { ExitCode } from './exit-code.js';
+
+/**
+ * A command as data. The parser, the help, the completions and the man page are all made of it, so that none of them can
+ * know more, or less, than the others.
+ */
+export interface Command {
+  readonly name: string;
+  /** One line, without a full stop. */
+  readonly summary: string;
+  /** Paragraphs. */
+  readonly details: readonly string[];
+  readonly arguments: readonly Argument[];
+  /** Beside `--json` and `--help`, which every command has. */
+  readonly options: readonly Option[];
+  readonly examples: readonly Example[];
+  /** What `--json` prints. */
+  readonly json: string;
+  run(context: Context, options: GlobalOptions, args: readonly (string | undefined)[]): Promise<ExitCode>;
+}
+
+export interface Example {
+  readonly command: string;
+  readonly what: string;
+}
+
+export interface GlobalOptions {
+  readonly json?: boolean | undefined;
+}
+
+interface TypedCommand<Options> extends Omit<Command, 'run'> {
+  run(
+    context: Context,
+    options: Options & GlobalOptions,
+    args: readonly (string | undefined)[],
+  ): Promise<ExitCode>;
+}
+
+/** `Options` are what `options` parse to: the one place where that is taken on trust. */
+export function defineCommand<Options>(command: TypedCommand<Options>): Command {
+  return command as unknown as Command;
+}

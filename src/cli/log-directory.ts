@@ -1,0 +1,36 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseSegmentName, STATE_FILE } from '../format/segment-name.js';
+import { decodeState, type LogState } from '../format/state-file.js';
+import { CliError, ExitCode } from './exit-code.js';
+
+/** What a path on the command line leads to. @throws where it leads to nothing */
+export function kindOf(path: string): 'directory' | 'file' {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined) throw new CliError(ExitCode.io, `There is no "${path}".`);
+  return found.isDirectory() ? 'directory' : 'file';
+}
+
+/** For what only makes sense of a log that is there. @throws where `directory` is none */
+export function expectLog(directory: string): void {
+  if (kindOf(directory) === 'file') {
+    throw new CliError(ExitCode.usage, `"${directory}" is a file: the log's directory is wanted here.`);
+  }
+  const names = readdirSync(directory);
+  if (names.includes(STATE_FILE) || names.some((name) => parseSegmentName(name) !== undefined)) return;
+  throw new CliError(
+    ExitCode.io,
+    `There is no log in "${directory}": no wal-0, wal-1, … and no ${STATE_FILE}.`,
+  );
+}
+
+/** What the state file says; `undefined` where it is missing or cannot be read, which loses only what it knew. */
+export function readStateFile(directory: string): LogState | undefined {
+  try {
+    const state = decodeState(readFileSync(join(directory, STATE_FILE)));
+    return 'fault' in state ? undefined : state;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}

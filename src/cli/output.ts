@@ -1,0 +1,66 @@
+import { once } from 'node:events';
+import type { Writable } from 'node:stream';
+import picocolors from 'picocolors';
+
+export type Colors = ReturnType<typeof picocolors.createColors>;
+
+/** Standard output: as fast as whoever reads it, and quiet about a reader that has gone (`| head`). */
+export class Output {
+  readonly isTerminal: boolean;
+  readonly colors: Colors;
+  /** Columns of the terminal. */
+  readonly columns: number;
+  readonly #stream: Writable;
+  #failure: Error | undefined;
+
+  /** `onGone` hears once that nobody takes any more: `EPIPE`, or another error of the system. */
+  constructor(
+    stream: Writable & { isTTY?: boolean; columns?: number },
+    env: NodeJS.ProcessEnv,
+    onGone: (error: NodeJS.ErrnoException) => void,
+  ) {
+    this.#stream = stream;
+    this.isTerminal = stream.isTTY === true;
+    this.columns = stream.columns ?? 80;
+    this.colors = colorsFor(this.isTerminal, env);
+    stream.on('error', (error: Error) => {
+      if (this.#failure !== undefined) return;
+      this.#failure = error;
+      onGone(error);
+    });
+  }
+
+  line(text = ''): void {
+    this.write(`${text}\n`);
+  }
+
+  json(value: unknown): void {
+    this.line(JSON.stringify(value));
+  }
+
+  write(chunk: string | Uint8Array): void {
+    if (this.#failure === undefined) this.#stream.write(chunk);
+  }
+
+  /** Resolves once the stream takes more, or never will. */
+  async room(): Promise<void> {
+    while (this.#stream.writableNeedDrain && this.#failure === undefined) {
+      await once(this.#stream, 'drain').catch(() => {
+        // The listener of 'error' has taken note.
+      });
+    }
+  }
+
+  /** Resolves once everything is handed on, or never will be. */
+  async flush(): Promise<void> {
+    if (this.#failure !== undefined) return;
+    await new Promise<void>((resolve) => {
+      this.#stream.write('', () => resolve());
+    });
+  }
+}
+
+/** Colours on a terminal only, and not where the user does not want any (https://no-color.org). */
+export function colorsFor(isTerminal: boolean, env: NodeJS.ProcessEnv): Colors {
+  return picocolors.createColors(isTerminal && !env.NO_COLOR && env.TERM !== 'dumb');
+}

@@ -1,0 +1,120 @@
+import { type Command as Commander, CommanderError, createCommand, Help, Option } from 'commander';
+import { COMMANDS } from './commands.js';
+import type { Context } from './context.js';
+import type { Command, GlobalOptions } from './definition.js';
+import { EXIT_CODES, ExitCode, tellError } from './exit-code.js';
+
+declare const RINGWAL_VERSION: string;
+
+export const VERSION = RINGWAL_VERSION;
+export const DESCRIPTION = 'Reads, checks and writes logs of ringwal, the write-ahead log for Node.js.';
+
+export function jsonOption(): Option {
+  return new Option('--json', 'print JSON for programs');
+}
+
+/** Parses the command line and runs what it says. */
+export async function runProgram(context: Context, argv: readonly string[]): Promise<ExitCode> {
+  let exitCode: ExitCode = ExitCode.ok;
+  const program = createProgram(context, (done) => {
+    exitCode = done;
+  });
+  try {
+    if (argv.length === 0) program.help({ error: true });
+    await program.parseAsync(argv, { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.ok : ExitCode.usage;
+    return reportError(context, error, argv);
+  }
+}
+
+/** Tells what ended the command, on standard error; answers the exit code. */
+export function reportError(context: Context, error: unknown, argv: readonly string[]): ExitCode {
+  const { signal, interruptedWith, outputFailure, errorColors } = context;
+  const isAbort = signal.aborted && (error === signal.reason || (error as Error).name === 'AbortError');
+  const cause = isAbort ? outputFailure : error;
+  if (cause === undefined) return interruptedWith ?? ExitCode.ok;
+  const { exitCode, message, hint, details } = tellError(cause);
+  if (context.env.RINGWAL_DEBUG) context.error(String((cause as Error).stack));
+  if (argv.includes('--json')) {
+    context.error(JSON.stringify({ error: { message, exitCode, ...details, ...(hint && { hint }) } }));
+  } else {
+    context.error(`${errorColors.red('ringwal:')} ${message}`);
+    if (hint !== undefined) context.error(`  ${hint}`);
+  }
+  return exitCode;
+}
+
+function createProgram(context: Context, onDone: (exitCode: ExitCode) => void): Commander {
+  const program = createCommand('ringwal')
+    .description(DESCRIPTION)
+    .version(VERSION, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand('help [command]', 'print the help of a command')
+    .showSuggestionAfterError()
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => context.out.write(text),
+      writeErr: (text) => context.error(text.replace(/\n$/, '')),
+      outputError: (text, write) => {
+        const said = text.replace(/^error: /, '').trimEnd();
+        write(`${context.errorColors.red('ringwal:')} ${said.charAt(0).toUpperCase()}${said.slice(1)}`);
+      },
+      getOutHelpWidth: () => context.out.columns,
+      getOutHasColors: () => context.out.colors.isColorSupported,
+      getErrHasColors: () => context.errorColors.isColorSupported,
+    })
+    .addHelpText('after', `\n${exitCodeHelp()}\n\n\`ringwal help COMMAND\` has examples.`);
+  for (const command of COMMANDS) program.addCommand(createSubcommand(program, context, command, onDone));
+  return program;
+}
+
+function createSubcommand(
+  program: Commander,
+  context: Context,
+  command: Command,
+  onDone: (exitCode: ExitCode) => void,
+): Commander {
+  const sub = program
+    .createCommand(command.name)
+    .copyInheritedSettings(program)
+    .summary(command.summary)
+    .description([sentence(command.summary), ...command.details].join('\n\n'))
+    .helpOption('-h, --help', 'print this help')
+    .showHelpAfterError(`\`ringwal help ${command.name}\` says more.`)
+    .addHelpText('after', () => exampleHelp(command));
+  for (const argument of command.arguments) sub.addArgument(argument);
+  for (const option of [...command.options, jsonOption()]) sub.addOption(option);
+  return sub.action(async () => {
+    onDone(await command.run(context, sub.opts<GlobalOptions>(), sub.processedArgs.map(asText)));
+  });
+}
+
+/** Arguments are checked by their parsers, and handed on as text. */
+function asText(value: unknown): string | undefined {
+  return value === undefined ? undefined : String(value);
+}
+
+export function sentence(summary: string): string {
+  return `${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`;
+}
+
+function exampleHelp({ examples, json }: Command): string {
+  const shown = examples.map(({ command, what }) => `  ${command}\n      ${what}`);
+  return [
+    '',
+    'Examples:',
+    ...shown,
+    '',
+    'With --json:',
+    `  ${new Help().boxWrap(json, 76).replaceAll('\n', '\n  ')}`,
+  ].join('\n');
+}
+
+function exitCodeHelp(): string {
+  return [
+    'Exit codes:',
+    ...EXIT_CODES.map(([code, meaning]) => `  ${String(code).padStart(3)}  ${meaning}`),
+  ].join('\n');
+}

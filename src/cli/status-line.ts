@@ -1,0 +1,41 @@
+import type { Writable } from 'node:stream';
+
+/** What takes less says nothing. */
+const QUIET_MS = 1000;
+const REDRAW_MS = 100;
+
+/** One line at the bottom of a terminal that says how far something is; elsewhere nothing at all. */
+export class StatusLine {
+  readonly isTerminal: boolean;
+  readonly #stream: Writable & { columns?: number };
+  readonly #startedAt = performance.now();
+  #shownAt = Number.NEGATIVE_INFINITY;
+  #isShown = false;
+
+  constructor(stream: Writable & { isTTY?: boolean; columns?: number }) {
+    this.#stream = stream;
+    this.isTerminal = stream.isTTY === true;
+  }
+
+  /** Shows what `text` returns, if it is time to. Cheap enough to be called at every turn. */
+  update(text: () => string): void {
+    if (!this.isTerminal) return;
+    const now = performance.now();
+    if (now - this.#startedAt < QUIET_MS || now - this.#shownAt < REDRAW_MS) return;
+    this.#shownAt = now;
+    this.#isShown = true;
+    this.#stream.write(`\r\x1b[K${text().slice(0, (this.#stream.columns ?? 80) - 1)}`);
+  }
+
+  clear(): void {
+    if (this.#isShown) this.#stream.write('\r\x1b[K');
+    this.#isShown = false;
+  }
+}
+
+/** `████░░░░  42 %` */
+export function progressBar(done: number, total: number, width = 30): string {
+  const share = total === 0 ? 1 : Math.min(1, done / total);
+  const full = Math.floor(share * width);
+  return `${'█'.repeat(full)}${'░'.repeat(width - full)} ${String(Math.floor(share * 100)).padStart(3)} %`;
+}

@@ -1,0 +1,95 @@
+const INTEGERS = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
+
+export function integer(value: number): string {
+  return INTEGERS.format(value);
+}
+
+export function plural(count: number, one: string, many = `${one}s`): string {
+  return `${integer(count)} ${count === 1 ? one : many}`;
+}
+
+/** `512 B`, `1.5 KiB`, `64 MiB`. */
+export function bytes(count: number): string {
+  for (const [unit, size] of [
+    ['GiB', 2 ** 30],
+    ['MiB', 2 ** 20],
+    ['KiB', 2 ** 10],
+  ] as const) {
+    if (count >= size) return `${trimmed(count / size)} ${unit}`;
+  }
+  return `${integer(count)} B`;
+}
+
+/** Three digits that count. */
+function trimmed(value: number): string {
+  const digits = value < 10 ? 2 : value < 100 ? 1 : 0;
+  return value.toFixed(digits).replace(/\.?0+$/, (zeros) => (zeros.includes('.') ? '' : zeros));
+}
+
+/** `12 µs`, `3.4 ms`, `2.1 s`. */
+export function duration(ms: number): string {
+  if (ms < 1) return `${trimmed(ms * 1000)} µs`;
+  return ms < 1000 ? `${trimmed(ms)} ms` : `${trimmed(ms / 1000)} s`;
+}
+
+/** `1,234/s` */
+export function perSecond(count: number, ms: number, unit: (value: number) => string = integer): string {
+  return `${unit(ms > 0 ? (count * 1000) / ms : 0)}/s`;
+}
+
+/** To the second, UTC. */
+export function time(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 19).replace('T', ' ')}Z`;
+}
+
+/** `1 to 12`, `7`, `none`. */
+export function lsnRange(first: number, last: number): string {
+  if (first === 0) return 'none';
+  return first === last ? integer(first) : `${integer(first)} to ${integer(last)}`;
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
+
+/** What a terminal shows and does not obey: bytes from a log must not move the cursor or worse. */
+export function harmless(text: string): string {
+  return text.replace(CONTROLS, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`);
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the colours that are taken out to count what is seen
+const COLORS = /\u001b\[\d+m/g;
+
+export function visibleLength(text: string): number {
+  return text.replace(COLORS, '').length;
+}
+
+/** Columns as wide as they must be; those named in `right` have their text at the right. */
+export function table(rows: readonly (readonly string[])[], right: readonly number[] = []): string[] {
+  const widths: number[] = [];
+  for (const row of rows) {
+    for (const [at, cell] of row.entries()) widths[at] = Math.max(widths[at] ?? 0, visibleLength(cell));
+  }
+  return rows.map((row) =>
+    row
+      .map((cell, at) => {
+        const pad = ' '.repeat((widths[at] ?? 0) - visibleLength(cell));
+        return right.includes(at) ? pad + cell : cell + pad;
+      })
+      .join('  ')
+      .trimEnd(),
+  );
+}
+
+/** 16 bytes a line, as `hexdump -C`. */
+export function hexDump(data: Uint8Array, firstOffset = 0): string[] {
+  const lines: string[] = [];
+  for (let at = 0; at < data.length; at += 16) {
+    const row = data.subarray(at, at + 16);
+    const hex = [...row].map((byte) => byte.toString(16).padStart(2, '0'));
+    const left = hex.slice(0, 8).join(' ').padEnd(23);
+    const text = [...row].map((byte) => (byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : '.'));
+    const offset = (firstOffset + at).toString(16).padStart(8, '0');
+    lines.push(`${offset}  ${left}  ${hex.slice(8).join(' ').padEnd(23)}  |${text.join('')}|`);
+  }
+  return lines;
+}

@@ -1,0 +1,63 @@
+import { InvalidArgumentError } from 'commander';
+
+const BYTE_UNITS: Readonly<Record<string, number>> = {
+  '': 1,
+  b: 1,
+  k: 2 ** 10,
+  kib: 2 ** 10,
+  m: 2 ** 20,
+  mib: 2 ** 20,
+  g: 2 ** 30,
+  gib: 2 ** 30,
+  kb: 1e3,
+  mb: 1e6,
+  gb: 1e9,
+};
+
+const TIME_UNITS_MS: Readonly<Record<string, number>> = {
+  '': 1,
+  ms: 1,
+  s: 1e3,
+  m: 60e3,
+  h: 3600e3,
+  d: 86_400e3,
+};
+
+/** An LSN. */
+export function parseLsn(text: string): number {
+  return integer(text, 1, 'an LSN, an integer from 1');
+}
+
+export function parseCount(text: string): number {
+  return integer(text, 0, 'an integer from 0');
+}
+
+/** `65536`, `64KiB`, `64k`, `1GB`. */
+export function parseBytes(text: string): number {
+  return Math.round(withUnit(text, BYTE_UNITS, 'a size, like 65536, 64KiB or 1GB'));
+}
+
+/** `200`, `200ms`, `5s`, `7d`, in milliseconds. */
+export function parseDuration(text: string): number {
+  return withUnit(text, TIME_UNITS_MS, 'a time, like 200ms, 5s, 10m, 12h or 7d');
+}
+
+/** `0.5`, `10`, and with a unit as of [parseDuration]; in seconds. */
+export function parseSeconds(text: string): number {
+  const seconds = /^[\d.]+$/.test(text) ? Number(text) : parseDuration(text) / 1000;
+  if (!(seconds > 0)) throw new InvalidArgumentError('It must be a time above 0, in seconds.');
+  return seconds;
+}
+
+function integer(text: string, min: number, what: string): number {
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (Number.isSafeInteger(value) && value >= min) return value;
+  throw new InvalidArgumentError(`It must be ${what}.`);
+}
+
+function withUnit(text: string, units: Readonly<Record<string, number>>, what: string): number {
+  const [, number, unit = ''] = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text) ?? [];
+  const factor = units[unit.toLowerCase()];
+  if (number !== undefined && factor !== undefined) return Number(number) * factor;
+  throw new InvalidArgumentError(`It must be ${what}.`);
+}

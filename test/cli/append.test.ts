@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { Wal } from '#ringwal';
+import { range, temporaryDirectory, temporaryLog, texts } from '../main/support.js';
+import { jsonLines, noTerminal, onTerminal, Running, ringwal, ringwalOk } from './support.js';
+
+async function contentOf(directory: string): Promise<string[]> {
+  const reader = await Wal.open(directory, { readOnly: true });
+  const found = await texts(reader.entries());
+  await reader.close();
+  return found;
+}
+
+test('append makes an entry of each line, empty ones and the last one without a newline too', async (t) => {
+  const log = temporaryLog(t);
+  assert.equal(await ringwalOk(t, ['append', log], { input: 'one\n\nthree\r\nfour' }), '');
+  assert.deepEqual(await contentOf(log), ['one', '', 'three\r', 'four']);
+});
+
+test('append reads a file, and goes on behind what the log holds', async (t) => {
+  const log = temporaryLog(t);
+  const file = join(temporaryDirectory(t), 'file');
+  writeFileSync(file, 'a\nb\n');
+  await ringwalOk(t, ['append', log, file]);
+  const [summary] = jsonLines(await ringwalOk(t, ['append', '--json', log, file]));
+  const { durationMs, ...rest } = summary as Record<string, number>;
+  assert.deepEqual(rest, { entries: 2, bytes: 2, firstLsn: 3, lastLsn: 4 });
+  assert.ok(Number.isInteger(durationMs));
+  assert.deepEqual(await contentOf(log), ['a', 'b', 'a', 'b']);
+});
+
+test('append divides its input at zero bytes, or by lengths', async (t) => {
+  const log = temporaryLog(t);
+  await ringwalOk(t, ['append', '-f', 'nul', log], { input: 'a\nb\0c\0' });
+  const records = ['x', '', 'long'.repeat(50_000)].flatMap((text) => {
+    const length = Buffer.alloc(4);
+    length.writeUInt32LE(text.length);
+    return [length, Buffer.from(text)];
+  });
+  await ringwalOk(t, ['append', '-f', 'length-prefixed', log], { input: Buffer.concat(records) });
+  assert.deepEqual(await contentOf(log), ['a\nb', 'c', 'x', '', 'long'.repeat(50_000)]);
+});
+
+test('append says which record is cut short, and keeps those before it', async (t) => {
+  const log = temporaryLog(t);
+  const { code, stderr } = await ringwal(t, ['append', '-f', 'length-prefixed', log], {
+    input: Uint8Array.of(1, 0, 0, 0, 65, 9, 0, 0, 0, 66),
+  });
+  assert.equal(code, 2);
+  assert.match(stderr, /ends inside record 2: 9 bytes should follow/);
+  assert.deepEqual(await contentOf(log), ['A']);
+});
+
+test('append refuses a line that is too long without holding it', async (t) => {
+  const log = temporaryLog(t);
+  const { code, stderr } = await ringwal(t, ['append', '--max-entry-size', '1k', log], {
+    input: `short\n${'x'.repeat(200_000)}`,
+  });
+  assert.equal(code, 2);
+  assert.match(stderr, /Record 2 of the input is longer than 1024 bytes/);
+  assert.deepEqual(await contentOf(log), ['short']);
+});
+
+for (const args of [['--ack'], ['--ack', '--durable']]) {
+  test(`append ${args.join(' ')} prints every LSN, in order`, async (t) => {
+    const log = temporaryLog(t);
+    const input = `${range(1, 20_000).join('\n')}\n`;
+    const stdout = await ringwalOk(t, ['append', ...args, log], { input });
+    assert.equal(stdout, input);
+    assert.deepEqual(await contentOf(log), range(1, 20_000).map(String));
+  });
+}
+
+test('append acknowledges a line while it waits for the next one', async (t) => {
+  const log = temporaryLog(t);
+  const running = new Running(t, ['append', '--durable', '--ack', log]);
+  running.process.stdin.write('first\n');
+  await running.says('1\n');
+  running.process.stdin.write('second\nthird\n');
+  await running.says('1\n2\n3\n');
+  running.process.stdin.end();
+  assert.equal((await running.ended).code, 0);
+});
+
+test('append keeps what it took when it is interrupted, and ends with 130', async (t) => {
+  const log = temporaryLog(t);
+  const running = new Running(t, ['append', '--ack', log]);
+  running.process.stdin.write('first\nhalf of the sec');
+  await running.says('1\n');
+  running.process.kill('SIGINT');
+  const { code, signal, stderr } = await running.ended;
+  assert.deepEqual([code, signal, stderr], [130, null, '']);
+  assert.deepEqual(await contentOf(log), ['first']);
+});
+
+test('append whose acknowledgements nobody reads ends with an error and keeps what it took', async (t) => {
+  const log = temporaryLog(t);
+  const running = new Running(t, ['append', '--ack', log]);
+  running.process.stdin.write('first\n');
+  await running.says('1\n');
+  running.process.stdout.destroy();
+  running.process.stdin.write('second\n');
+  const { code, stderr } = await running.ended;
+  assert.equal(code, 4);
+  assert.match(stderr, /Nobody reads the acknowledgements any more\. 2 entries/);
+  assert.deepEqual(await contentOf(log), ['first', 'second']);
+});
+
+test('append takes more than the ring holds', async (t) => {
+  const log = temporaryLog(t);
+  const line = 'x'.repeat(1023);
+  await ringwalOk(t, ['append', log, '--max-file-size', '8MiB'], { input: `${line}\n`.repeat(40_000) });
+  const reader = await Wal.open(log, { readOnly: true });
+  assert.deepEqual([reader.lastLsn, reader.segments().length], [40_000, 5]);
+  await reader.close();
+});
+
+test('append leaves nothing behind where its file is missing', async (t) => {
+  const log = temporaryLog(t);
+  const { code, stderr } = await ringwal(t, ['append', log, `${log}.missing`]);
+  assert.equal(code, 4);
+  assert.match(stderr, /^ringwal: ENOENT: no such file or directory, open '.*missing'\n$/);
+  assert.equal(existsSync(log), false);
+});
+
+test('append to a log that another process writes ends with 3 and names it', async (t) => {
+  const log = temporaryLog(t);
+  const wal = await Wal.open(log);
+  const { code, stderr } = await ringwal(t, ['append', log], { input: 'x\n' });
+  await wal.close();
+  assert.equal(code, 3);
+  assert.match(stderr, new RegExp(`process ${process.pid} has it open`));
+});
+
+test('append --json tells an error as JSON on standard error', async (t) => {
+  const log = temporaryLog(t);
+  const wal = await Wal.open(log);
+  const { stdout, stderr } = await ringwal(t, ['append', log, '--json'], { input: 'x\n' });
+  await wal.close();
+  assert.equal(stdout, '');
+  const { error } = JSON.parse(stderr);
+  assert.deepEqual([error.code, error.exitCode, error.path], ['ERR_WAL_LOCKED', 3, log]);
+});
+
+test('append sums up on a terminal', { skip: noTerminal }, async (t) => {
+  const file = join(temporaryDirectory(t), 'file');
+  writeFileSync(file, 'a\nb\n');
+  const { code, screen } = await onTerminal(t, ['append', temporaryLog(t), file]);
+  assert.equal(code, 0);
+  assert.match(screen, /^2 entries appended, LSN 1 to 2, 2 B in .*\n$/);
+});

@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { makeLog, openLog, range, snapshot, temporaryLog } from '../main/support.js';
+import { ringwal, ringwalOk } from './support.js';
+
+test('truncate --after takes the end off, and says before and after', async (t) => {
+  const log = temporaryLog(t);
+  await makeLog(log, range(1, 10).map(String));
+  const before = snapshot(log);
+  assert.match(
+    await ringwalOk(t, ['truncate', log, '--after', '7', '--dry-run']),
+    /holds entries 1 to 10 in 1 segment.*\n3 entries behind 7 would be cut off/,
+  );
+  assert.deepEqual(snapshot(log), before);
+  const stdout = await ringwalOk(t, ['truncate', log, '--after', '7', '--yes']);
+  assert.match(stdout, /holds entries 1 to 10 in .*\n3 entries .*\nNow it holds entries 1 to 7 in 1 segment/);
+  assert.equal(await ringwalOk(t, ['cat', log]), `${range(1, 7).join('\n')}\n`);
+});
+
+test('truncate --before removes whole segments', async (t) => {
+  const log = temporaryLog(t);
+  await makeLog(
+    log,
+    range(1, 8).map((lsn) => String(lsn).repeat(3000)),
+    { maxFileSize: 4096 },
+  );
+  const { before, after, done } = JSON.parse(
+    await ringwalOk(t, ['truncate', log, '--before', '5', '--yes', '--json']),
+  );
+  assert.equal(done, true);
+  assert.deepEqual([before.firstLsn, before.segments], [1, 8]);
+  assert.deepEqual([after.firstLsn, after.lastLsn, after.segments], [5, 8, 4]);
+});
+
+test('truncate wants to know where, and changes nothing without an answer', async (t) => {
+  const log = temporaryLog(t);
+  await makeLog(log, ['one', 'two']);
+  for (const [args, why] of [
+    [[], /Say where: --before LSN or --after LSN/],
+    [['--before', '1', '--after', '1'], /cannot be used with option '--before/],
+    [['--after', '0'], /It must be an LSN/],
+    [['--after', '1'], /Nobody is there to be asked/],
+    [['--after', '5', '--yes'], /the log holds entries 1 to 2/],
+  ] as const) {
+    const { code, stderr } = await ringwal(t, ['truncate', log, ...args]);
+    assert.equal(code, 2, stderr);
+    assert.match(stderr, why);
+  }
+  assert.equal(await ringwalOk(t, ['cat', log]), 'one\ntwo\n');
+});
+
+test('checkpoint prints the checkpoint and sets it', async (t) => {
+  const log = temporaryLog(t);
+  await makeLog(log, ['one', 'two']);
+  assert.equal(await ringwalOk(t, ['checkpoint', log]), '0\n');
+  assert.equal(await ringwalOk(t, ['checkpoint', log, '2']), 'The checkpoint is 2; it was 0.\n');
+  assert.equal(await ringwalOk(t, ['checkpoint', log]), '2\n');
+  assert.equal(await ringwalOk(t, ['checkpoint', log, '1', '--json']), '{"before":2,"checkpointLsn":1}\n');
+  const above = await ringwal(t, ['checkpoint', log, '3']);
+  assert.equal(above.code, 2);
+});
+
+test('stats prints what another process can know', async (t) => {
+  const log = temporaryLog(t);
+  const wal = await openLog(t, log);
+  await wal.append('one', { durable: true });
+  await wal.append('two', { durable: true });
+  const stdout = await ringwalOk(t, ['stats', log]);
+  assert.match(stdout, /^entries {11}1 to 2$/m);
+  assert.match(stdout, new RegExp(`^open for writing  process ${process.pid}$`, 'm'));
+  const figures = JSON.parse(await ringwalOk(t, ['stats', log, '--json']));
+  assert.deepEqual([figures.firstLsn, figures.lastLsn, figures.segments], [1, 2, 1]);
+});

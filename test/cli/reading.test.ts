@@ -1,0 +1,174 @@
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { makeLog, openLog, range, temporaryDirectory, temporaryLog } from '../main/support.js';
+import { dataOf } from '../worker/damaged-logs.js';
+import { jsonLines, noTerminal, onTerminal, plantDamaged, Running, ringwal, ringwalOk } from './support.js';
+
+const ENTRIES = ['one', 'two\twith\ttabs', '', Uint8Array.of(0xff, 0, 0x41), 'five ✓'];
+
+test('cat prints what append took, byte for byte', async (t) => {
+  const log = temporaryLog(t);
+  await makeLog(log, ENTRIES);
+  const { bytes, code } = await ringwal(t, ['cat', log]);
+  assert.equal(code, 0);
+  assert.deepEqual(bytes, Buffer.from('one\ntwo\twith\ttabs\n\n\xff\0A\nfive \xe2\x9c\x93\n', 'latin1'));
+});
+
+for (const [format, expected] of [
+  ['raw', 'onetwo\twith\ttabs\xff\0Afive \xe2\x9c\x93'],
+  ['nul', 'one\0two\twith\ttabs\0\0\xff\0A\0five \xe2\x9c\x93\0'],
+  [
+    'length-prefixed',
+    '\x03\0\0\0one\x0d\0\0\0two\twith\ttabs\0\0\0\0\x03\0\0\0\xff\0A\x08\0\0\0five \xe2\x9c\x93',
+  ],
+] as const) {
+  test(`cat --format ${format} prints bytes for programs`, async (t) => {
+    const log = temporaryLog(t);
+    await makeLog(log, ENTRIES);
+    const { bytes } = await ringwal(t, ['cat', log, '--format', format]);
+    assert.equal(bytes.toString('latin1'), expected);
+  });
+}
+
+test('cat --json prints text where it is UTF-8, and base64 elsewhere', async (t) => {
+  const log = temporaryLog(t);
+  await makeLog(log, ENTRIES);
+  assert.deepEqual(jsonLines(await ringwalOk(t, ['cat', log, '--json'])), [
+    { lsn: 1, text: 'one' },
+    { lsn: 2, text: 'two\twith\ttabs' },
+    { lsn: 3, text: '' },
+    { lsn: 4, base64: '/wBB' },
+    { lsn: 5, text: 'five ✓' },
+  ]);
+});
+
+test('cat --format hex prints bytes and their characters below the LSN', async (t) => {
+  const log = temporaryLog(t);
+  await makeLog(log, ['0123456789abcdefgh', Uint8Array.of(7)]);
+  assert.deepEqual((await ringwalOk(t, ['cat', log, '-f', 'hex'])).split('\n'), [
+    'entry 1, 18 bytes',
+    '00000000  30 31 32 33 34 35 36 37  38 39 61 62 63 64 65 66  |0123456789abcdef|',
+    '00000010  67 68                                             |gh|',
+    'entry 2, 1 byte',
+    '00000000  07                                                |.|',
+    '',
+  ]);
+});
+
+test('cat goes from one LSN to another, forward and in reverse', async (t) => {
+  const log = temporaryLog(t);
+  await makeLog(log, range(1, 1000).map(String), { maxFileSize: 4096 });
+  const limits = ['--from', '400', '--to', '402', '--lsn'];
+  assert.equal(await ringwalOk(t, ['cat', log, ...limits]), '400\t400\n401\t401\n402\t402\n');
+  assert.equal(await ringwalOk(t, ['cat', log, ...limits, '--reverse']), '402\t402\n401\t401\n400\t400\n');
+  assert.equal(await ringwalOk(t, ['cat', join(log, 'wal-0'), '--to', '2']), '1\n2\n');
+});
+
+test('cat ends quietly when its reader has had enough', async (t) => {
+  const log = temporaryLog(t);
+  await makeLog(
+    log,
+    range(1, 50_000).map(() => 'x'.repeat(100)),
+  );
+  const running = new Running(t, ['cat', log]);
+  await running.says('x\n');
+  running.process.stdout.destroy();
+  const { code, stderr } = await running.ended;
+  assert.deepEqual([code, stderr], [0, '']);
+});
+
+test('cat of a damaged log says what to do, and of its segment prints what can be read', async (t) => {
+  const log = plantDamaged(temporaryLog(t), 'a flipped byte in the last group');
+  const whole = await ringwal(t, ['cat', log]);
+  assert.deepEqual([whole.code, whole.stdout], [1, '']);
+  assert.match(whole.stderr, /Cannot read entry 26 .*\n {2}`ringwal verify DIR` shows/);
+  const one = await ringwal(t, ['cat', join(log, 'wal-4')]);
+  assert.equal(one.code, 0);
+  assert.equal(one.stdout, `${Buffer.from(dataOf(25))}\n`);
+});
+
+test("cat prints wal-go's segments", async (t) => {
+  const stdout = await ringwalOk(t, [
+    'cat',
+    join(import.meta.dirname, '../fixtures/walgo/05-rotation/wal-1'),
+    '--json',
+  ]);
+  assert.equal(jsonLines(stdout).length > 10, true);
+});
+
+test('cat shows control characters on a terminal, and does not send them', {
+  skip: noTerminal,
+}, async (t) => {
+  const log = temporaryLog(t);
+  await makeLog(log, ['\x1b[2Jgone', 'tab\there']);
+  const { screen } = await onTerminal(t, ['cat', log]);
+  assert.equal(screen, '\\x1b[2Jgone\ntab\there\n');
+});
+
+test('cat of nothing, and of nothing like a log', async (t) => {
+  const missing = await ringwal(t, ['cat', join(temporaryDirectory(t), 'missing')]);
+  assert.equal(missing.code, 4);
+  assert.match(missing.stderr, /^ringwal: There is no ".*missing"\.\n$/);
+  const file = join(temporaryDirectory(t), 'file');
+  writeFileSync(file, 'this is text, and no segment at all');
+  const text = await ringwal(t, ['cat', file]);
+  assert.deepEqual([text.code, text.stdout], [0, '']);
+});
+
+test('get prints one entry, or ends with 1', async (t) => {
+  const log = temporaryLog(t);
+  await makeLog(log, ENTRIES);
+  assert.equal(await ringwalOk(t, ['get', log, '1']), 'one\n');
+  assert.equal(await ringwalOk(t, ['get', log, '5', '--json']), '{"lsn":5,"text":"five ✓"}\n');
+  const missing = await ringwal(t, ['get', log, '6']);
+  assert.deepEqual([missing.code, missing.stdout], [1, '']);
+  assert.match(missing.stderr, /There is no entry 6 in ".*": it holds 1 to 5\./);
+});
+
+test('tail prints the newest entries', async (t) => {
+  const log = temporaryLog(t);
+  await makeLog(log, range(1, 300).map(String), { maxFileSize: 4096 });
+  assert.equal(await ringwalOk(t, ['tail', log]), `${range(291, 300).join('\n')}\n`);
+  assert.equal(await ringwalOk(t, ['tail', '-n', '2', log, '-l']), '299\t299\n300\t300\n');
+  assert.equal(await ringwalOk(t, ['tail', '-n', '0', log]), '');
+  assert.equal(await ringwalOk(t, ['tail', '-n', '400', log]), `${range(1, 300).join('\n')}\n`);
+  assert.equal(await ringwalOk(t, ['tail', '--from', '299', log]), '299\n300\n');
+});
+
+test('tail -f prints entries as they become durable, over rotations and a restart of the writer', async (t) => {
+  const log = temporaryLog(t);
+  await makeLog(log, ['1', '2', '3']);
+  const running = new Running(t, ['tail', '-f', '-n', '1', log]);
+  await running.says('3\n');
+  const first = await openLog(t, log, { maxFileSize: 4096 });
+  for (const i of range(4, 500)) await first.append(String(i));
+  await first.close();
+  const second = await openLog(t, log);
+  await second.append('501', { durable: true });
+  await running.says('501\n');
+  running.process.kill('SIGINT');
+  const { code, stdout, stderr } = await running.ended;
+  assert.deepEqual([code, stderr], [130, '']);
+  assert.equal(stdout, `${range(3, 501).join('\n')}\n`);
+  await second.close();
+});
+
+test('tail -f of an empty log waits for its first entry', async (t) => {
+  const log = temporaryLog(t);
+  const wal = await openLog(t, log);
+  const running = new Running(t, ['tail', '-f', log]);
+  await wal.append('at last', { durable: true });
+  await running.says('at last\n');
+});
+
+test('a log goes through cat and append unchanged', async (t) => {
+  const log = temporaryLog(t);
+  const copy = temporaryLog(t);
+  await makeLog(log, ENTRIES);
+  const { bytes } = await ringwal(t, ['cat', log, '-f', 'length-prefixed']);
+  await ringwalOk(t, ['append', copy, '-f', 'length-prefixed'], { input: bytes });
+  assert.equal(await ringwalOk(t, ['cat', copy, '--json']), await ringwalOk(t, ['cat', log, '--json']));
+  assert.ok(readFileSync(join(copy, 'wal-0')).length > 0);
+});
