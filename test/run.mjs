@@ -1,8 +1,8 @@
 /**
  * Runs the suite: `node test/run.mjs source|package [FILE…]`.
  *
- *   source    all of it, against the sources
- *   package   what goes through the public API again, against the built package (`npm run build` first)
+ *   source    all but the examples, against the sources
+ *   package   what goes through the public API again, and the examples, against the built package (`npm run build` first)
  *
  * Without FILEs every `*.test.ts` under the folders below. node:test prints the closing lines.
  */
@@ -12,19 +12,7 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
 const FOLDERS = {
-  source: [
-    'format',
-    'ring',
-    'model',
-    'files',
-    'worker',
-    'simulation',
-    'main',
-    'cli',
-    'examples',
-    'bench',
-    'tidy',
-  ],
+  source: ['format', 'ring', 'model', 'files', 'worker', 'simulation', 'main', 'cli', 'bench', 'tidy'],
   package: ['main', 'cli', 'examples', 'bench'],
 };
 
