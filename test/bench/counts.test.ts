@@ -61,6 +61,22 @@ test('a message goes with each sync, however many of a thousand durable appends 
   assert.ok(syncs <= groups, `${syncs} syncs of ${groups} groups`);
 });
 
+test('fifty followers cost the writer no write, no sync and one message for each durable append', async (t) => {
+  const { wal, counts } = await watchedLog(t);
+  const followers = Array.from({ length: 50 }, () => wal.follow({ from: 2 }));
+  const before = await counts();
+  for (let at = 0; at < 20; at++) {
+    const entries = Promise.all(followers.map((follower) => follower.next()));
+    await wal.append(fill(100, at), { durable: true });
+    for (const { value } of await entries) assert.equal(value?.lsn, at + 2);
+  }
+  const { groups, syncs, messages } = difference(before, await counts());
+  assert.deepEqual([groups, syncs], [20, 20]);
+  // One for the append, and one for all who wait for the watermark then.
+  assert.ok(messages >= 20 && messages <= 40, `${messages} messages`);
+  for (const follower of followers) await follower.return();
+});
+
 test('fire-and-forget appends are written in whole groups, synced once, and not talked about', async (t) => {
   const { wal, counts } = await watchedLog(t, { ringSize: 2 ** 20 });
   const before = await counts();

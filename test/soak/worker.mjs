@@ -65,12 +65,23 @@ async function work(wal, turn, onDurable) {
   await Promise.all(pending);
 }
 
+/** A lane that comes and goes, as those of jobs in a pool do. */
+async function workByLane(wal) {
+  const lane = await Wal.attach(wal.attachment());
+  for (let at = 0; at < 20; at++) {
+    const bytes = entry(sizeOf(at));
+    while (!lane.tryAppend(bytes)) await lane.ready(bytes.length);
+  }
+  await lane.close();
+}
+
 async function liveSteadily() {
   let wal = await Wal.open(directory, OPTIONS);
   let turn = 0;
   let sampledMs = 0;
   while (Date.now() < data.endMs) {
     await work(wal, turn++, () => {});
+    await workByLane(wal);
     if (turn % 20 === 0) await readSome(wal);
     if (turn % 50 === 0) await wal.checkpoint(wal.durableLsn);
     if (turn % 70 === 0) await wal.truncateBefore(wal.lastLsn - 1_000);
