@@ -59,6 +59,7 @@ export class LogStream extends Writable {
   /** There while something would be lost if the process exited now. */
   readonly #exit: ExitParticipant = { flushAtExit: () => this.#flushAtExit() };
   #isInExit = false;
+  #isTellingOfDrop = false;
 
   /** @internal */
   constructor(lane: LogStreamLane, onFull: 'wait' | 'drop') {
@@ -249,8 +250,13 @@ export class LogStream extends Writable {
   #drop(line: EntryData): void {
     this.#dropped += 1;
     this.#untold += 1;
-    if (this.listenerCount('drop') > 0) {
+    // A listener may log that, to this very stream.
+    if (this.#isTellingOfDrop || this.listenerCount('drop') === 0) return;
+    this.#isTellingOfDrop = true;
+    try {
       this.emit('drop', typeof line === 'string' ? line : Buffer.from(line));
+    } finally {
+      this.#isTellingOfDrop = false;
     }
   }
 
