@@ -33,7 +33,8 @@ type WriteCallback = (error?: Error | null) => void;
  *
  * - `'wait'`: they are queued, up to the log's `maxPending` bytes; beyond, `write` blocks until the log has caught up.
  *   No line is lost and memory is bounded.
- * - `'drop'`: they are dropped and counted ([dropped]), with an event `'drop'` (line) for each. Once there is room again an
+ * - `'drop'`: they are dropped and counted ([dropped]), with an event `'drop'` (line) for each that its listeners have
+ *   not written themselves. Once there is room again an
  *   entry says how many are missing at that place:
  *   `{"level":40,"time":1767225600000,"msg":"ringwal dropped 17 lines here","dropped":17}`.
  *
