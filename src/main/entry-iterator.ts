@@ -19,14 +19,17 @@ type Result = IteratorResult<WalEntry, undefined>;
  */
 export class EntryIterator implements AsyncGenerator<WalEntry, undefined, undefined> {
   readonly #batches: AsyncGenerator<WalEntry[], undefined, undefined>;
+  readonly #interrupt: () => void;
   #batch: readonly WalEntry[] = [];
   #at = 0;
   /** Calls that wait for a batch, or for such a call. */
   #waiting = 0;
   #lastCall: Promise<unknown> = Promise.resolve();
 
-  constructor(batches: AsyncGenerator<WalEntry[], undefined, undefined>) {
+  /** @param interrupt has `batches` end soon, though it wait for something: for `return`, which comes behind that */
+  constructor(batches: AsyncGenerator<WalEntry[], undefined, undefined>, interrupt: () => void = () => {}) {
     this.#batches = batches;
+    this.#interrupt = interrupt;
   }
 
   next(): Promise<Result> {
@@ -37,6 +40,7 @@ export class EntryIterator implements AsyncGenerator<WalEntry, undefined, undefi
   }
 
   return(): Promise<Result> {
+    this.#interrupt();
     return this.#inTurn(async () => {
       this.#drop();
       await this.#batches.return(undefined);
@@ -45,6 +49,7 @@ export class EntryIterator implements AsyncGenerator<WalEntry, undefined, undefi
   }
 
   throw(error: unknown): Promise<Result> {
+    this.#interrupt();
     return this.#inTurn(async () => {
       this.#drop();
       await this.#batches.return(undefined);

@@ -9,22 +9,25 @@ import { WalError } from './wal-error.js';
 
 /** The durable entries of a log as they come. See `Wal.follow`. */
 export function follow(view: LogView, options: FollowOptions): EntryIterator {
-  return new EntryIterator(followBatches(view, options));
+  const stop = new AbortController();
+  return new EntryIterator(followBatches(view, options, stop.signal), () => stop.abort());
 }
 
 /** As [follow], of a log that is opened for it. See `Wal.follow`. */
 export function followDirectory(directory: string, options: FollowOptions): EntryIterator {
-  return new EntryIterator(openAndFollow(directory, options));
+  const stop = new AbortController();
+  return new EntryIterator(openAndFollow(directory, options, stop.signal), () => stop.abort());
 }
 
 async function* openAndFollow(
   directory: string,
   options: FollowOptions,
+  stop: AbortSignal,
 ): AsyncGenerator<WalEntry[], undefined, undefined> {
   checkFollowOptions(options);
   const view = await DirectoryView.open(directory, options.signal);
   try {
-    yield* followBatches(view, options);
+    yield* followBatches(view, options, stop);
   } finally {
     await view.close();
   }
@@ -33,13 +36,17 @@ async function* openAndFollow(
 /**
  * Walks what is durable now, then waits until more is: gapless, since each walk goes on where the one before ended. Between
  * two walks nothing is held: a follower that is slower than retention finds its next entry gone.
+ *
+ * `stop` ends the wait: of a generator that waits `return` would be heard only behind the next entry, whenever that comes.
  */
-export async function* followBatches(
+async function* followBatches(
   view: LogView,
   options: FollowOptions,
+  stop: AbortSignal,
 ): AsyncGenerator<WalEntry[], undefined, undefined> {
   checkFollowOptions(options);
   const { from, signal, ref = true } = options;
+  const wake = signal === undefined ? stop : AbortSignal.any([signal, stop]);
   let cutsSeen = view.truncations.length;
   /** The entry to come next; 0 = the log's first, whichever that will be. */
   let next = from ?? 0;
@@ -47,12 +54,12 @@ export async function* followBatches(
   let seen = 0;
   for (;;) {
     signal?.throwIfAborted();
-    if (view.isClosed) return;
+    if (view.isClosed || stop.aborted) return;
     for (const lsn of view.truncations.slice(cutsSeen)) if (lsn < seen) throw truncated(view, seen);
     cutsSeen = view.truncations.length;
     const to = view.durableLsn;
     if (to === 0 || to < next) {
-      await view.waitForWatermark(Math.max(0, next - 1), { signal, ref });
+      await view.waitForWatermark(Math.max(0, next - 1), { signal: wake, ref });
       continue;
     }
     try {

@@ -33,7 +33,8 @@ type WriteCallback = (error?: Error | null) => void;
  *
  * - `'wait'`: they are queued, up to the log's `maxPending` bytes; beyond, `write` blocks until the log has caught up.
  *   No line is lost and memory is bounded.
- * - `'drop'`: they are dropped and counted ([dropped]), with an event `'drop'` (line) for each. Once there is room again an
+ * - `'drop'`: they are dropped and counted ([dropped]), with an event `'drop'` (line) for each that its listeners have
+ *   not written themselves. Once there is room again an
  *   entry says how many are missing at that place:
  *   `{"level":40,"time":1767225600000,"msg":"ringwal dropped 17 lines here","dropped":17}`.
  *
@@ -59,6 +60,7 @@ export class LogStream extends Writable {
   /** There while something would be lost if the process exited now. */
   readonly #exit: ExitParticipant = { flushAtExit: () => this.#flushAtExit() };
   #isInExit = false;
+  #isTellingOfDrop = false;
 
   /** @internal */
   constructor(lane: LogStreamLane, onFull: 'wait' | 'drop') {
@@ -249,8 +251,13 @@ export class LogStream extends Writable {
   #drop(line: EntryData): void {
     this.#dropped += 1;
     this.#untold += 1;
-    if (this.listenerCount('drop') > 0) {
+    // A listener may log that, to this very stream.
+    if (this.#isTellingOfDrop || this.listenerCount('drop') === 0) return;
+    this.#isTellingOfDrop = true;
+    try {
       this.emit('drop', typeof line === 'string' ? line : Buffer.from(line));
+    } finally {
+      this.#isTellingOfDrop = false;
     }
   }
 

@@ -78,6 +78,7 @@ export interface ReadOptions {
   from?: number | undefined;
   /** Last LSN; default: what is written at the call. */
   to?: number | undefined;
+  /** Ends reading: it rejects with the signal's reason, and the file is closed. */
   signal?: AbortSignal | undefined;
 }
 
@@ -100,6 +101,7 @@ export interface LogStreamOptions {
 export interface FollowOptions {
   /** First LSN; default `firstLsn`. Below `firstLsn`: `ERR_WAL_PURGED`. Above `lastLsn`: it is waited for. */
   from?: number | undefined;
+  /** Ends following, also while it waits: it rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
   /** `false`: waiting for the next entry does not keep the process alive. Default `true`. */
   ref?: boolean | undefined;

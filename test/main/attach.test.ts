@@ -120,6 +120,35 @@ test('several threads append at once: nothing is lost, each keeps its order, eac
   }
 });
 
+test('a thread that floods the log delays an entry of another by a few groups, however much it has in its ring', async (t) => {
+  const wal = await freshLog(t);
+  const flood = new Producer(
+    t,
+    wal.attachment(),
+    `
+      const entry = Buffer.alloc(100, 'x');
+      say('floods');
+      // Not for ever: with the event loop blocked nobody could end it.
+      for (let laps = 0, bytes = lane.stats().ringBytes; laps < 4; laps++) {
+        for (let n = 0; n < bytes / 100; n++) while (!lane.tryAppend(entry)) await lane.ready(4_000_000);
+      }
+      await lane.close();`,
+  );
+  assert.equal(await flood.says(), 'floods');
+  const delays: number[] = [];
+  while (wal.stats().lanes.open === 2) {
+    const appended = wal.append('mine');
+    // What is written when the entry is in its ring comes before it, as does what is being written; behind it at most a turn.
+    const { lastLsn } = wal;
+    delays.push((await appended) - lastLsn);
+  }
+  await flood.ends();
+  assert.ok(wal.lastLsn > 500_000);
+  const groupEntriesMax = (256 * 1024) / 110;
+  const most = Math.max(...delays);
+  assert.ok(most <= 6 * groupEntriesMax, `${most} entries of the flood came first`);
+});
+
 /** Blocks this thread until `word` is stored. */
 function block(word: Int32Array): void {
   while (Atomics.load(word, 0) === 0) Atomics.wait(word, 0, 0, 1000);
@@ -587,6 +616,27 @@ test('a thread has log streams on its lane', async (t) => {
   );
   await producer.ends();
   assert.deepEqual(await texts(wal.entries()), ['one', 'two', 'three']);
+});
+
+test('ready() and sync() of a lane are abandoned by their signal', async (t) => {
+  const faults = new Faults(t);
+  const wal = await freshLog(t, { ringSize: SMALL_RING, workerUrl: faults.workerUrl });
+  const lane = await Wal.attach(wal.attachment());
+  faults.give('hold-write');
+  while (lane.tryAppend(fill(1000, 1)));
+  const reason = new Error('enough');
+  for (const call of [
+    (signal: AbortSignal) => lane.ready(1000, { signal }),
+    (signal: AbortSignal) => lane.sync({ signal }),
+  ]) {
+    await assert.rejects(call(AbortSignal.abort(reason)), reason);
+    const abort = new AbortController();
+    const waiting = call(abort.signal);
+    abort.abort(reason);
+    await assert.rejects(waiting, reason);
+  }
+  faults.recall('hold-write');
+  await lane.close();
 });
 
 test('errors of a lane are WalErrors', async (t) => {

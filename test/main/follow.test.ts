@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { Readable } from 'node:stream';
 import { test } from 'node:test';
 import { Wal, type WalEntry } from '#ringwal';
 import {
@@ -12,6 +14,7 @@ import {
   runChild,
   temporaryLog,
   text,
+  turn,
   walError,
 } from './support.js';
 
@@ -87,6 +90,36 @@ test('a follower ends when its log is closed, and rejects when its signal aborts
   assert.deepEqual(await waiting, { value: undefined, done: true });
   assert.deepEqual(await wal.follow().next(), { value: undefined, done: true });
 });
+
+for (const [name, follow] of [
+  ['follow()', (wal: Wal) => wal.follow({ from: 2 })],
+  ['Wal.follow()', (wal: Wal) => Wal.follow(wal.directory, { from: 2 })],
+] as const) {
+  test(`${name} that waits is ended by return(), and as a Readable by destroy(), though nothing comes`, async (t) => {
+    const wal = await freshLog(t, { durable: true });
+    await wal.append('a');
+    const entries = follow(wal);
+    const next = entries.next();
+    await turn();
+    assert.deepEqual(await entries.return(), { value: undefined, done: true });
+    assert.deepEqual(await next, { value: undefined, done: true });
+    assert.deepEqual(await entries.next(), { value: undefined, done: true });
+
+    const readable = Readable.from(follow(wal));
+    const found = once(readable, 'data');
+    await wal.append('b');
+    assert.equal((await found)[0].lsn, 2);
+    readable.destroy();
+    await once(readable, 'close');
+
+    const mine = new Error('mine');
+    const thrown = follow(wal);
+    const last = thrown.next();
+    await wal.append('c');
+    assert.equal((await last).value?.lsn, 2);
+    await assert.rejects(thrown.throw(mine), mine);
+  });
+}
 
 test('a follower whose log fails rejects with the failure', async (t) => {
   const faults = new Faults(t);

@@ -305,6 +305,23 @@ test("onFull 'drop': lines that find no room are counted, told by 'drop', and re
   assert.ok(Math.abs(Date.now() - time) < 3_600_000);
 });
 
+test("a listener for 'drop' that logs to the same stream loses its line like any other, and is not called for that", async (t) => {
+  const { wal, faults } = await heldLog(t);
+  const stream = wal.createLogStream({ onFull: 'drop' });
+  let told = 0;
+  stream.on('drop', () => {
+    told += 1;
+    stream.write('a line was dropped\n');
+  });
+  while (stream.write(LINE));
+  stream.write(LINE);
+  assert.deepEqual([told, stream.dropped], [2, 4]);
+  const drained = once(stream, 'drain');
+  faults.recall('hold-write');
+  await drained;
+  assert.equal(JSON.parse((await written(wal)).at(-1) as string).dropped, 4);
+});
+
 test("onFull 'drop': ending the stream reports what was dropped last", async (t) => {
   const { wal, faults } = await heldLog(t);
   const stream = wal.createLogStream({ onFull: 'drop' });
