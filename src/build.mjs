@@ -7,6 +7,7 @@
  *   dist/pino.js     the target for pino's transports, with dist/index.js beside it   ← src/pino.ts
  *   dist/pino.mjs    its default export for `import`
  *   dist/cli.js      the command `ringwal`, with dist/index.js beside it              ← src/cli/cli.ts
+ *   dist/ringwal.1   its manual page, as it prints it itself
  *   dist/**.d.ts     types; index.d.mts and pino.d.mts for `import`
  *
  * Dependencies stay outside the bundles. The package as a whole is "type": "module"; dist/package.json says that the
@@ -58,6 +59,7 @@ await build({
   ],
 });
 chmodSync(`${dist}/cli.js`, 0o755);
+writeFileSync(`${dist}/ringwal.1`, execFileSync(process.execPath, [`${dist}/cli.js`, 'man']));
 
 execFileSync(
   process.execPath,

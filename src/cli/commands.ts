@@ -1,8 +1,10 @@
 import { append } from './commands/append.js';
 import { cat } from './commands/cat.js';
 import { checkpoint } from './commands/checkpoint.js';
+import { createCompletion } from './commands/completion.js';
 import { get } from './commands/get.js';
 import { inspect } from './commands/inspect.js';
+import { createMan } from './commands/man.js';
 import { repair } from './commands/repair.js';
 import { stats } from './commands/stats.js';
 import { tail } from './commands/tail.js';
@@ -22,4 +24,6 @@ export const COMMANDS: readonly Command[] = [
   truncate,
   checkpoint,
   stats,
+  createCompletion(() => COMMANDS),
+  createMan(() => COMMANDS),
 ];

@@ -1,6 +1,13 @@
-import type { Argument, Option } from 'commander';
+import { type Argument, Option } from 'commander';
 import type { Context } from './context.js';
 import type { ExitCode } from './exit-code.js';
+
+declare const RINGWAL_VERSION: string;
+
+export const VERSION = RINGWAL_VERSION;
+export const DESCRIPTION = 'Reads, checks and writes logs of ringwal, the write-ahead log for Node.js.';
+export const HELP_FLAGS = '-h, --help';
+export const VERSION_FLAGS = '-V, --version';
 
 /**
  * A command as data. The parser, the help, the completions and the man page are all made of it, so that none of them can
@@ -41,4 +48,14 @@ interface TypedCommand<Options> extends Omit<Command, 'run'> {
 /** `Options` are what `options` parse to: the one place where that is taken on trust. */
 export function defineCommand<Options>(command: TypedCommand<Options>): Command {
   return command as unknown as Command;
+}
+
+/** All that a command takes, but for `--help`. */
+export function optionsOf({ options }: Command): readonly Option[] {
+  return [...options, new Option('--json', 'print JSON for programs')];
+}
+
+/** A summary as a sentence. */
+export function sentence(summary: string): string {
+  return `${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`;
 }

@@ -1,17 +1,17 @@
-import { type Command as Commander, CommanderError, createCommand, Help, Option } from 'commander';
+import { type Command as Commander, CommanderError, createCommand, Help } from 'commander';
 import { COMMANDS } from './commands.js';
 import type { Context } from './context.js';
-import type { Command, GlobalOptions } from './definition.js';
+import {
+  type Command,
+  DESCRIPTION,
+  type GlobalOptions,
+  HELP_FLAGS,
+  optionsOf,
+  sentence,
+  VERSION,
+  VERSION_FLAGS,
+} from './definition.js';
 import { EXIT_CODES, ExitCode, tellError } from './exit-code.js';
-
-declare const RINGWAL_VERSION: string;
-
-export const VERSION = RINGWAL_VERSION;
-export const DESCRIPTION = 'Reads, checks and writes logs of ringwal, the write-ahead log for Node.js.';
-
-export function jsonOption(): Option {
-  return new Option('--json', 'print JSON for programs');
-}
 
 /** Parses the command line and runs what it says. */
 export async function runProgram(context: Context, argv: readonly string[]): Promise<ExitCode> {
@@ -49,8 +49,8 @@ export function reportError(context: Context, error: unknown, argv: readonly str
 function createProgram(context: Context, onDone: (exitCode: ExitCode) => void): Commander {
   const program = createCommand('ringwal')
     .description(DESCRIPTION)
-    .version(VERSION, '-V, --version', 'print the version')
-    .helpOption('-h, --help', 'print this help')
+    .version(VERSION, VERSION_FLAGS, 'print the version')
+    .helpOption(HELP_FLAGS, 'print this help')
     .helpCommand('help [command]', 'print the help of a command')
     .showSuggestionAfterError()
     .exitOverride()
@@ -81,11 +81,11 @@ function createSubcommand(
     .copyInheritedSettings(program)
     .summary(command.summary)
     .description([sentence(command.summary), ...command.details].join('\n\n'))
-    .helpOption('-h, --help', 'print this help')
+    .helpOption(HELP_FLAGS, 'print this help')
     .showHelpAfterError(`\`ringwal help ${command.name}\` says more.`)
     .addHelpText('after', () => exampleHelp(command));
   for (const argument of command.arguments) sub.addArgument(argument);
-  for (const option of [...command.options, jsonOption()]) sub.addOption(option);
+  for (const option of optionsOf(command)) sub.addOption(option);
   return sub.action(async () => {
     onDone(await command.run(context, sub.opts<GlobalOptions>(), sub.processedArgs.map(asText)));
   });
@@ -94,10 +94,6 @@ function createSubcommand(
 /** Arguments are checked by their parsers, and handed on as text. */
 function asText(value: unknown): string | undefined {
   return value === undefined ? undefined : String(value);
-}
-
-export function sentence(summary: string): string {
-  return `${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`;
 }
 
 function exampleHelp({ examples, json }: Command): string {
