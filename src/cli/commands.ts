@@ -1,4 +1,5 @@
 import { append } from './commands/append.js';
+import { bench } from './commands/bench.js';
 import { cat } from './commands/cat.js';
 import { checkpoint } from './commands/checkpoint.js';
 import { createCompletion } from './commands/completion.js';
@@ -24,6 +25,7 @@ export const COMMANDS: readonly Command[] = [
   truncate,
   checkpoint,
   stats,
+  bench,
   createCompletion(() => COMMANDS),
   createMan(() => COMMANDS),
 ];

@@ -1,0 +1,199 @@
+import { closeSync, fdatasyncSync, fsyncSync, openSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
+import { Wal } from '../../index.js';
+import { Latencies, type LatencySummary } from './latencies.js';
+
+/** How long one measurement goes on, and whether it is to stop. */
+export interface Budget {
+  readonly ms: number;
+  readonly signal: AbortSignal;
+}
+
+const PAGE = Buffer.alloc(4096, 'ringwal ');
+const BLOCK = Buffer.alloc(2 ** 20, 'ringwal ');
+/** What is written over, and what the fastest measurement may take of the disk. */
+const ALLOCATED_BYTES = 16 * 2 ** 20;
+const SEQUENTIAL_BYTES_MAX = 256 * 2 ** 20;
+/** System calls block this thread: so often it looks whether it is to stop. */
+const TURN_MS = 20;
+const ENTRY = Buffer.alloc(100, 'x');
+const LARGE_ENTRY = Buffer.alloc(4096, 'x');
+/** Appends that wait at a time where groups are measured. */
+export const GROUP_APPENDERS = 64;
+
+/** A page written behind the end of a file, and fdatasync: what a log without preallocation rests on. */
+export function measureGrowing(directory: string, budget: Budget): Promise<LatencySummary> {
+  return withFile(join(directory, 'growing'), (fd) => {
+    let position = 0;
+    return timeEach(budget, () => {
+      writeSync(fd, PAGE, 0, PAGE.length, position);
+      fdatasyncSync(fd);
+      position += PAGE.length;
+    });
+  });
+}
+
+/** The same over blocks that are allocated and synced: no size and no block to record. */
+export function measureAllocated(directory: string, budget: Budget): Promise<LatencySummary> {
+  return withFile(join(directory, 'allocated'), (fd) => {
+    for (let at = 0; at < ALLOCATED_BYTES; at += BLOCK.length) writeSync(fd, BLOCK, 0, BLOCK.length, at);
+    fsyncSync(fd);
+    let position = 0;
+    return timeEach(budget, () => {
+      writeSync(fd, PAGE, 0, PAGE.length, position);
+      fdatasyncSync(fd);
+      position = (position + PAGE.length) % ALLOCATED_BYTES;
+    });
+  });
+}
+
+/** fdatasync of a file that has nothing to write: the call alone. */
+export function measureIdleSync(directory: string, budget: Budget): Promise<LatencySummary> {
+  return withFile(join(directory, 'idle'), (fd) => {
+    writeSync(fd, PAGE);
+    fsyncSync(fd);
+    return timeEach(budget, () => fdatasyncSync(fd));
+  });
+}
+
+export interface Rate {
+  readonly entries: number;
+  readonly bytes: number;
+  readonly ms: number;
+}
+
+/** Blocks of 1 MiB, one behind the other, and a sync at the end. */
+export function measureSequential(directory: string, { ms, signal }: Budget): Promise<Rate> {
+  return withFile(join(directory, 'sequential'), async (fd) => {
+    const start = performance.now();
+    let bytes = 0;
+    for (let turned = start; performance.now() - start < ms; ) {
+      writeSync(fd, BLOCK, 0, BLOCK.length, bytes % SEQUENTIAL_BYTES_MAX);
+      bytes += BLOCK.length;
+      // Else the system's memory is what would be measured.
+      if (bytes % (32 * BLOCK.length) === 0) fdatasyncSync(fd);
+      if (performance.now() - turned < TURN_MS) continue;
+      await turn();
+      signal.throwIfAborted();
+      turned = performance.now();
+    }
+    fdatasyncSync(fd);
+    return { entries: bytes / BLOCK.length, bytes, ms: performance.now() - start };
+  });
+}
+
+/** One durable append after the other. */
+export function measureDurable(
+  directory: string,
+  preallocate: false | 'zero',
+  { ms, signal }: Budget,
+): Promise<LatencySummary> {
+  return withLog(join(directory, `durable-${preallocate}`), { preallocate }, async (wal) => {
+    // Until the first segment is ready, segments grow.
+    for (let i = 0; i < 10; i++) await wal.append(ENTRY, { durable: true });
+    const latencies = new Latencies();
+    const start = performance.now();
+    for (let now = start; now - start < ms; ) {
+      await wal.append(ENTRY, { durable: true });
+      const after = performance.now();
+      latencies.add(after - now);
+      now = after;
+      signal.throwIfAborted();
+    }
+    return latencies.summary();
+  });
+}
+
+/** Many that each wait for their durable append before the next one. */
+export function measureGroups(
+  directory: string,
+  { ms, signal }: Budget,
+): Promise<Rate & { readonly entriesPerSync: number; readonly latency: LatencySummary }> {
+  return withLog(join(directory, 'groups'), {}, async (wal) => {
+    const latencies = new Latencies();
+    const start = performance.now();
+    const appender = async () => {
+      for (let now = performance.now(); now - start < ms && !signal.aborted; ) {
+        await wal.append(ENTRY, { durable: true });
+        const after = performance.now();
+        latencies.add(after - now);
+        now = after;
+      }
+    };
+    await Promise.all(Array.from({ length: GROUP_APPENDERS }, appender));
+    signal.throwIfAborted();
+    const entries = latencies.count;
+    const { syncs } = wal.stats();
+    return {
+      entries,
+      bytes: entries * ENTRY.length,
+      ms: performance.now() - start,
+      entriesPerSync: syncs === 0 ? 0 : entries / syncs,
+      latency: latencies.summary(),
+    };
+  });
+}
+
+/** Fire and forget, as fast as the log takes it, until all of it is durable. */
+export function measureThroughput(
+  directory: string,
+  size: 'small' | 'large',
+  { ms, signal }: Budget,
+): Promise<Rate> {
+  const entry = size === 'small' ? ENTRY : LARGE_ENTRY;
+  return withLog(join(directory, `throughput-${size}`), {}, async (wal) => {
+    const start = performance.now();
+    let entries = 0;
+    while (performance.now() - start < ms) {
+      while (wal.tryAppend(entry)) entries += 1;
+      await wal.ready(entry.length);
+      signal.throwIfAborted();
+    }
+    await wal.sync();
+    return { entries, bytes: entries * entry.length, ms: performance.now() - start };
+  });
+}
+
+async function timeEach({ ms, signal }: Budget, act: () => void): Promise<LatencySummary> {
+  const latencies = new Latencies();
+  const start = performance.now();
+  for (let turned = start, now = start; now - start < ms; ) {
+    act();
+    const after = performance.now();
+    latencies.add(after - now);
+    now = after;
+    if (now - turned < TURN_MS) continue;
+    await turn();
+    signal.throwIfAborted();
+    turned = now = performance.now();
+  }
+  return latencies.summary();
+}
+
+async function withFile<T>(path: string, use: (fd: number) => Promise<T>): Promise<T> {
+  const fd = openSync(path, 'w');
+  try {
+    return await use(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+async function withLog<T>(
+  directory: string,
+  options: { preallocate?: false | 'zero' },
+  use: (wal: Wal) => Promise<T>,
+): Promise<T> {
+  const wal = await Wal.open(directory, {
+    ...options,
+    maxFiles: 4,
+    maxFileSize: 32 * 2 ** 20,
+    readOnly: false,
+  });
+  try {
+    return await use(wal);
+  } finally {
+    await wal.close();
+  }
+}

@@ -1,0 +1,175 @@
+import { writeFileSync } from 'node:fs';
+import { mkdtemp, rm, statfs } from 'node:fs/promises';
+import { cpus, release } from 'node:os';
+import { join } from 'node:path';
+import { Argument, Option } from 'commander';
+import type { LatencySummary } from '../bench/latencies.js';
+import {
+  type Budget,
+  GROUP_APPENDERS,
+  measureAllocated,
+  measureDurable,
+  measureGroups,
+  measureGrowing,
+  measureIdleSync,
+  measureSequential,
+  measureThroughput,
+  type Rate,
+} from '../bench/measures.js';
+import { reportHtml } from '../bench/report-html.js';
+import type { BenchResult } from '../bench/result.js';
+import { judgePreallocation, judgeSync } from '../bench/verdict.js';
+import type { Context } from '../context.js';
+import { defineCommand, VERSION } from '../definition.js';
+import { CliError, ExitCode } from '../exit-code.js';
+import { kindOf } from '../log-directory.js';
+import { progressBar } from '../status-line.js';
+import { bytes, duration, integer, perSecond, table } from '../text.js';
+import { parseSeconds } from '../values.js';
+
+interface Options {
+  readonly seconds: number;
+  readonly html?: string;
+}
+
+const SECONDS_MAX = 60;
+const MEASUREMENTS = 9;
+/** What the measurements may take of the disk at a time. */
+const ROOM_BYTES = 512 * 2 ** 20;
+
+export const bench = defineCommand<Options>({
+  name: 'bench',
+  summary: 'measure what a disk and this machine can do',
+  details: [
+    'Writes into a directory of its own inside the one that is given, and removes it at the end. It takes up to 512 MiB there. First the floor, without ringwal: a page written and synced, behind the end of a file and over allocated blocks; then what ringwal makes of it: the latency of a durable append, groups, throughput.',
+    'Says in words whether fsync looks honest, and whether the option preallocate is worth it there. Timing can only refute honesty: a disk that lies slowly passes.',
+  ],
+  arguments: [new Argument('<dir>', 'an existing directory on the disk in question')],
+  options: [
+    new Option('-s, --seconds <seconds>', 'how long in all, at most 60').argParser(parseSeconds).default(18),
+    new Option('--html <file>', 'write a report with plots'),
+  ],
+  examples: [
+    { command: 'ringwal bench /var/lib', what: 'Is this a disk for a log?' },
+    { command: 'ringwal bench . --html report.html', what: 'With plots, to be sent on.' },
+  ],
+  json: 'One object: machine, floor (growing, allocated, idle: latencies in ms), sequential, durable, durableZero, groups, small, large, sync and preallocation, each with answer and why.',
+  async run(context, { seconds, html, json = false }, [directory = '']) {
+    if (kindOf(directory) === 'file') {
+      throw new CliError(ExitCode.usage, `"${directory}" is a file: a directory is wanted here.`);
+    }
+    if (seconds > SECONDS_MAX) throw new CliError(ExitCode.usage, `--seconds is at most ${SECONDS_MAX}.`);
+    const result = await measure(context, directory, (seconds * 1000) / MEASUREMENTS);
+    if (html !== undefined) writeFileSync(html, reportHtml(result));
+    const { out } = context;
+    if (json) out.json(result);
+    else for (const line of describe(result, context)) out.line(line);
+    if (html !== undefined && !json) out.line(`\nThe report is in ${html}.`);
+    return ExitCode.ok;
+  },
+});
+
+async function measure(context: Context, parent: string, ms: number): Promise<BenchResult> {
+  const { type, bavail, bsize } = await statfs(parent);
+  if (bavail * bsize < ROOM_BYTES) {
+    throw new CliError(
+      ExitCode.io,
+      `There are ${bytes(bavail * bsize)} free in "${parent}": the measurements take up to ${bytes(ROOM_BYTES)}.`,
+    );
+  }
+  const directory = await mkdtemp(join(parent, 'ringwal-bench-'));
+  const status = context.statusLine();
+  let done = 0;
+  const step = async <T>(
+    what: string,
+    act: (directory: string, budget: Budget) => Promise<T>,
+  ): Promise<T> => {
+    status.update(() => `${progressBar(done, MEASUREMENTS)}  ${what}`);
+    const found = await act(directory, { ms, signal: context.signal });
+    done += 1;
+    return found;
+  };
+  try {
+    const floor = {
+      fileSystem: type,
+      growing: await step('the disk: write and sync, growing', measureGrowing),
+      allocated: await step('the disk: write and sync, allocated', measureAllocated),
+      idle: await step('the disk: sync alone', measureIdleSync),
+    };
+    return {
+      machine: {
+        time: new Date().toISOString(),
+        version: VERSION,
+        node: process.versions.node,
+        platform: `${process.platform} ${release()} ${process.arch}`,
+        cpus: `${cpus().length} × ${cpus()[0]?.model ?? 'CPU'}`,
+      },
+      floor,
+      sequential: await step('the disk: throughput', measureSequential),
+      durable: await step('durable appends', (dir, budget) => measureDurable(dir, false, budget)),
+      durableZero: await step('durable appends, preallocated', (dir, budget) =>
+        measureDurable(dir, 'zero', budget),
+      ),
+      groups: await step('group commit', measureGroups),
+      small: await step('throughput, small entries', (dir, budget) =>
+        measureThroughput(dir, 'small', budget),
+      ),
+      large: await step('throughput, large entries', (dir, budget) =>
+        measureThroughput(dir, 'large', budget),
+      ),
+      sync: judgeSync(floor),
+      preallocation: judgePreallocation(floor),
+    };
+  } finally {
+    status.clear();
+    await rm(directory, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+function describe(result: BenchResult, { out: { colors } }: Context): string[] {
+  const { floor, durable, durableZero, groups, small, large, sequential, sync, preallocation } = result;
+  const latency = (name: string, { p50Ms, p99Ms, maxMs, count }: LatencySummary) => [
+    name,
+    duration(p50Ms),
+    duration(p99Ms),
+    duration(maxMs),
+    integer(count),
+  ];
+  const rate = (name: string, { entries, bytes: size, ms }: Rate) => [
+    name,
+    `${perSecond(entries, ms)}`,
+    perSecond(size, ms, bytes),
+  ];
+  const paint = { no: colors.red, doubtful: colors.yellow, unsupported: colors.red, plausible: colors.green };
+  return [
+    ...table(
+      [
+        ['', 'p50', 'p99', 'max', 'samples'].map(colors.dim),
+        latency('the disk: 4 KiB and fdatasync, the file grows', floor.growing),
+        latency('the disk: 4 KiB and fdatasync, blocks allocated', floor.allocated),
+        latency('the disk: fdatasync with nothing to write', floor.idle),
+        latency('durable append of 100 B', durable),
+        latency("durable append of 100 B, preallocate: 'zero'", durableZero),
+        latency(`durable append of 100 B, ${GROUP_APPENDERS} at a time`, groups.latency),
+      ],
+      [1, 2, 3, 4],
+    ),
+    '',
+    ...table(
+      [
+        ['', 'entries', 'bytes'].map(colors.dim),
+        rate(
+          `group commit, ${GROUP_APPENDERS} at a time (${groups.entriesPerSync.toFixed(1)} to a sync)`,
+          groups,
+        ),
+        rate('fire and forget, 100 B, until all is durable', small),
+        rate('fire and forget, 4 KiB, until all is durable', large),
+        ['the disk: 1 MiB writes', '', perSecond(sequential.bytes, sequential.ms, bytes)],
+      ],
+      [1, 2],
+    ),
+    '',
+    `Is fsync honest here? ${paint[sync.answer](`${sync.answer}.`)} ${sync.why}`,
+    `Is preallocate worth it? ${colors.bold(`${preallocation.answer}.`)} ${preallocation.why}`,
+  ];
+}
