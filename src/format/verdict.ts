@@ -86,6 +86,19 @@ export function describeReason(reason: Reason): string {
     : describeFault(reason as FrameFault);
 }
 
+/** The middle of a sentence; LSN 0 = not known. */
+export function describeEntry(lsn: number): string {
+  return lsn === 0 ? 'an entry' : `entry ${lsn}`;
+}
+
+/** A sentence: what whoever meets an entry that cannot be read may do. */
+export function wayOutOf(verdict: 'corrupt' | 'unsupported', reason?: Reason): string {
+  if (verdict === 'corrupt') return 'Wal.repair with dryRun says what can be kept.';
+  return reason === 'walg'
+    ? 'Read its segments with Wal.readSegment and append their entries to a new log.'
+    : 'Read it with the version that wrote it, or a later one.';
+}
+
 /** What is known of one segment. */
 export interface SegmentReport {
   readonly number: number;

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { dirname } from 'node:path';
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { LockWatch } from '../files/lock.js';
 import { Board } from '../ring/board.js';
@@ -7,7 +8,7 @@ import { touchRing, viewLane } from '../ring/layout.js';
 import type { ToLane } from '../worker/messages.js';
 import { createAttachment, openAttachment, usedUp, type WalAttachment } from './attachment.js';
 import { ErrorReporter } from './error-reporter.js';
-import { Lane } from './lane.js';
+import { closedError, Lane, threadDied } from './lane.js';
 import { errorFromFailure, WalError } from './wal-error.js';
 
 type Content = ReturnType<typeof openAttachment>;
@@ -40,6 +41,7 @@ export class AttachedLane {
     if (first.isNew) touchRing(views);
     const onError = new ErrorReporter(undefined);
     this.lane = new Lane({
+      directory: directoryOf(content),
       views,
       doorbell: new Doorbell(content.bell),
       writerPort: content.writerPort,
@@ -64,7 +66,7 @@ export class AttachedLane {
       const first = await firstMessage(content);
       if (first.kind === 'attached') return await AttachedLane.#take(content, first);
       if (first.kind === 'refused' || first.kind === 'failed') throw errorFromFailure(first.failure);
-      throw closedError();
+      throw closedError(directoryOf(content));
     } catch (error) {
       // The end of the last one frees the lane, if there was one.
       for (const port of [content.writerPort, content.syncPort, content.lifePort]) port.close();
@@ -78,7 +80,7 @@ export class AttachedLane {
     attached.lane.drainPorts();
     if (!attached.lane.isOver) return attached;
     await attached.close();
-    throw closedError();
+    throw closedError(directoryOf(content));
   }
 
   /** See `WalLane.attachment`. */
@@ -164,14 +166,14 @@ function isOpen(port: MessagePort): boolean {
   return isReferenced;
 }
 
-function whyClosed({ bell }: Content): WalError {
-  const doorbell = new Doorbell(bell);
-  if (doorbell.dead) return new WalError('ERR_WAL_WORKER_DIED', 'A thread of the log ended unexpectedly.');
-  return doorbell.closing ? closedError() : usedUp();
+function whyClosed(content: Content): WalError {
+  const doorbell = new Doorbell(content.bell);
+  if (doorbell.dead) return threadDied(directoryOf(content));
+  return doorbell.closing ? closedError(directoryOf(content)) : usedUp();
 }
 
-function closedError(): WalError {
-  return new WalError('ERR_WAL_CLOSED', 'The log is closed.');
+function directoryOf({ lockFile }: Content): string {
+  return dirname(lockFile);
 }
 
 function watchLives({ lockFile, lifeline }: Content): LockWatch {

@@ -152,6 +152,7 @@ class Threads {
   readonly #writer: Worker;
   readonly #sync: Worker;
   readonly #ended: Promise<unknown>;
+  readonly #directory: string;
   readonly #lockFile: string;
   readonly #lifeline = randomInt(1, LIFELINES);
   /** Threads die with their locks, whatever they die of, and a thread that is blocked hears no event that would tell. */
@@ -176,6 +177,7 @@ class Threads {
     const { directory, fileMode } = checked.writer;
 
     this.#memory = memory;
+    this.#directory = directory;
     this.#lockFile = join(directory, LOCK_FILE);
     this.board = new Board(board);
     this.onError = new ErrorReporter(checked.onError);
@@ -213,6 +215,7 @@ class Threads {
     this.#writer = startThread('writer', writerData, [toWriter.port2, between.port1], checked.workerUrl);
     this.#sync = startThread('sync', syncData, [between.port2, toSync.port2], checked.workerUrl);
     this.lane = new Lane({
+      directory,
       views,
       doorbell: this.#doorbell,
       writerPort: toWriter.port1,
@@ -241,7 +244,7 @@ class Threads {
       return await new Promise((resolve, reject) => {
         onAbort = () => reject(signal?.reason);
         signal?.addEventListener('abort', onAbort, { once: true });
-        this.#onDeath = (cause) => reject(diedWhileOpening(cause));
+        this.#onDeath = (cause) => reject(diedWhileOpening(this.#directory, cause));
         this.onLogMessage = (message) => {
           if (message.kind === 'opened') resolve(message);
           else if (message.kind === 'refused') reject(errorFromFailure(message.failure));
@@ -335,9 +338,12 @@ class Threads {
   }
 }
 
-function diedWhileOpening(cause: unknown): WalError {
-  const why = cause instanceof Error ? `: ${cause.message}` : '.';
-  return new WalError('ERR_WAL_WORKER_DIED', `A thread of the log ended while it was being opened${why}`, {
-    cause,
-  });
+function diedWhileOpening(directory: string, cause: unknown): WalError {
+  const why = cause instanceof Error ? `: ${cause.message}` : '';
+  return new WalError(
+    'ERR_WAL_WORKER_DIED',
+    `Cannot open "${directory}": a thread of the log ended before it was open${why}. Nothing was accepted. If the code was ` +
+      'bundled, see to it that the worker file is there (option workerUrl).',
+    { path: directory, cause },
+  );
 }

@@ -7,7 +7,7 @@ import { type ChainContext, createChain, enterSegment } from '../format/chain.js
 import { SegmentScanner } from '../format/scan.js';
 import { parseCutLsn, parseSegmentName, STATE_FILE, segmentName } from '../format/segment-name.js';
 import { decodeState, type LogState } from '../format/state-file.js';
-import { describeReason, type Judgement } from '../format/verdict.js';
+import { describeEntry, describeReason, type Judgement, wayOutOf } from '../format/verdict.js';
 import type { RecoveryReport, SegmentInfo } from '../worker/messages.js';
 import { inspectDirectory } from './job-pool.js';
 import type { LogView } from './log-view.js';
@@ -95,8 +95,9 @@ export class DirectoryView implements LogView {
       const path = join(directory, segmentName(trouble.segment));
       throw new WalError(
         verdict === 'corrupt' ? 'ERR_WAL_CORRUPT' : 'ERR_WAL_UNSUPPORTED',
-        `Cannot read entry ${trouble.lsn} in "${path}" at byte ${trouble.offset}: ${describeReason(trouble.reason)}.`,
-        { path, offset: trouble.offset, lsn: trouble.lsn },
+        `Cannot read ${describeEntry(trouble.lsn)} in "${path}" at byte ${trouble.offset}: ${describeReason(trouble.reason)}. ` +
+          wayOutOf(verdict, trouble.reason),
+        { path, offset: trouble.offset, lsn: trouble.lsn || undefined },
       );
     }
     const recovery = {
@@ -166,7 +167,11 @@ export class DirectoryView implements LogView {
 
   assertOpen(): void {
     if (this.#isClosed)
-      throw new WalError('ERR_WAL_CLOSED', 'The reader is closed.', { path: this.directory });
+      throw new WalError(
+        'ERR_WAL_CLOSED',
+        `Cannot read "${this.directory}": the reader is closed. What is to go on opens another.`,
+        { path: this.directory },
+      );
   }
 
   async close(): Promise<void> {

@@ -25,6 +25,8 @@ import { PendingAppends } from './pending-appends.js';
 import { errorFromFailure, WalError } from './wal-error.js';
 
 export interface LaneParts {
+  /** The log's, for messages. */
+  readonly directory: string;
   readonly views: LaneViews;
   readonly doorbell: Doorbell;
   readonly writerPort: MessagePort;
@@ -352,7 +354,9 @@ export class Lane {
     if (lanes < maxLanes) return;
     throw new WalError(
       'ERR_WAL_FULL',
-      `Cannot attach another thread: ${maxLanes} lanes are in use already (option maxLanes).`,
+      `Cannot attach another thread to "${this.#parts.directory}": ${maxLanes} lanes are in use already (option maxLanes). ` +
+        'Close one of them first.',
+      { path: this.#parts.directory },
     );
   }
 
@@ -409,7 +413,9 @@ export class Lane {
       if (leftMs <= 0) {
         throw new WalError(
           'ERR_WAL_TIMEOUT',
-          `Not everything was durable after ${timeoutMs} ms; the flush goes on.`,
+          `Cannot flush "${this.#parts.directory}" within ${timeoutMs} ms: not everything is durable yet. Nothing is lost, the log ` +
+            'goes on with it: flush again to wait on.',
+          { path: this.#parts.directory },
         );
       }
     }
@@ -427,8 +433,7 @@ export class Lane {
   startClosing(what: 'close' | 'detach'): void {
     if (this.#ended === undefined || this.#ended === isEncoding) {
       this.#subject = what === 'close' ? 'log' : 'lane';
-      this.#ended = () =>
-        new WalError('ERR_WAL_CLOSED', `The ${this.#subject} is closed: it takes no more entries.`);
+      this.#ended = () => this.#closedError();
     }
     this.#beside.post({ kind: what });
     this.#doorbell.ring(true);
@@ -457,19 +462,14 @@ export class Lane {
   die(cause?: unknown): void {
     this.#drainPorts();
     if (this.#failure !== undefined) return;
-    this.#failure = () =>
-      new WalError(
-        'ERR_WAL_WORKER_DIED',
-        'A thread of the log ended unexpectedly. What was not acknowledged may or may not be in the log: open it again.',
-        { cause },
-      );
+    this.#failure = () => threadDied(this.#parts.directory, cause);
     this.#end(this.#failure, this.#accepted - this.#countUnwritten() + 1);
   }
 
   /** Nothing will come any more: settles what is left and lets go of the ports. */
   detach(): void {
     this.#drainPorts();
-    this.#end(() => new WalError('ERR_WAL_CLOSED', `The ${this.#subject} is closed.`), this.#accepted + 1);
+    this.#end(() => this.#closedError(), this.#accepted + 1);
     this.letGo();
   }
 
@@ -669,7 +669,7 @@ export class Lane {
       }
       case 'closed':
         this.#drain(this.#syncPort);
-        this.#end(() => new WalError('ERR_WAL_CLOSED', 'The log is closed.'), message.taken);
+        this.#end(() => closedError(this.#parts.directory), message.taken);
         this.#parts.onLogMessage(message);
         break;
       default:
@@ -750,23 +750,33 @@ export class Lane {
     if (this.#written.size + this.#durable.size < this.#options.maxUnsettled) return;
     throw new WalError(
       'ERR_WAL_FULL',
-      `${this.#options.maxUnsettled} appends are unsettled already (option maxUnsettled): wait for some of them.`,
+      `Cannot append to "${this.#parts.directory}": ${this.#options.maxUnsettled} appends are unsettled already ` +
+        '(option maxUnsettled). Wait for some of them.',
+      { path: this.#parts.directory },
     );
   }
 
   #full(bytes: number): WalError {
     return new WalError(
       'ERR_WAL_FULL',
-      `The ring is full and ${this.#beside.bytes} bytes are queued in front of it: ${bytes} more would pass maxPending ` +
-        `(${this.#options.maxPending}). Wait for appends to settle, or for ready().`,
+      `Cannot append to "${this.#parts.directory}": the ring is full and ${this.#beside.bytes} bytes are queued in front of it; ` +
+        `${bytes} more would pass maxPending (${this.#options.maxPending}). Wait for appends to settle, or for ready().`,
+      { path: this.#parts.directory },
     );
   }
 
   #tooLarge(bytes: number): WalError {
     return new WalError(
       'ERR_WAL_TOO_LARGE',
-      `${bytes} bytes are more than an entry or batch may have (option maxEntrySize: ${this.#options.maxEntrySize}).`,
+      `Cannot append to "${this.#parts.directory}": ${bytes} bytes are more than an entry or a batch may have. Split it, or raise ` +
+        `the option maxEntrySize (${this.#options.maxEntrySize}).`,
+      { path: this.#parts.directory },
     );
+  }
+
+  #closedError(): WalError {
+    const { directory } = this.#parts;
+    return this.#subject === 'log' ? closedError(directory) : laneClosed(directory);
   }
 
   /** A promise that `signal` may abandon; `start` answers how to forget it, or `undefined` if it is settled already. */
@@ -809,6 +819,33 @@ export class Lane {
     this.#isHeld = isHeld;
     this.#parts.hold(isHeld);
   }
+}
+
+export function closedError(directory: string): WalError {
+  return new WalError(
+    'ERR_WAL_CLOSED',
+    `Cannot use the log "${directory}": it is closed and takes nothing more. What is to go on opens it again.`,
+    { path: directory },
+  );
+}
+
+function laneClosed(directory: string): WalError {
+  return new WalError(
+    'ERR_WAL_CLOSED',
+    `Cannot use this lane of "${directory}": it is closed and takes nothing more. What is to go on attaches another.`,
+    { path: directory },
+  );
+}
+
+/** A thread of the log is gone without having been asked; `cause` is what it threw, if that is known. */
+export function threadDied(directory: string, cause?: unknown): WalError {
+  const why = cause instanceof Error ? `: ${cause.message}` : '';
+  return new WalError(
+    'ERR_WAL_WORKER_DIED',
+    `Cannot go on in "${directory}": a thread of the log ended unexpectedly${why}. What was not acknowledged may or may not ` +
+      'be in the log. Close it and open it again.',
+    { path: directory, cause },
+  );
 }
 
 /** Why nothing else is taken while an entry is being encoded. */

@@ -2,11 +2,12 @@ import { join } from 'node:path';
 import { segmentName } from '../format/segment-name.js';
 import type { Board } from '../ring/board.js';
 import type { SegmentInfo, ToLane } from '../worker/messages.js';
+import { closedError } from './lane.js';
 import type { LogView } from './log-view.js';
 import { OpenFiles } from './open-files.js';
 import { SparseIndexes } from './sparse-index.js';
 import { Wakeups } from './wakeups.js';
-import { WalError } from './wal-error.js';
+import type { WalError } from './wal-error.js';
 
 /** The log that this process writes: the figures come from the board, the list of segments from the writer's messages. */
 export class LiveView implements LogView {
@@ -109,7 +110,7 @@ export class LiveView implements LogView {
   }
 
   assertOpen(): void {
-    if (this.#isClosed) throw new WalError('ERR_WAL_CLOSED', 'The log is closed.', { path: this.directory });
+    if (this.#isClosed) throw closedError(this.directory);
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,6 @@
 import { type AsyncFile, openForReading } from '../files/async-file.js';
 import { isMissing } from '../files/disk.js';
+import { wayOutOf } from '../format/verdict.js';
 import type { SegmentInfo } from '../worker/messages.js';
 import type { LogView } from './log-view.js';
 import { WalError } from './wal-error.js';
@@ -27,7 +28,8 @@ export async function openSegmentFile(view: LogView, segment: SegmentInfo, lsn: 
 export function truncated(view: LogView, lsn: number): WalError {
   return new WalError(
     'ERR_WAL_TRUNCATED',
-    `Entry ${lsn} of "${view.directory}" was cut off by truncateAfter after it was handed out, or while it was being read.`,
+    `Entry ${lsn} of "${view.directory}" was cut off by truncateAfter after it was handed out, or while it was being read. ` +
+      'Its LSN goes to another entry: drop what was made of it, and read on from lastLsn + 1 as it was after the cut.',
     { path: view.directory, lsn },
   );
 }
@@ -35,15 +37,17 @@ export function truncated(view: LogView, lsn: number): WalError {
 export function purged(view: LogView, lsn: number): WalError {
   return new WalError(
     'ERR_WAL_PURGED',
-    `Entry ${lsn} of "${view.directory}" is gone, its segment was removed; the log begins at ${view.firstLsn}.`,
+    `Entry ${lsn} of "${view.directory}" is gone, its segment was removed; the log begins at ${view.firstLsn}. ` +
+      'Begin there, or keep more (options maxFiles, maxTotalSize, maxAge, retainFrom).',
     { path: view.directory, lsn },
   );
 }
 
 /** The log should hold this entry, and no segment does. */
 export function missing(view: LogView, lsn: number): WalError {
-  return new WalError('ERR_WAL_CORRUPT', `Entry ${lsn} is missing in "${view.directory}".`, {
-    path: view.directory,
-    lsn,
-  });
+  return new WalError(
+    'ERR_WAL_CORRUPT',
+    `Cannot read entry ${lsn} in "${view.directory}": no segment holds it. ${wayOutOf('corrupt')}`,
+    { path: view.directory, lsn },
+  );
 }

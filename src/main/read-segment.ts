@@ -1,4 +1,4 @@
-import { describeReason, type Trouble } from '../format/verdict.js';
+import { describeEntry, describeReason, type Trouble, wayOutOf } from '../format/verdict.js';
 import { inspectSegment } from './job-pool.js';
 import { checkPath } from './options.js';
 import { corruptError, SegmentReader, type WalEntry } from './segment-reader.js';
@@ -36,13 +36,16 @@ export async function* readSegment(file: string | URL): AsyncGenerator<WalEntry,
 }
 
 function unsupportedError(path: string, { offset, lsn, reason }: Trouble): WalError {
-  const what = lsn === 0 ? 'an entry' : `entry ${lsn}`;
-  const why = `${what} at byte ${offset}: ${describeReason(reason)}`;
-  return new WalError('ERR_WAL_UNSUPPORTED', `Cannot read "${path}" to its end: ${why}.`, {
-    path,
-    offset,
-    lsn: lsn || undefined,
-  });
+  const why = `${describeEntry(lsn)} at byte ${offset}: ${describeReason(reason)}`;
+  return new WalError(
+    'ERR_WAL_UNSUPPORTED',
+    `Cannot read "${path}" to its end: ${why}. ${wayOutOf('unsupported', reason)}`,
+    {
+      path,
+      offset,
+      lsn: lsn || undefined,
+    },
+  );
 }
 
 async function open(path: string): Promise<SegmentReader> {

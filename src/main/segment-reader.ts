@@ -3,6 +3,7 @@ import { type ChainContext, checkOrder, createChain, followFrame, validateFrame 
 import { createFrame, describeFault, type Frame, type FrameFault } from '../format/frame.js';
 import { parseFrame, peekFrameLength } from '../format/frame-parser.js';
 import { PlainFrames } from '../format/kernel/plain-frames.js';
+import { describeEntry, wayOutOf } from '../format/verdict.js';
 import { isWalg, parseWalgFrame, parseWalgHeader, WALG_HEADER_BYTES } from '../format/walg.js';
 import { PLACE_SPACING_BYTES, type SparseIndex } from './sparse-index.js';
 import { WalError } from './wal-error.js';
@@ -318,10 +319,14 @@ export class SegmentReader {
   #unsupported(why: string): WalError {
     const { path } = this;
     const offset = this.#chain.fileOffset;
-    return new WalError('ERR_WAL_UNSUPPORTED', `Cannot read "${path}" at byte ${offset}: ${why}.`, {
-      path,
-      offset,
-    });
+    return new WalError(
+      'ERR_WAL_UNSUPPORTED',
+      `Cannot read "${path}" at byte ${offset}: ${why}. ${wayOutOf('unsupported')}`,
+      {
+        path,
+        offset,
+      },
+    );
   }
 }
 
@@ -333,9 +338,9 @@ export function corruptError(
   reason: FrameFault | undefined,
 ): WalError {
   const why = reason === undefined ? 'the file ends there' : describeFault(reason);
-  return new WalError('ERR_WAL_CORRUPT', `Cannot read entry ${lsn} in "${path}" at byte ${offset}: ${why}.`, {
-    path,
-    offset,
-    lsn,
-  });
+  return new WalError(
+    'ERR_WAL_CORRUPT',
+    `Cannot read ${describeEntry(lsn)} in "${path}" at byte ${offset}: ${why}. ${wayOutOf('corrupt')}`,
+    { path, offset, lsn: lsn || undefined },
+  );
 }

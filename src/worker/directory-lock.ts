@@ -36,7 +36,10 @@ export function lockDirectory(disk: Disk, directory: string, fileMode: number): 
   const pid = disk.lockHolder(path)?.pid;
   const holder =
     pid === undefined ? 'another writer' : pid === process.pid ? 'this process' : `process ${pid}`;
-  throw new LogFailure('ERR_WAL_LOCKED', `Cannot open "${directory}": ${holder} has it open for writing.`, {
-    path: directory,
-  });
+  throw new LogFailure(
+    'ERR_WAL_LOCKED',
+    `Cannot open "${directory}" for writing: ${holder} has it open, and a log has one writer. Close it there first. Reading needs ` +
+      'no lock (readOnly, Wal.follow); other threads attach.',
+    { path: directory },
+  );
 }

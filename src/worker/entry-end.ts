@@ -53,5 +53,9 @@ export function findEntryEnd(
 }
 
 function missing(path: string, lsn: number): LogFailure {
-  return new LogFailure('ERR_WAL_CORRUPT', `Entry ${lsn} cannot be found in "${path}".`, { path, lsn });
+  return new LogFailure(
+    'ERR_WAL_CORRUPT',
+    `Cannot cut behind entry ${lsn}: it cannot be found in "${path}". Wal.verify says what is wrong there.`,
+    { path, lsn },
+  );
 }

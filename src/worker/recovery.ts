@@ -9,7 +9,7 @@ import {
   writeFully,
 } from '../files/disk.js';
 import { segmentName } from '../format/segment-name.js';
-import { describeReason, type Judgement, judgeLog } from '../format/verdict.js';
+import { describeEntry, describeReason, type Judgement, judgeLog, wayOutOf } from '../format/verdict.js';
 import { LogFailure, syncFailed } from './failure.js';
 import { finishCut } from './interrupted-cut.js';
 import { listLog, newLogId, pendingCutOf, withoutCut } from './log-files.js';
@@ -257,19 +257,14 @@ function refuse(judgement: Judgement, directory: string): void {
   const { row, verdict, trouble, watermark, lastLsn } = judgement;
   if (verdict !== 'unsupported' && verdict !== 'corrupt') return;
   const path = trouble === undefined ? directory : join(directory, segmentName(trouble.segment));
-  const lsn = trouble?.lsn || undefined;
   const place = trouble === undefined ? `"${path}"` : `"${path}" at byte ${trouble.offset}`;
-  const what = lsn === undefined ? 'an entry' : `entry ${lsn}`;
+  const what = describeEntry(trouble?.lsn ?? 0);
   const why = trouble === undefined ? 'it cannot be read' : describeReason(trouble.reason);
-  const details = { path, offset: trouble?.offset, lsn };
+  const details = { path, offset: trouble?.offset, lsn: trouble?.lsn || undefined };
   if (verdict === 'unsupported') {
-    const wayOut =
-      trouble?.reason === 'walg'
-        ? 'Read its segments with Wal.readSegment and append their entries to a new log.'
-        : 'Open it with the version of ringwal that wrote it, or a later one.';
     throw new LogFailure(
       'ERR_WAL_UNSUPPORTED',
-      `Cannot open "${directory}": ${what} in ${place}: ${why}. ${wayOut}`,
+      `Cannot open "${directory}": ${what} in ${place}: ${why}. ${wayOutOf(verdict, trouble?.reason)}`,
       details,
     );
   }
@@ -281,7 +276,7 @@ function refuse(judgement: Judgement, directory: string): void {
         : `The log can be read up to entry ${lastLsn}, and what follows is not a torn write.`;
   throw new LogFailure(
     'ERR_WAL_CORRUPT',
-    `Cannot open "${directory}": ${what} in ${place}: ${why}. ${known} Nothing was changed; Wal.repair with dryRun says what can be kept.`,
+    `Cannot open "${directory}": ${what} in ${place}: ${why}. ${known} Nothing was changed. ${wayOutOf(verdict)}`,
     details,
   );
 }

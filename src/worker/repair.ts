@@ -4,7 +4,7 @@ import { createNodeDisk } from '../files/node-disk.js';
 import { type SegmentFile, withSource } from '../format/bytes.js';
 import { segmentName } from '../format/segment-name.js';
 import type { LogState } from '../format/state-file.js';
-import { describeReason, type Judgement, judgeLog, type Trouble } from '../format/verdict.js';
+import { describeReason, type Judgement, judgeLog, type Trouble, wayOutOf } from '../format/verdict.js';
 import { lockDirectory, lookBeforeLock } from './directory-lock.js';
 import { failureOf, LogFailure } from './failure.js';
 import { finishCut } from './interrupted-cut.js';
@@ -228,7 +228,7 @@ function unsupported(directory: string, trouble: Trouble | undefined): LogFailur
   const why = trouble === undefined ? '' : `: ${describeReason(trouble.reason)}`;
   return new LogFailure(
     'ERR_WAL_UNSUPPORTED',
-    `Cannot repair "${directory}": "${path}" was not written by this version${why}. Nothing was changed.`,
+    `Cannot repair "${directory}": "${path}" was not written by this version${why}. Nothing was changed. ${wayOutOf('unsupported', trouble?.reason)}`,
     { path, offset: trouble?.offset },
   );
 }

@@ -83,7 +83,7 @@ export function keepHouse(
       stateWritten = true;
     } catch (error) {
       if (!isFullDisk(error) && !isOutOfDescriptors(error)) throw error;
-      troubles.push(failureOf(error, 'write the state file', directory));
+      troubles.push(failureOf(error, `write the state file of "${directory}"`, directory));
     }
   }
   let unremoved: readonly number[] = [];

@@ -76,7 +76,7 @@ export async function runSyncThread(data: SyncThreadData<MessagePort>): Promise<
       }
       return keepHouse(disk, directory, job, data.fileMode);
     } catch (error) {
-      return { ...NOTHING_DONE, failure: failureOf(error, 'sync the log', directory) };
+      return { ...NOTHING_DONE, failure: failureOf(error, `sync "${directory}"`, directory) };
     }
   }
 }

@@ -206,7 +206,7 @@ export class Writer {
       worked = this.#answerRequests() || worked;
       return this.#startDueJob() || worked;
     } catch (error) {
-      this.#fail(failureOf(error, 'write the log', this.#options.directory));
+      this.#fail(failureOf(error, `write to "${this.#options.directory}"`, this.#options.directory));
       return true;
     }
   }
@@ -680,7 +680,7 @@ export class Writer {
     if (!isLow && !isHigh) return;
     throw new LogFailure(
       'ERR_WAL_OPTION',
-      `Cannot ${name}(${lsn}): the log holds entries ${firstLsn} to ${lastLsn}.`,
+      `Cannot ${name}(${lsn}) on "${this.#options.directory}": the log holds entries ${firstLsn} to ${lastLsn}.`,
       {
         path: this.#options.directory,
         lsn,
@@ -756,7 +756,7 @@ export class Writer {
       if (!isBegun || error instanceof LogFailure) throw error;
       throw new LogFailure(
         'ERR_WAL_IO',
-        `Cannot finish truncateAfter(${lsn}): ${systemCause(error).message}. Open the log again.`,
+        `Cannot finish truncateAfter(${lsn}): ${systemCause(error).message}.`,
         {
           path: directory,
           lsn,
@@ -861,7 +861,8 @@ export class Writer {
   }
 
   /** The log ends: nothing more is taken, whoever waits is told. */
-  #fail(failure: Failure): void {
+  #fail(cause: Failure): void {
+    const failure = endOfLog(cause);
     this.#failure = failure;
     for (const lane of this.#lanes) lane.post({ kind: 'failed', written: lane.nextWhole, failure });
     this.#doorbell.setFailed();
@@ -914,7 +915,11 @@ export class Writer {
         this.#writeState(this.#state(this.#watermark));
       } catch (error) {
         // Everything is durable: only the proof that the last group was is missing at the next open.
-        const failure = failureOf(error, 'write the state file', this.#options.directory);
+        const failure = failureOf(
+          error,
+          `write the state file of "${this.#options.directory}"`,
+          this.#options.directory,
+        );
         this.#opener.post({ kind: 'trouble', failure });
       }
     }
@@ -932,7 +937,7 @@ export class Writer {
       segments.seal();
       this.#makeRoom();
     } catch (error) {
-      this.#fail(failureOf(error, 'close the log', this.#options.directory));
+      this.#fail(failureOf(error, `close "${this.#options.directory}"`, this.#options.directory));
     }
   }
 
@@ -979,6 +984,15 @@ const NOTHING_UNSYNCED = { files: [], directoryChanged: false };
 /** No room, in the file system or for another descriptor: a passing state in which nothing was harmed. */
 function isOutOfRoom(error: unknown): boolean {
   return isFullDisk(error) || isOutOfDescriptors(error);
+}
+
+/** The failure with the way out, which a failed sync has in its message already. */
+function endOfLog(failure: Failure): Failure {
+  if (failure.code !== 'ERR_WAL_IO') return failure;
+  const message =
+    `${failure.message.replace(/\.$/, '')}. The log has ended: what was not acknowledged may or may not be in it. ` +
+    'Close it and open it again once the cause is gone.';
+  return { ...failure, message };
 }
 
 function outOfRoom(error: unknown, directory: string): Failure {
