@@ -19,6 +19,7 @@ test('who waits for room is woken once for a quarter of the ring, and not once f
     toSync.port1.close();
   });
   const lane = new Lane({
+    directory: 'unused',
     views,
     doorbell: new Doorbell(createDoorbellMemory()),
     writerPort: toWriter.port1,
