@@ -10,12 +10,12 @@ export class Output {
   readonly colors: Colors;
   /** Columns of the terminal. */
   readonly columns: number;
-  readonly #stream: Writable;
+  readonly #stream: Writable & { rows?: number };
   #failure: Error | undefined;
 
   /** `onGone` hears once that nobody takes any more: `EPIPE`, or another error of the system. */
   constructor(
-    stream: Writable & { isTTY?: boolean; columns?: number },
+    stream: Writable & { isTTY?: boolean; columns?: number; rows?: number },
     env: NodeJS.ProcessEnv,
     onGone: (error: NodeJS.ErrnoException) => void,
   ) {
@@ -28,6 +28,11 @@ export class Output {
       this.#failure = error;
       onGone(error);
     });
+  }
+
+  /** Lines of the terminal, now: its window may change. */
+  get rows(): number {
+    return this.#stream.rows ?? 24;
   }
 
   line(text = ''): void {
