@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The command `ringwal`: dist/cli.js starts here. */
 import { Context } from './context.js';
+import { ExitCode } from './exit-code.js';
 import { reportError, runProgram } from './program.js';
 
 const context = new Context(process);
@@ -10,6 +11,11 @@ process.on('uncaughtException', (error) => {
 });
 runProgram(context, argv).then(async (exitCode) => {
   await context.out.flush();
+  const { outputFailure } = context;
+  // What was printed last may have been too much: the command could not know.
+  if (exitCode === ExitCode.ok && outputFailure !== undefined) {
+    process.exit(reportError(context, outputFailure, argv));
+  }
   // Whatever is still under way, an interrupted verification or an unread standard input, nobody waits for.
   process.exit(exitCode);
 });

@@ -9,6 +9,7 @@ import { createMan } from './commands/man.js';
 import { repair } from './commands/repair.js';
 import { stats } from './commands/stats.js';
 import { tail } from './commands/tail.js';
+import { top } from './commands/top.js';
 import { truncate } from './commands/truncate.js';
 import { verify } from './commands/verify.js';
 import type { Command } from './definition.js';
@@ -25,6 +26,7 @@ export const COMMANDS: readonly Command[] = [
   truncate,
   checkpoint,
   stats,
+  top,
   bench,
   createCompletion(() => COMMANDS),
   createMan(() => COMMANDS),

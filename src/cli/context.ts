@@ -12,7 +12,7 @@ const SIGNALS = {
 
 /** What a command has of the process. */
 export class Context {
-  readonly stdin: Readable & { isTTY?: boolean };
+  readonly stdin: Readable & { isTTY?: boolean; setRawMode?(isRaw: boolean): void };
   readonly out: Output;
   readonly env: NodeJS.ProcessEnv;
   /** Colours for standard error. */

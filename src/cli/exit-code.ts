@@ -107,6 +107,8 @@ function hintFor({ code }: WalError): string | undefined {
       return '`ringwal verify DIR` shows what is damaged, `ringwal repair DIR --dry-run` what can be saved.';
     case 'ERR_WAL_LOCKED':
       return 'Reading works meanwhile: cat, tail, get, inspect, verify, stats.';
+    case 'ERR_WAL_UNSUPPORTED':
+      return "Segments in wal-go's later format can be taken over one by one, oldest first: `ringwal cat SEGMENT -f length-prefixed | ringwal append NEW_DIR -f length-prefixed`.";
     case 'ERR_WAL_PURGED':
       return '`ringwal stats DIR` shows where the log begins.';
     default:

@@ -10,12 +10,13 @@ export class Output {
   readonly colors: Colors;
   /** Columns of the terminal. */
   readonly columns: number;
-  readonly #stream: Writable;
+  readonly #stream: Writable & { rows?: number };
+  readonly #onGone: (error: NodeJS.ErrnoException) => void;
   #failure: Error | undefined;
 
   /** `onGone` hears once that nobody takes any more: `EPIPE`, or another error of the system. */
   constructor(
-    stream: Writable & { isTTY?: boolean; columns?: number },
+    stream: Writable & { isTTY?: boolean; columns?: number; rows?: number },
     env: NodeJS.ProcessEnv,
     onGone: (error: NodeJS.ErrnoException) => void,
   ) {
@@ -23,11 +24,13 @@ export class Output {
     this.isTerminal = stream.isTTY === true;
     this.columns = stream.columns ?? 80;
     this.colors = colorsFor(this.isTerminal, env);
-    stream.on('error', (error: Error) => {
-      if (this.#failure !== undefined) return;
-      this.#failure = error;
-      onGone(error);
-    });
+    this.#onGone = onGone;
+    stream.on('error', (error: Error) => this.#fail(error));
+  }
+
+  /** Lines of the terminal, now: its window may change. */
+  get rows(): number {
+    return this.#stream.rows ?? 24;
   }
 
   line(text = ''): void {
@@ -55,8 +58,18 @@ export class Output {
   async flush(): Promise<void> {
     if (this.#failure !== undefined) return;
     await new Promise<void>((resolve) => {
-      this.#stream.write('', () => resolve());
+      this.#stream.write('', (error) => {
+        // Told here first, and then by the event.
+        if (error) this.#fail(error);
+        resolve();
+      });
     });
+  }
+
+  #fail(error: Error): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = error;
+    this.#onGone(error);
   }
 }
 

@@ -48,6 +48,16 @@ export function lsnRange(first: number, last: number): string {
   return first === last ? integer(first) : `${integer(first)} to ${integer(last)}`;
 }
 
+const SPARKS = '▁▂▃▄▅▆▇█';
+
+/** A curve on one line, from 0 to its largest value. */
+export function sparkline(values: readonly number[]): string {
+  const largest = Math.max(1, ...values);
+  return values
+    .map((value) => SPARKS[Math.round((Math.max(0, value) / largest) * (SPARKS.length - 1))])
+    .join('');
+}
+
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
 

@@ -1,10 +1,21 @@
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { makeLog, openLog, range, temporaryDirectory, temporaryLog } from '../main/support.js';
+import { makeLog, range, temporaryDirectory, temporaryLog } from '../main/support.js';
 import { dataOf } from '../worker/damaged-logs.js';
-import { jsonLines, noTerminal, onTerminal, plantDamaged, Running, ringwal, ringwalOk } from './support.js';
+import {
+  commandFile,
+  jsonLines,
+  noTerminal,
+  onTerminal,
+  plant,
+  plantDamaged,
+  Running,
+  ringwal,
+  ringwalOk,
+} from './support.js';
 
 const ENTRIES = ['one', 'two\twith\ttabs', '', Uint8Array.of(0xff, 0, 0x41), 'five ✓'];
 
@@ -127,42 +138,6 @@ test('get prints one entry, or ends with 1', async (t) => {
   assert.match(missing.stderr, /There is no entry 6 in ".*": it holds 1 to 5\./);
 });
 
-test('tail prints the newest entries', async (t) => {
-  const log = temporaryLog(t);
-  await makeLog(log, range(1, 300).map(String), { maxFileSize: 4096 });
-  assert.equal(await ringwalOk(t, ['tail', log]), `${range(291, 300).join('\n')}\n`);
-  assert.equal(await ringwalOk(t, ['tail', '-n', '2', log, '-l']), '299\t299\n300\t300\n');
-  assert.equal(await ringwalOk(t, ['tail', '-n', '0', log]), '');
-  assert.equal(await ringwalOk(t, ['tail', '-n', '400', log]), `${range(1, 300).join('\n')}\n`);
-  assert.equal(await ringwalOk(t, ['tail', '--from', '299', log]), '299\n300\n');
-});
-
-test('tail -f prints entries as they become durable, over rotations and a restart of the writer', async (t) => {
-  const log = temporaryLog(t);
-  await makeLog(log, ['1', '2', '3']);
-  const running = new Running(t, ['tail', '-f', '-n', '1', log]);
-  await running.says('3\n');
-  const first = await openLog(t, log, { maxFileSize: 4096 });
-  for (const i of range(4, 500)) await first.append(String(i));
-  await first.close();
-  const second = await openLog(t, log);
-  await second.append('501', { durable: true });
-  await running.says('501\n');
-  running.process.kill('SIGINT');
-  const { code, stdout, stderr } = await running.ended;
-  assert.deepEqual([code, stderr], [130, '']);
-  assert.equal(stdout, `${range(3, 501).join('\n')}\n`);
-  await second.close();
-});
-
-test('tail -f of an empty log waits for its first entry', async (t) => {
-  const log = temporaryLog(t);
-  const wal = await openLog(t, log);
-  const running = new Running(t, ['tail', '-f', log]);
-  await wal.append('at last', { durable: true });
-  await running.says('at last\n');
-});
-
 test('a log goes through cat and append unchanged', async (t) => {
   const log = temporaryLog(t);
   const copy = temporaryLog(t);
@@ -171,4 +146,34 @@ test('a log goes through cat and append unchanged', async (t) => {
   await ringwalOk(t, ['append', copy, '-f', 'length-prefixed'], { input: bytes });
   assert.equal(await ringwalOk(t, ['cat', copy, '--json']), await ringwalOk(t, ['cat', log, '--json']));
   assert.ok(readFileSync(join(copy, 'wal-0')).length > 0);
+});
+
+const noFull = existsSync('/dev/full') ? false : '/dev/full is not here';
+
+test('output that finds no room is an error, however little it is', { skip: noFull }, async (t) => {
+  const log = temporaryLog(t);
+  await makeLog(log, ENTRIES);
+  for (const command of ['cat', 'inspect', 'stats']) {
+    const full = openSync('/dev/full', 'w');
+    const { status, stderr } = spawnSync(process.execPath, [commandFile(), command, log], {
+      stdio: ['ignore', full, 'pipe'],
+      encoding: 'utf8',
+    });
+    closeSync(full);
+    assert.deepEqual([status, stderr], [4, 'ringwal: ENOSPC: no space left on device, write\n'], command);
+  }
+});
+
+test("cat of a directory in wal-go's later format ends with 5, and says how to import it", async (t) => {
+  const log = join(temporaryDirectory(t), 'log');
+  const header = Uint8Array.of(0x57, 0x41, 0x4c, 0x47, 1, 0, 0x10, 0, 1, 0, 0, 0, 0, 0, 0, 0);
+  plant(log, new Map([['wal-0', header]]));
+  const { code, stderr } = await ringwal(t, ['cat', log]);
+  assert.equal(code, 5);
+  assert.match(stderr, /ringwal cat SEGMENT -f length-prefixed \| ringwal append/);
+  assert.equal(await ringwalOk(t, ['cat', join(log, 'wal-0')]), '');
+  assert.match(
+    await ringwalOk(t, ['inspect', join(log, 'wal-0'), '--frames']),
+    /header of wal-go's later format/,
+  );
 });

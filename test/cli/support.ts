@@ -152,11 +152,15 @@ export const noTerminal: string | false =
     ? false
     : 'script of util-linux, which makes a terminal, is not here';
 
-/** Runs the command on a terminal; `answers` is what the user types. */
+/** Runs the command on a terminal; `answers` is what the user types once `asked` is on the screen: a question's choices. */
 export async function onTerminal(
   t: TestContext,
   args: readonly string[],
-  { answers = '', env = {} }: { answers?: string; env?: Record<string, string> } = {},
+  {
+    answers = '',
+    asked = '[y/N] ',
+    env = {},
+  }: { answers?: string; asked?: string; env?: Record<string, string> } = {},
 ): Promise<{ code: number | null; screen: string }> {
   const quoted = [process.execPath, commandFile(), ...args].map((arg) => `'${arg}'`).join(' ');
   const child = spawn('script', ['-qefc', quoted, '/dev/null'], {
@@ -167,8 +171,7 @@ export async function onTerminal(
   let isAnswered = answers === '';
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
     screen += chunk;
-    // A question ends with its choices.
-    if (isAnswered || !screen.includes('[y/N] ')) return;
+    if (isAnswered || !screen.includes(asked)) return;
     isAnswered = true;
     child.stdin.write(answers);
   });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openLog, temporaryLog } from '../main/support.js';
-import { jsonLines, Running } from './support.js';
+import { jsonLines, noTerminal, onTerminal, Running, ringwal } from './support.js';
 
 test('stats --watch tells again and again how a log grows, until it is interrupted', async (t) => {
   const log = temporaryLog(t);
@@ -19,3 +19,64 @@ test('stats --watch tells again and again how a log grows, until it is interrupt
   assert.equal(readings[0]?.entriesPerSecond, undefined);
   assert.ok(readings.some(({ entriesPerSecond = 0 }) => entriesPerSecond > 0));
 });
+
+test('stats --watch counts what was written, also where retention removes as much', async (t) => {
+  const log = temporaryLog(t);
+  const wal = await openLog(t, log, { maxFileSize: 4096, maxFiles: 2 });
+  for (let i = 0; i < 4; i++) await wal.append('x'.repeat(3000), { durable: true });
+  const running = new Running(t, ['stats', log, '--watch', '0.05', '--json']);
+  await running.says('"lastLsn":4');
+  await wal.append('x'.repeat(3000), { durable: true });
+  await running.says('"lastLsn":5');
+  const readings = jsonLines<{ bytesPerSecond?: number }>(
+    running.stdout.slice(0, running.stdout.lastIndexOf('\n')),
+  );
+  // The bytes of an entry may be seen one reading before it is.
+  assert.ok(readings.some(({ bytesPerSecond = 0 }) => bytesPerSecond > 0));
+});
+
+test('top takes the directory, or the process that writes there', async (t) => {
+  const log = temporaryLog(t);
+  const wal = await openLog(t, log);
+  await wal.append('one', { durable: true });
+  const targets = process.platform === 'linux' ? [log, String(process.pid)] : [log];
+  for (const target of targets) {
+    const running = new Running(t, ['top', target, '--json', '--interval', '0.05']);
+    await running.says(/"lastLsn":1.*\n.*"entriesPerSecond":0.*\n/);
+    running.process.kill('SIGINT');
+    const { code, stderr } = await running.ended;
+    assert.deepEqual([code, stderr], [130, '']);
+  }
+});
+
+test('top of a process without a log, and without a terminal', async (t) => {
+  const log = temporaryLog(t);
+  await (await openLog(t, log)).close();
+  const piped = await ringwal(t, ['top', log]);
+  assert.equal(piped.code, 2);
+  assert.match(piped.stderr, /A screen needs a terminal/);
+  if (process.platform !== 'linux') return;
+  const other = await ringwal(t, ['top', String(process.pid)]);
+  assert.equal(other.code, 1);
+  assert.match(other.stderr, /Process \d+ has no log open\./);
+});
+
+for (const { key, code } of [
+  { key: 'q', code: 0 },
+  { key: '\x03', code: 130 },
+]) {
+  const pressed = JSON.stringify(key);
+  test(`top gives the terminal back when ${pressed} is pressed, and ends with ${code}`, {
+    skip: noTerminal,
+  }, async (t) => {
+    const log = temporaryLog(t);
+    const wal = await openLog(t, log);
+    await wal.append('one', { durable: true });
+    const ended = await onTerminal(t, ['top', log], { answers: key, asked: 'wal-0' });
+    assert.equal(ended.code, code, ended.screen);
+    // It goes to the other screen of the terminal, and comes back.
+    assert.ok(ended.screen.startsWith('\x1b[?1049h'), ended.screen);
+    assert.ok(ended.screen.endsWith('\x1b[?1049l'), ended.screen);
+    assert.match(ended.screen, /not known durable/);
+  });
+}

@@ -144,7 +144,8 @@ function printSegments(
       basename(segment.path),
       lsnRange(segment.firstLsn, segment.lastLsn),
       bytes(segment.bytes),
-      segment.bytes === 0 ? '' : `${Math.floor((100 * segment.validBytes) / segment.bytes)} %`,
+      // Of a log that is being written the size is older than the frames.
+      segment.bytes === 0 ? '' : `${Math.min(100, Math.floor((100 * segment.validBytes) / segment.bytes))} %`,
       created === undefined ? '' : time(created),
       modified === undefined ? '' : time(modified),
       colored(colors, segment.verdict),

@@ -1,37 +1,15 @@
 import { Argument, Option } from 'commander';
-import { Wal, type WalReader } from '../../index.js';
+import { Wal } from '../../index.js';
 import { defineCommand } from '../definition.js';
 import { ExitCode } from '../exit-code.js';
-import { expectLog, readStateFile } from '../log-directory.js';
-import { describeHolder, holderOf, listFiles } from '../log-files.js';
+import { FigureReader, type Reading } from '../figures.js';
+import { expectLog } from '../log-directory.js';
+import { describeHolder } from '../log-files.js';
 import { bytes, integer, lsnRange, perSecond, table } from '../text.js';
 import { parseSeconds } from '../values.js';
 
 interface Options {
   readonly watch?: number | true;
-}
-
-/** What another process can see of a log. */
-interface Figures {
-  readonly firstLsn: number;
-  readonly lastLsn: number;
-  readonly durableLsn: number;
-  /** Entries that are in the files, and not known to be durable there. */
-  readonly undurable: number;
-  readonly checkpointLsn: number;
-  readonly segments: number;
-  /** Of frames in the segments, and of all files of the log on disk. */
-  readonly logBytes: number;
-  readonly diskBytes: number;
-  readonly sideFileBytes: number;
-  readonly lock: ReturnType<typeof holderOf>;
-}
-
-interface Reading extends Figures {
-  readonly timeMs: number;
-  /** Since the reading before; absent in the first. */
-  readonly entriesPerSecond?: number;
-  readonly bytesPerSecond?: number;
 }
 
 const WATCH_SECONDS = 1;
@@ -61,7 +39,8 @@ export const stats = defineCommand<Options>({
     const { out, signal } = context;
     const reader = await Wal.open(directory, { readOnly: true, signal });
     try {
-      let reading = read(reader, directory, undefined);
+      const figures = new FigureReader(reader, directory);
+      let reading = figures.read();
       if (watch === undefined) {
         if (json) out.json(reading);
         else for (const line of describe(reading)) out.line(line);
@@ -79,39 +58,13 @@ export const stats = defineCommand<Options>({
           linesShown = lines.length;
         } else out.line(describeShortly(reading));
         await context.pause(periodMs);
-        reading = read(reader, directory, reading);
+        reading = figures.read();
       }
     } finally {
       await reader.close();
     }
   },
 });
-
-function read(reader: WalReader, directory: string, before: Reading | undefined): Reading {
-  const { firstLsn, lastLsn, durableLsn } = reader;
-  const { segments, sideFiles } = listFiles(directory);
-  const sideFileBytes = sideFiles.reduce((sum, file) => sum + file.bytes, 0);
-  const figures = {
-    firstLsn,
-    lastLsn,
-    durableLsn,
-    undurable: lastLsn - durableLsn,
-    checkpointLsn: readStateFile(directory)?.checkpoint ?? 0,
-    segments: segments.length,
-    logBytes: reader.segments().reduce((sum, segment) => sum + segment.bytes, 0),
-    diskBytes: segments.reduce((sum, segment) => sum + segment.bytes, sideFileBytes),
-    sideFileBytes,
-    lock: holderOf(directory),
-    timeMs: Date.now(),
-  };
-  if (before === undefined) return figures;
-  const seconds = Math.max(1, figures.timeMs - before.timeMs) / 1000;
-  return {
-    ...figures,
-    entriesPerSecond: Math.round((lastLsn - before.lastLsn) / seconds),
-    bytesPerSecond: Math.round((figures.logBytes - before.logBytes) / seconds),
-  };
-}
 
 function describe(reading: Reading): string[] {
   const { firstLsn, lastLsn, durableLsn, undurable, checkpointLsn, entriesPerSecond } = reading;
