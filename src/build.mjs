@@ -4,6 +4,7 @@
  *   dist/index.js    the implementation, CommonJS, one file        ← src/index.ts
  *   dist/index.mjs   the same exports for `import`, so that ESM and CommonJS share one implementation
  *   dist/worker.js   what every thread starts from                 ← src/worker/worker.ts
+ *   dist/worker.mjs  the same for bundlers that make ES modules
  *   dist/pino.js     the target for pino's transports, with dist/index.js beside it   ← src/pino.ts
  *   dist/pino.mjs    its default export for `import`
  *   dist/cli.js      the command `ringwal`, with dist/index.js beside it              ← src/cli/cli.ts
@@ -14,13 +15,26 @@
  * files here are CommonJS.
  */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { buildKernels } from './build-kernels.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = `${root}dist`;
+/** Nobody imports these. */
+const WORKER_TYPES = ['worker.d.ts', 'worker.d.mts'];
 
 await buildKernels();
 rmSync(dist, { recursive: true, force: true });
@@ -80,5 +94,36 @@ writeFileSync(
   `${dist}/pino.d.mts`,
   "import target = require('./pino.js');\n\nexport type { PinoTargetOptions } from './pino.js';\nexport default target.default;\n",
 );
-// Started by `new Worker`, imported by nobody.
-writeFileSync(`${dist}/worker.d.ts`, 'export {};\n');
+// Started by `new Worker`; the names are for the job pool, where a bundler has made an ES module of it.
+const jobs = Object.keys((await import(`${dist}/worker.js`)).default)
+  .sort()
+  .join(', ');
+writeFileSync(
+  `${dist}/worker.mjs`,
+  `import worker from './worker.js';\n\nexport const { ${jobs} } = worker;\n`,
+);
+for (const name of WORKER_TYPES) writeFileSync(`${dist}/${name}`, 'export {};\n');
+removeInnerTypes();
+
+/** The compiler writes the types of every source file: only those that the public ones speak of are of use to anybody. */
+function removeInnerTypes() {
+  const used = new Set(WORKER_TYPES.map((name) => `${dist}/${name}`));
+  const pending = ['index.d.ts', 'index.d.mts', 'pino.d.ts', 'pino.d.mts'].map((name) => `${dist}/${name}`);
+  for (let file = pending.pop(); file !== undefined; file = pending.pop()) {
+    if (used.has(file)) continue;
+    used.add(file);
+    for (const [, path] of readFileSync(file, 'utf8').matchAll(
+      /(?:from|import|import\(|require\()\s*'(\.[^']+)\.js'/g,
+    ))
+      pending.push(join(dirname(file), `${path}.d.ts`));
+  }
+  for (const name of readdirSync(dist, { recursive: true })) {
+    const file = join(dist, name);
+    if (/\.d\.m?ts$/.test(name) && !used.has(file)) rmSync(file);
+  }
+  for (const name of readdirSync(dist, { recursive: true }).reverse()) {
+    const folder = join(dist, name);
+    if (existsSync(folder) && statSync(folder).isDirectory() && readdirSync(folder).length === 0)
+      rmdirSync(folder);
+  }
+}

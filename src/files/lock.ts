@@ -173,6 +173,11 @@ function readPid(fd: number): number | undefined {
   }
 }
 
+/** Of "cannot find module" the rest is a list of files. */
+function firstLine(text: string): string {
+  return text.split('\n', 1)[0] as string;
+}
+
 interface NativeLocks {
   tryLock(fd: number, offset: number, length: number, options: { shared: boolean }): boolean;
   unlock(fd: number, offset: number, length: number): void;
@@ -195,7 +200,7 @@ function loadNative(path: string): NativeLocks {
         'ENOTSUP',
         'lock',
         path,
-        `fs-native-extensions does not load on ${platform}`,
+        `fs-native-extensions does not load on ${platform}: ${firstLine((error as Error).message)}`,
       );
       failure.cause = error;
       throw failure;

@@ -343,7 +343,7 @@ function diedWhileOpening(directory: string, cause: unknown): WalError {
   return new WalError(
     'ERR_WAL_WORKER_DIED',
     `Cannot open "${directory}": a thread of the log ended before it was open${why}. Nothing was accepted. If the code was ` +
-      'bundled, see to it that the worker file is there (option workerUrl).',
+      'bundled, see to it that the worker file is there (option workerUrl, docs/packaging.md).',
     { path: directory, cause },
   );
 }

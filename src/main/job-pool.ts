@@ -5,7 +5,7 @@ import type { Failure, RepairReport } from '../worker/messages.js';
 import type { RepairRequest } from '../worker/repair.js';
 import { jobThreads } from './options.js';
 import { workerFile } from './threads.js';
-import { errorFromFailure } from './wal-error.js';
+import { errorFromFailure, WalError } from './wal-error.js';
 
 /** Threads that have nothing to do for so long end. */
 const IDLE_MS = 1000;
@@ -33,26 +33,35 @@ export async function inspectSegment(request: InspectFileRequest): Promise<Judge
   return result;
 }
 
+const JOB_TEXT = { inspect: 'read', inspectFile: 'read', repair: 'repair' } as const;
+
 async function run<T>(
-  job: string,
-  request: object,
+  job: keyof typeof JOB_TEXT,
+  request: InspectRequest | InspectFileRequest | RepairRequest,
   signal: AbortSignal | undefined,
 ): Promise<T | { failure: Failure }> {
   pool ??= createPool();
   try {
-    return await (await pool).run(request, { name: job, ...(signal === undefined ? {} : { signal }) });
+    // Named with the job and not with the pool, which would not tell whoever waits that it cannot be loaded.
+    const task = { name: job, filename: workerFile().href };
+    return await (await pool).run(request, signal === undefined ? task : { ...task, signal });
   } catch (error) {
     // The pool rejects with an error of its own.
     signal?.throwIfAborted();
-    throw error;
+    const path = 'path' in request ? request.path : request.directory;
+    throw new WalError(
+      'ERR_WAL_WORKER_DIED',
+      `Cannot ${JOB_TEXT[job]} "${path}": the thread that was to do it did not start, or ended: ${(error as Error).message}. ` +
+        'If the code was bundled, see to it that the worker file is there (docs/packaging.md).',
+      { path, cause: error },
+    );
   }
 }
 
 /** Loaded by the first job: most logs never need one, and it would be half of what importing this package costs. */
 async function createPool(): Promise<Piscina> {
   const { Piscina } = await import('piscina');
-  return new Piscina({
-    filename: workerFile().href,
+  const created = new Piscina({
     minThreads: 0,
     maxThreads: jobThreads(),
     idleTimeout: IDLE_MS,
@@ -61,4 +70,7 @@ async function createPool(): Promise<Piscina> {
     env: {},
     execArgv: [],
   });
+  // Of a thread that had no job: nobody waits for it, and the next job starts another.
+  created.on('error', (error: Error) => process.emitWarning(error));
+  return created;
 }

@@ -44,8 +44,10 @@ export function startThread(
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB },
     });
   } catch (error) {
-    if (override === undefined) throw error;
     const why = (error as Error).message;
+    // It is looked for by the thread itself: what is thrown here is that there may be no thread.
+    if (override === undefined || (error as { code?: string }).code === 'ERR_ACCESS_DENIED')
+      throw new WalError('ERR_WAL_IO', `Cannot start a thread of the log: ${why}`, { cause: error });
     throw new WalError('ERR_WAL_OPTION', `workerUrl does not name a worker file: ${why}`, { cause: error });
   }
 }

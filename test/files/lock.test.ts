@@ -171,7 +171,10 @@ test('where the native locks do not load, only taking a lock fails, and says so'
     output += chunk;
   });
   await once(child, 'close');
-  assert.match(output, /^ENOTSUP ENOTSUP: fs-native-extensions does not load on \S+, lock '.+' \| no binary/);
+  assert.match(
+    output,
+    /^ENOTSUP ENOTSUP: fs-native-extensions does not load on \S+: no binary, lock '.+' \| no binary/,
+  );
 });
 
 /** Resolves once the child has the lock. */
