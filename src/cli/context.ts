@@ -10,6 +10,8 @@ const SIGNALS = {
   SIGTERM: ExitCode.terminated,
 } as const;
 
+const SHOW_MS = 200;
+
 /** What a command has of the process. */
 export class Context {
   readonly stdin: Readable & { isTTY?: boolean; setRawMode?(isRaw: boolean): void };
@@ -94,6 +96,20 @@ export class Context {
       return await Promise.race([work, interrupted]);
     } finally {
       this.signal.removeEventListener('abort', stop);
+    }
+  }
+
+  /** As [orInterrupted]; where it takes long it is said what is being done, and for how long already. */
+  async waitFor<T>(what: string, work: Promise<T>): Promise<T> {
+    const status = this.statusLine();
+    const start = performance.now();
+    const show = () => status.update(() => `${what} … ${Math.floor((performance.now() - start) / 1000)} s`);
+    const timer = setInterval(show, SHOW_MS);
+    try {
+      return await this.orInterrupted(work);
+    } finally {
+      clearInterval(timer);
+      status.clear();
     }
   }
 

@@ -8,11 +8,18 @@ const REDRAW_MS = 100;
 export class StatusLine {
   readonly isTerminal: boolean;
   readonly #stream: Writable & { columns?: number };
-  readonly #startedAt = performance.now();
+  readonly #now: () => number;
+  readonly #startedAt: number;
   #shownAt = Number.NEGATIVE_INFINITY;
   #isShown = false;
 
-  constructor(stream: Writable & { isTTY?: boolean; columns?: number }) {
+  /** `now`: milliseconds, from anywhere. */
+  constructor(
+    stream: Writable & { isTTY?: boolean; columns?: number },
+    now: () => number = () => performance.now(),
+  ) {
+    this.#now = now;
+    this.#startedAt = now();
     this.#stream = stream;
     this.isTerminal = stream.isTTY === true;
   }
@@ -20,7 +27,7 @@ export class StatusLine {
   /** Shows what `text` returns, if it is time to. Cheap enough to be called at every turn. */
   update(text: () => string): void {
     if (!this.isTerminal) return;
-    const now = performance.now();
+    const now = this.#now();
     if (now - this.#startedAt < QUIET_MS || now - this.#shownAt < REDRAW_MS) return;
     this.#shownAt = now;
     this.#isShown = true;

@@ -57,13 +57,18 @@ export const append = defineCommand<Options>({
   async run(context, options, [directory = '', file]) {
     // Before the log is made: a name that leads nowhere should leave nothing behind.
     const input = await openInput(context, file);
-    const wal = await Wal.open(directory, {
-      ...pickLogOptions(options),
-      readOnly: false,
-      signal: context.signal,
-      onError: (error) => appending.hear(error),
-    });
-    const appending = new Appending(context, options, wal);
+    // It may hear of something before it is open.
+    const failures: unknown[] = [];
+    const wal = await context.waitFor(
+      'opening the log',
+      Wal.open(directory, {
+        ...pickLogOptions(options),
+        readOnly: false,
+        signal: context.signal,
+        onError: (error) => failures.push(error),
+      }),
+    );
+    const appending = new Appending(context, options, wal, failures);
     const status = context.statusLine();
     try {
       await appending.takeAll(input, status);
@@ -98,10 +103,17 @@ class Appending {
   readonly #lastLsnBefore: number;
   #entries = 0;
   #bytes = 0;
-  #failure: unknown;
+  /** What went wrong; the first is what the command ends with. */
+  readonly #failures: unknown[];
   #acks: string[] = [];
 
-  constructor(context: Context, options: Options & { json?: boolean | undefined }, wal: Wal) {
+  constructor(
+    context: Context,
+    options: Options & { json?: boolean | undefined },
+    wal: Wal,
+    failures: unknown[],
+  ) {
+    this.#failures = failures;
     const { durable = false, ack = false, json = false } = options;
     this.#context = context;
     this.#wal = wal;
@@ -123,7 +135,7 @@ class Appending {
 
   /** Something was lost for which there was no promise, or the log has failed. */
   hear(error: unknown): void {
-    this.#failure ??= error;
+    this.#failures.push(error);
   }
 
   async takeAll(input: Readable, status: StatusLine): Promise<void> {
@@ -131,7 +143,7 @@ class Appending {
     try {
       for await (const chunk of addAbortSignal(signal, input)) {
         for (const record of this.#splitter.push(chunk)) if (!this.#take(record)) await this.#wait(record);
-        if (this.#failure !== undefined) break;
+        if (this.#failures.length > 0) break;
         status.update(() => this.#progress());
         await this.#context.out.room();
       }
@@ -145,7 +157,7 @@ class Appending {
   }
 
   throwFailure(): void {
-    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#failures.length > 0) throw this.#failures[0];
     if (this.#context.isUnread) {
       throw new CliError(
         ExitCode.io,
@@ -168,7 +180,7 @@ class Appending {
         lastLsn,
         durationMs: Math.round(durationMs),
       });
-    } else if (this.#context.isWatched || this.#failure !== undefined) {
+    } else if (this.#context.isWatched || this.#failures.length > 0) {
       this.#context.error(
         `${plural(entries, 'entry', 'entries')} appended, LSN ${lsnRange(firstLsn, entries === 0 ? 0 : lastLsn)}, ${bytes(this.#bytes)} in ${duration(durationMs)}`,
       );

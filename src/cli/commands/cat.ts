@@ -47,12 +47,13 @@ export const cat = defineCommand<Options>({
 });
 
 async function catLog(
-  { signal }: Context,
+  context: Context,
   { from, to, reverse }: Options,
   directory: string,
   writer: EntryWriter,
 ): Promise<void> {
-  const reader = await Wal.open(directory, { readOnly: true, signal });
+  const { signal } = context;
+  const reader = await context.waitFor('opening the log', Wal.open(directory, { readOnly: true, signal }));
   try {
     if (reverse === true) {
       await writeAll(reader.entries({ from, to, reverse, signal }), writer);

@@ -22,15 +22,16 @@ export const checkpoint = defineCommand({
     { command: 'ringwal checkpoint ./log 41207', what: 'Entries up to 41207 have been dealt with.' },
   ],
   json: 'An object with checkpointLsn, 0 for none; when it was set, before too.',
-  async run({ out, signal }, { json = false }, [directory = '', lsnText]) {
+  async run(context, { json = false }, [directory = '', lsnText]) {
     expectLog(directory);
+    const { out, signal } = context;
     if (lsnText === undefined) {
       const checkpointLsn = readStateFile(directory)?.checkpoint ?? 0;
       if (json) out.json({ checkpointLsn });
       else out.line(String(checkpointLsn));
       return ExitCode.ok;
     }
-    const wal = await Wal.open(directory, { readOnly: false, signal });
+    const wal = await context.waitFor('opening the log', Wal.open(directory, { readOnly: false, signal }));
     try {
       const before = wal.checkpointLsn;
       await wal.checkpoint(Number(lsnText));

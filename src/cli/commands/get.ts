@@ -29,7 +29,7 @@ export const get = defineCommand<Options>({
   async run(context, options, [directory = '', lsnText]) {
     const lsn = Number(lsnText);
     const { signal } = context;
-    const reader = await Wal.open(directory, { readOnly: true, signal });
+    const reader = await context.waitFor('opening the log', Wal.open(directory, { readOnly: true, signal }));
     try {
       const entry = await reader.get(lsn);
       if (entry === undefined) {

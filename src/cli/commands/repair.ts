@@ -37,7 +37,7 @@ export const repair = defineCommand<Options>({
   async run(context, { mode, dryRun = false, yes = false, json = false }, [directory = '']) {
     expectLog(directory);
     const { out } = context;
-    const plan = await context.orInterrupted(Wal.repair(directory, { mode, dryRun: true }));
+    const plan = await context.waitFor('reading the log', Wal.repair(directory, { mode, dryRun: true }));
     const isNeeded = hasWork(plan);
     if (dryRun || !isNeeded) {
       if (json) out.json(plan);
@@ -51,7 +51,7 @@ export const repair = defineCommand<Options>({
         return ExitCode.no;
       }
     }
-    const done = await context.orInterrupted(Wal.repair(directory, { mode }));
+    const done = await context.waitFor('repairing the log', Wal.repair(directory, { mode }));
     if (json) out.json(done);
     else printDone(out, done);
     return ExitCode.ok;

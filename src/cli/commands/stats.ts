@@ -37,7 +37,7 @@ export const stats = defineCommand<Options>({
   async run(context, { watch, json = false }, [directory = '']) {
     expectLog(directory);
     const { out, signal } = context;
-    const reader = await Wal.open(directory, { readOnly: true, signal });
+    const reader = await context.waitFor('opening the log', Wal.open(directory, { readOnly: true, signal }));
     try {
       const figures = new FigureReader(reader, directory);
       let reading = figures.read();

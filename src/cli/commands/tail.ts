@@ -41,7 +41,7 @@ export const tail = defineCommand<Options>({
       withLsn: options.lsn,
     });
     const { signal } = context;
-    const reader = await Wal.open(directory, { readOnly: true, signal });
+    const reader = await context.waitFor('opening the log', Wal.open(directory, { readOnly: true, signal }));
     try {
       const from = options.from ?? (await firstOfNewest(reader, options.lines, signal));
       if (options.follow === true) await follow(context, reader, from, writer);

@@ -50,7 +50,7 @@ export const top = defineCommand<Options>({
       );
     }
     const { out, signal } = context;
-    const reader = await Wal.open(directory, { readOnly: true, signal });
+    const reader = await context.waitFor('opening the log', Wal.open(directory, { readOnly: true, signal }));
     const screen = json ? undefined : new Screen(context);
     const figures = new FigureReader(reader, directory);
     const readings: Reading[] = [];

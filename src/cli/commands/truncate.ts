@@ -40,8 +40,8 @@ export const truncate = defineCommand<Options>({
     expectLog(directory);
     const { out, signal } = context;
     const log = dryRun
-      ? await Wal.open(directory, { readOnly: true, signal })
-      : await Wal.open(directory, { readOnly: false, signal });
+      ? await context.waitFor('opening the log', Wal.open(directory, { readOnly: true, signal }))
+      : await context.waitFor('opening the log', Wal.open(directory, { readOnly: false, signal }));
     try {
       const was = extentOf(log.segments(), log.firstLsn, log.lastLsn);
       const going =
