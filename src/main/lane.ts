@@ -444,6 +444,11 @@ export class Lane {
     return this.#isOver;
   }
 
+  /** The log's. */
+  get directory(): string {
+    return this.#parts.directory;
+  }
+
   get maxEntrySize(): number {
     return this.#options.maxEntrySize;
   }

@@ -14,6 +14,8 @@ export interface LogStreamLane {
   ready(bytes: number, signal: AbortSignal | undefined): Promise<void>;
   sync(signal: AbortSignal | undefined): Promise<number>;
   flushSync(): void;
+  /** The log's. */
+  readonly directory: string;
   readonly maxEntrySize: number;
   /** So many free bytes make it worth while to go on after the ring was full. */
   readonly roomyBytes: number;
@@ -185,7 +187,7 @@ export class LogStream extends Writable {
     this.#update();
     if (callback !== undefined) {
       const isWhole = this.#dropped === droppedBefore;
-      process.nextTick(callback, isWhole ? null : (this.#failure ?? noRoom()));
+      process.nextTick(callback, isWhole ? null : (this.#failure ?? noRoom(this.#lane.directory)));
     }
     return !this.#needsDrain && !this.destroyed;
   }
@@ -352,10 +354,12 @@ export class LogStream extends Writable {
   }
 }
 
-function noRoom(): WalError {
+function noRoom(directory: string): WalError {
   return new WalError(
     'ERR_WAL_FULL',
-    'A line was dropped: the log had no room for it, or it was longer than maxEntrySize.',
+    `Cannot write a line to "${directory}", it was dropped: the log had no room for it, or it was longer than maxEntrySize. ` +
+      "Heed what write() returns, or let lines wait (onFull: 'wait').",
+    { path: directory },
   );
 }
 

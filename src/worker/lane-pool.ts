@@ -31,6 +31,8 @@ interface PooledLane {
  * Either way everything that it published is durable by then, and no acknowledgement is under way.
  */
 export class LanePool {
+  /** The log's, for messages. */
+  readonly #directory: string;
   readonly #ringSize: number;
   readonly #maxLanes: number;
   readonly #board: Board;
@@ -42,10 +44,12 @@ export class LanePool {
   #hasClosedPorts = false;
 
   constructor(
+    directory: string,
     limits: { readonly ringSize: number; readonly maxLanes: number },
     board: Board,
     createKernel: (memory: LaneMemory, views: LaneViews) => Kernel,
   ) {
+    this.#directory = directory;
     this.#ringSize = limits.ringSize;
     this.#maxLanes = limits.maxLanes;
     this.#board = board;
@@ -56,7 +60,10 @@ export class LanePool {
   /** Makes the lane that was asked for and sends it; `undefined`: it was refused. */
   open(request: AttachRequest): LaneIntake | undefined {
     if (this.#used.size + 1 >= this.#maxLanes) {
-      this.#refuseAsFull(request, `${this.#maxLanes} lanes are in use already (option maxLanes)`);
+      this.#refuseAsFull(
+        request,
+        `${this.#maxLanes} lanes are in use already (option maxLanes). Close one of them first`,
+      );
       return undefined;
     }
     const pooled = this.#pooled.pop();
@@ -111,7 +118,11 @@ export class LanePool {
   #refuseAsFull(request: AttachRequest, why: string): void {
     this.refuse(request, {
       kind: 'refused',
-      failure: { code: 'ERR_WAL_FULL', message: `Cannot attach another thread: ${why}.` },
+      failure: {
+        code: 'ERR_WAL_FULL',
+        message: `Cannot attach another thread to "${this.#directory}": ${why}.`,
+        path: this.#directory,
+      },
     });
   }
 

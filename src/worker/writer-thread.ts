@@ -39,7 +39,7 @@ export async function runWriterThread(data: WriterThreadData<MessagePort>): Prom
     // Touched here once, the first lap of the ring costs the producer no page faults.
     touchRing(views);
     const board = new Board(data.board);
-    const pool = new LanePool(data, board, chooseKernel);
+    const pool = new LanePool(options.directory, data, board, chooseKernel);
     const writer = new Writer({
       disk,
       nowMs: () => performance.now(),

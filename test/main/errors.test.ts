@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads';
-import { Wal, type WalAttachment, type WalError, type WalErrorCode } from '#ringwal';
+import { Wal, type WalError, type WalErrorCode, type WalOptions } from '#ringwal';
 import {
   Faults,
   fill,
@@ -14,6 +14,7 @@ import {
   SMALL_RING,
   temporaryDirectory,
   temporaryLog,
+  until,
 } from './support.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -49,14 +50,14 @@ const CASES: Readonly<Record<WalErrorCode, Readonly<Record<string, Case>> | 'res
       { doing: /option "maxFilesize"/, why: /Unknown/, wayOut: /Known: .*maxFileSize/ },
     ],
     'of data that is no entry': async (t) => {
-      const wal = await freshLog(t);
+      const wal = await smallLog(t);
       return [
         thrown(() => wal.tryAppend(17 as never)),
         { doing: /entry/, why: /not a number/, wayOut: /Uint8Array.*string/ },
       ];
     },
     'of an LSN that the log does not hold': async (t) => {
-      const wal = await freshLog(t);
+      const wal = await smallLog(t);
       await wal.append('x');
       const path = wal.directory;
       return [
@@ -65,7 +66,7 @@ const CASES: Readonly<Record<WalErrorCode, Readonly<Record<string, Case>> | 'res
       ];
     },
     'of a cut inside a batch': async (t) => {
-      const wal = await freshLog(t);
+      const wal = await smallLog(t);
       await wal.appendBatch(['a', 'b', 'c']);
       const path = wal.directory;
       return [
@@ -77,7 +78,7 @@ const CASES: Readonly<Record<WalErrorCode, Readonly<Record<string, Case>> | 'res
 
   ERR_WAL_LOCKED: {
     'of a second writer': async (t) => {
-      const wal = await freshLog(t);
+      const wal = await smallLog(t);
       const path = wal.directory;
       return [
         await rejection(Wal.open(path)),
@@ -148,7 +149,7 @@ const CASES: Readonly<Record<WalErrorCode, Readonly<Record<string, Case>> | 'res
 
   ERR_WAL_TOO_LARGE: {
     'of an entry': async (t) => {
-      const wal = await freshLog(t, { maxEntrySize: 10 });
+      const wal = await smallLog(t, { maxEntrySize: 10 });
       const path = wal.directory;
       return [
         await rejection(wal.append(fill(11, 1))),
@@ -160,7 +161,7 @@ const CASES: Readonly<Record<WalErrorCode, Readonly<Record<string, Case>> | 'res
   ERR_WAL_FULL: {
     'of more than may be queued': async (t) => {
       const faults = new Faults(t);
-      const wal = await freshLog(t, { workerUrl: faults.workerUrl, ringSize: SMALL_RING, maxPending: 1000 });
+      const wal = await smallLog(t, { workerUrl: faults.workerUrl, maxPending: 1000 });
       faults.give('hold-write');
       let full: unknown;
       const appends: Promise<unknown>[] = [];
@@ -181,9 +182,46 @@ const CASES: Readonly<Record<WalErrorCode, Readonly<Record<string, Case>> | 'res
         },
       ];
     },
+    'of a line that a log stream dropped': async (t) => {
+      const faults = new Faults(t);
+      const wal = await smallLog(t, { workerUrl: faults.workerUrl });
+      const stream = wal.createLogStream({ onFull: 'drop' });
+      faults.give('hold-write');
+      const line = `${'x'.repeat(1000)}\n`;
+      while (stream.write(line));
+      const error = await new Promise((resolve) => {
+        stream.write(line, resolve);
+      });
+      faults.recall('hold-write');
+      // It has to tell in the log what it dropped, before that is closed.
+      await once(stream.end(), 'finish');
+      return [
+        error,
+        { doing: /Cannot write a line/, path: wal.directory, why: /no room/, wayOut: /let lines wait/ },
+      ];
+    },
+    'of an attach that finds the last lane taken': async (t) => {
+      const faults = new Faults(t);
+      const wal = await smallLog(t, { workerUrl: faults.workerUrl, maxLanes: 3 });
+      const lane = await Wal.attach(wal.attachment());
+      faults.give('hold-write');
+      wal.tryAppend('x');
+      await until(() => faults.isMet('hold-write'));
+      // Both ask before the writer hears of either.
+      const attachments = [wal.attachment(), lane.attachment()];
+      faults.recall('hold-write');
+      const outcomes = await Promise.allSettled(attachments.map((each) => Wal.attach(each)));
+      const refused = outcomes.find((outcome) => outcome.status === 'rejected');
+      for (const outcome of outcomes) if (outcome.status === 'fulfilled') await outcome.value.close();
+      await lane.close();
+      return [
+        refused?.reason,
+        { doing: /Cannot attach/, path: wal.directory, why: /maxLanes/, wayOut: /Close one/ },
+      ];
+    },
     'of more promises than may be unsettled': async (t) => {
       const faults = new Faults(t);
-      const wal = await freshLog(t, { workerUrl: faults.workerUrl, maxUnsettled: 1 });
+      const wal = await smallLog(t, { workerUrl: faults.workerUrl, maxUnsettled: 1 });
       faults.give('hold-write');
       const first = wal.append('x');
       const full = await rejection(wal.append('y'));
@@ -195,7 +233,7 @@ const CASES: Readonly<Record<WalErrorCode, Readonly<Record<string, Case>> | 'res
       ];
     },
     'of more lanes than may be': async (t) => {
-      const wal = await freshLog(t, { maxLanes: 1 });
+      const wal = await smallLog(t, { maxLanes: 1 });
       return [
         thrown(() => wal.attachment()),
         { doing: /Cannot attach/, path: wal.directory, why: /maxLanes/, wayOut: /Close one/ },
@@ -222,7 +260,7 @@ const CASES: Readonly<Record<WalErrorCode, Readonly<Record<string, Case>> | 'res
     },
     'of a write that failed': async (t) => {
       const faults = new Faults(t);
-      const wal = await freshLog(t, { workerUrl: faults.workerUrl });
+      const wal = await smallLog(t, { workerUrl: faults.workerUrl });
       faults.give('fail-write', 'EIO');
       return [
         await rejection(wal.append('x')),
@@ -237,7 +275,7 @@ const CASES: Readonly<Record<WalErrorCode, Readonly<Record<string, Case>> | 'res
     },
     'of a full disk': async (t) => {
       const faults = new Faults(t);
-      const wal = await freshLog(t, { workerUrl: faults.workerUrl });
+      const wal = await smallLog(t, { workerUrl: faults.workerUrl });
       faults.give('fail-write', 'ENOSPC');
       const error = await rejection(wal.append('x'));
       faults.recall('fail-write');
@@ -257,7 +295,7 @@ const CASES: Readonly<Record<WalErrorCode, Readonly<Record<string, Case>> | 'res
   ERR_WAL_SYNC_FAILED: {
     'of a sync': async (t) => {
       const faults = new Faults(t);
-      const wal = await freshLog(t, { workerUrl: faults.workerUrl });
+      const wal = await smallLog(t, { workerUrl: faults.workerUrl });
       await wal.append('x', { durable: true });
       faults.give('fail-sync', 'EIO');
       return [
@@ -275,7 +313,7 @@ const CASES: Readonly<Record<WalErrorCode, Readonly<Record<string, Case>> | 'res
 
   ERR_WAL_CLOSED: {
     'of an append': async (t) => {
-      const wal = await freshLog(t);
+      const wal = await smallLog(t);
       await wal.close();
       return [
         await rejection(wal.append('x')),
@@ -283,7 +321,7 @@ const CASES: Readonly<Record<WalErrorCode, Readonly<Record<string, Case>> | 'res
       ];
     },
     'of a read': async (t) => {
-      const wal = await freshLog(t);
+      const wal = await smallLog(t);
       await wal.close();
       return [
         await rejection(wal.get(1)),
@@ -301,8 +339,8 @@ const CASES: Readonly<Record<WalErrorCode, Readonly<Record<string, Case>> | 'res
       ];
     },
     'of a lane': async (t) => {
-      const wal = await freshLog(t);
-      const lane = await Wal.attach(moved(wal.attachment()));
+      const wal = await smallLog(t);
+      const lane = await Wal.attach(wal.attachment());
       await lane.close();
       return [
         await rejection(lane.append('x')),
@@ -310,8 +348,8 @@ const CASES: Readonly<Record<WalErrorCode, Readonly<Record<string, Case>> | 'res
       ];
     },
     'of a lane whose log is closed': async (t) => {
-      const wal = await freshLog(t);
-      const lane = await Wal.attach(moved(wal.attachment()));
+      const wal = await smallLog(t);
+      const lane = await Wal.attach(wal.attachment());
       await wal.close();
       const error = await rejection(lane.append('x'));
       await lane.close();
@@ -334,7 +372,7 @@ const CASES: Readonly<Record<WalErrorCode, Readonly<Record<string, Case>> | 'res
     },
     'of a thread that ends': async (t) => {
       const faults = new Faults(t);
-      const wal = await freshLog(t, { workerUrl: faults.workerUrl });
+      const wal = await smallLog(t, { workerUrl: faults.workerUrl });
       faults.give('die-at-write');
       return [
         await rejection(wal.append('x')),
@@ -350,7 +388,7 @@ const CASES: Readonly<Record<WalErrorCode, Readonly<Record<string, Case>> | 'res
 
   ERR_WAL_PURGED: {
     'of an entry that was removed': async (t) => {
-      const wal = await freshLog(t, { maxFileSize: 4096 });
+      const wal = await smallLog(t, { maxFileSize: 4096 });
       for (const seed of range(1, 4)) await wal.append(fill(3000, seed));
       await wal.truncateBefore(3);
       return [
@@ -368,7 +406,7 @@ const CASES: Readonly<Record<WalErrorCode, Readonly<Record<string, Case>> | 'res
 
   ERR_WAL_TRUNCATED: {
     'of a reader that had passed the cut': async (t) => {
-      const wal = await freshLog(t, { maxFileSize: 4096 });
+      const wal = await smallLog(t, { maxFileSize: 4096 });
       for (const seed of range(1, 6)) await wal.append(fill(3000, seed));
       const reader = wal.entries();
       for (const _ of range(1, 3)) await reader.next();
@@ -390,7 +428,7 @@ const CASES: Readonly<Record<WalErrorCode, Readonly<Record<string, Case>> | 'res
   ERR_WAL_TIMEOUT: {
     'of a flush': async (t) => {
       const faults = new Faults(t);
-      const wal = await freshLog(t, { workerUrl: faults.workerUrl });
+      const wal = await smallLog(t, { workerUrl: faults.workerUrl });
       faults.give('hold-sync');
       wal.tryAppend('x');
       const error = thrown(() => wal.flushSync(1));
@@ -422,7 +460,7 @@ for (const [code, cases] of Object.entries(CASES)) {
 }
 
 // Each has a log of its own, and most of its time is spent waiting for threads that start.
-describe('each error says what was being done, where and why, and the way out', { concurrency: 4 }, () => {
+describe('each error says what was being done, where and why, and the way out', { concurrency: 6 }, () => {
   for (const [code, cases] of Object.entries(CASES)) {
     if (cases === 'reserved') continue;
     for (const [situation, provoke] of Object.entries(cases)) {
@@ -490,7 +528,7 @@ function sources(): string[] {
 /** A log of three acknowledged entries whose second one has a flipped bit. */
 async function damagedLog(t: TestContext): Promise<{ directory: string; path: string; offset: number }> {
   const directory = temporaryLog(t);
-  const wal = await Wal.open(directory);
+  const wal = await Wal.open(directory, { ringSize: SMALL_RING });
   for (const seed of range(1, 3)) await wal.append(fill(100, seed), { durable: true });
   await wal.close();
   const path = join(directory, 'wal-0');
@@ -511,13 +549,9 @@ function walgLog(t: TestContext): { directory: string; path: string } {
   return { directory, path };
 }
 
-/** The attachment as the thread that it was sent to has it. */
-function moved(attachment: WalAttachment): WalAttachment {
-  const { port1, port2 } = new MessageChannel();
-  port1.postMessage(attachment, attachment.transferList);
-  const received = receiveMessageOnPort(port2)?.message as WalAttachment;
-  port1.close();
-  return received;
+/** A fresh log with little memory, which is quicker to make. */
+function smallLog(t: TestContext, options: WalOptions = {}): Promise<Wal> {
+  return freshLog(t, { ringSize: SMALL_RING, ...options });
 }
 
 async function rejection(promise: Promise<unknown>): Promise<unknown> {

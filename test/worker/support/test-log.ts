@@ -92,7 +92,7 @@ export class TestLog {
         doorbell: this.doorbell,
         options: this.options,
         opener: new LaneIntake(0, views, createKernel(views), writerPort),
-        pool: new LanePool({ ringSize: RING_BYTES, maxLanes }, this.board, (_memory, laneViews) =>
+        pool: new LanePool(DIRECTORY, { ringSize: RING_BYTES, maxLanes }, this.board, (_memory, laneViews) =>
           createKernel(laneViews),
         ),
         syncer: this.syncer,
