@@ -4,9 +4,9 @@
  */
 import assert from 'node:assert/strict';
 import {
-  accessSync,
   chmodSync,
-  constants,
+  closeSync,
+  openSync,
   readdirSync,
   renameSync,
   rmSync,
@@ -219,8 +219,10 @@ async function asReader(directory: string, body: () => Promise<void>): Promise<s
   chmodSync(dirname(directory), 0o755);
   if (isRoot) process.seteuid?.(NOBODY);
   try {
-    // Threads load their code as this user.
-    accessSync(fileURLToPath(new URL('../../node_modules/piscina', import.meta.url)), constants.R_OK);
+    // Threads load their code as this user. Opened, since `access` asks for the real user, who is still root.
+    closeSync(
+      openSync(fileURLToPath(new URL('../../node_modules/piscina/package.json', import.meta.url)), 'r'),
+    );
     await body();
     return undefined;
   } catch (error) {
