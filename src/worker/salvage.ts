@@ -42,6 +42,8 @@ export interface SalvagePlan {
   readonly lastLsn: number;
   readonly entries: number;
   readonly kept: readonly LsnRun[];
+  /** The log's mark says so already: the salvage was begun. */
+  readonly isMarked: boolean;
   /** LSNs between the first and the last kept entry that cannot be read. */
   readonly lostLsns: number;
   /** To be written anew, ascending. */
@@ -65,7 +67,9 @@ export function planSalvage(
   logId: bigint,
   mark: SalvageMark | undefined,
 ): SalvagePlan {
-  const isKept = mark?.logId === logId ? runsInclude(mark.kept) : () => true;
+  // Another log's is one of this log before it had a name, and nothing had been changed then.
+  const ownMark = mark?.logId === logId ? mark : undefined;
+  const isKept = ownMark === undefined ? () => true : runsInclude(ownMark.kept);
   const kept: [first: number, last: number][] = [];
   const planned = new Map<number, { readonly previousLsn: number; readonly runs: PlannedRun[] }>();
   let current = (files[0]?.number ?? 0) - 1;
@@ -107,6 +111,7 @@ export function planSalvage(
     lastLsn,
     entries,
     kept,
+    isMarked: ownMark !== undefined,
     lostLsns,
     rewritten: [...planned]
       .map(([number, target]) => ({ number, ...target }))
@@ -148,17 +153,16 @@ export function salvage(
   const naming = { directory, lsn: plan.lastLsn + 1, fileMode };
   const present = new Set(files.map(({ number }) => number));
   const mark = join(directory, SALVAGE_FILE);
-  const wasBegun = readSalvageMark(disk, directory) !== undefined;
   const sideFiles: string[] = [];
   const undo = () => {
     for (const path of sideFiles) removeIfThere(disk, path);
-    if (!wasBegun) removeIfThere(disk, mark);
+    if (!plan.isMarked) removeIfThere(disk, mark);
   };
   try {
     for (const { number } of plan.rewritten) {
       if (present.has(number)) sideFiles.push(...copySegmentAside(disk, naming, number));
     }
-    if (!wasBegun) writeMark(disk, mark, { logId: plan.logId, kept: plan.kept }, fileMode);
+    if (!plan.isMarked) writeMark(disk, mark, { logId: plan.logId, kept: plan.kept }, fileMode);
     syncDirectory(disk, directory);
   } catch (error) {
     undo();

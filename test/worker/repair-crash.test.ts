@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import type { SimulatedDisk } from '../../src/files/simulated-disk.js';
+import { decodeSalvageMark } from '../../src/format/salvage-mark.js';
+import { decodeState } from '../../src/format/state-file.js';
 import { LogFailure, systemCause } from '../../src/worker/failure.js';
 import { recoverLog } from '../../src/worker/recovery.js';
 import { repairLog } from '../../src/worker/repair.js';
@@ -157,6 +160,29 @@ test('a salvage whose intent may be on the disk is finished by the next run, wha
       assertEnd(disk, damage, salvage);
     }
   }
+});
+
+test('the mark is of the log that is salvaged, though a log without a name was given one only then', () => {
+  const damage = DAMAGES.find(({ row }) => row === 3) as Damage;
+  const [, salvage] = WORKS;
+  let replacements = 0;
+  for (const change of changesOf(damage, salvage)) {
+    const disk = diskOf(damagedLog(damage).image);
+    stops(disk, change, () => salvage.run(disk));
+    disk.killProcess();
+    disk.onOperation(({ kind, path }) => {
+      if (kind !== 'rename' || !path.endsWith('/ringwal.salvage.aside')) return undefined;
+      replacements += 1;
+      const mark = decodeSalvageMark(disk.contents(join(DIRECTORY, 'ringwal.salvage')));
+      const state = decodeState(disk.contents(join(DIRECTORY, 'ringwal.state')));
+      assert.equal(mark?.logId, 'logId' in state && state.logId);
+      return undefined;
+    });
+    salvage.run(disk);
+    disk.onOperation(undefined);
+    assertEnd(disk, damage, salvage);
+  }
+  assert.ok(replacements > 0);
 });
 
 test('the mark of a salvage that is not finished lets nobody take the log for a good one', () => {
