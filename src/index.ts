@@ -1,4 +1,5 @@
 export type { WalAttachment } from './main/attachment.js';
+export type { Diagnostics as WalDiagnostics } from './main/diagnostics.js';
 export type { EntryData } from './main/entry-data.js';
 export type { WalIterator } from './main/entry-iterator.js';
 export type { LaneStats } from './main/lane.js';
@@ -15,8 +16,9 @@ export type {
   WalOptions,
 } from './main/options.js';
 export type { WalEntry } from './main/segment-reader.js';
+export type { LanesStats, RecoveryStats, WalHistogram, WalStats } from './main/stats.js';
 export type { LsnRange, VerifyReport, VerifySegment, VerifyTrouble } from './main/verify.js';
-export { type LanesStats, Wal, type WalStats } from './main/wal.js';
+export { Wal } from './main/wal.js';
 export { WalError, type WalErrorDetails } from './main/wal-error.js';
 export { WalLane } from './main/wal-lane.js';
 export { WalReader } from './main/wal-reader.js';

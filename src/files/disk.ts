@@ -220,6 +220,9 @@ class Patience {
   static readonly #privateWord = new Int32Array(new SharedArrayBuffer(4));
   #attempts = 0;
 
+  /** Calls that this thread repeated since the last [takeRetries]. */
+  static retries = 0;
+
   /** There was progress. */
   renew(): void {
     this.#attempts = 0;
@@ -229,11 +232,19 @@ class Patience {
   wait(): boolean {
     this.#attempts += 1;
     if (this.#attempts > Patience.#ATTEMPTS_MAX) return false;
+    Patience.retries += 1;
     if (this.#attempts > 1) {
       Atomics.wait(Patience.#privateWord, 0, 0, Math.min(Patience.#WAIT_MS_MAX, 2 ** (this.#attempts - 2)));
     }
     return true;
   }
+}
+
+/** How many calls this thread had to repeat, interrupted or without progress, since the last time it asked. */
+export function takeRetries(): number {
+  const { retries } = Patience;
+  Patience.retries = 0;
+  return retries;
 }
 
 /** The system's code of an error ('ENOENT'), '' where it has none. */

@@ -53,6 +53,7 @@ export class AttachedLane {
       onError: (error) => onError.report(error),
       onFailure: () => this.#noteOver(),
       onPortClosed: () => this.#notePortClosed(),
+      onReceive: () => {},
       onLogMessage: (message) => {
         if (message.kind === 'detached' || message.kind === 'closed') this.#release();
       },

@@ -2,13 +2,14 @@ import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threads';
 import { LockWatch } from '../files/lock.js';
-import { LOCK_FILE } from '../format/segment-name.js';
+import { LOCK_FILE, segmentName } from '../format/segment-name.js';
 import { Board, createBoard } from '../ring/board.js';
 import { createDoorbellMemory, Doorbell } from '../ring/doorbell.js';
 import { type LaneMemory, resetLane, viewLane } from '../ring/layout.js';
 import type { RecoveryReport, SyncThreadData, ToLane, WriterThreadData } from '../worker/messages.js';
 import { createSyncWords } from '../worker/sync-words.js';
 import { createAttachment, type LaneSurroundings, type WalAttachment } from './attachment.js';
+import { isWatched, publish } from './diagnostics.js';
 import { ErrorReporter } from './error-reporter.js';
 import { addExitParticipant, type ExitParticipant, removeExitParticipant } from './exit-hook.js';
 import { Lane } from './lane.js';
@@ -34,6 +35,7 @@ export class Connection implements ExitParticipant {
   /** By lane: each closes when the lane's thread ends, or has closed the lane. */
   readonly #lifePorts = new Map<number, MessagePort>();
   #closed: Promise<void> | undefined;
+  readonly #openedMs = performance.now();
 
   private constructor(threads: Threads, opened: Extract<ToLane, { kind: 'opened' }>, directory: string) {
     this.#threads = threads;
@@ -48,9 +50,15 @@ export class Connection implements ExitParticipant {
       () => threads.lane.drainPorts(),
       (isHeld) => threads.hold(isHeld),
     );
-    threads.onFailure = (failure) => this.view.fail(failure);
+    threads.onFailure = (failure) => {
+      this.view.fail(failure);
+      publish('error', { directory, error: failure() });
+    };
     threads.onLogMessage = (message) => this.#receive(message);
     addExitParticipant(this);
+    publish('open', { directory, recovery: this.recovery });
+    if (this.recovery.verdict !== 'clean') publish('recover', { directory, recovery: this.recovery });
+    threads.askForSyncs();
   }
 
   /** Starts the threads and has the writer thread recover and lock the log. */
@@ -63,6 +71,7 @@ export class Connection implements ExitParticipant {
       return new Connection(threads, opened, checked.writer.directory);
     } catch (error) {
       await threads.terminate();
+      if (error instanceof WalError) publish('error', { directory: checked.writer.directory, error });
       throw error;
     }
   }
@@ -79,6 +88,16 @@ export class Connection implements ExitParticipant {
       return closing;
     }
     return this.#closed;
+  }
+
+  /** Milliseconds since the log was opened. */
+  get uptimeMs(): number {
+    return performance.now() - this.#openedMs;
+  }
+
+  /** See `Threads.askForSyncs`. */
+  askForSyncs(): void {
+    this.#threads.askForSyncs();
   }
 
   /** See `Wal.attachment`. */
@@ -119,7 +138,20 @@ export class Connection implements ExitParticipant {
   #receive(message: ToLane): void {
     if (message.kind === 'trouble') this.#onError.report(errorFromFailure(message.failure));
     else if (message.kind === 'lane-opened') this.#watchLane(message.lane, message.lifePort);
-    else this.view.receive(message);
+    else if (message.kind === 'sync-made') this.#tellOfSync(message.watermark, message.durationMs);
+    else {
+      this.view.receive(message);
+      if (message.kind === 'segment-opened' && message.number > 0) this.#tellOfRotation(message);
+    }
+  }
+
+  #tellOfSync(durableLsn: number, durationMs: number): void {
+    publish('sync', { directory: this.view.directory, durableLsn, durationMs });
+  }
+
+  #tellOfRotation({ number, firstLsn, sealedBytes }: Extract<ToLane, { kind: 'segment-opened' }>): void {
+    const { directory } = this.view;
+    publish('rotate', { directory, path: join(directory, segmentName(number)), firstLsn, sealedBytes });
   }
 
   /**
@@ -157,6 +189,7 @@ class Threads {
   readonly #lifeline = randomInt(1, LIFELINES);
   /** Threads die with their locks, whatever they die of, and a thread that is blocked hears no event that would tell. */
   #lives: LockWatch | undefined;
+  #areSyncsAsked = false;
   #isClosing = false;
   #isClosed = false;
   /** How many wait for word of the threads. */
@@ -180,7 +213,7 @@ class Threads {
     this.#directory = directory;
     this.#lockFile = join(directory, LOCK_FILE);
     this.board = new Board(board);
-    this.onError = new ErrorReporter(checked.onError);
+    this.onError = new ErrorReporter(checked.onError, (error) => publish('error', { directory, error }));
     this.#doorbell = new Doorbell(bell);
     this.surroundings = {
       bell,
@@ -226,6 +259,7 @@ class Threads {
       hold: (isHeld) => this.hold(isHeld),
       onError: (error) => this.onError.report(error),
       onFailure: (failure) => this.onFailure(failure),
+      onReceive: () => this.askForSyncs(),
       // That a thread has ended its own event tells.
       onPortClosed: () => {},
       onLogMessage: (message) => {
@@ -255,6 +289,17 @@ class Threads {
       this.#onDeath = () => {};
       this.hold(false);
     }
+  }
+
+  /**
+   * Has each sync told, or no longer, as there are subscribers. Nothing says when one comes or goes: so it is looked at
+   * whenever a message comes, and when the figures are asked for.
+   */
+  askForSyncs(): void {
+    const isAsked = isWatched('sync');
+    if (isAsked === this.#areSyncsAsked) return;
+    this.#areSyncsAsked = isAsked;
+    this.board.syncsWatched = isAsked;
   }
 
   /** Has the writer complete what was accepted and close the log. */

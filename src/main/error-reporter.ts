@@ -4,13 +4,20 @@ import type { WalError } from './wal-error.js';
 /** Passes on what no promise tells. */
 export class ErrorReporter {
   readonly #onError: ((error: WalError) => void) | undefined;
+  readonly #publish: (error: WalError) => void;
   #isExiting = false;
 
-  constructor(onError: ((error: WalError) => void) | undefined) {
+  /** `publish` hears of each error too, before `onError`. */
+  constructor(
+    onError: ((error: WalError) => void) | undefined,
+    publish: (error: WalError) => void = () => {},
+  ) {
     this.#onError = onError;
+    this.#publish = publish;
   }
 
   report(error: WalError): void {
+    this.#publish(error);
     if (this.#isExiting) {
       if (this.#onError === undefined) writeSync(process.stderr.fd, `${error.stack}\n`);
       else this.#onError(error);

@@ -43,6 +43,8 @@ export interface LaneParts {
   readonly onFailure: (failure: () => WalError) => void;
   /** A port has closed, and what came by it was received before: the thread behind it is gone, or `detach` closed it. */
   readonly onPortClosed: () => void;
+  /** A message has come: not often, and never for each entry. */
+  readonly onReceive: () => void;
   /** Messages that concern the log and not this lane. */
   readonly onLogMessage: (message: ToLane) => void;
 }
@@ -59,6 +61,14 @@ export interface LaneStats {
   readonly pendingBytes: number;
   /** Append promises that are not settled. */
   readonly unsettled: number;
+  /** Times that `tryAppend` or `tryEncode` found no room and took nothing. */
+  readonly refused: number;
+  /** Appends that found the ring full and were queued in front of it. */
+  readonly queued: number;
+  /** Calls of `ready` that had to wait. */
+  readonly waits: number;
+  /** Lines that log streams of this lane dropped. */
+  readonly droppedLines: number;
 }
 
 /** A share of the ring that lags so far behind that a lingering writer is woken. */
@@ -114,6 +124,10 @@ export class Lane {
 
   #accepted = 0;
   #lost = 0;
+  #refused = 0;
+  #queuedAppends = 0;
+  #waits = 0;
+  #droppedLines = 0;
   /** Set once nothing more is taken: makes the error that says why. */
   #ended: (() => WalError) | undefined;
   /** Everything is settled; only the reason in `#ended` may still change. */
@@ -248,6 +262,7 @@ export class Lane {
     if (this.#doorbell.failed || this.#doorbell.closing) this.#drainPorts();
     if (this.#doorbell.dead && !this.#isOver) this.die();
     this.#assertTaking();
+    this.#refused += 1;
   }
 
   /**
@@ -312,6 +327,7 @@ export class Lane {
       this.#ready.push(waiter);
       this.#serveReady();
       if (!this.#ready.includes(waiter)) return undefined;
+      this.#waits += 1;
       return () => {
         this.#ready = this.#ready.filter((each) => each !== waiter);
       };
@@ -485,6 +501,11 @@ export class Lane {
     this.#isDetached = true;
   }
 
+  /** A log stream of this lane has dropped a line. */
+  noteDroppedLine(): void {
+    this.#droppedLines += 1;
+  }
+
   /** Takes in what has been posted to this lane without waiting for the event loop. */
   drainPorts(): void {
     this.#drainPorts();
@@ -500,6 +521,10 @@ export class Lane {
       ringUsed: this.#isDetached ? 0 : (this.#producer.position - Atomics.load(views.i32, LaneWord.tail)) | 0,
       pendingBytes: this.#isDetached ? 0 : this.#beside.bytes,
       unsettled: this.#written.size + this.#durable.size,
+      refused: this.#refused,
+      queued: this.#queuedAppends,
+      waits: this.#waits,
+      droppedLines: this.#droppedLines,
     };
   }
 
@@ -541,6 +566,7 @@ export class Lane {
   #queueEntry(data: EntryData, wants: number): void {
     const bytes = byteLengthOf(data);
     if (!this.#beside.admits(bytes)) throw this.#full(bytes);
+    this.#queuedAppends += 1;
     this.#postEntry(data, bytes, wants, true);
   }
 
@@ -564,6 +590,7 @@ export class Lane {
     const fitsRing = this.#fitsEmptyRing(parts);
     if (fitsRing && !this.#beside.isQueued && this.#producer.tryPushBatch(parts, wants)) return;
     if (!this.#beside.admits(bytes)) throw this.#full(bytes);
+    if (fitsRing) this.#queuedAppends += 1;
     const copies = parts.map(copyBytes);
     const transfer = copies.map((copy) => copy.buffer);
     // A batch that an empty ring could take was turned away by a full one: nothing may overtake it.
@@ -624,6 +651,7 @@ export class Lane {
   }
 
   #receive(message: ToLane): void {
+    this.#parts.onReceive();
     switch (message.kind) {
       case 'written':
         this.#written.acknowledge(message.runs);

@@ -14,6 +14,8 @@ export interface LogStreamLane {
   ready(bytes: number, signal: AbortSignal | undefined): Promise<void>;
   sync(signal: AbortSignal | undefined): Promise<number>;
   flushSync(): void;
+  /** For the figures of the lane. */
+  noteDroppedLine(): void;
   /** The log's. */
   readonly directory: string;
   readonly maxEntrySize: number;
@@ -179,6 +181,7 @@ export class LogStream extends Writable {
     if (typeof chunk !== 'string' && !ArrayBuffer.isView(chunk)) return this.#misuse(chunk);
     if (this.writableEnded || this.destroyed) {
       this.#dropped += 1;
+      this.#lane.noteDroppedLine();
       // As every stream answers it.
       return callback === undefined ? super.write('') : super.write('', callback);
     }
@@ -252,6 +255,7 @@ export class LogStream extends Writable {
 
   #drop(line: EntryData): void {
     this.#dropped += 1;
+    this.#lane.noteDroppedLine();
     this.#untold += 1;
     // A listener may log that, to this very stream.
     if (this.#isTellingOfDrop || this.listenerCount('drop') === 0) return;

@@ -7,7 +7,6 @@ import type { EntryData } from './entry-data.js';
 import type { WalIterator } from './entry-iterator.js';
 import { followDirectory } from './follow.js';
 import { repairDirectory } from './job-pool.js';
-import type { LaneStats } from './lane.js';
 import { LogStream } from './log-stream.js';
 import {
   type AppendOptions,
@@ -28,43 +27,10 @@ import {
 } from './options.js';
 import { readSegment } from './read-segment.js';
 import type { WalEntry } from './segment-reader.js';
+import { readStats, type WalStats } from './stats.js';
 import { type VerifyReport, verifyDirectory } from './verify.js';
 import { WalLane } from './wal-lane.js';
 import { WalReader } from './wal-reader.js';
-
-/** Figures of a log since it was opened. */
-export interface WalStats extends LaneStats {
-  /** Entries written, and the bytes of their data and of their frames. */
-  readonly entries: number;
-  readonly payloadBytes: number;
-  readonly frameBytes: number;
-  /** Write calls' worth of frames. */
-  readonly groups: number;
-  /** Completed syncs. */
-  readonly syncs: number;
-  readonly rotations: number;
-  /** Segments that retention removed. */
-  readonly segmentsRemoved: number;
-  /** Entries that were accepted and then rejected for lack of room on the disk. */
-  readonly rejected: number;
-  readonly firstLsn: number;
-  readonly lastLsn: number;
-  readonly durableLsn: number;
-  /** The figures above are those of the whole log, and of the opening thread's lane; each attached lane has its own `stats`. */
-  readonly lanes: LanesStats;
-}
-
-/** The lanes of a log, one for each thread that appends. */
-export interface LanesStats {
-  /** In use, the opening thread's included. */
-  readonly open: number;
-  /** Memories of lanes that wait for the next thread. */
-  readonly pooled: number;
-  /** Lanes since open that were made of such a memory. */
-  readonly reused: number;
-  /** Lanes whose thread ended without closing them. What it had published is written; the lane is pooled like any other. */
-  readonly gone: number;
-}
 
 /**
  * A write-ahead log. Appends are copied into shared memory; a thread of its own frames, checksums, writes, rotates and
@@ -257,29 +223,9 @@ export class Wal extends WalReader {
     return WalLane.attach(attachment);
   }
 
-  /** Figures since the log was opened. */
+  /** Figures since the log was opened: counts, sizes, latencies as histograms. Reading them costs the log's threads nothing. */
   stats(): WalStats {
-    const { board, lane } = this.#connection;
-    return {
-      ...lane.stats(),
-      entries: board.get('entries'),
-      payloadBytes: board.get('payloadBytes'),
-      frameBytes: board.get('frameBytes'),
-      groups: board.get('groups'),
-      syncs: board.get('syncs'),
-      rotations: board.get('rotations'),
-      segmentsRemoved: board.get('removed'),
-      rejected: board.get('rejected'),
-      firstLsn: board.get('firstLsn'),
-      lastLsn: board.get('lastLsn'),
-      durableLsn: board.get('durableLsn'),
-      lanes: {
-        open: board.get('lanes'),
-        pooled: board.get('lanesPooled'),
-        reused: board.get('lanesReused'),
-        gone: board.get('lanesGone'),
-      },
-    };
+    return readStats(this.#connection);
   }
 
   /**

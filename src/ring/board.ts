@@ -24,6 +24,7 @@
  *    112  lanesPooled      writer          lane memories that wait for the next producer
  *    120  lanesReused      writer          lanes that were made from such a one
  *    136  lanesGone        writer          lanes whose thread ended without closing them
+ *    152  retries          both            calls that were repeated: short writes, EINTR, EAGAIN
  *    128  pinned (int32)   main            lowest segment number that a reader of this process has open, -1 = none.
  *                                          Stored before the reader opens the file; the writer reads it before it
  *                                          removes one, so a file is removed under a reader only if it had not opened
@@ -32,12 +33,21 @@
  *         (int32)                          loads durableLsn, and sleeps if that is not enough; who stores durableLsn then
  *                                          exchanges 0, and if it was 1 posts `watermark`. Sequential consistency: one of
  *                                          the two sees the other's store
+ *    144  syncsWatched     main            1 = somebody subscribed to `ringwal:sync`: each sync is to be told. Ordered against
+ *         (int32)                          nothing: whoever reads the old value tells of one sync more or less
+ *
+ *    256  writeMicros      writer          histogram: what each write call of a group took, µs
+ *   2120  syncMicros       both            histogram: what each round of syncs took, µs
+ *   3984  groupEntries     writer          histogram: entries of each group
  *
  * Every access is Atomics, hence sequentially consistent: a value read here is ordered after everything that its writer
  * did before. Stored once for each group, never for each entry: a BigInt64 store costs 45 ns.
  */
+import { HISTOGRAM_BYTES, Histogram } from './histogram.js';
 
-const BOARD_BYTES = 256;
+const WORDS_BYTES = 256;
+const HISTOGRAMS = 3;
+const BOARD_BYTES = WORDS_BYTES + HISTOGRAMS * HISTOGRAM_BYTES;
 
 const WORDS = {
   firstLsn: 0,
@@ -57,12 +67,14 @@ const WORDS = {
   lanesPooled: 14,
   lanesReused: 15,
   lanesGone: 17,
+  retries: 19,
 } as const;
 
 export type BoardWord = keyof typeof WORDS;
 
 const PINNED = 32;
 const WATERMARK_ASKED = 33;
+const SYNCS_WATCHED = 36;
 
 export function createBoard(): SharedArrayBuffer {
   const buffer = new SharedArrayBuffer(BOARD_BYTES);
@@ -73,10 +85,17 @@ export function createBoard(): SharedArrayBuffer {
 export class Board {
   readonly #wide: BigInt64Array<SharedArrayBuffer>;
   readonly #narrow: Int32Array<SharedArrayBuffer>;
+  readonly writeMicros: Histogram;
+  readonly syncMicros: Histogram;
+  readonly groupEntries: Histogram;
 
   constructor(buffer: SharedArrayBuffer) {
     this.#wide = new BigInt64Array(buffer);
     this.#narrow = new Int32Array(buffer);
+    const histogram = (at: number) => new Histogram(buffer, WORDS_BYTES + at * HISTOGRAM_BYTES);
+    this.writeMicros = histogram(0);
+    this.syncMicros = histogram(1);
+    this.groupEntries = histogram(2);
   }
 
   get(word: BoardWord): number {
@@ -100,6 +119,14 @@ export class Board {
   /** A follower waits for the watermark to move, unless what it reads after this is enough for it. */
   askForWatermark(): void {
     Atomics.store(this.#narrow, WATERMARK_ASKED, 1);
+  }
+
+  get syncsWatched(): boolean {
+    return Atomics.load(this.#narrow, SYNCS_WATCHED) === 1;
+  }
+
+  set syncsWatched(isWatched: boolean) {
+    Atomics.store(this.#narrow, SYNCS_WATCHED, isWatched ? 1 : 0);
   }
 
   get pinned(): number {

@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib';
-import type { Disk } from '../files/disk.js';
+import { type Disk, takeRetries } from '../files/disk.js';
 import { encodeFrameAround, encodeSegmentField } from '../format/encode.js';
 import type { Board } from '../ring/board.js';
 import { createRun, type Run } from '../ring/kernel/kernel.js';
@@ -21,6 +21,8 @@ const GROUP_BYTES = 256 * 1024;
 
 /** What the group writer needs of whoever runs it. */
 export interface GroupHost {
+  /** Milliseconds of a clock that never goes back. */
+  nowMs(): number;
   /** W, for `synced_lsn`. */
   watermark(): number;
   /** A segment is about to be created: none that is sealed may be left without a sync. */
@@ -45,6 +47,8 @@ export class GroupWriter {
   #nextLsn: number;
   #wholeLsn: number;
   #wholeMark: SegmentMark;
+  /** What the write calls of the group under way took. */
+  #writeMs = 0;
 
   constructor(
     disk: Disk,
@@ -110,7 +114,9 @@ export class GroupWriter {
       return this.writeRun(lane);
     }
     const frameBytes = run.outTo - stagingStart;
+    const startedMs = this.#host.nowMs();
     this.#segments.write(u8, stagingStart, run.outTo, this.#nextLsn);
+    this.#writeMs += this.#host.nowMs() - startedMs;
     lane.release(run.consumedTo);
     this.#count(lane, run.wholeBatchEntries, run.outTo - run.wholeBatchOutTo);
     this.#nextLsn += run.entries - run.wholeBatchEntries;
@@ -145,6 +151,7 @@ export class GroupWriter {
    */
   takeBack(): number[] {
     this.#run.batchRemaining = 0;
+    this.#writeMs = 0;
     const withdrawn = this.#segments.takeBack(this.#wholeMark);
     this.#nextLsn = this.#wholeLsn + 1;
     this.#publish();
@@ -180,7 +187,9 @@ export class GroupWriter {
       segment = this.#advance();
       frame = this.#encodeAround(segment, data, batchRemaining, true);
     }
+    const startedMs = this.#host.nowMs();
     this.#segments.writeParts([frame.before, data, frame.after], this.#nextLsn);
+    this.#writeMs += this.#host.nowMs() - startedMs;
     this.#nextLsn += 1;
     return frame.byteLength;
   }
@@ -236,6 +245,11 @@ export class GroupWriter {
     this.#board.add('payloadBytes', payloadBytes);
     this.#board.add('frameBytes', frameBytes);
     this.#board.add('groups', 1);
+    this.#board.groupEntries.record(entries);
+    this.#board.writeMicros.record(this.#writeMs * 1000);
+    this.#writeMs = 0;
+    const retries = takeRetries();
+    if (retries > 0) this.#board.add('retries', retries);
   }
 
   /** Before anybody is told of an entry: who has its LSN finds it within the log's bounds. */

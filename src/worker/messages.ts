@@ -249,6 +249,8 @@ export type ToLane =
       /** Size of the segment before it, which is sealed. */
       readonly sealedBytes: number;
     }
+  /** Everything up to `watermark` was synced, and somebody listens to `ringwal:sync`. To the opening thread. */
+  | { readonly kind: 'sync-made'; readonly watermark: number; readonly durationMs: number }
   /** The watermark moved, and a follower had asked. */
   | { readonly kind: 'watermark' }
   | { readonly kind: 'segments-removed'; readonly upTo: number }

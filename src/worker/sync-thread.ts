@@ -62,17 +62,24 @@ export async function runSyncThread(data: SyncThreadData<MessagePort>): Promise<
     try {
       const files = request.files.map((handle) => adoptDescriptor(handle.fd, handle.path));
       const job: SyncJob = { ...request, files };
+      const startedMs = performance.now();
       syncFiles(disk, directory, job);
+      const durationMs = performance.now() - startedMs;
       if (files.length > 0) {
         for (const [at, file] of files.entries()) proveSame(file, request.files[at] as FileHandle);
         const isFollowed = board.moveWatermark(job.watermark);
         board.add('syncs', 1);
+        board.syncMicros.record(durationMs * 1000);
         for (const { lane, runs } of job.acknowledgements) {
           const port = lanePorts.get(lane) as MessagePort;
           port.postMessage({ kind: 'durable', runs } satisfies ToLane);
         }
         // After those who wait for their own entries.
         if (isFollowed) data.lanePort.postMessage({ kind: 'watermark' } satisfies ToLane);
+        if (board.syncsWatched) {
+          const { watermark } = job;
+          data.lanePort.postMessage({ kind: 'sync-made', watermark, durationMs } satisfies ToLane);
+        }
       }
       return keepHouse(disk, directory, job, data.fileMode);
     } catch (error) {

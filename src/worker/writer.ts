@@ -157,6 +157,7 @@ export class Writer {
     this.#stateWatermark = parts.start.watermark;
     this.#checkpoint = parts.start.checkpoint;
     this.#groupHost = {
+      nowMs: () => this.#nowMs(),
       watermark: () => this.#watermark,
       beforeAdvance: () => {
         this.#groups.segments.checkPlace();
@@ -430,11 +431,16 @@ export class Writer {
   /** Without the housework, which is for the sync thread. */
   #syncHere(): void {
     const job = this.#createJob(true, false);
+    const startedMs = this.#nowMs();
     syncFiles(this.#disk, this.#options.directory, job);
+    const durationMs = this.#nowMs() - startedMs;
     const isFollowed = this.#board.moveWatermark(job.watermark);
     this.#board.add('syncs', 1);
+    this.#board.syncMicros.record(durationMs * 1000);
     for (const { lane, runs } of job.acknowledgements) this.#laneAt(lane).post({ kind: 'durable', runs });
     if (isFollowed) this.#opener.post({ kind: 'watermark' });
+    if (this.#board.syncsWatched)
+      this.#opener.post({ kind: 'sync-made', watermark: job.watermark, durationMs });
     this.#isExpectant = job.acknowledgements.length > 0;
     this.#noteSynced(job);
   }

@@ -31,6 +31,7 @@ test('who waits for room is woken once for a quarter of the ring, and not once f
     onError() {},
     onFailure() {},
     onPortClosed() {},
+    onReceive() {},
     onLogMessage() {},
   });
   while (lane.tryAppend(fill(1000, 1)));

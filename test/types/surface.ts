@@ -16,6 +16,7 @@ import {
   type LogStreamOptions,
   type LsnRange,
   type ReadOptions,
+  type RecoveryStats,
   type RepairOptions,
   type SegmentInfo,
   type VerifyReport,
@@ -23,10 +24,12 @@ import {
   type VerifyTrouble,
   Wal,
   type WalAttachment,
+  type WalDiagnostics,
   type WalEntry,
   WalError,
   type WalErrorCode,
   type WalErrorDetails,
+  type WalHistogram,
   type WalIterator,
   WalLane,
   type WalOptions,
@@ -87,6 +90,9 @@ type Surface = [
   WalStats,
   LaneStats,
   LanesStats,
+  RecoveryStats,
+  WalHistogram,
+  WalDiagnostics,
   SegmentInfo,
   WalRecovery,
   WalRecoveryCut,
@@ -243,7 +249,10 @@ export async function managing(wal: Wal): Promise<void> {
   same<ReturnType<Wal['stats']>, WalStats>();
   const lanes: LanesStats = wal.stats().lanes;
   const lane: LaneStats = wal.stats();
-  console.log(lanes.open, lane.accepted);
+  const recovered: RecoveryStats = wal.stats().recovered;
+  const latency: WalHistogram = wal.stats().syncMicros;
+  const error: WalError = ({} as WalDiagnostics['error']).error;
+  console.log(lanes.open, lane.accepted, recovered.cutBytes, latency.p99, error.code);
   same<Awaited<ReturnType<typeof Wal.verify>>, VerifyReport>();
   const repaired = await Wal.repair('./log', { mode: 'salvage', dryRun: true, fileMode: 0o640 });
   same<typeof repaired, WalRepair>();
