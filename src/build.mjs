@@ -7,9 +7,10 @@
  *   dist/worker.mjs  the same for bundlers that make ES modules
  *   dist/pino.js     the target for pino's transports, with dist/index.js beside it   ← src/pino.ts
  *   dist/pino.mjs    its default export for `import`
+ *   dist/prometheus.js, dist/opentelemetry.js   exporters of figures; .mjs for `import`   ← src/prometheus.ts, src/opentelemetry.ts
  *   dist/cli.js      the command `ringwal`, with dist/index.js beside it              ← src/cli/cli.ts
  *   dist/ringwal.1   its manual page, as it prints it itself
- *   dist/**.d.ts     types; index.d.mts and pino.d.mts for `import`
+ *   dist/**.d.ts     types; *.d.mts for `import`
  *
  * Dependencies stay outside the bundles. The package as a whole is "type": "module"; dist/package.json says that the
  * files here are CommonJS.
@@ -33,6 +34,8 @@ import { buildKernels } from './build-kernels.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = `${root}dist`;
+/** What is imported by name. */
+const ENTRIES = ['index', 'pino', 'prometheus', 'opentelemetry'];
 /** Nobody imports these. */
 const WORKER_TYPES = ['worker.d.ts', 'worker.d.mts'];
 
@@ -62,7 +65,12 @@ await build({
 const { version } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'));
 await build({
   ...options,
-  entryPoints: { pino: `${root}src/pino.ts`, cli: `${root}src/cli/cli.ts` },
+  entryPoints: {
+    pino: `${root}src/pino.ts`,
+    prometheus: `${root}src/prometheus.ts`,
+    opentelemetry: `${root}src/opentelemetry.ts`,
+    cli: `${root}src/cli/cli.ts`,
+  },
   define: { ...options.define, RINGWAL_VERSION: JSON.stringify(version) },
   plugins: [
     {
@@ -94,6 +102,16 @@ writeFileSync(
   `${dist}/pino.d.mts`,
   "import target = require('./pino.js');\n\nexport type { PinoTargetOptions } from './pino.js';\nexport default target.default;\n",
 );
+for (const [name, exported] of [
+  ['prometheus', 'registerWal'],
+  ['opentelemetry', 'observeWal'],
+]) {
+  writeFileSync(
+    `${dist}/${name}.mjs`,
+    `import exporter from './${name}.js';\n\nexport const { ${exported} } = exporter;\n`,
+  );
+  writeFileSync(`${dist}/${name}.d.mts`, `export * from './${name}.js';\n`);
+}
 // Started by `new Worker`; the names are for the job pool, where a bundler has made an ES module of it.
 const jobs = Object.keys((await import(`${dist}/worker.js`)).default)
   .sort()
@@ -108,7 +126,7 @@ removeInnerTypes();
 /** The compiler writes the types of every source file: only those that the public ones speak of are of use to anybody. */
 function removeInnerTypes() {
   const used = new Set(WORKER_TYPES.map((name) => `${dist}/${name}`));
-  const pending = ['index.d.ts', 'index.d.mts', 'pino.d.ts', 'pino.d.mts'].map((name) => `${dist}/${name}`);
+  const pending = ENTRIES.flatMap((name) => [`${dist}/${name}.d.ts`, `${dist}/${name}.d.mts`]);
   for (let file = pending.pop(); file !== undefined; file = pending.pop()) {
     if (used.has(file)) continue;
     used.add(file);

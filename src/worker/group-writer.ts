@@ -117,11 +117,11 @@ export class GroupWriter {
     const startedMs = this.#host.nowMs();
     this.#segments.write(u8, stagingStart, run.outTo, this.#nextLsn);
     this.#writeMs += this.#host.nowMs() - startedMs;
+    this.#countGroup(run.entries, run.payloadBytes, frameBytes);
     lane.release(run.consumedTo);
     this.#count(lane, run.wholeBatchEntries, run.outTo - run.wholeBatchOutTo);
     this.#nextLsn += run.entries - run.wholeBatchEntries;
     lane.noteWritten(run.entries - run.wholeBatchEntries, this.#nextLsn - 1, false);
-    this.#countGroup(run.entries, run.payloadBytes, frameBytes);
     return run.entries;
   }
 
@@ -138,9 +138,9 @@ export class GroupWriter {
       frameBytes += this.#writeAlone(part, parts.length - 1 - at, at === 0);
       payloadBytes += part.length;
     });
+    this.#countGroup(parts.length, payloadBytes, frameBytes);
     this.#nextLsn -= parts.length;
     this.#count(lane, parts.length, 0);
-    this.#countGroup(parts.length, payloadBytes, frameBytes);
   }
 
   /**
@@ -240,6 +240,7 @@ export class GroupWriter {
     lane.noteWritten(entries, this.#wholeLsn, true);
   }
 
+  /** Before anybody is told: who has its LSN finds an entry in the figures. */
   #countGroup(entries: number, payloadBytes: number, frameBytes: number): void {
     this.#board.add('entries', entries);
     this.#board.add('payloadBytes', payloadBytes);

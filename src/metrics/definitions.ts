@@ -1,0 +1,325 @@
+import type { WalHistogram, WalStats } from '../index.js';
+import { countBelow } from '../ring/histogram.js';
+
+/** One figure of a log, as both exporters give it. The names are theirs by their conventions: base units, last in Prometheus. */
+export interface Figure {
+  readonly kind: 'counter' | 'gauge';
+  readonly prometheus: `ringwal_${string}`;
+  readonly opentelemetry: `ringwal.${string}`;
+  /** As UCUM writes it, for OpenTelemetry. */
+  readonly unit: string;
+  readonly help: string;
+  readonly read: (stats: WalStats) => number;
+}
+
+/** A distribution, whose buckets are cumulative and end at `bounds`. */
+export interface Distribution {
+  readonly prometheus: `ringwal_${string}`;
+  readonly opentelemetry: `ringwal.${string}`;
+  readonly unit: string;
+  readonly help: string;
+  readonly read: (stats: WalStats) => DistributionReading;
+}
+
+export interface DistributionReading {
+  readonly count: number;
+  readonly sum: number;
+  /** How many values are at or below `le`, for ascending `le`; the last one, infinity, is `count`. */
+  readonly buckets: readonly { readonly le: number; readonly count: number }[];
+}
+
+export const FIGURES: readonly Figure[] = [
+  {
+    kind: 'gauge',
+    prometheus: 'ringwal_up',
+    opentelemetry: 'ringwal.up',
+    unit: '1',
+    help: '1 while the log takes entries, 0 once an error has ended it',
+    read: ({ failure }) => (failure === undefined ? 1 : 0),
+  },
+  {
+    kind: 'counter',
+    prometheus: 'ringwal_appends_total',
+    opentelemetry: 'ringwal.appends',
+    unit: '{entry}',
+    help: 'Entries written, of all threads',
+    read: ({ entries }) => entries,
+  },
+  {
+    kind: 'counter',
+    prometheus: 'ringwal_payload_bytes_total',
+    opentelemetry: 'ringwal.payload',
+    unit: 'By',
+    help: 'Bytes of data in the entries written',
+    read: ({ payloadBytes }) => payloadBytes,
+  },
+  {
+    kind: 'counter',
+    prometheus: 'ringwal_written_bytes_total',
+    opentelemetry: 'ringwal.written',
+    unit: 'By',
+    help: 'Bytes written to segments, framing included',
+    read: ({ frameBytes }) => frameBytes,
+  },
+  {
+    kind: 'counter',
+    prometheus: 'ringwal_rotations_total',
+    opentelemetry: 'ringwal.rotations',
+    unit: '{segment}',
+    help: 'Segments sealed because they were full',
+    read: ({ rotations }) => rotations,
+  },
+  {
+    kind: 'counter',
+    prometheus: 'ringwal_removed_segments_total',
+    opentelemetry: 'ringwal.removed',
+    unit: '{segment}',
+    help: 'Segments that retention removed',
+    read: ({ segmentsRemoved }) => segmentsRemoved,
+  },
+  {
+    kind: 'counter',
+    prometheus: 'ringwal_rejected_total',
+    opentelemetry: 'ringwal.rejected',
+    unit: '{entry}',
+    help: 'Entries that were accepted and then rejected because the disk was full',
+    read: ({ rejected }) => rejected,
+  },
+  {
+    kind: 'counter',
+    prometheus: 'ringwal_lost_total',
+    opentelemetry: 'ringwal.lost',
+    unit: '{entry}',
+    help: "The opening thread's fire-and-forget entries that were accepted and then not written",
+    read: ({ lost }) => lost,
+  },
+  {
+    kind: 'counter',
+    prometheus: 'ringwal_dropped_lines_total',
+    opentelemetry: 'ringwal.dropped_lines',
+    unit: '{line}',
+    help: "Lines that the opening thread's log streams dropped",
+    read: ({ droppedLines }) => droppedLines,
+  },
+  {
+    kind: 'counter',
+    prometheus: 'ringwal_refused_total',
+    opentelemetry: 'ringwal.refused',
+    unit: '{call}',
+    help: 'Times that tryAppend or tryEncode of the opening thread found no room',
+    read: ({ refused }) => refused,
+  },
+  {
+    kind: 'counter',
+    prometheus: 'ringwal_queued_total',
+    opentelemetry: 'ringwal.queued',
+    unit: '{call}',
+    help: 'Appends of the opening thread that found the ring full and were queued',
+    read: ({ queued }) => queued,
+  },
+  {
+    kind: 'counter',
+    prometheus: 'ringwal_waits_total',
+    opentelemetry: 'ringwal.waits',
+    unit: '{call}',
+    help: 'Calls of ready() of the opening thread that had to wait',
+    read: ({ waits }) => waits,
+  },
+  {
+    kind: 'counter',
+    prometheus: 'ringwal_retries_total',
+    opentelemetry: 'ringwal.retries',
+    unit: '{call}',
+    help: 'System calls that were repeated: short writes, EINTR, EAGAIN',
+    read: ({ retries }) => retries,
+  },
+  {
+    kind: 'counter',
+    prometheus: 'ringwal_lanes_gone_total',
+    opentelemetry: 'ringwal.lanes.gone',
+    unit: '{thread}',
+    help: 'Attached threads that ended without closing their lane',
+    read: ({ lanes }) => lanes.gone,
+  },
+  {
+    kind: 'gauge',
+    prometheus: 'ringwal_first_lsn',
+    opentelemetry: 'ringwal.lsn.first',
+    unit: '1',
+    help: 'LSN of the oldest entry kept, 0 = none',
+    read: ({ firstLsn }) => firstLsn,
+  },
+  {
+    kind: 'gauge',
+    prometheus: 'ringwal_last_lsn',
+    opentelemetry: 'ringwal.lsn.last',
+    unit: '1',
+    help: 'LSN of the newest entry written, 0 = none',
+    read: ({ lastLsn }) => lastLsn,
+  },
+  {
+    kind: 'gauge',
+    prometheus: 'ringwal_durable_lsn',
+    opentelemetry: 'ringwal.lsn.durable',
+    unit: '1',
+    help: 'The watermark: the highest LSN known to survive a power cut',
+    read: ({ durableLsn }) => durableLsn,
+  },
+  {
+    kind: 'gauge',
+    prometheus: 'ringwal_checkpoint_lsn',
+    opentelemetry: 'ringwal.lsn.checkpoint',
+    unit: '1',
+    help: 'The LSN of the last checkpoint, 0 = none',
+    read: ({ checkpointLsn }) => checkpointLsn,
+  },
+  {
+    kind: 'gauge',
+    prometheus: 'ringwal_unsynced_entries',
+    opentelemetry: 'ringwal.unsynced',
+    unit: '{entry}',
+    help: 'Entries written and not yet known durable',
+    read: ({ lastLsn, durableLsn }) => Math.max(0, lastLsn - durableLsn),
+  },
+  {
+    kind: 'gauge',
+    prometheus: 'ringwal_segments',
+    opentelemetry: 'ringwal.segments',
+    unit: '{segment}',
+    help: 'Segments of the log',
+    read: ({ segments }) => segments,
+  },
+  {
+    kind: 'gauge',
+    prometheus: 'ringwal_segment_bytes',
+    opentelemetry: 'ringwal.disk',
+    unit: 'By',
+    help: 'Bytes of frames in the segments',
+    read: ({ segmentBytes }) => segmentBytes,
+  },
+  {
+    kind: 'gauge',
+    prometheus: 'ringwal_ring_bytes',
+    opentelemetry: 'ringwal.ring.limit',
+    unit: 'By',
+    help: "Size of the opening thread's ring",
+    read: ({ ringBytes }) => ringBytes,
+  },
+  {
+    kind: 'gauge',
+    prometheus: 'ringwal_ring_used_bytes',
+    opentelemetry: 'ringwal.ring.usage',
+    unit: 'By',
+    help: "Bytes in the opening thread's ring that are not written yet",
+    read: ({ ringUsed }) => ringUsed,
+  },
+  {
+    kind: 'gauge',
+    prometheus: 'ringwal_pending_bytes',
+    opentelemetry: 'ringwal.pending',
+    unit: 'By',
+    help: "Bytes queued in front of the opening thread's ring or travelling beside it",
+    read: ({ pendingBytes }) => pendingBytes,
+  },
+  {
+    kind: 'gauge',
+    prometheus: 'ringwal_unsettled_appends',
+    opentelemetry: 'ringwal.unsettled',
+    unit: '{call}',
+    help: 'Append promises of the opening thread that are not settled',
+    read: ({ unsettled }) => unsettled,
+  },
+  {
+    kind: 'gauge',
+    prometheus: 'ringwal_lanes_open',
+    opentelemetry: 'ringwal.lanes.open',
+    unit: '{thread}',
+    help: 'Threads that append, the opening one included',
+    read: ({ lanes }) => lanes.open,
+  },
+  {
+    kind: 'gauge',
+    prometheus: 'ringwal_uptime_seconds',
+    opentelemetry: 'ringwal.uptime',
+    unit: 's',
+    help: 'Since the log was opened',
+    read: ({ uptimeMs }) => uptimeMs / 1000,
+  },
+  {
+    kind: 'gauge',
+    prometheus: 'ringwal_recovery_duration_seconds',
+    opentelemetry: 'ringwal.recovery.duration',
+    unit: 's',
+    help: 'What recovery took when the log was opened',
+    read: ({ recovered }) => recovered.durationMs / 1000,
+  },
+  {
+    kind: 'gauge',
+    prometheus: 'ringwal_recovery_cut_bytes',
+    opentelemetry: 'ringwal.recovery.cut',
+    unit: 'By',
+    help: 'Bytes that recovery cut off when the log was opened: a torn tail',
+    read: ({ recovered }) => recovered.cutBytes,
+  },
+  {
+    kind: 'gauge',
+    prometheus: 'ringwal_recovery_lost_lsns',
+    opentelemetry: 'ringwal.recovery.lost',
+    unit: '{entry}',
+    help: 'LSNs that the repair of a corrupt log left without an entry when the log was opened',
+    read: ({ recovered }) => recovered.lostLsns,
+  },
+];
+
+export const DISTRIBUTIONS: readonly Distribution[] = [
+  {
+    prometheus: 'ringwal_write_duration_seconds',
+    opentelemetry: 'ringwal.write.duration',
+    unit: 's',
+    help: 'What handing a group of entries to the system took',
+    read: ({ writeMicros }) => secondsOf(writeMicros),
+  },
+  {
+    prometheus: 'ringwal_sync_duration_seconds',
+    opentelemetry: 'ringwal.sync.duration',
+    unit: 's',
+    help: 'What making a group of entries durable took: fdatasync, of all files concerned',
+    read: ({ syncMicros }) => secondsOf(syncMicros),
+  },
+  {
+    prometheus: 'ringwal_group_entries',
+    opentelemetry: 'ringwal.group.entries',
+    unit: '{entry}',
+    help: 'Entries that were handed to the system together',
+    read: ({ groupEntries }) => groupsOf(groupEntries),
+  },
+];
+
+/** 2 µs to 16.8 s. Microseconds are cut off when they are recorded: what is below 2^n was below 2^n before, too. */
+const MICROS_POWERS = Array.from({ length: 24 }, (_, at) => at + 1);
+/** 1, 3, 7, … 65,535: of whole numbers those below 2^n are those up to 2^n − 1. */
+const ENTRIES_POWERS = Array.from({ length: 16 }, (_, at) => at + 1);
+
+function secondsOf(micros: WalHistogram): DistributionReading {
+  const buckets = MICROS_POWERS.map((power) => ({
+    le: 2 ** power / 1e6,
+    count: countBelow(micros, 2 ** power),
+  }));
+  return withInfinity(micros, micros.sum / 1e6, buckets);
+}
+
+function groupsOf(entries: WalHistogram): DistributionReading {
+  const buckets = ENTRIES_POWERS.map((power) => ({
+    le: 2 ** power - 1,
+    count: countBelow(entries, 2 ** power),
+  }));
+  return withInfinity(entries, entries.sum, buckets);
+}
+
+function withInfinity(
+  { count }: WalHistogram,
+  sum: number,
+  buckets: { le: number; count: number }[],
+): DistributionReading {
+  return { count, sum, buckets: [...buckets, { le: Number.POSITIVE_INFINITY, count }] };
+}

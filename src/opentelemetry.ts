@@ -1,0 +1,76 @@
+/**
+ * `ringwal/opentelemetry`: the figures of a log as observable instruments of a meter.
+ *
+ *   const stop = observeWal(wal, { attributes: { 'ringwal.log': 'orders' } });
+ *
+ * Only `@opentelemetry/api` is needed: what is read, how often, and where it goes is the application's meter provider's.
+ */
+import {
+  type Attributes,
+  type BatchObservableResult,
+  type Meter,
+  metrics,
+  type Observable,
+} from '@opentelemetry/api';
+import type { Wal, WalStats } from './index.js';
+import { DISTRIBUTIONS, type Distribution, FIGURES } from './metrics/definitions.js';
+
+/** Whose instruments they are, and what tells this log from others. */
+export interface OpenTelemetryOptions {
+  /** Default: `metrics.getMeter('ringwal')`. */
+  meter?: Meter | undefined;
+  /** Default: `{ 'ringwal.log': wal.directory }`. */
+  attributes?: Attributes | undefined;
+}
+
+/**
+ * Has a meter observe the figures of a log, which are read whenever they are collected. Call what it returns to end that, when
+ * the log is closed.
+ *
+ * The API has no histogram that somebody else has counted. So a distribution is three counters, from which backends
+ * make quantiles as from a histogram of Prometheus: `….bucket` with the attribute `le`, `….sum` and `….count`.
+ */
+export function observeWal(wal: Wal, options: OpenTelemetryOptions = {}): () => void {
+  const { meter = metrics.getMeter('ringwal'), attributes = { 'ringwal.log': wal.directory } } = options;
+  const observers = [
+    ...FIGURES.map(({ kind, opentelemetry, unit, help: description, read }) => {
+      const instrument =
+        kind === 'counter'
+          ? meter.createObservableCounter(opentelemetry, { unit, description })
+          : meter.createObservableGauge(opentelemetry, { unit, description });
+      return {
+        instruments: [instrument],
+        observe: (result: BatchObservableResult, stats: WalStats) =>
+          result.observe(instrument, read(stats), attributes),
+      };
+    }),
+    ...DISTRIBUTIONS.map((distribution) => observerOf(distribution, meter, attributes)),
+  ];
+  const instruments: Observable[] = observers.flatMap((observer) => observer.instruments);
+  const callback = (result: BatchObservableResult) => {
+    const stats = wal.stats();
+    for (const { observe } of observers) observe(result, stats);
+  };
+  meter.addBatchObservableCallback(callback, instruments);
+  return () => meter.removeBatchObservableCallback(callback, instruments);
+}
+
+function observerOf(
+  { opentelemetry, unit, help: description, read }: Distribution,
+  meter: Meter,
+  attributes: Attributes,
+) {
+  const bucket = meter.createObservableCounter(`${opentelemetry}.bucket`, { unit: '1', description });
+  const sum = meter.createObservableCounter(`${opentelemetry}.sum`, { unit, description });
+  const count = meter.createObservableCounter(`${opentelemetry}.count`, { unit: '1', description });
+  return {
+    instruments: [bucket, sum, count],
+    observe: (result: BatchObservableResult, stats: WalStats) => {
+      const reading = read(stats);
+      for (const { le, count: value } of reading.buckets)
+        result.observe(bucket, value, { ...attributes, le: String(le) });
+      result.observe(sum, reading.sum, attributes);
+      result.observe(count, reading.count, attributes);
+    },
+  };
+}

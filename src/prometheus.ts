@@ -1,0 +1,143 @@
+/**
+ * `ringwal/prometheus`: the figures of logs as metrics of prom-client.
+ *
+ *   const stop = registerWal(wal, { log: 'orders' });      // into prom-client's own registry, or one of yours
+ *   response.end(await register.metrics());
+ */
+import { Counter, Gauge, Histogram, register as ownRegistry, type Registry } from 'prom-client';
+import type { Wal, WalStats } from './index.js';
+import { DISTRIBUTIONS, type Distribution, FIGURES, type Figure } from './metrics/definitions.js';
+
+/** Where the metrics go, and what tells this log from others there. */
+export interface PrometheusOptions {
+  /** Default: the registry that prom-client makes by itself. */
+  registry?: Registry | undefined;
+  /** Value of the label `log`. Default: the log's directory. */
+  log?: string | undefined;
+}
+
+/**
+ * Adds a log to the metrics of a registry; several may be there, told apart by the label `log`. Nothing is measured
+ * for it: the figures are read when they are scraped. Call what it returns to take the log out again, when it is closed.
+ *
+ * Throws an `Error` if that label is taken.
+ */
+export function registerWal(wal: Wal, options: PrometheusOptions = {}): () => void {
+  const { registry = ownRegistry, log = wal.directory } = options;
+  let metrics = collections.get(registry);
+  // Somebody has cleared the registry, or there are none yet.
+  if (metrics === undefined || !metrics.isRegistered) {
+    metrics = new WalMetrics(registry);
+    collections.set(registry, metrics);
+  }
+  return metrics.add(log, wal);
+}
+
+const collections = new WeakMap<Registry, WalMetrics>();
+
+/** The metrics of all logs in one registry. */
+class WalMetrics {
+  readonly #registry: Registry;
+  readonly #logs = new Map<string, Wal>();
+  /** Of the scrape that is under way: prom-client asks each metric in turn, all within one turn of the event loop. */
+  #looks: readonly (readonly [log: string, stats: WalStats])[] | undefined;
+  readonly #first: Gauge<'log'> | Counter<'log'>;
+
+  constructor(registry: Registry) {
+    this.#registry = registry;
+    const look = () => this.#look();
+    const [first] = FIGURES.map((figure) => createFigure(figure, registry, look));
+    this.#first = first as Gauge<'log'> | Counter<'log'>;
+    for (const distribution of DISTRIBUTIONS) new WalDistribution(distribution, registry, look);
+  }
+
+  get isRegistered(): boolean {
+    return this.#registry.getSingleMetric((FIGURES[0] as Figure).prometheus) === this.#first;
+  }
+
+  add(log: string, wal: Wal): () => void {
+    if (this.#logs.has(log)) {
+      throw new Error(
+        `Cannot register "${wal.directory}": the label log="${log}" is another log's. Give it one of its own.`,
+      );
+    }
+    this.#logs.set(log, wal);
+    return () => {
+      if (this.#logs.get(log) === wal) this.#logs.delete(log);
+    };
+  }
+
+  #look(): readonly (readonly [string, WalStats])[] {
+    if (this.#looks === undefined) {
+      this.#looks = [...this.#logs].map(([log, wal]) => [log, wal.stats()] as const);
+      queueMicrotask(() => {
+        this.#looks = undefined;
+      });
+    }
+    return this.#looks;
+  }
+}
+
+type Look = () => readonly (readonly [log: string, stats: WalStats])[];
+
+function createFigure(
+  { kind, prometheus, help, read }: Figure,
+  registry: Registry,
+  look: Look,
+): Gauge<'log'> | Counter<'log'> {
+  const configuration = { name: prometheus, help, labelNames: ['log'] as const, registers: [registry] };
+  if (kind === 'gauge') {
+    return new Gauge({
+      ...configuration,
+      collect() {
+        this.reset();
+        for (const [log, stats] of look()) this.set({ log }, read(stats));
+      },
+    });
+  }
+  return new Counter({
+    ...configuration,
+    collect() {
+      this.reset();
+      for (const [log, stats] of look()) this.inc({ log }, read(stats));
+    },
+  });
+}
+
+/** A histogram that was counted elsewhere: prom-client's own takes single values only. */
+class WalDistribution extends Histogram<'log'> {
+  readonly #distribution: Distribution;
+  readonly #look: Look;
+
+  constructor(distribution: Distribution, registry: Registry, look: Look) {
+    const { prometheus: name, help } = distribution;
+    super({ name, help, labelNames: ['log'], registers: [registry] });
+    this.#distribution = distribution;
+    this.#look = look;
+  }
+
+  override async get() {
+    const { prometheus: name, help, read } = this.#distribution;
+    const values = this.#look().flatMap(([log, stats]) => {
+      const { count, sum, buckets } = read(stats);
+      return [
+        ...buckets.map(({ le, count: value }) => ({
+          labels: { le: le === Number.POSITIVE_INFINITY ? '+Inf' : le, log },
+          value,
+          metricName: `${name}_bucket`,
+        })),
+        { labels: { log }, value: sum, metricName: `${name}_sum` },
+        { labels: { log }, value: count, metricName: `${name}_count` },
+      ];
+    });
+    // The types of prom-client demand a `collect` here that its own histogram does not return either.
+    return { name, help, type: 'histogram', values, aggregator: 'sum' } as unknown as Awaited<
+      ReturnType<Histogram<'log'>['get']>
+    >;
+  }
+
+  /** What prom-client asks instead of [get] when it writes text. Not in its types. */
+  getForPromString() {
+    return this.get();
+  }
+}
