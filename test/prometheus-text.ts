@@ -73,11 +73,13 @@ function parseSample(line: string): Sample {
   return { name, labels, value };
 }
 
+/** As Go's ParseFloat, by which Prometheus reads: the case of NaN and Inf does not matter (prom-client writes "Nan"). */
 function parseNumber(text: string): number {
-  if (text === '+Inf') return Number.POSITIVE_INFINITY;
-  if (text === '-Inf') return Number.NEGATIVE_INFINITY;
+  if (/^nan$/i.test(text)) return Number.NaN;
+  const infinity = /^([+-]?)inf$/i.exec(text);
+  if (infinity !== null) return infinity[1] === '-' ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
   const value = Number(text);
-  assert.ok(text === 'NaN' || !Number.isNaN(value), `no number: ${text}`);
+  assert.ok(text !== '' && !Number.isNaN(value), `no number: ${text}`);
   return value;
 }
 

@@ -1,5 +1,6 @@
 import { checksum } from '../functions/checksum.js';
 import { encode } from '../functions/encode.js';
+import { figures } from '../functions/figures.js';
 import { kernel } from '../functions/kernel.js';
 import { durableLatency } from './durable-latency.js';
 import { eventLoop } from './event-loop.js';
@@ -31,4 +32,5 @@ export const WORKLOADS: readonly Workload[] = [
   kernel,
   checksum,
   encode,
+  figures,
 ];

@@ -50,7 +50,7 @@ export class Histogram {
     this.#words = new BigInt64Array(buffer, byteOffset, 1 + BUCKETS);
   }
 
-  /** Two adds of 64 bits, about 0.1 µs: for a group or a sync, never for an entry. */
+  /** Two adds of 64 bits (bench/functions/figures.ts): for a group or a sync, never for an entry. */
   record(value: number): void {
     const counted = value >= VALUE_MAX ? VALUE_MAX : value > 0 ? Math.floor(value) : 0;
     Atomics.add(this.#words, 0, BigInt(counted));

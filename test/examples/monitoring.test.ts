@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { type TestContext, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { parse } from 'yaml';
+import { type Family, histogramsOf, parsePrometheus } from '../prometheus-text.js';
+import { startExample, temporaryDirectory } from './example.js';
+
+const GRAFANA = fileURLToPath(new URL('../../docs/grafana/', import.meta.url));
+
+test('the example serves what Prometheus can read, and its counters grow', async (t) => {
+  const { child, ended, url } = await start(t);
+  const first = await scrape(url);
+  let last = first;
+  while (sampleOf(last, 'ringwal_appends_total') < sampleOf(first, 'ringwal_appends_total') + 200)
+    last = await scrape(url);
+  assert.equal(sampleOf(last, 'ringwal_up'), 1);
+  assert.ok(last.has('process_cpu_seconds_total'));
+  const family = last.get('ringwal_sync_duration_seconds') as Family;
+  const [syncs] = histogramsOf(family.samples, family.name);
+  assert.ok(syncs !== undefined && syncs.count > 0 && syncs.sum > 0);
+  assert.deepEqual(syncs.labels, { log: 'example' });
+  assert.equal((await fetch(new URL('/other', url))).status, 404);
+  child.kill('SIGTERM');
+  const { code, errors } = await ended;
+  assert.deepEqual([code, errors], [0, '']);
+});
+
+test('the dashboard, the alert rules and the list of docs/monitoring.md name the metrics that there are', async (t) => {
+  const { url } = await start(t);
+  const families = [...(await scrape(url)).values()].filter(({ name }) => name.startsWith('ringwal_'));
+  const series = families.flatMap(({ name, type }) =>
+    type === 'histogram' ? [`${name}_bucket`, `${name}_sum`, `${name}_count`] : [name],
+  );
+
+  const rules = parse(readFileSync(`${GRAFANA}alerts.yml`, 'utf8')) as {
+    groups: { rules: { alert: string; expr: string; labels: { severity: string }; annotations: object }[] }[];
+  };
+  const alerts = rules.groups.flatMap((group) => group.rules);
+  assert.ok(alerts.length > 0);
+  assert.equal(new Set(alerts.map(({ alert }) => alert)).size, alerts.length);
+  for (const { alert, expr, labels, annotations } of alerts) {
+    assert.match(labels.severity, /^(critical|warning|info)$/, alert);
+    assert.deepEqual(Object.keys(annotations), ['summary', 'description'], alert);
+    expectKnown(expr, series, alert);
+  }
+
+  const dashboard = JSON.parse(readFileSync(`${GRAFANA}ringwal.json`, 'utf8')) as {
+    panels: { id: number; title: string; type: string; gridPos: Place; targets?: { expr: string }[] }[];
+    templating: { list: { name: string; query: string }[] };
+  };
+  const panels = dashboard.panels.filter(({ type }) => type !== 'row');
+  assert.equal(new Set(dashboard.panels.map(({ id }) => id)).size, dashboard.panels.length);
+  for (const { title, targets = [] } of panels) {
+    assert.ok(targets.length > 0, title);
+    for (const { expr } of targets) expectKnown(expr, series, title);
+  }
+  const variables = dashboard.templating.list.map(({ name }) => name);
+  for (const { title, targets = [] } of panels)
+    for (const { expr } of targets)
+      for (const [, name = ''] of expr.matchAll(/\$(\w+)/g))
+        assert.ok(name.startsWith('__') || variables.includes(name), `${title}: $${name}`);
+  expectNoOverlap(dashboard.panels);
+  const shown = panels.flatMap(({ targets = [] }) => targets.flatMap(({ expr }) => namesIn(expr)));
+  const hidden = families.filter(({ name }) => !shown.some((each) => each.startsWith(name)));
+  assert.deepEqual(
+    hidden.map(({ name }) => name).sort(),
+    // A number of its own says little: it is there to be compared.
+    ['ringwal_durable_lsn', 'ringwal_first_lsn', 'ringwal_uptime_seconds'],
+  );
+
+  const document = readFileSync(new URL('../../docs/monitoring.md', import.meta.url), 'utf8');
+  const rows = [...document.matchAll(/^\| `(ringwal_\w+)` \| (\w+) \|/gm)].map(
+    ([, name, type]) => `${name} ${type}`,
+  );
+  assert.deepEqual(rows.sort(), families.map(({ name, type }) => `${name} ${type}`).sort());
+  for (const { alert } of alerts) assert.ok(document.includes(`\`${alert}\``), alert);
+});
+
+interface Place {
+  readonly x: number;
+  readonly y: number;
+  readonly w: number;
+  readonly h: number;
+}
+
+function expectNoOverlap(panels: readonly { title: string; gridPos: Place }[]): void {
+  for (const [at, { title, gridPos: a }] of panels.entries()) {
+    assert.ok(a.x + a.w <= 24, title);
+    for (const { title: other, gridPos: b } of panels.slice(at + 1)) {
+      const isApart = a.x + a.w <= b.x || b.x + b.w <= a.x || a.y + a.h <= b.y || b.y + b.h <= a.y;
+      assert.ok(isApart, `"${title}" lies over "${other}"`);
+    }
+  }
+}
+
+function namesIn(expression: string): string[] {
+  return expression.match(/\bringwal_\w+/g) ?? [];
+}
+
+function expectKnown(expression: string, series: readonly string[], where: string): void {
+  const names = namesIn(expression);
+  assert.ok(names.length > 0, where);
+  for (const name of names) assert.ok(series.includes(name), `${where}: there is no ${name}`);
+}
+
+async function start(t: TestContext) {
+  const example = startExample(t, 'monitoring.mjs', ['0', temporaryDirectory(t)]);
+  const [, url = ''] = await example.seen(/Metrics at (http:\S+)\n/);
+  return { ...example, url };
+}
+
+async function scrape(url: string): Promise<Map<string, Family>> {
+  const response = await fetch(url);
+  assert.equal(response.headers.get('content-type'), 'text/plain; version=0.0.4; charset=utf-8');
+  return parsePrometheus(await response.text());
+}
+
+function sampleOf(families: Map<string, Family>, name: string): number {
+  const [sample] = families.get(name)?.samples ?? [];
+  assert.ok(sample !== undefined, name);
+  return sample.value;
+}
