@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
-import { execFile, execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { after, type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, build } from 'esbuild';
-import { temporaryDirectory } from './support.js';
+import { parse } from 'yaml';
+import { APP, CJS_APP, ESM_APP, installed, npmPack, run, says, written } from './installed-package.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const isPackage = process.env.RINGWAL_TEST_KIND === 'package';
@@ -52,24 +51,6 @@ const TYPE_ENTRIES = [
   'dist/worker.d.ts',
 ];
 
-/** Appends, syncs, reads, judges, closes. */
-const APP = `
-async function main(Wal, directory) {
-  const wal = await Wal.open(directory);
-  await wal.append('a');
-  await wal.append('b', { durable: true });
-  const watermark = await wal.sync();
-  const found = [];
-  for await (const { lsn, data } of wal.entries()) found.push(lsn + Buffer.from(data).toString());
-  await wal.close();
-  const { verdict } = await Wal.verify(directory);
-  console.log(watermark, found.join(' '), verdict);
-}
-`;
-const APP_SAYS = '2 1a 2b clean\n';
-const ESM_APP = `import { Wal } from 'ringwal';\n${APP}\nawait main(Wal, process.argv[2]);\n`;
-const CJS_APP = `const { Wal } = require('ringwal');\n${APP}\nmain(Wal, process.argv[2]);\n`;
-
 test('the package holds what runs, the types that its exports speak of, and nothing else', { skip }, () => {
   const [{ files }] = JSON.parse(npmPack('--dry-run')) as [{ files: { path: string }[] }];
   const paths = files.map(({ path }) => path);
@@ -77,6 +58,79 @@ test('the package holds what runs, the types that its exports speak of, and noth
   assert.deepEqual(paths.filter((path) => !isTypes(path)).sort(), FILES);
   assert.deepEqual(paths.filter(isTypes).sort(), reachedTypes());
 });
+
+/** Programs of the README that stand for themselves. */
+const PROGRAMS = [
+  ...readFileSync(join(ROOT, 'README.md'), 'utf8').matchAll(/^```js\n(import [\s\S]*?)^```$/gm),
+].map(([, program = '']) => program);
+
+test('there are programs in the README', { skip }, () => {
+  assert.ok(PROGRAMS.length > 0);
+});
+
+for (const [at, program] of PROGRAMS.entries()) {
+  test(`program ${at + 1} of the README works as printed in an empty project, and by require`, {
+    skip,
+  }, async (t) => {
+    const required = program.replace(/^import (\{.*\}) from ('.*');$/gm, 'const $1 = require($2);');
+    for (const [name, code] of [
+      ['app.mjs', program],
+      ['app.cjs', `(async () => {\n${required}\n})();`],
+    ] as const) {
+      const project = installed(t);
+      const ended = await run([written(project, name, code)], project);
+      assert.deepEqual([ended.code, ended.stderr], [0, '']);
+      assert.match(ended.stdout, /^1 paid 30 to Ann\n2 somebody looked\n3 debit A\n4 credit B\n$/);
+    }
+  });
+}
+
+test('the exporters are found by import and by require', { skip }, async (t) => {
+  const project = installed(t, ['prom-client', '@opentelemetry/api']);
+  const checks = `[typeof registerWal, typeof observeWal].join()`;
+  for (const [name, code] of [
+    [
+      'app.mjs',
+      `import { registerWal } from 'ringwal/prometheus'; import { observeWal } from 'ringwal/opentelemetry'; console.log(${checks});`,
+    ],
+    [
+      'app.cjs',
+      `const { registerWal } = require('ringwal/prometheus'); const { observeWal } = require('ringwal/opentelemetry'); console.log(${checks});`,
+    ],
+  ] as const) {
+    const ended = await run([written(project, name, code)]);
+    assert.deepEqual([ended.code, ended.stdout], [0, 'function,function\n'], ended.stderr);
+  }
+});
+
+test('the workflows run what there is, and publish with provenance', () => {
+  const read = (name: string) =>
+    parse(readFileSync(join(ROOT, '.github/workflows', name), 'utf8')) as Workflow;
+  const ci = read('ci.yml');
+  const release = read('release.yml');
+  for (const workflow of [ci, release]) {
+    assert.deepEqual(workflow.permissions, { contents: 'read' });
+    const runs = Object.values(workflow.jobs).flatMap(({ steps }) => steps.map((step) => step.run));
+    assert.ok(runs.includes('bash .ci/run'));
+  }
+  assert.ok(existsSync(join(ROOT, '.ci/run')));
+  const { permissions, steps } = release.jobs.publish as Workflow['jobs'][string];
+  assert.equal(permissions?.['id-token'], 'write');
+  assert.equal(steps.at(-1)?.run, 'npm publish --provenance --access public');
+});
+
+interface Workflow {
+  readonly permissions: Readonly<Record<string, string>>;
+  readonly jobs: Readonly<
+    Record<
+      string,
+      {
+        readonly permissions?: Readonly<Record<string, string>>;
+        readonly steps: readonly { readonly run?: string }[];
+      }
+    >
+  >;
+}
 
 for (const flag of ['--disable-proto=delete', '--disable-proto=throw', '--frozen-intrinsics']) {
   for (const [kind, name, code] of [
@@ -181,57 +235,6 @@ async function bundle(
 
 const ESM_BANNER = /js: `([^`]+)`/.exec(readFileSync(join(ROOT, 'docs/packaging.md'), 'utf8'))?.[1] as string;
 
-let tarball: string | undefined;
-after(() => {
-  if (tarball !== undefined) rmSync(dirname(tarball), { recursive: true });
-});
-
-/** The package as npm would publish it; made once. */
-function packed(): string {
-  if (tarball !== undefined) return tarball;
-  const folder = mkdtempSync(join(tmpdir(), 'ringwal-pack-'));
-  const [{ filename }] = JSON.parse(npmPack(`--pack-destination=${folder}`)) as [{ filename: string }];
-  tarball = join(folder, filename);
-  return tarball;
-}
-
-/** A project with the package in its node_modules as npm would put it there. */
-function installed(t: TestContext): string {
-  const project = temporaryDirectory(t);
-  const modulesFolder = join(project, 'node_modules');
-  const folder = join(modulesFolder, 'ringwal');
-  mkdirSync(folder, { recursive: true });
-  execFileSync('tar', ['-xzf', packed(), '-C', folder, '--strip-components=1']);
-  const { dependencies } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
-  for (const name of Object.keys(dependencies))
-    symlinkSync(join(ROOT, 'node_modules', name), join(modulesFolder, name));
-  return project;
-}
-
-function npmPack(option: string): string {
-  return execFileSync('npm', ['pack', '--json', '--ignore-scripts', option], {
-    cwd: ROOT,
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
-}
-
-interface Ended {
-  readonly code: number | string | null | undefined;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** Runs Node to its end. */
-function run(args: readonly string[]): Promise<Ended> {
-  const env = { ...process.env, NODE_OPTIONS: '', NODE_TEST_CONTEXT: '' };
-  return new Promise((resolve) => {
-    execFile(process.execPath, [...args], { env }, (error, stdout, stderr) => {
-      resolve({ code: error === null ? 0 : error.code, stdout, stderr });
-    });
-  });
-}
-
 function reachedTypes(): string[] {
   const reached = new Set<string>();
   const pending = [...TYPE_ENTRIES];
@@ -242,17 +245,6 @@ function reachedTypes(): string[] {
       pending.push(join(dirname(path), `${specifier}.d.ts`));
   }
   return [...reached].sort();
-}
-
-function written(project: string, name: string, code: string): string {
-  const path = join(project, name);
-  writeFileSync(path, code);
-  return path;
-}
-
-async function says(project: string, args: string[]): Promise<void> {
-  const ended = await run(['--no-warnings', ...args, join(project, 'log')]);
-  assert.deepEqual([ended.code, ended.stdout], [0, APP_SAYS], ended.stderr);
 }
 
 /** The flag that turns the permission model on. */
