@@ -353,7 +353,7 @@ export class Writer {
     }
     const now = this.#nowMs();
     this.#stateDueMs = Number.POSITIVE_INFINITY;
-    this.#policy.noteWritten(now);
+    this.#policy.noteWritten(now, this.#groups.segments);
     if (lane.wantsCommit) this.#policy.noteCommit(now);
     if (this.#groups.insideBatch) return;
     this.#pollSync();
