@@ -878,7 +878,9 @@ export class Writer {
 
   /** After a failure: nobody stays blocked, and `close` is heard. */
   #serveFailed(): boolean {
-    let worked = false;
+    const late = this.#syncer.poll();
+    if (late !== undefined) this.#tellOfLateFailure(late);
+    let worked = late !== undefined;
     for (const lane of this.#lanes) {
       lane.look();
       const ticket = lane.takeFlush();
@@ -895,6 +897,11 @@ export class Writer {
       }
     }
     return worked;
+  }
+
+  /** The log has failed before the job that was under way did: what was written and acknowledged may be gone, too. */
+  #tellOfLateFailure({ failure }: SyncOutcome): void {
+    if (failure !== undefined) this.#opener.post({ kind: 'trouble', failure });
   }
 
   /** Nothing is left to write, to sync or to answer. */
@@ -929,7 +936,7 @@ export class Writer {
         this.#opener.post({ kind: 'trouble', failure });
       }
     }
-    if (this.#syncer.busy) this.#syncer.finish();
+    if (this.#syncer.busy) this.#tellOfLateFailure(this.#syncer.finish());
     // Said first: whoever sees that the lock is free, or a thread gone, knows that the log was closed and nobody died.
     for (const lane of this.#lanes) lane.post({ kind: 'closed', taken: lane.nextWhole });
     this.#syncer.stop();

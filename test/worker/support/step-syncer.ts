@@ -18,6 +18,8 @@ export class StepSyncer implements Syncer {
   /** Run each job as soon as it is started. */
   isPrompt = false;
   isStopped = false;
+  /** A sync has failed, whether or not the writer came to hear of it. */
+  hasFailed = false;
   /** Every job so far. */
   readonly jobs: SyncJob[] = [];
   protected readonly host: SyncerHost;
@@ -87,6 +89,7 @@ export class StepSyncer implements Syncer {
       if (job.files.length > 0) this.tell(job);
       return keepHouse(disk, options.directory, job, options.fileMode);
     } catch (error) {
+      this.hasFailed = true;
       const failure = failureOf(error, 'sync the log', options.directory);
       return { failure, stateWritten: false, unremoved: [], troubles: [] };
     }
