@@ -36,6 +36,7 @@ export interface ScreenSize {
 
 /** Lines of the screen beside bars, lanes and segments. */
 const OTHER_LINES = 17;
+const SEGMENTS_MIN = 2;
 const BARS_MIN = 2;
 const BARS_MAX = 8;
 /** What a histogram needs to be one. */
@@ -49,7 +50,7 @@ export function drawTop(view: TopView, colors: Colors, { rows, columns }: Screen
   const figures = 'counters' in published ? published : undefined;
   const room = Math.max(0, rows - OTHER_LINES);
   const barRows = Math.min(BARS_MAX, Math.max(BARS_MIN, Math.floor(room / 2)));
-  const laneRows = Math.max(1, Math.ceil((room - barRows) / 2));
+  const laneRows = Math.max(1, room - barRows - SEGMENTS_MIN);
   const lines = [
     `${colors.bold(harmless(view.directory))}  open for writing: ${describeHolder(now.lock)}  ${time(now.timeMs)}`,
     ...describeAge(now, colors, columns),

@@ -109,7 +109,11 @@ export class Publisher {
   close(): void {
     const file = this.#file;
     this.#file = undefined;
-    file?.handle.close();
+    try {
+      file?.handle.close();
+    } catch {
+      // What a failed close tells is that bytes did not arrive: these are nobody's loss, and the descriptor is free.
+    }
   }
 
   /** The file of the last time, unless somebody has removed it. */
