@@ -9,6 +9,7 @@ import type { Beside, LaneIntake, LaneMark } from './lane-intake.js';
 import type { LanePool } from './lane-pool.js';
 import type { AttachRequest, Failure, LogCommand, ToWriter, WriterOptions } from './messages.js';
 import { type FillStep, Preallocation, type ReadyName } from './preallocation.js';
+import { type Publication, PublicationPolicy, removeStats } from './publication.js';
 import { expiredSegments } from './retention.js';
 import { describeSegments, type SegmentCatalog, type SegmentRecord } from './segment-catalog.js';
 import type { OpenSegment } from './segment-writer.js';
@@ -111,6 +112,9 @@ export class Writer {
   readonly #groupHost: GroupHost;
   #groups: GroupWriter;
   readonly #policy: SyncPolicy;
+  readonly #publications: PublicationPolicy;
+  /** Of trouble with publishing `onError` hears once: it is the same trouble every second. */
+  #hasToldOfPublications = false;
 
   #settle: (() => void) | undefined;
   #failure: Failure | undefined;
@@ -152,6 +156,7 @@ export class Writer {
     this.#catalog = parts.start.catalog;
     this.#settle = parts.start.settle;
     this.#policy = new SyncPolicy(parts.options);
+    this.#publications = new PublicationPolicy(parts.nowMs());
     this.#preallocation = new Preallocation(parts.options.preallocate, parts.options.maxFileSize);
     this.#watermark = parts.start.watermark;
     this.#stateWatermark = parts.start.watermark;
@@ -310,6 +315,7 @@ export class Writer {
 
   #freeLeavers(): void {
     if (this.#leavers.length === 0) return;
+    this.#publications.noteNews();
     for (const lane of this.#leavers) {
       this.#lanes.splice(this.#lanes.indexOf(lane), 1);
       // Says it to the lane, before the port of the sync thread closes.
@@ -370,7 +376,7 @@ export class Writer {
     if (isUnsynced && (forced || now >= this.#policy.dueMs)) {
       if (!this.#closing && (forced || this.#policy.isCommitDue(now))) this.#groups.segments.fillAhead();
       this.#startFilling();
-      if (this.#filling !== undefined || this.#isLone()) this.#syncHere();
+      if (this.#filling !== undefined || this.#isLone(now)) this.#syncHere();
       else this.#startJob(true);
       return true;
     }
@@ -380,6 +386,10 @@ export class Writer {
       // A command has written it meanwhile.
       if (!this.#houseworkDue && this.#stateWatermark === this.#watermark) return false;
       this.#startJob(false);
+      return true;
+    }
+    if (now >= this.#publicationDueMs) {
+      this.#startAlone({ publication: this.#publication(now) });
       return true;
     }
     this.#startFilling();
@@ -401,6 +411,11 @@ export class Writer {
     const step = this.#preallocation.dueStep(this.#groups.segments.progress);
     if (step === undefined) return;
     this.#filling = step;
+    this.#startAlone({ fill: step });
+  }
+
+  /** A job for nothing that has been written. */
+  #startAlone(work: Pick<SyncJob, 'fill' | 'publication'>): void {
     this.#job = {
       files: [],
       directoryChanged: false,
@@ -408,14 +423,18 @@ export class Writer {
       acknowledgements: [],
       state: undefined,
       removals: [],
-      fill: step,
+      ...work,
     };
     this.#syncer.start(this.#job);
   }
 
-  /** One entry alone is to be synced, and nobody else wants anything: the hop to the sync thread would only cost time. */
-  #isLone(): boolean {
+  /**
+   * One entry alone is to be synced, and nobody else wants anything: the hop to the sync thread would only cost time. Once in a
+   * second it is made all the same, or a log of lone entries would never publish its figures.
+   */
+  #isLone(nowMs: number): boolean {
     return (
+      !this.#publications.isDue(nowMs) &&
       this.#groups.wholeLsn === this.#watermark + 1 &&
       this.#groups.segments.isOnlyLiveUnsynced &&
       !this.#houseworkDue &&
@@ -430,7 +449,7 @@ export class Writer {
 
   /** Without the housework, which is for the sync thread. */
   #syncHere(): void {
-    const job = this.#createJob(true, false);
+    const job = this.#createJob(true, true);
     const startedMs = this.#nowMs();
     syncFiles(this.#disk, this.#options.directory, job);
     const durationMs = this.#nowMs() - startedMs;
@@ -445,7 +464,8 @@ export class Writer {
     this.#noteSynced(job);
   }
 
-  #createJob(withFiles: boolean, housework = this.#houseworkDue || !withFiles): SyncJob {
+  #createJob(withFiles: boolean, isHere = false): SyncJob {
+    const housework = !isHere && (this.#houseworkDue || !withFiles);
     const { files, directoryChanged } = withFiles ? this.#groups.segments.takeUnsynced() : NOTHING_UNSYNCED;
     const watermark = this.#groups.wholeLsn;
     if (housework) {
@@ -463,6 +483,29 @@ export class Writer {
       state: housework ? this.#state(watermark) : undefined,
       removals: housework ? [...this.#unremoved, ...expired] : [],
       recycling: this.#recyclingOf(expired),
+      publication: isHere ? undefined : this.#duePublication(withFiles),
+    };
+  }
+
+  #duePublication(syncs: boolean): Publication | undefined {
+    const now = this.#nowMs();
+    const hasNews = syncs || this.#publications.hasNews;
+    return hasNews && !this.#closing && this.#publications.isDue(now) ? this.#publication(now) : undefined;
+  }
+
+  /** When a log that has come to rest publishes once more. What is unsynced has a sync to come, which does it. */
+  get #publicationDueMs(): number {
+    const isAtRest = this.#groups.wholeLsn === this.#watermark && !this.#closing;
+    return isAtRest ? this.#publications.dueMs : Number.POSITIVE_INFINITY;
+  }
+
+  /** The figures are published now: what of them the sync thread does not see. */
+  #publication(nowMs: number): Publication {
+    this.#publications.notePublished(nowMs);
+    return {
+      logId: this.#start.logId,
+      uptimeMs: this.#publications.uptimeMs(nowMs),
+      lanes: this.#lanes.map((lane) => lane.figures),
     };
   }
 
@@ -535,6 +578,7 @@ export class Writer {
       this.#tellOfPreallocation(outcome.recycled.troubles);
     }
     for (const failure of outcome.troubles) this.#opener.post({ kind: 'trouble', failure });
+    this.#tellOfPublication(outcome.publicationFailure);
     if (outcome.stateWritten) this.#stateWatermark = job.watermark;
     if (job.removals.length > 0) this.#unremoved = outcome.unremoved;
     this.#noteSynced(job);
@@ -551,6 +595,12 @@ export class Writer {
       this.#opener.post({ kind: 'trouble', failure });
   }
 
+  #tellOfPublication(failure: Failure | undefined): void {
+    if (failure === undefined || this.#hasToldOfPublications) return;
+    this.#hasToldOfPublications = true;
+    this.#opener.post({ kind: 'trouble', failure });
+  }
+
   /** Gives back the room of a segment that was made ready, whole or in part. True = there is more room now. */
   #makeRoom(): boolean {
     if (this.#filling !== undefined) this.#finishJob();
@@ -562,6 +612,7 @@ export class Writer {
   #noteSynced(job: SyncJob): void {
     this.#groups.segments.synced(job.files);
     this.#watermark = job.watermark;
+    if (job.files.length > 0 && job.publication === undefined) this.#publications.noteNews();
     this.#answerRequests();
     // A state file that found no room waits for the next sync: trying again and again would only tell of it again.
     if (job.files.length > 0) this.#expectIdle();
@@ -858,6 +909,7 @@ export class Writer {
       else if (message.kind !== 'entry' && message.kind !== 'batch') this.#heed(lane, message);
     }
     this.#board.add('rejected', lost);
+    if (lost > 0) this.#publications.noteNews();
     return lost > 0;
   }
 
@@ -937,6 +989,9 @@ export class Writer {
       }
     }
     if (this.#syncer.busy) this.#tellOfLateFailure(this.#syncer.finish());
+    if (this.#publications.hasBegun) {
+      this.#tellOfPublication(removeStats(this.#disk, this.#options.directory));
+    }
     // Said first: whoever sees that the lock is free, or a thread gone, knows that the log was closed and nobody died.
     for (const lane of this.#lanes) lane.post({ kind: 'closed', taken: lane.nextWhole });
     this.#syncer.stop();
@@ -970,7 +1025,8 @@ export class Writer {
   #nextDueMs(): number {
     if (this.#failure !== undefined) return Number.POSITIVE_INFINITY;
     if (!this.#canSync) return Number.POSITIVE_INFINITY;
-    return this.#syncer.busy ? this.#policy.dueMs : Math.min(this.#policy.dueMs, this.#stateDueMs);
+    if (this.#syncer.busy) return this.#policy.dueMs;
+    return Math.min(this.#policy.dueMs, this.#stateDueMs, this.#publicationDueMs);
   }
 
   #laneAt(index: number): LaneIntake {
