@@ -1,21 +1,17 @@
 import { type Disk, isDenied, isFullDisk, isOutOfDescriptors } from '../files/disk.js';
 import type { Board } from '../ring/board.js';
 import type { Doorbell } from '../ring/doorbell.js';
-import { failureOf, LogFailure, systemCause } from './failure.js';
+import { type CommitHost, Committer } from './committer.js';
+import { failureOf, systemCause } from './failure.js';
 import { type GroupHost, GroupWriter } from './group-writer.js';
-import { Housekeeper } from './housekeeper.js';
 import type { Beside, LaneIntake } from './lane-intake.js';
 import type { LanePool } from './lane-pool.js';
 import { type CommandHost, LogCommands } from './log-commands.js';
 import type { AttachRequest, Failure, LogCommand, ToLane, ToWriter, WriterOptions } from './messages.js';
-import { type FillStep, Preallocation, type ReadyName } from './preallocation.js';
-import { type Publication, PublicationPolicy, removeStats } from './publication.js';
 import type { SegmentCatalog } from './segment-catalog.js';
 import type { OpenSegment } from './segment-writer.js';
-import { type SyncJob, syncFiles } from './sync-job.js';
-import { SyncPolicy } from './sync-policy.js';
 import { SyncRequests } from './sync-requests.js';
-import type { Syncer, SyncOutcome } from './syncer.js';
+import type { Syncer } from './syncer.js';
 
 /** Where the log stands when the writer takes over from recovery. */
 export interface LogStart {
@@ -67,9 +63,6 @@ export type NextStep =
  */
 const LINGER_MS = 2;
 
-/** Up to so much the writer syncs itself while the sync thread fills a file ahead: that is as quickly done as a step. */
-const SYNC_HERE_BYTES_MAX = 1024 * 1024;
-
 /**
  * How many groups, entries beside the ring and requests one lane may have dealt with in a round, if others are to have their
  * turn. A group is at most 256 KiB or one entry, so that a lane waits for at most 1 MiB of each other one, or four of its
@@ -109,25 +102,13 @@ export class Writer {
   readonly #catalog: SegmentCatalog;
   readonly #groupHost: GroupHost;
   #groups: GroupWriter;
-  readonly #policy: SyncPolicy;
-  readonly #publications: PublicationPolicy;
-  /** Of trouble with publishing `onError` hears once: it is the same trouble every second. */
-  #hasToldOfPublications = false;
-
+  readonly #committer: Committer;
+  readonly #requests = new SyncRequests((lane) => this.#leavers.push(lane));
+  readonly #commands: LogCommands;
   #settle: (() => void) | undefined;
   #failure: Failure | undefined;
   #closing = false;
-  #watermark: number;
-  /** The job that the syncer runs. */
-  #job: SyncJob | undefined;
-  readonly #preallocation: Preallocation;
-  /** All that the job under way does, if it is one of these. */
-  #filling: FillStep | undefined;
-  readonly #requests = new SyncRequests((lane) => this.#leavers.push(lane));
-  readonly #housekeeper: Housekeeper;
-  readonly #commands: LogCommands;
   #lingered = true;
-  #isExpectant = false;
 
   constructor(parts: WriterParts) {
     this.#disk = parts.disk;
@@ -142,38 +123,35 @@ export class Writer {
     this.#start = parts.start;
     this.#catalog = parts.start.catalog;
     this.#settle = parts.start.settle;
-    this.#policy = new SyncPolicy(parts.options);
-    this.#publications = new PublicationPolicy(parts.nowMs());
-    this.#preallocation = new Preallocation(parts.options.preallocate, parts.options.maxFileSize);
-    this.#watermark = parts.start.watermark;
+    const tell = (message: ToLane) => this.#opener.post(message);
+    this.#committer = new Committer(parts, this.#commitHost(tell));
     this.#groupHost = {
       nowMs: () => this.#nowMs(),
-      watermark: () => this.#watermark,
+      watermark: () => this.#committer.watermark,
       beforeAdvance: () => {
         this.#groups.segments.checkPlace();
-        this.#syncSealed();
+        this.#committer.syncSealed();
       },
       advanced: (sealed, live, firstLsn) => this.#advanced(sealed, live, firstLsn),
     };
     this.#groups = this.#resumeAt(parts.start.lastLsn);
-    this.#board.set('durableLsn', this.#watermark);
-    const { disk, nowMs, options, board, start } = parts;
-    const tell = (message: ToLane) => this.#opener.post(message);
-    this.#housekeeper = new Housekeeper(
-      {
-        disk,
-        nowMs,
-        options,
-        board,
-        ...start,
-        stateWatermark: start.watermark,
-        preallocation: this.#preallocation,
-        tell,
-        makeRoom: () => this.#makeRoom(),
+    const { housekeeper } = this.#committer;
+    this.#commands = new LogCommands(parts, parts.start, housekeeper, tell, this.#commandHost());
+  }
+
+  #commitHost(tell: (message: ToLane) => void): CommitHost {
+    const writer = this;
+    return {
+      get groups() {
+        return writer.#groups;
       },
-      start.watermark,
-    );
-    this.#commands = new LogCommands(parts, start, this.#housekeeper, tell, this.#commandHost());
+      lanes: this.#lanes,
+      get isClosing() {
+        return writer.#closing;
+      },
+      tell,
+      noteSynced: (watermark) => this.#requests.answer(watermark),
+    };
   }
 
   #commandHost(): CommandHost {
@@ -183,15 +161,13 @@ export class Writer {
         return writer.#groups;
       },
       get watermark() {
-        return writer.#watermark;
+        return writer.#committer.watermark;
       },
       syncAll: () => {
         this.#settleRecovery();
-        this.#syncAll();
+        this.#committer.syncAll();
       },
-      lowerWatermark: (lsn) => {
-        this.#watermark = lsn;
-      },
+      lowerWatermark: (lsn) => this.#committer.lowerWatermark(lsn),
       resumeAt: (lsn) => {
         this.#groups = this.#resumeAt(lsn);
       },
@@ -219,18 +195,17 @@ export class Writer {
     const forMs = Math.max(0, this.#nextDueMs() - this.#nowMs());
     if (this.#lingered) return { kind: 'wait', forMs, lingering: false, expectant: false };
     this.#lingered = true;
-    const expectant = this.#isExpectant;
-    this.#isExpectant = false;
+    const expectant = this.#committer.takeExpectant();
     return { kind: 'wait', forMs: Math.min(forMs, LINGER_MS), lingering: true, expectant };
   }
 
   #work(): boolean {
     try {
       this.#requests.startRound();
-      let worked = this.#pollSync();
+      let worked = this.#committer.poll();
       for (const lane of this.#lanes) worked = this.#serve(lane) || worked;
       this.#requests.finishRound(this.#lanes, this.#groups.wholeLsn);
-      worked = this.#requests.answer(this.#watermark) || worked;
+      worked = this.#requests.answer(this.#committer.watermark) || worked;
       return this.#startDueJob() || worked;
     } catch (error) {
       this.#fail(failureOf(error, `write to "${this.#options.directory}"`, this.#options.directory));
@@ -319,7 +294,7 @@ export class Writer {
 
   #freeLeavers(): void {
     if (this.#leavers.length === 0) return;
-    this.#publications.noteNews();
+    this.#committer.noteNews();
     for (const lane of this.#leavers) {
       this.#lanes.splice(this.#lanes.indexOf(lane), 1);
       // Says it to the lane, before the port of the sync thread closes.
@@ -361,245 +336,23 @@ export class Writer {
       this.#rejectAll(error);
       return;
     }
-    const now = this.#nowMs();
-    this.#housekeeper.noteNews();
-    this.#policy.noteWritten(now, this.#groups.segments);
-    if (lane.wantsCommit) this.#policy.noteCommit(now);
+    this.#committer.noteWritten(lane);
     if (this.#groups.insideBatch) return;
-    this.#pollSync();
+    this.#committer.poll();
     this.#startDueJob();
   }
 
   /** Starts what is due, a sync or housework, unless a job is under way. */
   #startDueJob(): boolean {
-    if (!this.#canSync) return false;
-    const forced = this.#closing || this.#requests.reachBeyond(this.#watermark);
-    if (this.#settle !== undefined) return forced && this.#settleOrReject();
-    const now = this.#nowMs();
-    const isUnsynced = this.#groups.wholeLsn > this.#watermark;
-    if (isUnsynced && (forced || now >= this.#policy.dueMs)) {
-      if (!this.#closing && (forced || this.#policy.isCommitDue(now))) this.#groups.segments.fillAhead();
-      this.#startFilling();
-      if (this.#filling !== undefined || this.#isLone(now)) this.#syncHere();
-      else this.#startJob(true);
-      return true;
-    }
-    if (this.#filling !== undefined) return false;
-    if (!isUnsynced && now >= this.#housekeeper.dueMs) {
-      this.#startJob(false);
-      return true;
-    }
-    if (now >= this.#publicationDueMs) {
-      this.#startAlone({ publication: this.#publication(now) });
-      return true;
-    }
-    this.#startFilling();
-    return false;
-  }
-
-  /** Nothing is under way that a sync would have to wait for: of a file that is being filled it does not take notice. */
-  get #canSync(): boolean {
-    return !this.#syncer.busy || (this.#filling !== undefined && this.#isSmall);
-  }
-
-  get #isSmall(): boolean {
-    return this.#groups.segments.pendingBytes <= SYNC_HERE_BYTES_MAX;
-  }
-
-  /** Has the sync thread make a step towards the next segment, if one is due and nothing else is to be done there. */
-  #startFilling(): void {
-    if (this.#syncer.busy || this.#housekeeper.isWorkDue || this.#closing || !this.#isSmall) return;
-    const step = this.#preallocation.dueStep(this.#groups.segments.progress);
-    if (step === undefined) return;
-    this.#filling = step;
-    this.#startAlone({ fill: step });
-  }
-
-  /** A job for nothing that has been written. */
-  #startAlone(work: Pick<SyncJob, 'fill' | 'publication'>): void {
-    this.#job = {
-      files: [],
-      directoryChanged: false,
-      watermark: this.#watermark,
-      acknowledgements: [],
-      state: undefined,
-      removals: [],
-      ...work,
-    };
-    this.#syncer.start(this.#job);
-  }
-
-  /**
-   * One entry alone is to be synced, and nobody else wants anything: the hop to the sync thread would only cost time. Once in a
-   * second it is made all the same, or a log of lone entries would never publish its figures.
-   */
-  #isLone(nowMs: number): boolean {
-    return (
-      !this.#publications.isDue(nowMs) &&
-      this.#groups.wholeLsn === this.#watermark + 1 &&
-      this.#groups.segments.isOnlyLiveUnsynced &&
-      !this.#housekeeper.isWorkDue &&
-      !this.#lanes.some((lane) => lane.hasWork())
-    );
-  }
-
-  #startJob(withFiles: boolean): void {
-    this.#job = this.#createJob(withFiles);
-    this.#syncer.start(this.#job);
-  }
-
-  /** Without the housework, which is for the sync thread. */
-  #syncHere(): void {
-    const job = this.#createJob(true, true);
-    const startedMs = this.#nowMs();
-    syncFiles(this.#disk, this.#options.directory, job);
-    const durationMs = this.#nowMs() - startedMs;
-    const isFollowed = this.#board.moveWatermark(job.watermark);
-    this.#board.add('syncs', 1);
-    this.#board.syncMicros.record(durationMs * 1000);
-    for (const { lane, runs } of job.acknowledgements) this.#laneAt(lane).post({ kind: 'durable', runs });
-    if (isFollowed) this.#opener.post({ kind: 'watermark' });
-    if (this.#board.syncsWatched)
-      this.#opener.post({ kind: 'sync-made', watermark: job.watermark, durationMs });
-    this.#isExpectant = job.acknowledgements.length > 0;
-    this.#noteSynced(job);
-  }
-
-  #createJob(withFiles: boolean, isHere = false): SyncJob {
-    const hasWork = !isHere && (this.#housekeeper.isWorkDue || !withFiles);
-    const { files, directoryChanged } = withFiles ? this.#groups.segments.takeUnsynced() : NOTHING_UNSYNCED;
-    const watermark = this.#groups.wholeLsn;
-    if (hasWork) this.#groups.segments.checkPlace();
-    this.#housekeeper.noteNews();
-    if (withFiles) this.#policy.noteStarted();
-    return {
-      files,
-      directoryChanged,
-      watermark,
-      acknowledgements: withFiles ? this.#startAcknowledgements() : [],
-      ...(hasWork ? this.#housekeeper.takeWork(watermark) : NO_HOUSEWORK),
-      publication: isHere ? undefined : this.#duePublication(withFiles),
-    };
-  }
-
-  #duePublication(syncs: boolean): Publication | undefined {
-    const now = this.#nowMs();
-    const hasNews = syncs || this.#publications.hasNews;
-    return hasNews && !this.#closing && this.#publications.isDue(now) ? this.#publication(now) : undefined;
-  }
-
-  /** When a log that has come to rest publishes once more. What is unsynced has a sync to come, which does it. */
-  get #publicationDueMs(): number {
-    const isAtRest = this.#groups.wholeLsn === this.#watermark && !this.#closing;
-    return isAtRest ? this.#publications.dueMs : Number.POSITIVE_INFINITY;
-  }
-
-  /** The figures are published now: what of them the sync thread does not see. */
-  #publication(nowMs: number): Publication {
-    this.#publications.notePublished(nowMs);
-    return {
-      logId: this.#start.logId,
-      uptimeMs: this.#publications.uptimeMs(nowMs),
-      lanes: this.#lanes.map((lane) => lane.figures),
-    };
-  }
-
-  #startAcknowledgements(): SyncJob['acknowledgements'] {
-    const acknowledgements = [];
-    for (const lane of this.#lanes) {
-      const runs = lane.startSync();
-      if (runs.length > 0) acknowledgements.push({ lane: lane.index, runs });
-    }
-    return acknowledgements;
-  }
-
-  /** Takes note of a finished job; true = one was. */
-  #pollSync(): boolean {
-    const outcome = this.#syncer.poll();
-    if (outcome === undefined) return false;
-    this.#noteOutcome(outcome);
-    return true;
-  }
-
-  #finishJob(): void {
-    if (this.#syncer.busy) this.#noteOutcome(this.#syncer.finish());
-  }
-
-  #noteOutcome(outcome: SyncOutcome): void {
-    const job = this.#job as SyncJob;
-    this.#job = undefined;
-    const step = this.#filling;
-    this.#filling = undefined;
-    if (outcome.failure !== undefined) throw LogFailure.of(outcome.failure);
-    if (step !== undefined) {
-      this.#noteFilled(step, outcome.fillTroubles ?? []);
-      return;
-    }
-    if (outcome.recycled !== undefined) {
-      this.#preallocation.noteSpare(outcome.recycled.spareBytes);
-      this.#tellOfPreallocation(outcome.recycled.troubles);
-    }
-    for (const failure of outcome.troubles) this.#opener.post({ kind: 'trouble', failure });
-    this.#tellOfPublication(outcome.publicationFailure);
-    this.#housekeeper.noteDone(job, outcome);
-    this.#noteSynced(job);
-  }
-
-  #noteFilled(step: FillStep, troubles: readonly Failure[]): void {
-    if (troubles.length === 0) this.#preallocation.noteFilled(step);
-    else this.#preallocation.giveUp();
-    this.#tellOfPreallocation(troubles);
-  }
-
-  #tellOfPreallocation(troubles: readonly Failure[]): void {
-    for (const failure of this.#preallocation.toTell(troubles))
-      this.#opener.post({ kind: 'trouble', failure });
-  }
-
-  #tellOfPublication(failure: Failure | undefined): void {
-    if (failure === undefined || this.#hasToldOfPublications) return;
-    this.#hasToldOfPublications = true;
-    this.#opener.post({ kind: 'trouble', failure });
-  }
-
-  /** Gives back the room of a segment that was made ready, whole or in part. True = there is more room now. */
-  #makeRoom(): boolean {
-    if (this.#filling !== undefined) this.#finishJob();
-    const { isDone, troubles } = this.#preallocation.release(this.#disk, this.#options.directory);
-    this.#tellOfPreallocation(troubles);
-    return isDone;
-  }
-
-  #noteSynced(job: SyncJob): void {
-    this.#groups.segments.synced(job.files);
-    this.#watermark = job.watermark;
-    if (job.files.length > 0 && job.publication === undefined) this.#publications.noteNews();
-    this.#requests.answer(this.#watermark);
-    // A state file that found no room waits for the next sync: trying again and again would only tell of it again.
-    if (job.files.length > 0) this.#expectIdle();
-  }
-
-  #expectIdle(): void {
-    if (this.#groups.wholeLsn === this.#watermark) this.#housekeeper.expectIdle(this.#watermark);
-  }
-
-  /**
-   * A sealed segment may stay unsynced only until the next but one is created, and the name of a segment only until the
-   * next is: a log that a later segment survived without an earlier one would have a hole.
-   */
-  #syncSealed(): void {
-    if (this.#filling === undefined) this.#finishJob();
-    if (this.#groups.segments.isOnlyLiveUnsynced) return;
-    if (this.#filling !== undefined) {
-      this.#syncHere();
-      return;
-    }
-    this.#startJob(true);
-    this.#finishJob();
+    const committer = this.#committer;
+    if (!committer.canSync) return false;
+    const isForced = this.#closing || this.#requests.reachBeyond(committer.watermark);
+    if (this.#settle !== undefined) return isForced && this.#settleOrReject();
+    return committer.startDue(isForced);
   }
 
   #advanced(sealed: OpenSegment | undefined, live: OpenSegment, firstLsn: number): void {
-    if (sealed !== undefined) this.#housekeeper.noteSealed();
+    if (sealed !== undefined) this.#committer.housekeeper.noteSealed();
     this.#opener.post({
       kind: 'segment-opened',
       sealedBytes: sealed?.record.bytes ?? 0,
@@ -612,13 +365,7 @@ export class Writer {
   /** The writer of groups behind entry `lastLsn`, where the catalog's segments end. */
   #resumeAt(lastLsn: number): GroupWriter {
     const { directory, maxFileSize, fileMode } = this.#options;
-    const preallocation = this.#preallocation;
-    const reserve = {
-      isOn: preallocation.isOn,
-      take: () => preallocation.take(),
-      putBack: (name: ReadyName) => preallocation.putBack(name),
-      makeRoom: () => this.#makeRoom(),
-    };
+    const { reserve } = this.#committer;
     const options = { directory, maxFileSize, fileMode, logId: this.#start.logId, reserve };
     const groups = new GroupWriter(this.#disk, this.#catalog, options, lastLsn, this.#groupHost, this.#board);
     this.#board.set('firstLsn', this.#catalog.firstLsn);
@@ -634,20 +381,11 @@ export class Writer {
     );
   }
 
-  #syncAll(): void {
-    this.#finishJob();
-    if (this.#groups.wholeLsn === this.#watermark) return;
-    this.#startJob(true);
-    this.#finishJob();
-  }
-
   #settleRecovery(): void {
     if (this.#settle === undefined) return;
     this.#settle();
     this.#settle = undefined;
-    this.#watermark = this.#start.lastLsn;
-    this.#housekeeper.noteStateWritten(this.#watermark);
-    if (this.#board.moveWatermark(this.#watermark)) this.#opener.post({ kind: 'watermark' });
+    this.#committer.noteRecovered(this.#start.lastLsn);
   }
 
   #settleOrReject(): boolean {
@@ -658,7 +396,7 @@ export class Writer {
       this.#requests.rejectAll(outOfRoom(error, this.#options.directory));
       return false;
     }
-    this.#requests.answer(this.#watermark);
+    this.#requests.answer(this.#committer.watermark);
     return true;
   }
 
@@ -669,12 +407,10 @@ export class Writer {
    */
   #rejectAll(error: unknown): void {
     const failure = outOfRoom(error, this.#options.directory);
-    this.#finishJob();
+    this.#committer.finishJob();
     if (this.#settle === undefined) {
       for (const number of this.#groups.takeBack()) this.#opener.post({ kind: 'segment-withdrawn', number });
-      // Of a batch that is gone nothing is left to sync.
-      if (this.#groups.wholeLsn === this.#watermark) this.#policy.noteStarted();
-      this.#expectIdle();
+      this.#committer.noteTakenBack();
     }
     const losers = this.#lanes.filter((lane) => this.#discard(lane, failure));
     this.#requests.rejectVoid(losers, failure);
@@ -696,7 +432,7 @@ export class Writer {
       else if (message.kind !== 'entry' && message.kind !== 'batch') this.#heed(lane, message);
     }
     this.#board.add('rejected', lost);
-    if (lost > 0) this.#publications.noteNews();
+    if (lost > 0) this.#committer.noteNews();
     return lost > 0;
   }
 
@@ -717,9 +453,7 @@ export class Writer {
 
   /** After a failure: nobody stays blocked, and `close` is heard. */
   #serveFailed(): boolean {
-    const late = this.#syncer.poll();
-    if (late !== undefined) this.#tellOfLateFailure(late);
-    let worked = late !== undefined;
+    let worked = this.#committer.pollLate();
     for (const lane of this.#lanes) {
       lane.look();
       const ticket = lane.takeFlush();
@@ -738,45 +472,20 @@ export class Writer {
     return worked;
   }
 
-  /** The log has failed before the job that was under way did: what was written and acknowledged may be gone, too. */
-  #tellOfLateFailure({ failure }: SyncOutcome): void {
-    if (failure !== undefined) this.#opener.post({ kind: 'trouble', failure });
-  }
-
   /** Nothing is left to write, to sync or to answer. */
   #isQuiet(): boolean {
     return (
       !this.#syncer.busy &&
       this.#requests.isEmpty &&
       this.#leavers.length === 0 &&
-      (this.#settle !== undefined || this.#groups.wholeLsn === this.#watermark) &&
+      (this.#settle !== undefined || this.#groups.wholeLsn === this.#committer.watermark) &&
       !this.#lanes.some((lane) => lane.hasWork())
     );
   }
 
   #close(): void {
     if (this.#failure === undefined) this.#sealLast();
-    if (
-      this.#failure === undefined &&
-      this.#settle === undefined &&
-      this.#housekeeper.isStateBehind(this.#watermark)
-    ) {
-      try {
-        this.#housekeeper.writeState(this.#housekeeper.state(this.#watermark));
-      } catch (error) {
-        // Everything is durable: only the proof that the last group was is missing at the next open.
-        const failure = failureOf(
-          error,
-          `write the state file of "${this.#options.directory}"`,
-          this.#options.directory,
-        );
-        this.#opener.post({ kind: 'trouble', failure });
-      }
-    }
-    if (this.#syncer.busy) this.#tellOfLateFailure(this.#syncer.finish());
-    if (this.#publications.hasBegun) {
-      this.#tellOfPublication(removeStats(this.#disk, this.#options.directory));
-    }
+    this.#committer.close(this.#failure === undefined && this.#settle === undefined);
     // Said first: whoever sees that the lock is free, or a thread gone, knows that the log was closed and nobody died.
     for (const lane of this.#lanes) lane.post({ kind: 'closed', taken: lane.nextWhole });
     this.#syncer.stop();
@@ -788,7 +497,7 @@ export class Writer {
     try {
       segments.checkPlace();
       segments.seal();
-      this.#makeRoom();
+      this.#committer.makeRoom();
     } catch (error) {
       this.#fail(failureOf(error, `close "${this.#options.directory}"`, this.#options.directory));
     }
@@ -805,23 +514,13 @@ export class Writer {
 
   #nextDueMs(): number {
     if (this.#failure !== undefined) return Number.POSITIVE_INFINITY;
-    if (!this.#canSync) return Number.POSITIVE_INFINITY;
-    if (this.#syncer.busy) return this.#policy.dueMs;
-    const isUnsynced = this.#groups.wholeLsn > this.#watermark;
-    const housekeepingDueMs = isUnsynced ? Number.POSITIVE_INFINITY : this.#housekeeper.dueMs;
-    return Math.min(this.#policy.dueMs, housekeepingDueMs, this.#publicationDueMs);
-  }
-
-  #laneAt(index: number): LaneIntake {
-    return this.#lanes.find((lane) => lane.index === index) as LaneIntake;
+    // What recovery could not do yet is tried when somebody waits for it, not by the clock.
+    return this.#settle === undefined ? this.#committer.dueMs : this.#committer.syncDueMs;
   }
 }
 
 /** What a lane asks for, beside entries. */
 type Wish = Exclude<ToWriter, Beside>;
-
-const NOTHING_UNSYNCED = { files: [], directoryChanged: false };
-const NO_HOUSEWORK = { state: undefined, removals: [], recycling: undefined };
 
 /** No room, in the file system or for another descriptor: a passing state in which nothing was harmed. */
 function isOutOfRoom(error: unknown): boolean {
