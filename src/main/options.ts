@@ -353,12 +353,22 @@ export function checkSignalOptions(options: {
  */
 function checkWorkerUrl(url: unknown): URL | undefined {
   if (url === undefined) return undefined;
-  if (url instanceof URL && url.protocol === 'file:') return url;
-  if (typeof url === 'string' && !url.includes('\0')) {
-    if (isAbsolute(url) || /^\.\.?[/\\]/.test(url)) return pathToFileURL(resolve(url));
-    if (url.startsWith('file:') && URL.canParse(url)) return new URL(url);
+  const given = url instanceof URL ? url.href : url;
+  if (typeof given === 'string' && !given.includes('\0')) {
+    if (isAbsolute(given) || /^\.\.?[/\\]/.test(given)) return pathToFileURL(resolve(given));
+    if (namesFile(given)) return new URL(given);
   }
-  return refuse('workerUrl', 'a file: URL or an absolute path', url instanceof URL ? url.href : url);
+  return refuse('workerUrl', 'a file: URL or an absolute path', given);
+}
+
+/** Not every URL of a file does: one with a host may not. */
+function namesFile(url: string): boolean {
+  if (!url.startsWith('file:')) return false;
+  try {
+    return fileURLToPath(url).length > 0;
+  } catch {
+    return false;
+  }
 }
 
 /** A path as a string, absolute, so that a later change of the working directory does not move the log. */
