@@ -22,6 +22,16 @@ import {
 /** Segments that were walked by themselves, by their numbers. */
 export type KnownWalks = ReadonlyMap<number, SegmentWalk>;
 
+/**
+ * The oldest segments, as many as hold nothing but whole batches and entries that follow on, from one to the next. A salvage
+ * keeps just that of them, and nothing that it has seen in them bears on the rest.
+ */
+export interface WholeSegments {
+  readonly count: number;
+  /** The last entry in them; 0 = there is none. */
+  readonly lastLsn: number;
+}
+
 interface Mark extends Place {
   readonly lsn: number;
 }
@@ -59,6 +69,8 @@ export class LogWalk {
   fault: (Place & { readonly reason: FrameFault; readonly lsn: number }) | undefined;
   /** Where the batch starts that was not finished. */
   batchStart: Place | undefined;
+  /** None where the walk did not begin with the oldest segment. */
+  whole: WholeSegments = { count: 0, lastLsn: 0 };
   /** The first valid frame with a critical field that is not known. Nothing behind it was looked at. */
   unsupported: (Place & { readonly lsn: number }) | undefined;
 
@@ -67,12 +79,15 @@ export class LogWalk {
   /** Where the chain comes into the next segment. */
   readonly #chain: { -readonly [name in keyof Inbound]: Inbound[name] };
   readonly #marks: Mark[] = [];
+  /** The next segment may be one more whole one, or part of the batch that it goes on with. */
+  #isWhole: boolean;
   #openBatch: BatchStart | undefined;
 
   constructor(files: readonly SegmentFile[], from: number, logId: bigint | undefined) {
     this.#files = files;
     this.#chain = { expectedLsn: 0, batchRemaining: 0, logId };
     this.from = from;
+    this.#isWhole = from === 0;
   }
 
   /** Right behind entry k. */
@@ -126,6 +141,7 @@ export class LogWalk {
   #goThrough(index: number, walk: SegmentWalk): boolean {
     const { extent, openBatch, stop } = walk;
     this.extents.push(extent);
+    this.#isWhole &&= this.#goesOnWhole(index, walk);
     this.#chain.logId = walk.logId;
     if (extent.frames > 0) {
       if (openBatch === undefined) this.#openBatch = undefined;
@@ -138,11 +154,18 @@ export class LogWalk {
       this.#chain.expectedLsn = extent.lastLsn + 1;
       this.#chain.batchRemaining = walk.batchRemaining;
     }
+    if (this.#isWhole && openBatch === undefined) this.whole = { count: index + 1, lastLsn: this.lastLsn };
     if (stop === undefined) return true;
     const { offset, lsn, reason } = stop;
     if (reason === 'unknown-critical') this.unsupported = { index, offset, lsn };
     else this.fault = { index, offset, reason, lsn };
     return false;
+  }
+
+  #goesOnWhole(index: number, { first, stop, skipsInBatch }: SegmentWalk): boolean {
+    if (first === undefined || stop !== undefined || skipsInBatch) return false;
+    if (this.#chain.batchRemaining > 0 && first.skipped > 0) return false;
+    return index === 0 || this.#files[index].number === this.#files[index - 1].number + 1;
   }
 
   #dropOpenBatch(): void {

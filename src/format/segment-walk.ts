@@ -47,6 +47,8 @@ export interface SegmentWalk {
   readonly syncedLsn: number;
   /** Of the last valid frame. */
   readonly batchRemaining: number;
+  /** A batch leaves LSNs out between two frames of this segment, which no writer does. */
+  readonly skipsInBatch: boolean;
   /** The batch that the last valid frame leaves open; at offset 0 the segment may have begun inside it. */
   readonly openBatch: OpenBatch | undefined;
   /** Starts of frames, ascending: the first one's, and one for every [MARK_BYTES]. */
@@ -103,6 +105,7 @@ export function walkSegment(
   let lastLsn = 0;
   let syncedLsn = -1;
   let batchRemaining = 0;
+  let skipsInBatch = false;
   let openBatch: OpenBatch | undefined;
   let stop: Stop | undefined;
   const marks: Mark[] = [];
@@ -126,6 +129,7 @@ export function walkSegment(
       nextMark = offset + MARK_BYTES;
     }
     if (frame.syncedLsn > syncedLsn) syncedLsn = frame.syncedLsn;
+    if (batchRemaining > 0 && frame.skipped > 0) skipsInBatch = true;
     batchRemaining = frame.batchRemaining;
     if (batchRemaining === 0) openBatch = undefined;
     else openBatch ??= { offset, lastLsn, extent: extent() };
@@ -143,6 +147,7 @@ export function walkSegment(
     extent: extent(),
     syncedLsn,
     batchRemaining,
+    skipsInBatch,
     openBatch,
     marks,
     stop,

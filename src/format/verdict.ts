@@ -11,7 +11,7 @@ import { isZeroFrom, type SegmentFile, withSource } from './bytes.js';
 import { judgeEvidence, type Row, type Verdict } from './decision-table.js';
 import { describeFault, type FrameFault, type SegmentStamp } from './frame.js';
 import { findHeads, frameFollows, type Heads, type Place } from './frame-search.js';
-import { type KnownWalks, type LogWalk, walkLog } from './log-walk.js';
+import { type KnownWalks, type LogWalk, type WholeSegments, walkLog } from './log-walk.js';
 import type { LogState, StateFault } from './state-file.js';
 import { type SegmentStart, surveyLog } from './survey.js';
 import { readTail, type Tail } from './tail.js';
@@ -47,6 +47,7 @@ export interface Judgement {
   readonly segments: readonly SegmentReport[];
   /** The number of the first segment of which every frame was read; 0 where there is no segment. */
   readonly scannedFrom: number;
+  readonly whole: WholeSegments;
   /** Where the first kept entry above W starts. Without watermarks that is the log's first one. */
   readonly firstUnsynced: SegmentPlace | undefined;
 }
@@ -163,6 +164,7 @@ export function judgeLog({ segments: files, state, full = false, known }: LogFil
     trouble: row === 1 ? unsupported : row === 4 ? gap : row === 5 ? undefined : damageOf(files, walk),
     segments,
     scannedFrom: files[from]?.number ?? 0,
+    whole: walk.whole,
     firstUnsynced: firstUnsynced && placeOf(firstUnsynced),
   };
 }

@@ -23,7 +23,8 @@ export function randomLogs(): fc.Arbitrary<RandomLog> {
     .record({
       steps: fc.array(step, { minLength: 1, maxLength: 14 }),
       damages: fc.array(damage, { maxLength: 3 }),
-      isPlain: fc.nat(5).map((n) => n === 0),
+      naming: some('at once', 'at once', 'at once', 'late', 'never'),
+      dropsEmpty: fc.boolean(),
       known: fc.oneof(
         fc.constant(undefined),
         fc.nat(60).map((watermark) => state(watermark)),
@@ -31,23 +32,38 @@ export function randomLogs(): fc.Arbitrary<RandomLog> {
         fc.constant(state(7, 0xf0e1n)),
       ),
     })
-    .map(({ steps, damages, isPlain, known }) => ({
-      segments: inflict(write(steps, isPlain), damages),
-      state: known,
-    }));
+    .map(({ steps, damages, naming, dropsEmpty, known }) => {
+      const written = write(steps, naming);
+      // Numbers are missing then, and no entry.
+      const kept = dropsEmpty ? written.filter(({ bytes }) => bytes.length > 0) : written;
+      return { segments: inflict(kept, damages), state: known };
+    });
 }
+
+/**
+ * Which frames say what log it is: the first one of each segment; one in the middle of a segment, before which all are wal-go's;
+ * none, as in wal-go's logs.
+ */
+type Naming = 'at once' | 'late' | 'never';
 
 /** What a log is written of, one after the other. */
 type Step =
-  | { readonly kind: 'group' | 'batch'; readonly lengths: readonly number[]; readonly lag: number }
+  | {
+      readonly kind: 'group' | 'batch';
+      readonly lengths: readonly number[];
+      readonly lag: number;
+      /** Before each of the first entries so many LSNs are left out. */
+      readonly skips: readonly number[];
+    }
   | { readonly kind: 'segment'; readonly recycled: boolean }
-  | { readonly kind: 'skip'; readonly count: number }
+  /** A batch whose last entries never come. */
   | { readonly kind: 'unfinished'; readonly missing: number }
-  | { readonly kind: 'critical' };
+  | { readonly kind: 'critical' }
+  | { readonly kind: 'name' };
 
 const one = <T extends string>(kind: T) => fc.constant(kind);
 const some = <T extends string>(...kinds: T[]) => fc.constantFrom(...kinds);
-const count = fc.integer({ min: 1, max: 9 });
+const skip = fc.oneof({ weight: 7, arbitrary: fc.constant(0) }, fc.integer({ min: 1, max: 3 }));
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
@@ -56,35 +72,56 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       kind: some('group', 'batch'),
       lengths: fc.array(fc.nat(60), { minLength: 1, maxLength: 6 }),
       lag: fc.nat(6),
+      skips: fc.oneof({ weight: 3, arbitrary: fc.constant([]) }, fc.array(skip, { maxLength: 6 })),
     }),
   },
   { weight: 4, arbitrary: fc.record({ kind: one('segment'), recycled: fc.boolean() }) },
-  { weight: 1, arbitrary: fc.record({ kind: one('skip'), count }) },
-  { weight: 1, arbitrary: fc.record({ kind: one('unfinished'), missing: count }) },
+  { weight: 1, arbitrary: fc.record({ kind: one('unfinished'), missing: fc.integer({ min: 1, max: 3 }) }) },
   { weight: 1, arbitrary: fc.record({ kind: one('critical') }) },
+  { weight: 2, arbitrary: fc.record({ kind: one('name') }) },
 );
 
-function write(steps: readonly Step[], isPlain: boolean): RandomSegment[] {
-  const builder = new LogBuilder({ isPlain });
+type Fields = Parameters<LogBuilder['frame']>[0];
+
+function write(steps: readonly Step[], naming: Naming): RandomSegment[] {
+  const builder = new LogBuilder({ isPlain: naming === 'never' });
+  let isNamed = naming === 'at once';
+  const put = (fields: Fields) => {
+    if (naming !== 'late') builder.frame(fields);
+    // Without the log's name a reader knows no frame of ours.
+    else
+      builder.frame(isNamed ? { segment: undefined, ...fields } : { segment: undefined, data: fields.data });
+  };
   for (const each of steps) {
     if (each.kind === 'segment') builder.newSegment({ recycled: each.recycled });
-    else if (each.kind === 'skip') builder.frame({ data: fill(9, 1), skipped: each.count, syncedLsn: 0 });
-    else if (each.kind === 'unfinished') builder.batch([fill(5, 1), fill(6, 2)], 0, 2 + each.missing);
     else if (each.kind === 'critical') writeCritical(builder);
-    else writeEntries(builder, each);
+    else if (each.kind === 'unfinished') {
+      for (const at of [1, 0]) put({ data: fill(5, at), batchRemaining: each.missing + at });
+    } else if (each.kind === 'name') {
+      isNamed = true;
+      const { logId, segment: number } = builder;
+      if (number >= 0) put({ data: fill(9, 1), segment: { logId, number, createdMs: 1, recycled: false } });
+    } else {
+      writeEntries(builder, put, each);
+    }
   }
   return builder.build().map((bytes, number) => ({ number, bytes }));
 }
 
-function writeEntries(builder: LogBuilder, { kind, lengths, lag }: Extract<Step, { lag: number }>): void {
+function writeEntries(
+  builder: LogBuilder,
+  put: (fields: Fields) => void,
+  { kind, lengths, lag, skips }: Extract<Step, { lag: number }>,
+): void {
   const watermark = Math.max(0, builder.lastLsn - lag);
   for (const [at, length] of lengths.entries()) {
     // Anywhere in a batch a segment may be full.
     if (length % 4 === 0) builder.newSegment();
-    builder.frame({
+    put({
       data: fill(length, at),
       syncedLsn: at === 0 ? watermark : undefined,
       batchRemaining: kind === 'batch' ? lengths.length - 1 - at : undefined,
+      skipped: skips[at],
     });
   }
 }

@@ -3,11 +3,13 @@ import { after, test } from 'node:test';
 import fc from 'fast-check';
 import { type SegmentFile, withSource } from '../../src/format/bytes.js';
 import { assessDamage } from '../../src/format/damage.js';
-import type { KnownWalks } from '../../src/format/log-walk.js';
+import { type KnownWalks, walkLog } from '../../src/format/log-walk.js';
+import { type KeptFrame, salvageFrames } from '../../src/format/salvage.js';
 import { type SegmentWalk, walkSegmentAlone } from '../../src/format/segment-walk.js';
 import { surveyLog } from '../../src/format/survey.js';
 import { judgeLog } from '../../src/format/verdict.js';
 import { entries, filesOf, LogBuilder, state } from './log-builder.js';
+import { walkPlainly } from './plain-walk.js';
 import { propertyTest } from './property.js';
 import { type RandomLog, randomLogs } from './random-logs.js';
 
@@ -66,8 +68,73 @@ propertyTest(
       assert.deepEqual(assessDamage(files, divided), damage);
     }
   }),
+  { numRuns: 1500 },
+);
+
+propertyTest(
+  'a log that is walked segment by segment comes to what one chain over all of its frames comes to',
+  fc.property(randomLogs(), fc.nat(80), (log, lsn) => {
+    const files = filesIn(log);
+    const plain = walkPlainly(files, surveyLog(files, undefined).logId);
+    const walk = walkLog(files, 0, surveyLog(files, undefined).logId, walksOf(files, undefined));
+    const { lastLsn, syncedLsn, logId, batchStart, extents, fault, unsupported } = walk;
+    const stop = fault ?? (unsupported && { ...unsupported, reason: 'unknown-critical' });
+    const kept = extents.map(({ firstLsn, lastLsn, frames, bytes }) => ({
+      firstLsn,
+      lastLsn,
+      frames,
+      bytes,
+    }));
+    assert.deepEqual(
+      { lastLsn, syncedLsn, logId, stop, batchStart, kept },
+      {
+        ...plain,
+        kept: plain.kept.map(({ lsns, bytes }) => ({
+          firstLsn: lsns[0] ?? 0,
+          lastLsn: lsns.at(-1) ?? 0,
+          frames: lsns.length,
+          bytes,
+        })),
+      },
+    );
+    const above = walk.firstAbove(lsn);
+    assert.equal(
+      above?.index ?? -1,
+      lsn >= lastLsn ? -1 : extents.findIndex((extent) => extent.lastLsn > lsn),
+    );
+  }),
   { numRuns: 3000 },
 );
+
+propertyTest(
+  'the damage is the same whether a salvage takes up behind the whole segments or reads them too',
+  fc.property(randomLogs(), (log) => {
+    const files = filesIn(log);
+    const judgement = judgeLog({ segments: files, state: log.state, full: true });
+    const { whole, logId } = judgement;
+    const fromTheStart: KeptFrame[] = [];
+    const end = salvageFrames(files, logId, (frames) => fromTheStart.push(...frames));
+    const behind: KeptFrame[] = [];
+    assert.deepEqual(
+      salvageFrames(files, logId, (frames) => behind.push(...frames), whole),
+      end,
+    );
+    const numbers = new Set(files.slice(whole.count).map(({ number }) => number));
+    assert.deepEqual(
+      behind,
+      fromTheStart.filter(({ segment }) => numbers.has(segment)),
+    );
+    const kept = fromTheStart.filter(({ segment }) => !numbers.has(segment));
+    assert.equal(kept.at(-1)?.lsn ?? 0, whole.lastLsn);
+    const none = { count: 0, lastLsn: 0 };
+    assert.deepEqual(assessDamage(files, judgement), assessDamage(files, { ...judgement, whole: none }));
+    taken.push(whole.count);
+  }),
+  { numRuns: 3000 },
+);
+
+const taken: number[] = [];
+after(() => assert.ok(taken.filter((count) => count > 0).length > 300, 'salvages took up behind segments'));
 
 propertyTest(
   'walks of a log whose files have changed since change no verdict',
