@@ -42,9 +42,9 @@ export interface WalkRequest {
 }
 
 export interface RunOfWalks {
-  /** By the numbers of their segments. */
+  /** By the numbers of their segments, of which each ends with its last frame. */
   readonly walks: ReadonlyMap<number, SegmentWalk>;
-  /** Every one of them ends with its last frame. Else no judgement takes anything of the segments behind. */
+  /** That is so of all segments of the run. Else no judgement takes anything of those behind. */
   readonly goesOn: boolean;
 }
 
@@ -93,8 +93,9 @@ export function walkOn(disk: Disk, { directory, numbers, logId, cut, progress }:
       // The judgement reads this segment itself, and reports what is still wrong with it then, in the order of the log.
       return { walks, goesOn: false };
     }
-    walks.set(file.number, walk);
+    // The log ends there, and perhaps somebody writes there: the judgement is to see what is there then.
     if (walk.stop !== undefined) return { walks, goesOn: false };
+    walks.set(file.number, walk);
   }
   return { walks, goesOn: true };
 }

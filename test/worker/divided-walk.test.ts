@@ -117,7 +117,7 @@ test('a job walks no further than the first frame that is not valid, or the firs
   const directory = planted(folder(t), 'log', image);
   const request = { directory, numbers: [0, 1, 2], logId: undefined, cut: undefined, progress: undefined };
   const found = walkRun(request);
-  assert.deepEqual([[...found.walks.keys()], found.goesOn], [[0], false]);
+  assert.deepEqual([[...found.walks.keys()], found.goesOn], [[], false]);
   const missing = walkRun({ ...request, numbers: [1, 2, 7, 3] });
   assert.deepEqual([[...missing.walks.keys()], missing.goesOn], [[1, 2], false]);
 });
