@@ -4,8 +4,8 @@ import { entryOf } from '../measure/feed.js';
 import { spreadOf } from '../measure/statistics.js';
 import { type Outcome, oneSize, type Task, type Workload } from './workload.js';
 
-/** Bytes of frames in the log: with the default size of a segment sixteen of them, or three. */
-const LOG_BYTES = { full: 2 ** 30, quick: 3 * 2 ** 26 } as const;
+/** Bytes of frames in the log: with the default size of a segment sixteen of them, or five. */
+const LOG_BYTES = { full: 2 ** 30, quick: 5 * 2 ** 26 } as const;
 const PASSES = { full: 3, quick: 1 } as const;
 const MIB = 2 ** 20;
 

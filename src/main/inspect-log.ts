@@ -5,10 +5,11 @@ import { type JobOptions, runJob } from './job-pool.js';
 import { jobThreads } from './options.js';
 
 /**
- * When a full reading is divided among threads, and into what. Bet: below, the start of a second thread takes as long as
- * what it saves; and what a job and its answer cost does not show beside a run's bytes.
+ * When a full reading is divided among threads, and into what. Bet: below, starting the threads takes longer than they save
+ * (they pay from about 180 MiB on, of 100-byte entries on two processors, none of them running before); and what a job and its
+ * answer cost does not show beside a run's bytes. bench/workloads/verify.ts shows what it brings.
  */
-const DIVISION: DivisionSizes = { log: 128 * 1024 * 1024, run: 16 * 1024 * 1024 };
+const DIVISION: DivisionSizes = { log: 256 * 1024 * 1024, run: 16 * 1024 * 1024 };
 
 /** Judges a log by the segments from the one that holds the watermark on, as `open` does. */
 export function inspectLog(directory: string, options: JobOptions): Promise<Inspection> {

@@ -397,8 +397,20 @@ describe('row 5, a clean end', () => {
       ],
       // The first frames show that entry 12 was durable: it is in segment 1.
       scannedFrom: 1,
+      // Of a segment that was not scanned nobody knows.
+      whole: { count: 0, lastLsn: 0 },
       firstUnsynced: startOf(builder, 16),
     });
+  });
+
+  test('scanned in full, its segments are whole up to the last one that ends outside a batch', () => {
+    const builder = threeSegments();
+    assert.deepEqual(builder.judge({ full: true }).whole, { count: 3, lastLsn: 18 });
+    builder.batch(entries(2), 18, 4).newSegment();
+    for (const batchRemaining of [1, 0]) builder.frame({ data: fill(20, 1), batchRemaining });
+    assert.deepEqual(builder.judge({ full: true }).whole, { count: 4, lastLsn: 22 });
+    const cut = builder.build().with(3, new Uint8Array(0));
+    assert.deepEqual(judge(cut, { full: true }).whole, { count: 2, lastLsn: 12 });
   });
 
   test('zeros behind the last frame, and later segments of nothing but zeros', () => {
