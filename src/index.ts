@@ -6,10 +6,12 @@ export type { LaneStats } from './main/lane.js';
 export type { LogStream } from './main/log-stream.js';
 export type {
   AppendOptions,
+  DirectoryFollowOptions,
   EntriesOptions,
   FollowOptions,
   LogStreamOptions,
   ReadOptions,
+  ReadSegmentOptions,
   RepairOptions,
   VerifyOptions,
   VerifyProgress,

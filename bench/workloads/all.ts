@@ -12,6 +12,7 @@ import { memory, memoryInFlight } from './memory.js';
 import { open } from './open.js';
 import { replay } from './replay.js';
 import { scavenges } from './scavenges.js';
+import { verify } from './verify.js';
 import type { Workload } from './workload.js';
 
 /** In the order in which they run and are reported. */
@@ -25,6 +26,7 @@ export const WORKLOADS: readonly Workload[] = [
   writtenInFlight,
   replay,
   open,
+  verify,
   eventLoop,
   memory,
   memoryInFlight,

@@ -13,15 +13,25 @@ export class WindowedSource {
   /** Bytes of the file when the source was made. Later growth is not seen. */
   readonly size: number;
   readonly #file: DiskFile;
+  readonly #aheadBytes: number;
   #window: Uint8Array;
   /** The window holds the file's bytes [#from, #to). */
   #from = 0;
   #to = 0;
 
-  constructor(file: DiskFile, windowBytes: number = WindowedSource.#WINDOW_BYTES) {
+  /**
+   * @param aheadBytes what each read of the file takes at least; 0 = what was asked for
+   * @param window memory for it, of any size, that nobody else uses before this source is closed
+   */
+  constructor(
+    file: DiskFile,
+    aheadBytes: number = WindowedSource.#WINDOW_BYTES,
+    window: Uint8Array | undefined = undefined,
+  ) {
     this.#file = file;
     this.size = file.size();
-    this.#window = new Uint8Array(Math.min(windowBytes, this.size));
+    this.#aheadBytes = aheadBytes;
+    this.#window = window ?? new Uint8Array(Math.min(aheadBytes, this.size));
   }
 
   /**
@@ -45,7 +55,9 @@ export class WindowedSource {
   /** Fills the window from `offset` on: mostly the reader goes forward. */
   #load(offset: number, end: number): void {
     if (end - offset > this.#window.length) this.#window = new Uint8Array(end - offset);
-    const wanted = Math.min(this.#window.length, this.size - offset);
+    // Not as much as the window has come to hold: a few bytes behind a large frame would cost as much as the frame.
+    const ahead = Math.max(this.#aheadBytes, end - offset);
+    const wanted = Math.min(ahead, this.#window.length, this.size - offset);
     this.#from = offset;
     this.#to = offset; // Nothing, should the read throw.
     this.#to = offset + readFully(this.#file, this.#window.subarray(0, wanted), offset);

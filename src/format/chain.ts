@@ -77,7 +77,10 @@ export function validateFrame(
 }
 
 /** Rule 3. */
-export function checkOrder(frame: Frame, chain: ChainContext): FrameFault | undefined {
+export function checkOrder(
+  frame: Pick<Frame, 'lsn' | 'skipped' | 'batchRemaining'>,
+  chain: Pick<ChainContext, 'expectedLsn' | 'batchRemaining'>,
+): FrameFault | undefined {
   if (chain.expectedLsn !== 0 && frame.lsn !== chain.expectedLsn + frame.skipped) return 'lsn';
   if (chain.batchRemaining > 0 && frame.batchRemaining !== chain.batchRemaining - 1) return 'batch';
   return undefined;

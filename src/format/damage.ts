@@ -6,7 +6,7 @@
 import { isZeroFrom, type SegmentFile, withSource } from './bytes.js';
 import { createChain } from './chain.js';
 import type { Verdict } from './decision-table.js';
-import { salvageFrames } from './salvage.js';
+import { type KeptFrame, salvageFrames } from './salvage.js';
 import { SegmentScanner } from './scan.js';
 import type { Judgement, Reason, SegmentReport } from './verdict.js';
 import { isWalg } from './walg.js';
@@ -44,11 +44,11 @@ export interface SegmentDamage {
   readonly reason: Reason | undefined;
 }
 
-/** Reads the segments behind the first damage once more each, and everything once more for what can still be read. */
+/** Reads the segments behind the first damage once more each, and from there on everything once more for what can still be read. */
 export function assessDamage(files: readonly SegmentFile[], judgement: Judgement): Damage {
   const { verdict, segments, trouble } = judgement;
   if (trouble === undefined) return { segments: segments.map(intact), lost: [], inDoubt: [] };
-  const readable = verdict === 'unsupported' ? [] : readableEntries(files, judgement.logId);
+  const readable = verdict === 'unsupported' ? [] : readableEntries(files, judgement);
   return {
     segments: segments.map((report, at) => assessSegment(files[at], report, judgement, readable)),
     ...assessEntries(judgement, readable),
@@ -62,15 +62,20 @@ interface Run {
   readonly skipped: number;
 }
 
-function readableEntries(files: readonly SegmentFile[], logId: bigint | undefined): Run[] {
+function readableEntries(
+  files: readonly SegmentFile[],
+  { logId, whole, firstLsn }: Pick<Judgement, 'logId' | 'whole' | 'firstLsn'>,
+): Run[] {
   const runs: Run[] = [];
-  salvageFrames(files, logId, (frames) => {
+  if (whole.count > 0) runs.push({ first: firstLsn, last: whole.lastLsn, skipped: 0 });
+  const take = (frames: readonly KeptFrame[]) => {
     for (const { lsn, skipped } of frames) {
       const run = runs.at(-1);
       if (run !== undefined && lsn === run.last + skipped + 1) run.last = lsn;
       else runs.push({ first: lsn, last: lsn, skipped });
     }
-  });
+  };
+  salvageFrames(files, logId, take, whole);
   return runs;
 }
 

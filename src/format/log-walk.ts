@@ -6,25 +6,30 @@
  *               └ the batch is not finished: it never happened, though its frames are valid
  */
 
-import { type ByteSource, type SegmentFile, withSource } from './bytes.js';
-import { type ChainContext, createChain, enterSegment } from './chain.js';
-import type { Frame, FrameFault, SegmentStamp } from './frame.js';
+import { type SegmentFile, withSource } from './bytes.js';
+import type { FrameFault } from './frame.js';
 import { FrameReader } from './frame-reader.js';
 import type { Place } from './frame-search.js';
-import { SegmentScanner } from './scan.js';
+import {
+  type Extent,
+  followsOn,
+  type Inbound,
+  NO_EXTENT,
+  type SegmentWalk,
+  walkSegment,
+} from './segment-walk.js';
 
-/** A frame's start is noted this often, so that an entry is found again without walking its whole segment. */
-const MARK_BYTES = 1024 * 1024;
+/** Segments that were walked by themselves, by their numbers. */
+export type KnownWalks = ReadonlyMap<number, SegmentWalk>;
 
-/** What is kept of one segment. */
-export interface Extent {
-  /** The first valid one. */
-  stamp: SegmentStamp | undefined;
-  /** 0 = no entry is kept. */
-  firstLsn: number;
-  lastLsn: number;
-  frames: number;
-  bytes: number;
+/**
+ * The oldest segments, as many as hold nothing but whole batches and entries that follow on, from one to the next. A salvage
+ * keeps just that of them, and nothing that it has seen in them bears on the rest.
+ */
+export interface WholeSegments {
+  readonly count: number;
+  /** The last entry in them; 0 = there is none. */
+  readonly lastLsn: number;
 }
 
 interface Mark extends Place {
@@ -36,10 +41,18 @@ interface BatchStart extends Place {
   readonly extent: Extent;
 }
 
-/** Walks `files` from index `from` on. `logId`: `undefined` = the first Segment decides. */
-export function walkLog(files: readonly SegmentFile[], from: number, logId: bigint | undefined): LogWalk {
+/**
+ * Walks `files` from index `from` on. `logId`: `undefined` = the first Segment decides. What is `known` of a segment is not
+ * read again where it holds: of a file that has the same size, behind what stands before it.
+ */
+export function walkLog(
+  files: readonly SegmentFile[],
+  from: number,
+  logId: bigint | undefined,
+  known?: KnownWalks,
+): LogWalk {
   const walk = new LogWalk(files, from, logId);
-  walk.run();
+  walk.run(known);
   return walk;
 }
 
@@ -56,18 +69,25 @@ export class LogWalk {
   fault: (Place & { readonly reason: FrameFault; readonly lsn: number }) | undefined;
   /** Where the batch starts that was not finished. */
   batchStart: Place | undefined;
+  /** None where the walk did not begin with the oldest segment. */
+  whole: WholeSegments = { count: 0, lastLsn: 0 };
   /** The first valid frame with a critical field that is not known. Nothing behind it was looked at. */
   unsupported: (Place & { readonly lsn: number }) | undefined;
 
   readonly #files: readonly SegmentFile[];
-  readonly #chain: ChainContext;
+  readonly #reader = new FrameReader();
+  /** Where the chain comes into the next segment. */
+  readonly #chain: { -readonly [name in keyof Inbound]: Inbound[name] };
   readonly #marks: Mark[] = [];
+  /** The next segment may be one more whole one, or part of the batch that it goes on with. */
+  #isWhole: boolean;
   #openBatch: BatchStart | undefined;
 
   constructor(files: readonly SegmentFile[], from: number, logId: bigint | undefined) {
     this.#files = files;
-    this.#chain = createChain(logId, -1);
+    this.#chain = { expectedLsn: 0, batchRemaining: 0, logId };
     this.from = from;
+    this.#isWhole = from === 0;
   }
 
   /** Right behind entry k. */
@@ -83,10 +103,9 @@ export class LogWalk {
     return this.#chain.logId;
   }
 
-  run(): void {
+  run(known: KnownWalks | undefined): void {
     for (let index = this.from; index < this.#files.length; index++) {
-      const goesOn = withSource(this.#files[index], (source) => this.#walkSegment(index, source));
-      if (!goesOn) break;
+      if (!this.#goThrough(index, this.#walk(this.#files[index], known))) break;
       // The first frame of all may have any LSN, but not behind an empty segment, which has lost what stood before it.
       if (this.#chain.expectedLsn === 0) this.#chain.expectedLsn = 1;
     }
@@ -108,48 +127,45 @@ export class LogWalk {
     });
   }
 
-  /** Whether the segment ended with its last frame. */
-  #walkSegment(index: number, source: ByteSource): boolean {
-    const chain = this.#chain;
-    const extent = createExtent();
-    this.extents.push(extent);
-    enterSegment(chain, this.#files[index].number);
-    const scanner = new SegmentScanner(source, chain);
-    let nextMark = 0;
-    for (;;) {
-      const offset = chain.fileOffset;
-      const expectedLsn = chain.expectedLsn;
-      const outcome = scanner.next();
-      if (outcome === 'end') return true;
-      if (outcome !== undefined) {
-        this.fault = { index, offset, reason: outcome, lsn: expectedLsn };
-        return false;
-      }
-      const { frame } = scanner;
-      if (frame.unknownCritical !== 0) {
-        this.unsupported = { index, offset, lsn: frame.lsn };
-        return false;
-      }
-      if (offset >= nextMark) {
-        this.#marks.push({ index, offset, lsn: frame.lsn });
-        nextMark = offset + MARK_BYTES;
-      }
-      this.#keep(index, offset, frame, extent);
-    }
+  #walk(file: SegmentFile, known: KnownWalks | undefined): SegmentWalk {
+    const { number } = file;
+    const alone = known?.get(number);
+    return withSource(file, (source) =>
+      alone !== undefined && alone.size === source.size && followsOn(alone, this.#chain)
+        ? alone
+        : walkSegment(source, number, this.#chain, this.#reader),
+    );
   }
 
-  #keep(index: number, offset: number, frame: Frame, extent: Extent): void {
-    if (frame.syncedLsn > this.syncedLsn) this.syncedLsn = frame.syncedLsn;
-    if (frame.batchRemaining > 0 && this.#openBatch === undefined) {
-      this.#openBatch = { index, offset, lastLsn: this.lastLsn, extent: { ...extent } };
+  /** Takes in what a segment holds; whether it ended with its last frame. */
+  #goThrough(index: number, walk: SegmentWalk): boolean {
+    const { extent, openBatch, stop } = walk;
+    this.extents.push(extent);
+    this.#isWhole &&= this.#goesOnWhole(index, walk);
+    this.#chain.logId = walk.logId;
+    if (extent.frames > 0) {
+      if (openBatch === undefined) this.#openBatch = undefined;
+      // One that the segment begins with may have begun before it.
+      else if (openBatch.offset > 0) this.#openBatch = { index, ...openBatch };
+      else this.#openBatch ??= { index, ...openBatch, lastLsn: this.lastLsn };
+      for (const { offset, lsn } of walk.marks) this.#marks.push({ index, offset, lsn });
+      this.syncedLsn = Math.max(this.syncedLsn, walk.syncedLsn);
+      this.lastLsn = extent.lastLsn;
+      this.#chain.expectedLsn = extent.lastLsn + 1;
+      this.#chain.batchRemaining = walk.batchRemaining;
     }
-    if (frame.segment !== undefined) extent.stamp ??= frame.segment;
-    if (extent.frames === 0) extent.firstLsn = frame.lsn;
-    extent.frames++;
-    extent.lastLsn = frame.lsn;
-    extent.bytes = offset + frame.byteLength;
-    this.lastLsn = frame.lsn;
-    if (frame.batchRemaining === 0) this.#openBatch = undefined;
+    if (this.#isWhole && openBatch === undefined) this.whole = { count: index + 1, lastLsn: this.lastLsn };
+    if (stop === undefined) return true;
+    const { offset, lsn, reason } = stop;
+    if (reason === 'unknown-critical') this.unsupported = { index, offset, lsn };
+    else this.fault = { index, offset, reason, lsn };
+    return false;
+  }
+
+  #goesOnWhole(index: number, { first, stop, skipsInBatch }: SegmentWalk): boolean {
+    if (first === undefined || stop !== undefined || skipsInBatch) return false;
+    if (this.#chain.batchRemaining > 0 && first.skipped > 0) return false;
+    return index === 0 || this.#files[index].number === this.#files[index - 1].number + 1;
   }
 
   #dropOpenBatch(): void {
@@ -159,10 +175,6 @@ export class LogWalk {
     this.lastLsn = batch.lastLsn;
     const kept = batch.index - this.from;
     this.extents[kept] = batch.extent;
-    for (let at = kept + 1; at < this.extents.length; at++) this.extents[at] = createExtent();
+    for (let at = kept + 1; at < this.extents.length; at++) this.extents[at] = NO_EXTENT;
   }
-}
-
-function createExtent(): Extent {
-  return { stamp: undefined, firstLsn: 0, lastLsn: 0, frames: 0, bytes: 0 };
 }

@@ -20,6 +20,7 @@ import { type ByteSource, type SegmentFile, withSource } from './bytes.js';
 import { type ChainContext, createChain, enterSegment, followFrame } from './chain.js';
 import { SIZE_WORD_BYTES, TAG } from './frame.js';
 import { FrameReader } from './frame-reader.js';
+import type { WholeSegments } from './log-walk.js';
 
 /** A frame that is kept, where it stands now. */
 export interface KeptFrame {
@@ -41,15 +42,18 @@ export interface UnsupportedFrame {
 
 /**
  * Calls `keep` with the frames of each entry or whole batch that can be read, oldest first. Ends at the first frame that
- * must be neither cut nor written anew, and answers it.
+ * must be neither cut nor written anew, and answers it. What stands in `whole` segments is neither read nor handed out: all
+ * of it is kept.
  */
 export function salvageFrames(
   files: readonly SegmentFile[],
   logId: bigint | undefined,
   keep: (frames: readonly KeptFrame[]) => void,
+  whole: WholeSegments = { count: 0, lastLsn: 0 },
 ): UnsupportedFrame | undefined {
   const scan = new SalvageScan(logId, keep);
-  for (const file of files) {
+  if (whole.count > 0) scan.takeUpBehind(files[whole.count - 1].number, whole.lastLsn);
+  for (const file of files.slice(whole.count)) {
     withSource(file, (source) => scan.readSegment(file.number, source));
     if (scan.unsupported !== undefined) break;
   }
@@ -72,6 +76,13 @@ class SalvageScan {
   constructor(logId: bigint | undefined, keep: (frames: readonly KeptFrame[]) => void) {
     this.#keep = keep;
     this.#chain = createChain(logId, -1);
+  }
+
+  /** Goes on as behind a segment that ended with entry `lastLsn`, outside any batch. */
+  takeUpBehind(number: number, lastLsn: number): void {
+    this.#chain.number = number;
+    this.#chain.expectedLsn = lastLsn + 1;
+    this.#lastLsn = lastLsn;
   }
 
   readSegment(number: number, source: ByteSource): void {

@@ -1,7 +1,7 @@
 import type { ByteSource } from './bytes.js';
 import { type ChainContext, followFrame } from './chain.js';
 import type { Frame, FrameFault } from './frame.js';
-import { DEFAULT_WINDOW_BYTES, FrameReader } from './frame-reader.js';
+import { FrameReader } from './frame-reader.js';
 
 /** Walks the valid frames of one file, as far as they go. */
 export class SegmentScanner {
@@ -9,11 +9,14 @@ export class SegmentScanner {
   readonly #source: ByteSource;
   readonly #chain: ChainContext;
 
-  /** `chain`: the place of the file's first frame (see `enterSegment`); it moves on with the scan. */
-  constructor(source: ByteSource, chain: ChainContext, windowBytes: number = DEFAULT_WINDOW_BYTES) {
+  /**
+   * `chain`: the place of the file's first frame (see `enterSegment`); it moves on with the scan. `reader`: whoever scans many
+   * files does it with one.
+   */
+  constructor(source: ByteSource, chain: ChainContext, reader: FrameReader = new FrameReader()) {
     this.#source = source;
     this.#chain = chain;
-    this.#reader = new FrameReader(windowBytes);
+    this.#reader = reader;
     this.#reader.open(source);
   }
 

@@ -11,7 +11,7 @@ import { isZeroFrom, type SegmentFile, withSource } from './bytes.js';
 import { judgeEvidence, type Row, type Verdict } from './decision-table.js';
 import { describeFault, type FrameFault, type SegmentStamp } from './frame.js';
 import { findHeads, frameFollows, type Heads, type Place } from './frame-search.js';
-import { type LogWalk, walkLog } from './log-walk.js';
+import { type KnownWalks, type LogWalk, type WholeSegments, walkLog } from './log-walk.js';
 import type { LogState, StateFault } from './state-file.js';
 import { type SegmentStart, surveyLog } from './survey.js';
 import { readTail, type Tail } from './tail.js';
@@ -23,6 +23,8 @@ export interface LogFiles {
   readonly state: LogState | StateFault | undefined;
   /** Scan every segment, not only those from the one that holds W: for `verify`. */
   readonly full?: boolean | undefined;
+  /** Segments that were walked already: what holds of them is not read again. */
+  readonly known?: KnownWalks | undefined;
 }
 
 export interface Judgement {
@@ -45,6 +47,7 @@ export interface Judgement {
   readonly segments: readonly SegmentReport[];
   /** The number of the first segment of which every frame was read; 0 where there is no segment. */
   readonly scannedFrom: number;
+  readonly whole: WholeSegments;
   /** Where the first kept entry above W starts. Without watermarks that is the log's first one. */
   readonly firstUnsynced: SegmentPlace | undefined;
 }
@@ -115,14 +118,14 @@ export interface SegmentReport {
 }
 
 /** Decides on a log: reads, changes nothing, holds one segment open at a time. */
-export function judgeLog({ segments: files, state, full = false }: LogFiles): Judgement {
+export function judgeLog({ segments: files, state, full = false, known }: LogFiles): Judgement {
   const survey = surveyLog(files, state !== undefined && 'fault' in state ? undefined : state);
   const { starts } = survey;
   const from = full ? 0 : holderOf(starts, survey.watermark);
-  const walk = walkLog(files, from, survey.logId);
+  const walk = walkLog(files, from, survey.logId, known);
   // Only the state file named the log, and an intact Segment names another one: the state file is not this log's.
   if (walk.fault?.reason === 'other-log' && !survey.isNamedBySegment) {
-    return judgeLog({ segments: files, state: undefined, full });
+    return judgeLog({ segments: files, state: undefined, full, known });
   }
 
   const { end, lastLsn } = walk;
@@ -161,6 +164,7 @@ export function judgeLog({ segments: files, state, full = false }: LogFiles): Ju
     trouble: row === 1 ? unsupported : row === 4 ? gap : row === 5 ? undefined : damageOf(files, walk),
     segments,
     scannedFrom: files[from]?.number ?? 0,
+    whole: walk.whole,
     firstUnsynced: firstUnsynced && placeOf(firstUnsynced),
   };
 }

@@ -9,7 +9,8 @@ import { parseCutLsn, parseSegmentName, STATE_FILE, segmentName } from '../forma
 import { decodeState, type LogState } from '../format/state-file.js';
 import { describeEntry, describeReason, type Judgement, wayOutOf } from '../format/verdict.js';
 import type { RecoveryReport, SegmentInfo } from '../worker/messages.js';
-import { inspectDirectory } from './job-pool.js';
+import { inspectLog } from './inspect-log.js';
+import type { JobOptions } from './job-pool.js';
 import type { LogView } from './log-view.js';
 import { SparseIndexes } from './sparse-index.js';
 import { Wakeups } from './wakeups.js';
@@ -85,11 +86,11 @@ export class DirectoryView implements LogView {
   }
 
   /** @throws ERR_WAL_CORRUPT, ERR_WAL_UNSUPPORTED as `Wal.open`; ERR_WAL_IO where there is no such directory */
-  static async open(directory: string, signal: AbortSignal | undefined): Promise<DirectoryView> {
+  static async open(directory: string, options: JobOptions): Promise<DirectoryView> {
     const started = performance.now();
     // Before the log is judged: a cut that comes after this is noticed.
     const names = listNames(createNodeDisk(), directory);
-    const { judgement, foreignFiles, isCutDue } = await inspectDirectory({ directory, full: false }, signal);
+    const { judgement, foreignFiles, isCutDue } = await inspectLog(directory, options);
     const { row, verdict, watermark, firstLsn, lastLsn, segments, trouble } = judgement;
     if (trouble !== undefined && (verdict === 'corrupt' || verdict === 'unsupported')) {
       const path = join(directory, segmentName(trouble.segment));

@@ -2,7 +2,12 @@ import { DirectoryView } from './directory-view.js';
 import { EntryIterator } from './entry-iterator.js';
 import { truncated } from './log-segments.js';
 import type { LogView } from './log-view.js';
-import { checkFollowOptions, type FollowOptions } from './options.js';
+import {
+  checkDirectoryFollowOptions,
+  checkFollowOptions,
+  type DirectoryFollowOptions,
+  type FollowOptions,
+} from './options.js';
 import { readBatches } from './read-log.js';
 import type { WalEntry } from './segment-reader.js';
 import { WalError } from './wal-error.js';
@@ -14,20 +19,20 @@ export function follow(view: LogView, options: FollowOptions): EntryIterator {
 }
 
 /** As [follow], of a log that is opened for it. See `Wal.follow`. */
-export function followDirectory(directory: string, options: FollowOptions): EntryIterator {
+export function followDirectory(directory: string, options: DirectoryFollowOptions): EntryIterator {
   const stop = new AbortController();
   return new EntryIterator(openAndFollow(directory, options, stop.signal), () => stop.abort());
 }
 
 async function* openAndFollow(
   directory: string,
-  options: FollowOptions,
+  options: DirectoryFollowOptions,
   stop: AbortSignal,
 ): AsyncGenerator<WalEntry[], undefined, undefined> {
-  checkFollowOptions(options);
-  const view = await DirectoryView.open(directory, options.signal);
+  const { follow, job } = checkDirectoryFollowOptions(options);
+  const view = await DirectoryView.open(directory, job);
   try {
-    yield* followBatches(view, options, stop);
+    yield* followBatches(view, follow, stop);
   } finally {
     await view.close();
   }

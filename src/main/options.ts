@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
-import { resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { isAbsolute, resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { WriterOptions } from '../worker/messages.js';
 import { WalError } from './wal-error.js';
 
@@ -56,7 +56,7 @@ export interface WalOptions {
   directoryMode?: number | undefined;
   /** Read only: no lock, nothing is changed; `open` then resolves to a `WalReader`. */
   readOnly?: boolean | undefined;
-  /** Where the file of the worker threads lies, when a bundler moved it (`ringwal/worker`). */
+  /** Where the file of the threads lies, when a bundler moved it (`ringwal/worker`): an absolute path, or a `file:` URL. */
   workerUrl?: string | URL | undefined;
   /** Cancels opening (not the open log). */
   signal?: AbortSignal | undefined;
@@ -97,7 +97,7 @@ export interface LogStreamOptions {
   onFull?: 'wait' | 'drop' | undefined;
 }
 
-/** Options of `follow`. */
+/** Options of `WalReader.follow`. */
 export interface FollowOptions {
   /** First LSN; default `firstLsn`. Below `firstLsn`: `ERR_WAL_PURGED`. Above `lastLsn`: it is waited for. */
   from?: number | undefined;
@@ -105,6 +105,18 @@ export interface FollowOptions {
   signal?: AbortSignal | undefined;
   /** `false`: waiting for the next entry does not keep the process alive. Default `true`. */
   ref?: boolean | undefined;
+}
+
+/** Options of `Wal.follow`, which opens the log for it. */
+export interface DirectoryFollowOptions extends FollowOptions {
+  /** As of `Wal.open`. */
+  workerUrl?: string | URL | undefined;
+}
+
+/** Options of `Wal.readSegment`. */
+export interface ReadSegmentOptions {
+  /** As of `Wal.open`. The thread judges what stands behind a frame that is not valid; no other segment needs it. */
+  workerUrl?: string | URL | undefined;
 }
 
 const KiB = 1024;
@@ -126,7 +138,7 @@ export interface CheckedOptions {
   readonly writer: WriterOptions;
   readonly lane: LaneOptions;
   readonly readOnly: boolean;
-  readonly workerUrl: string | URL | undefined;
+  readonly workerUrl: URL | undefined;
   readonly signal: AbortSignal | undefined;
   readonly onError: ((error: WalError) => void) | undefined;
 }
@@ -260,17 +272,44 @@ export function checkLogStreamOptions(options: LogStreamOptions): 'wait' | 'drop
   return oneOf('onFull', options.onFull, ['wait', 'drop']);
 }
 
-/** Checks the options of a `follow`. */
+/** Checks the options of a `follow` of a log that is open. */
 export function checkFollowOptions(options: FollowOptions): void {
+  checkFollow(options, ['from', 'signal', 'ref']);
+}
+
+/** Checks the options of `Wal.follow`; answers those of the follower and those of the job that opens the log. */
+export function checkDirectoryFollowOptions(options: DirectoryFollowOptions): {
+  readonly follow: FollowOptions;
+  readonly job: { readonly workerUrl: URL | undefined; readonly signal: AbortSignal | undefined };
+} {
+  checkFollow(options, ['from', 'signal', 'ref', 'workerUrl']);
+  const { from, signal, ref, workerUrl } = options;
+  return { follow: { from, signal, ref }, job: { workerUrl: checkWorkerUrl(workerUrl), signal } };
+}
+
+function checkFollow(options: FollowOptions, known: readonly string[]): void {
   if (typeof options !== 'object' || options === null) refuse('follow options', 'an object', options);
   for (const name in options) {
-    if (name !== 'from' && name !== 'signal' && name !== 'ref') {
-      throw new WalError('ERR_WAL_OPTION', `Unknown follow option "${name}". Known: from, signal, ref.`);
+    if (!known.includes(name)) {
+      throw new WalError('ERR_WAL_OPTION', `Unknown follow option "${name}". Known: ${known.join(', ')}.`);
     }
   }
   if (options.from !== undefined) checkLsn('from', options.from);
   checkSignal(options.signal);
   flag('ref', options.ref);
+}
+
+/** Checks the options of `Wal.readSegment`. */
+export function checkReadSegmentOptions(options: ReadSegmentOptions): {
+  readonly workerUrl: URL | undefined;
+} {
+  if (typeof options !== 'object' || options === null) refuse('read options', 'an object', options);
+  for (const name in options) {
+    if (name !== 'workerUrl') {
+      throw new WalError('ERR_WAL_OPTION', `Unknown option "${name}" of readSegment. Known: workerUrl.`);
+    }
+  }
+  return { workerUrl: checkWorkerUrl(options.workerUrl) };
 }
 
 /** Checks the bytes that somebody wants room for. */
@@ -308,11 +347,28 @@ export function checkSignalOptions(options: {
   return checkSignal(options.signal);
 }
 
-function checkWorkerUrl(url: unknown): string | URL | undefined {
-  if (url !== undefined && typeof url !== 'string' && !(url instanceof URL)) {
-    refuse('workerUrl', 'a file: URL or an absolute path', url);
+/**
+ * One check for threads and jobs, of which the pool would take whatever it can import. Paths that begin with a dot are what
+ * `new Worker` takes too: from the working directory on.
+ */
+function checkWorkerUrl(url: unknown): URL | undefined {
+  if (url === undefined) return undefined;
+  const given = url instanceof URL ? url.href : url;
+  if (typeof given === 'string' && !given.includes('\0')) {
+    if (isAbsolute(given) || /^\.\.?[/\\]/.test(given)) return pathToFileURL(resolve(given));
+    if (namesFile(given)) return new URL(given);
   }
-  return url;
+  return refuse('workerUrl', 'a file: URL or an absolute path', given);
+}
+
+/** Not every URL of a file does: one with a host may not. */
+function namesFile(url: string): boolean {
+  if (!url.startsWith('file:')) return false;
+  try {
+    return fileURLToPath(url).length > 0;
+  } catch {
+    return false;
+  }
 }
 
 /** A path as a string, absolute, so that a later change of the working directory does not move the log. */
@@ -331,6 +387,8 @@ export interface VerifyOptions {
    * are read again: `bytesRead` may pass `bytesTotal`, which is 0 until it is known.
    */
   onProgress?: ((progress: VerifyProgress) => void) | undefined;
+  /** As of `Wal.open`. */
+  workerUrl?: string | URL | undefined;
 }
 
 export interface VerifyProgress {
@@ -338,14 +396,21 @@ export interface VerifyProgress {
   readonly bytesTotal: number;
 }
 
-export function checkVerifyOptions(options: VerifyOptions): VerifyOptions {
+export interface CheckedVerifyOptions extends Pick<VerifyOptions, 'onProgress'> {
+  readonly workerUrl: URL | undefined;
+}
+
+export function checkVerifyOptions(options: VerifyOptions): CheckedVerifyOptions {
   if (typeof options !== 'object' || options === null) refuse('verify options', 'an object', options);
   for (const name in options) {
-    if (name !== 'onProgress') {
-      throw new WalError('ERR_WAL_OPTION', `Unknown verify option "${name}". Known: onProgress.`);
+    if (name !== 'onProgress' && name !== 'workerUrl') {
+      throw new WalError('ERR_WAL_OPTION', `Unknown verify option "${name}". Known: onProgress, workerUrl.`);
     }
   }
-  return { onProgress: callback('onProgress', options.onProgress) };
+  return {
+    onProgress: callback('onProgress', options.onProgress),
+    workerUrl: checkWorkerUrl(options.workerUrl),
+  };
 }
 
 /** Options of `Wal.repair`. */
@@ -356,29 +421,43 @@ export interface RepairOptions {
   dryRun?: boolean | undefined;
   /** Permission bits of the files that are written. Default 0o600. */
   fileMode?: number | undefined;
+  /** As of `Wal.open`. */
+  workerUrl?: string | URL | undefined;
 }
 
 export function checkRepairOptions(options: RepairOptions): {
-  mode: 'truncate' | 'salvage';
-  dryRun: boolean;
-  fileMode: number;
+  readonly repair: {
+    readonly mode: 'truncate' | 'salvage';
+    readonly dryRun: boolean;
+    readonly fileMode: number;
+  };
+  readonly job: { readonly workerUrl: URL | undefined };
 } {
   if (typeof options !== 'object' || options === null) refuse('repair options', 'an object', options);
   for (const name in options) {
-    if (name !== 'mode' && name !== 'dryRun' && name !== 'fileMode') {
-      throw new WalError('ERR_WAL_OPTION', `Unknown repair option "${name}". Known: mode, dryRun, fileMode.`);
+    if (name !== 'mode' && name !== 'dryRun' && name !== 'fileMode' && name !== 'workerUrl') {
+      throw new WalError(
+        'ERR_WAL_OPTION',
+        `Unknown repair option "${name}". Known: mode, dryRun, fileMode, workerUrl.`,
+      );
     }
   }
   return {
-    mode: oneOf('mode', options.mode, ['truncate', 'salvage']),
-    dryRun: flag('dryRun', options.dryRun),
-    fileMode: integer('fileMode', options.fileMode, 0o600, 0, 0o777),
+    repair: {
+      mode: oneOf('mode', options.mode, ['truncate', 'salvage']),
+      dryRun: flag('dryRun', options.dryRun),
+      fileMode: integer('fileMode', options.fileMode, 0o600, 0, 0o777),
+    },
+    job: { workerUrl: checkWorkerUrl(options.workerUrl) },
   };
 }
 
+/** More would be more memory than jobs that wait for a disk as much as for a processor are worth. */
+const JOB_THREADS_MAX = 4;
+
 /** Threads that the pool of segment jobs may use. */
 export function jobThreads(): number {
-  return Math.max(1, Math.min(4, availableParallelism()));
+  return Math.max(1, Math.min(JOB_THREADS_MAX, availableParallelism()));
 }
 
 function integer(name: string, value: unknown, fallback: number, min: number, max: number): number {

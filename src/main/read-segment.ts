@@ -1,6 +1,6 @@
 import { describeEntry, describeReason, type Trouble, wayOutOf } from '../format/verdict.js';
-import { inspectSegment } from './job-pool.js';
-import { checkPath } from './options.js';
+import { runJob } from './job-pool.js';
+import { checkPath, checkReadSegmentOptions, type ReadSegmentOptions } from './options.js';
 import { corruptError, SegmentReader, type WalEntry } from './segment-reader.js';
 import { WalError } from './wal-error.js';
 
@@ -8,8 +8,12 @@ import { WalError } from './wal-error.js';
 const TORN_FAULTS: readonly string[] = ['size', 'past-end'];
 
 /** See `Wal.readSegment`. */
-export async function* readSegment(file: string | URL): AsyncGenerator<WalEntry, undefined, undefined> {
+export async function* readSegment(
+  file: string | URL,
+  options: ReadSegmentOptions,
+): AsyncGenerator<WalEntry, undefined, undefined> {
   const path = checkPath('path', file);
+  const job = checkReadSegmentOptions(options);
   const reader = await open(path);
   let next = 0;
   try {
@@ -27,7 +31,8 @@ export async function* readSegment(file: string | URL): AsyncGenerator<WalEntry,
     }
     // Not a valid frame: a torn tail ends the file, but acknowledged entries behind it must not be missed in silence, nor
     // what a later version wrote there.
-    const { verdict, trouble } = await inspectSegment({ path, number: Math.max(0, reader.number) });
+    const request = { path, number: Math.max(0, reader.number) };
+    const { verdict, trouble } = await runJob('inspectFile', request, job);
     if (verdict === 'unsupported' && trouble !== undefined) throw unsupportedError(path, trouble);
     if (verdict === 'corrupt') throw corruptError(path, offset, next, fault);
   } finally {

@@ -4,10 +4,10 @@ import { WalError } from './wal-error.js';
 type Transfer = NonNullable<WorkerOptions['transferList']>;
 
 /**
- * Of each thread of a log, whose objects hardly outlive the round that made them. Bet: several MiB of resident memory
+ * Of each thread of a log, and of its jobs, whose objects hardly outlive the round that made them. Bet: several MiB of resident memory
  * that a young generation of the default size would grow to, for nothing (bench/workloads/memory.ts).
  */
-const YOUNG_GENERATION_MIB = 2;
+export const YOUNG_GENERATION_MIB = 2;
 
 /** The package's worker file, unless [useWorkerFile] has named another. */
 let packageFile = (): URL => new URL('./worker.js', import.meta.url);
@@ -32,7 +32,7 @@ export function startThread(
   name: string,
   workerData: object,
   transferList: Transfer,
-  override: string | URL | undefined,
+  override: URL | undefined,
 ): Worker {
   try {
     return new Worker(override ?? workerFile(), {

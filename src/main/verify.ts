@@ -3,8 +3,8 @@ import type { LsnRange } from '../format/damage.js';
 import { segmentName } from '../format/segment-name.js';
 import { describeReason } from '../format/verdict.js';
 import type { Inspection } from '../worker/inspect.js';
-import { inspectDirectory } from './job-pool.js';
-import type { VerifyOptions } from './options.js';
+import { inspectWholeLog } from './inspect-log.js';
+import type { CheckedVerifyOptions } from './options.js';
 
 export type { LsnRange };
 
@@ -75,7 +75,7 @@ const PROGRESS_MS = 100;
 
 export async function verifyDirectory(
   directory: string,
-  { onProgress }: VerifyOptions,
+  { onProgress, workerUrl }: CheckedVerifyOptions,
 ): Promise<VerifyReport> {
   const progress = new BigInt64Array(new SharedArrayBuffer(16));
   const tell = () => {
@@ -86,7 +86,7 @@ export async function verifyDirectory(
   };
   const timer = onProgress === undefined ? undefined : setInterval(tell, PROGRESS_MS).unref();
   try {
-    const found = await inspectDirectory({ directory, full: true, progress: progress.buffer });
+    const found = await inspectWholeLog(directory, progress.buffer, { workerUrl });
     tell();
     return reportOf(directory, found);
   } finally {

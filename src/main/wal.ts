@@ -6,7 +6,7 @@ import { DirectoryView } from './directory-view.js';
 import type { EntryData } from './entry-data.js';
 import type { WalIterator } from './entry-iterator.js';
 import { followDirectory } from './follow.js';
-import { repairDirectory } from './job-pool.js';
+import { runJob } from './job-pool.js';
 import { LogStream } from './log-stream.js';
 import {
   type AppendOptions,
@@ -19,8 +19,9 @@ import {
   checkSignalOptions,
   checkTimeout,
   checkVerifyOptions,
-  type FollowOptions,
+  type DirectoryFollowOptions,
   type LogStreamOptions,
+  type ReadSegmentOptions,
   type RepairOptions,
   type VerifyOptions,
   type WalOptions,
@@ -58,7 +59,7 @@ export class Wal extends WalReader {
   static async open(directory: string | URL, options: WalOptions = {}): Promise<Wal | WalReader> {
     const checked = checkOptions(directory, options);
     if (checked.readOnly) {
-      const view = await DirectoryView.open(checked.writer.directory, checked.signal);
+      const view = await DirectoryView.open(checked.writer.directory, checked);
       return WalReader.over(view, view.recovery);
     }
     return new Wal(await Connection.open(checked));
@@ -69,8 +70,8 @@ export class Wal extends WalReader {
    * segment of which log it is. Ends before a torn tail; `ERR_WAL_CORRUPT` where acknowledged entries cannot be read,
    * `ERR_WAL_UNSUPPORTED` where a later version wrote what this one cannot read, be it behind damage, `ERR_WAL_IO`.
    */
-  static readSegment(path: string | URL): WalIterator<WalEntry> {
-    return readSegment(path);
+  static readSegment(path: string | URL, options: ReadSegmentOptions = {}): WalIterator<WalEntry> {
+    return readSegment(path, options);
   }
 
   /**
@@ -80,11 +81,16 @@ export class Wal extends WalReader {
    *
    * Errors: as of `Wal.open` with `readOnly`, and of `follow`.
    */
-  static follow(directory: string | URL, options: FollowOptions = {}): WalIterator<WalEntry> {
+  static follow(directory: string | URL, options: DirectoryFollowOptions = {}): WalIterator<WalEntry> {
     return followDirectory(checkPath('directory', directory), options);
   }
 
-  /** Reads a whole log and judges it; changes nothing. */
+  /**
+   * Reads a whole log and judges it; changes nothing. Several threads read where it is large; the report is the same.
+   *
+   * Errors: `ERR_WAL_IO` (a file cannot be read, or there is no such directory), `ERR_WAL_WORKER_DIED` (a thread did not
+   * start). Damage is no error: the report says it.
+   */
   static async verify(directory: string | URL, options: VerifyOptions = {}): Promise<VerifyReport> {
     return verifyDirectory(checkPath('directory', directory), checkVerifyOptions(options));
   }
@@ -96,7 +102,8 @@ export class Wal extends WalReader {
    * Errors: `ERR_WAL_LOCKED` while somebody has it open, `ERR_WAL_UNSUPPORTED`, `ERR_WAL_IO`.
    */
   static async repair(directory: string | URL, options: RepairOptions = {}): Promise<RepairReport> {
-    return repairDirectory({ directory: checkPath('directory', directory), ...checkRepairOptions(options) });
+    const { repair, job } = checkRepairOptions(options);
+    return runJob('repair', { directory: checkPath('directory', directory), ...repair }, job);
   }
 
   /**

@@ -1,22 +1,28 @@
+import type { Disk } from '../files/disk.js';
 import { createNodeDisk } from '../files/node-disk.js';
-import { type SegmentFile, withSource } from '../format/bytes.js';
 import { assessDamage, type Damage } from '../format/damage.js';
+import type { KnownWalks } from '../format/log-walk.js';
 import { type Judgement, judgeLog } from '../format/verdict.js';
+import { type DivisionSizes, divideWalk, type WalkRequest } from './divided-walk.js';
 import { failureOf } from './failure.js';
-import { listLog, openSource, pendingCutOf, withoutCut } from './log-files.js';
+import { openSource } from './log-files.js';
+import { announce, counted, type Layout, layOut, sizesOf } from './log-layout.js';
 import type { Failure } from './messages.js';
-import { readState } from './state-store.js';
 
 /** A job of the pool: what lies in a directory, judged. */
 export interface InspectRequest {
   readonly directory: string;
   /** Read every frame, not only those from the segment that holds the watermark. */
   readonly full: boolean;
-  /**
-   * Two words of 64 bits for who waits: bytes read so far, and bytes of all segments. Each is stored by one instruction and
-   * orders nothing. Damage and a writer at work make it read some of them again.
-   */
+  /** See `counted`. Damage and a writer at work make some bytes be read again. */
   readonly progress?: SharedArrayBuffer | undefined;
+  /** What jobs of a [Division] have found. */
+  readonly known?: KnownWalks | undefined;
+}
+
+/** The same, unless the log is so large that the work is to be divided. */
+export interface InspectOrDivideRequest extends InspectRequest {
+  readonly sizes: DivisionSizes;
 }
 
 export interface Inspection {
@@ -33,24 +39,52 @@ export interface Inspection {
 /** A writer at work moves the tail while it is being read; so often is a log looked at before its verdict is believed. */
 const LOOKS_MAX = 10;
 
+/** The jobs to be done before the log is judged, oldest segments first. */
+export interface Division {
+  readonly walks: readonly WalkRequest[];
+}
+
 /**
  * Judges a log without touching it. If somebody writes it at the same time its tail has no verdict: one that says
  * "corrupt" or "torn" is believed only when the next look finds the log ending at the same entry.
  */
 export function inspect(request: InspectRequest): Inspection | { readonly failure: Failure } {
-  const { directory, full, progress } = request;
+  return attempt(request, (disk) => inspectLayout(disk, layOut(disk, request.directory), request));
+}
+
+export function inspectOrDivide(
+  request: InspectOrDivideRequest,
+): Inspection | Division | { readonly failure: Failure } {
+  return attempt<Inspection | Division>(request, (disk) => {
+    const layout = layOut(disk, request.directory);
+    const walks = divideWalk(layout, request.sizes, request.progress);
+    return walks === undefined ? inspectLayout(disk, layout, request) : { walks };
+  });
+}
+
+function attempt<T>(
+  { directory }: InspectRequest,
+  act: (disk: Disk) => T,
+): T | { readonly failure: Failure } {
   try {
-    let seen = look(directory, full, progress);
-    for (let looks = 1; seen.judgement.verdict !== 'clean' && looks < LOOKS_MAX; looks++) {
-      const { lastLsn, row } = seen.judgement;
-      seen = look(directory, full, progress);
-      if (seen.judgement.lastLsn === lastLsn && seen.judgement.row === row) break;
-    }
-    const { files, ...inspection } = seen;
-    return { ...inspection, damage: full ? assessDamage(files, inspection.judgement) : undefined };
+    return act(createNodeDisk());
   } catch (error) {
     return { failure: failureOf(error, `read "${directory}"`, directory) };
   }
+}
+
+function inspectLayout(disk: Disk, layout: Layout, request: InspectRequest): Inspection {
+  const { full, known } = request;
+  let seen = look(layout, request, known);
+  for (let looks = 1; seen.judgement.verdict !== 'clean' && looks < LOOKS_MAX; looks++) {
+    const { lastLsn, row, end } = seen.judgement;
+    // Where the log ends is to be seen again, and not what was seen of it before.
+    const before = known && new Map([...known].filter(([number]) => number < end.segment));
+    seen = look(layOut(disk, layout.directory), request, before);
+    if (seen.judgement.lastLsn === lastLsn && seen.judgement.row === row) break;
+  }
+  const { files, ...inspection } = seen;
+  return { ...inspection, damage: full ? assessDamage(files, inspection.judgement) : undefined };
 }
 
 /** A job of the pool: one segment file, judged without its neighbours. */
@@ -71,48 +105,18 @@ export function inspectFile(request: InspectFileRequest): Judgement | { readonly
 }
 
 interface Look extends Omit<Inspection, 'damage'> {
-  readonly files: readonly SegmentFile[];
+  readonly files: Layout['files'];
 }
 
-function look(directory: string, full: boolean, progress: SharedArrayBuffer | undefined): Look {
-  const disk = createNodeDisk();
-  // The state first: its watermark is never ahead of segments that are listed later.
-  const state = readState(disk, directory);
-  const { segments, foreignFiles, isBeingSalvaged } = listLog(disk, directory);
-  const cut = pendingCutOf(segments, state);
-  const files = counted(withoutCut(segments, cut), progress);
+function look(layout: Layout, { full, progress }: InspectRequest, known: KnownWalks | undefined): Look {
+  const { state, cut, foreignFiles, isBeingSalvaged } = layout;
+  if (progress !== undefined) announce(progress, sizesOf(layout.files));
+  const files = progress === undefined ? layout.files : counted(layout.files, progress);
   return {
     files,
-    judgement: judgeLog({ segments: files, state, full: full || isBeingSalvaged }),
+    judgement: judgeLog({ segments: files, state, full: full || isBeingSalvaged, known }),
     foreignFiles,
     isCutDue: cut !== undefined,
     stateFault: state !== undefined && 'fault' in state ? state.fault : undefined,
   };
-}
-
-/** The same files, whose reads are counted. */
-function counted(
-  files: readonly SegmentFile[],
-  progress: SharedArrayBuffer | undefined,
-): readonly SegmentFile[] {
-  if (progress === undefined) return files;
-  const words = new BigInt64Array(progress);
-  let total = 0;
-  for (const file of files) total += withSource(file, ({ size }) => size);
-  Atomics.store(words, 1, BigInt(total));
-  return files.map(({ number, open }) => ({
-    number,
-    open: () => {
-      const source = open();
-      return {
-        size: source.size,
-        read(offset, length) {
-          const bytes = source.read(offset, length);
-          Atomics.add(words, 0, BigInt(bytes.length));
-          return bytes;
-        },
-        close: () => source.close?.(),
-      };
-    },
-  }));
 }

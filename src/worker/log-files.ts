@@ -64,17 +64,17 @@ function clip(file: SegmentFile, size: number): ByteSource {
 /** The scanner has a window of its own; of most segments it looks at the first frame only. */
 const NO_READ_AHEAD = 0;
 
-/** A file's bytes for the scanner. */
-export function openSource(disk: Disk, path: string): ByteSource {
+/** A file's bytes for the scanner. `window`: see [WindowedSource]. */
+export function openSource(disk: Disk, path: string, window?: Uint8Array): ByteSource {
   const file = disk.open(path, 'r');
   try {
-    return new WindowedSource(file, NO_READ_AHEAD);
+    return new WindowedSource(file, NO_READ_AHEAD, window);
   } catch (error) {
     file.close();
     throw error;
   }
 }
 
-function segmentFile(disk: Disk, directory: string, number: number): SegmentFile {
-  return { number, open: () => openSource(disk, join(directory, segmentName(number))) };
+export function segmentFile(disk: Disk, directory: string, number: number, window?: Uint8Array): SegmentFile {
+  return { number, open: () => openSource(disk, join(directory, segmentName(number)), window) };
 }

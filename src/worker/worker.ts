@@ -14,5 +14,6 @@ if (!isMainThread && data?.role === 'writer') void runWriterThread(data as Write
 else if (!isMainThread && data?.role === 'sync') void runSyncThread(data as SyncThreadData<MessagePort>);
 
 /** Jobs of the pool, called by name. */
-export { inspect, inspectFile } from './inspect.js';
+export { walkRun } from './divided-walk.js';
+export { inspect, inspectFile, inspectOrDivide } from './inspect.js';
 export { repair } from './repair.js';

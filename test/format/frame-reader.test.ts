@@ -31,7 +31,7 @@ class CountingSource implements ByteSource {
 }
 
 function lsnsOf(source: ByteSource, windowBytes?: number): { lsns: number[]; outcome: string | undefined } {
-  const scanner = new SegmentScanner(source, createChain(undefined, 0), windowBytes);
+  const scanner = new SegmentScanner(source, createChain(undefined, 0), new FrameReader(windowBytes));
   const lsns: number[] = [];
   for (;;) {
     const outcome = scanner.next();

@@ -1,6 +1,6 @@
 import { MemorySource, type SegmentFile } from '../../src/format/bytes.js';
 import { encodeFrame, type FrameFields } from '../../src/format/encode.js';
-import { frameChecksumSeed } from '../../src/format/frame.js';
+import { dataChecksum, frameChecksum, frameChecksumSeed } from '../../src/format/frame.js';
 import { type Judgement, judgeLog, type LogFiles } from '../../src/format/verdict.js';
 
 export const LOG_ID = 0x0123_4567_89ab_cdefn;
@@ -117,6 +117,24 @@ export class LogBuilder {
   judge(options: JudgeOptions = {}): Judgement {
     return judge(this.build(), { firstSegment: this.#firstSegment, ...options });
   }
+}
+
+/** A frame with fields that the encoder does not write, in hexadecimal, between field 4 and field 15. LSNs below 128. */
+export function frameWith(
+  extra: string,
+  at: { lsn: number; syncedLsn: number; number: number; offset: number },
+): Uint8Array {
+  const data = fill(5, at.lsn);
+  const checksum = dataChecksum(data, 0, data.length, at.lsn);
+  const varint = (value: number): number[] =>
+    value < 128 ? [value] : [(value % 128) | 128, ...varint(Math.floor(value / 128))];
+  const before = Uint8Array.of(0x08, at.lsn, 0x12, data.length);
+  const after = Uint8Array.of(0x18, ...varint(checksum), 0x20, at.syncedLsn, ...hex(extra));
+  const size = Uint8Array.of(before.length + data.length + after.length + 5, 0, 0, 0);
+  const seed = frameChecksumSeed(LOG_ID, at.number);
+  const frameCrc = new DataView(new ArrayBuffer(4));
+  frameCrc.setUint32(0, frameChecksum(concat([size, before]), after, seed, at.offset), true);
+  return concat([size, before, data, after, hex('7d'), new Uint8Array(frameCrc.buffer)]);
 }
 
 export interface JudgeOptions extends Partial<Pick<LogFiles, 'state' | 'full'>> {

@@ -1,9 +1,20 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { MemorySource } from '../../src/format/bytes.js';
-import { dataChecksum, frameChecksum, frameChecksumSeed } from '../../src/format/frame.js';
+import { frameChecksumSeed } from '../../src/format/frame.js';
 import { describeReason, type Judgement, judgeLog } from '../../src/format/verdict.js';
-import { concat, entries, fill, flip, hex, judge, LOG_ID, LogBuilder, state } from './log-builder.js';
+import {
+  concat,
+  entries,
+  fill,
+  flip,
+  frameWith,
+  hex,
+  judge,
+  LOG_ID,
+  LogBuilder,
+  state,
+} from './log-builder.js';
 
 /** Three segments of two groups of three entries; each group says that all before it were durable. */
 function threeSegments(): LogBuilder {
@@ -32,24 +43,6 @@ function damageData(builder: LogBuilder, lsn: number): Uint8Array[] {
 function startOf(builder: LogBuilder, lsn: number): { segment: number; offset: number } {
   const { segment, start } = builder.written.find((frame) => frame.lsn === lsn)!;
   return { segment, offset: start };
-}
-
-/** A frame with fields that the encoder does not write, in hexadecimal, between field 4 and field 15. */
-function frameWith(
-  extra: string,
-  at: { lsn: number; syncedLsn: number; number: number; offset: number },
-): Uint8Array {
-  const data = fill(5, at.lsn);
-  const checksum = dataChecksum(data, 0, data.length, at.lsn);
-  const varint = (value: number): number[] =>
-    value < 128 ? [value] : [(value % 128) | 128, ...varint(Math.floor(value / 128))];
-  const before = Uint8Array.of(0x08, at.lsn, 0x12, data.length);
-  const after = Uint8Array.of(0x18, ...varint(checksum), 0x20, at.syncedLsn, ...hex(extra));
-  const size = Uint8Array.of(before.length + data.length + after.length + 5, 0, 0, 0);
-  const seed = frameChecksumSeed(LOG_ID, at.number);
-  const frameCrc = new DataView(new ArrayBuffer(4));
-  frameCrc.setUint32(0, frameChecksum(concat([size, before]), after, seed, at.offset), true);
-  return concat([size, before, data, after, hex('7d'), new Uint8Array(frameCrc.buffer)]);
 }
 
 function rowOf({ row, lastLsn, watermark }: Judgement): { row: number; lastLsn: number; watermark: number } {
@@ -404,8 +397,20 @@ describe('row 5, a clean end', () => {
       ],
       // The first frames show that entry 12 was durable: it is in segment 1.
       scannedFrom: 1,
+      // Of a segment that was not scanned nobody knows.
+      whole: { count: 0, lastLsn: 0 },
       firstUnsynced: startOf(builder, 16),
     });
+  });
+
+  test('scanned in full, its segments are whole up to the last one that ends outside a batch', () => {
+    const builder = threeSegments();
+    assert.deepEqual(builder.judge({ full: true }).whole, { count: 3, lastLsn: 18 });
+    builder.batch(entries(2), 18, 4).newSegment();
+    for (const batchRemaining of [1, 0]) builder.frame({ data: fill(20, 1), batchRemaining });
+    assert.deepEqual(builder.judge({ full: true }).whole, { count: 4, lastLsn: 22 });
+    const cut = builder.build().with(3, new Uint8Array(0));
+    assert.deepEqual(judge(cut, { full: true }).whole, { count: 2, lastLsn: 12 });
   });
 
   test('zeros behind the last frame, and later segments of nothing but zeros', () => {

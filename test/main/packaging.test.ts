@@ -189,14 +189,35 @@ for (const format of ['esm', 'cjs'] as const) {
     await says(project, [join(project, 'out/app.js')]);
   });
 
-  test(`a bundle (${format}) finds a worker file elsewhere by workerUrl`, { skip }, async (t) => {
+  test(`a bundle (${format}) finds a worker file elsewhere by workerUrl, in every call that has threads`, {
+    skip,
+  }, async (t) => {
     const project = installed(t);
-    const code = ESM_APP.replace(
-      'Wal.open(directory)',
-      `Wal.open(directory, { workerUrl: require('node:path').resolve(__dirname, '../threads/worker.js') })`,
-    ).replace(/const \{ verdict \}.*/, "const verdict = 'clean';");
-    await bundle(project, format, { 'main/app': 'app.mjs', 'threads/worker': 'ringwal/worker' }, code);
-    await says(project, [join(project, 'out/main/app.js')]);
+    await bundle(
+      project,
+      format,
+      { 'main/app': 'app.mjs', 'threads/worker': 'ringwal/worker' },
+      APP_ELSEWHERE,
+    );
+    const ended = await run([join(project, 'out/main/app.js'), join(project, 'log'), '../threads/worker.js']);
+    assert.deepEqual([ended.code, ended.stdout], [0, 'ab torn torn ab ab ab\n'], ended.stderr);
+  });
+
+  test(`a bundle (${format}) that looks for its worker file where it is not is told so by each of these calls`, {
+    skip,
+  }, async (t) => {
+    const project = installed(t);
+    await bundle(
+      project,
+      format,
+      { 'main/app': 'app.mjs', 'threads/worker': 'ringwal/worker' },
+      APP_ELSEWHERE,
+    );
+    const app = join(project, 'out/main/app.js');
+    const log = join(project, 'log');
+    await run([app, log, '../threads/worker.js']);
+    const ended = await run([app, log, './worker.js']);
+    assert.equal(ended.stdout, `${Array(6).fill('ERR_WAL_WORKER_DIED true').join(' ')}\n`, ended.stderr);
   });
 
   test(`a bundle (${format}) without its worker file is told what is missing`, { skip }, async (t) => {
@@ -209,6 +230,55 @@ for (const format of ['esm', 'cjs'] as const) {
     assert.equal(ended.stdout, 'WalError ERR_WAL_WORKER_DIED true\n'.repeat(2), ended.stderr);
   });
 }
+
+/**
+ * Says what each call that has threads comes to: two entries in a log of which each segment ends in what is no frame, or the
+ * error, and whether it names what to look after.
+ */
+const APP_ELSEWHERE = `
+import { Wal } from 'ringwal';
+const { appendFileSync } = require('node:fs');
+const { join, resolve } = require('node:path');
+const directory = process.argv[2];
+const options = { workerUrl: resolve(__dirname, process.argv[3]) };
+const textsOf = async (entries, count) => {
+  let texts = '';
+  for await (const { data } of entries) {
+    texts += Buffer.from(data);
+    if (texts.length === count) break;
+  }
+  return texts;
+};
+const calls = [
+  async () => {
+    const wal = await Wal.open(directory, options);
+    if (wal.lastLsn === 0) await wal.appendBatch(['a', 'b']);
+    const texts = await textsOf(wal.entries());
+    await wal.close();
+    appendFileSync(join(directory, 'wal-0'), 'no frame');
+    return texts;
+  },
+  async () => (await Wal.verify(directory, options)).verdict,
+  async () => (await Wal.repair(directory, { ...options, dryRun: true })).verdict,
+  () => textsOf(Wal.readSegment(join(directory, 'wal-0'), options)),
+  () => textsOf(Wal.follow(directory, options), 2),
+  async () => {
+    const reader = await Wal.open(directory, { ...options, readOnly: true });
+    const texts = await textsOf(reader.entries());
+    await reader.close();
+    return texts;
+  },
+];
+async function say() {
+  const said = [];
+  for (const call of calls)
+    said.push(
+      await call().catch(({ code, message }) => code + ' ' + /worker\\.js.*workerUrl, docs\\/packaging\\.md/s.test(message)),
+    );
+  console.log(said.join(' '));
+}
+say();
+`;
 
 /** As docs/packaging.md has it. */
 async function bundle(

@@ -20,6 +20,9 @@ const WORKER = pathToFileURL(
   IS_SOURCE ? join(BUNDLES, `worker-${process.pid}.cjs`) : join(ROOT, 'dist/worker.js'),
 ).href;
 
+/** What the pool calls in it by name. */
+const JOBS = 'inspect, inspectFile, inspectOrDivide, repair, walkRun';
+
 let childModule: string | undefined;
 
 /**
@@ -236,7 +239,7 @@ export class Faults {
       file,
       `import { arm } from ${JSON.stringify(faults)};\n` +
         `arm(${JSON.stringify(this.#folder)});\n` +
-        `await import(${JSON.stringify(WORKER)});\n`,
+        `export const { ${JOBS} } = (await import(${JSON.stringify(WORKER)})).default;\n`,
     );
     this.workerUrl = pathToFileURL(file);
     belongingsOf(t).faults.push(this);

@@ -7,6 +7,7 @@ import { Readable, type Writable } from 'node:stream';
 import { type MessagePort, Worker } from 'node:worker_threads';
 import {
   type AppendOptions,
+  type DirectoryFollowOptions,
   type EntriesOptions,
   type EntryData,
   type FollowOptions,
@@ -16,9 +17,11 @@ import {
   type LogStreamOptions,
   type LsnRange,
   type ReadOptions,
+  type ReadSegmentOptions,
   type RecoveryStats,
   type RepairOptions,
   type SegmentInfo,
+  type VerifyProgress,
   type VerifyReport,
   type VerifySegment,
   type VerifyTrouble,
@@ -220,6 +223,9 @@ export async function reading(wal: WalReader, signal: AbortSignal): Promise<void
   for await (const entry of wal.follow({ from: 1, signal, ref: false })) same<typeof entry, WalEntry>();
   for await (const entry of Wal.follow('./log', { from: 1, signal })) same<typeof entry, WalEntry>();
   for await (const entry of Wal.readSegment('./log/wal-0')) same<typeof entry, WalEntry>();
+  const elsewhere: DirectoryFollowOptions & ReadSegmentOptions = { workerUrl: '/srv/app/worker.js' };
+  for await (const entry of Wal.follow('./log', { ...elsewhere, from: 1 })) same<typeof entry, WalEntry>();
+  for await (const entry of Wal.readSegment('./log/wal-0', elsewhere)) same<typeof entry, WalEntry>();
   const byHand: WalIterator<WalEntry> = wal.entries();
   const { value, done } = await byHand.next();
   same<[typeof value, typeof done], [WalEntry | undefined, boolean | undefined]>();
@@ -232,6 +238,10 @@ export async function reading(wal: WalReader, signal: AbortSignal): Promise<void
   same<WalRecovery['verdict'], 'clean' | 'torn' | 'corrupt' | 'unsupported'>();
   // @ts-expect-error batches go forward only
   wal.batches({ reverse: true });
+  // @ts-expect-error a log that is open has its threads
+  wal.follow({ workerUrl: '/srv/app/worker.js' });
+  // @ts-expect-error a file is read from its start
+  Wal.readSegment('./log/wal-0', { from: 1 });
   // @ts-expect-error a follower has no end to stop at
   wal.follow({ to: 3 });
   // @ts-expect-error LSNs are numbers
@@ -256,6 +266,14 @@ export async function managing(wal: Wal): Promise<void> {
   same<Awaited<ReturnType<typeof Wal.verify>>, VerifyReport>();
   const repaired = await Wal.repair('./log', { mode: 'salvage', dryRun: true, fileMode: 0o640 });
   same<typeof repaired, WalRepair>();
+  await Wal.repair('./log', { workerUrl: new URL('file:///worker.js') });
+  const verified = await Wal.verify('./log', {
+    workerUrl: new URL('file:///worker.js'),
+    onProgress: (progress) => same<typeof progress, VerifyProgress>(),
+  });
+  same<typeof verified, VerifyReport>();
+  // @ts-expect-error a path or a URL
+  await Wal.verify('./log', { workerUrl: 5 });
   // @ts-expect-error there are two modes
   await Wal.repair('./log', { mode: 'guess' });
 }

@@ -1,0 +1,164 @@
+/**
+ * The chain of valid frames through one segment. What is found depends on the segments before it in three things only: the
+ * LSN and the place in a batch that its first frame has to have, and the log's id. So a segment can be walked by itself,
+ * on another thread, and what was found holds wherever its first frame follows on ([followsOn]).
+ */
+
+import type { ByteSource } from './bytes.js';
+import { type ChainContext, checkOrder, createChain } from './chain.js';
+import type { Frame, FrameFault, SegmentStamp } from './frame.js';
+import type { FrameReader } from './frame-reader.js';
+import { SegmentScanner } from './scan.js';
+
+/** A frame's start is noted this often, so that an entry is found again without walking its whole segment. */
+const MARK_BYTES = 1024 * 1024;
+
+/** What is kept of one segment. */
+export interface Extent {
+  /** The first valid one. */
+  readonly stamp: SegmentStamp | undefined;
+  /** 0 = no entry is kept. */
+  readonly firstLsn: number;
+  readonly lastLsn: number;
+  readonly frames: number;
+  readonly bytes: number;
+}
+
+export const NO_EXTENT: Extent = { stamp: undefined, firstLsn: 0, lastLsn: 0, frames: 0, bytes: 0 };
+
+/** What rule 3 looks at. */
+export type Order = Pick<Frame, 'lsn' | 'skipped' | 'batchRemaining'>;
+
+/** Where the chain comes into a segment. */
+export type Inbound = Pick<ChainContext, 'expectedLsn' | 'batchRemaining' | 'logId'>;
+
+/** What one segment holds. Plain data: it crosses threads. */
+export interface SegmentWalk {
+  /** Bytes of the file. */
+  readonly size: number;
+  /** As it was known when the walk began, and as the segment's frames may have told it. */
+  readonly logIdBefore: bigint | undefined;
+  readonly logId: bigint | undefined;
+  /** The first valid frame; `undefined` = there is none. */
+  readonly first: Order | undefined;
+  /** All valid frames. */
+  readonly extent: Extent;
+  /** The largest synced_lsn of a valid frame; -1 = there is none. */
+  readonly syncedLsn: number;
+  /** Of the last valid frame. */
+  readonly batchRemaining: number;
+  /** A batch leaves LSNs out between two frames of this segment, which no writer does. */
+  readonly skipsInBatch: boolean;
+  /** The batch that the last valid frame leaves open; at offset 0 the segment may have begun inside it. */
+  readonly openBatch: OpenBatch | undefined;
+  /** Starts of frames, ascending: the first one's, and one for every [MARK_BYTES]. */
+  readonly marks: readonly Mark[];
+  /** What ended the walk before the file's end: the LSN that should be there (0 = not known), or is there and is not known. */
+  readonly stop: Stop | undefined;
+}
+
+export interface OpenBatch {
+  readonly offset: number;
+  /** The entry before it in this segment; 0 = it begins the segment. */
+  readonly lastLsn: number;
+  /** What is kept of the segment without it. */
+  readonly extent: Extent;
+}
+
+export interface Mark {
+  readonly offset: number;
+  readonly lsn: number;
+}
+
+export interface Stop {
+  readonly offset: number;
+  readonly lsn: number;
+  readonly reason: FrameFault | 'unknown-critical';
+}
+
+/** Walks a segment whose first frame may have any LSN and any place in a batch: to be done before what precedes it is known. */
+export function walkSegmentAlone(
+  source: ByteSource,
+  number: number,
+  logId: bigint | undefined,
+  reader?: FrameReader,
+): SegmentWalk {
+  return walkSegment(source, number, { expectedLsn: 0, batchRemaining: 0, logId }, reader);
+}
+
+/** `reader`: see [SegmentScanner]. */
+export function walkSegment(
+  source: ByteSource,
+  number: number,
+  inbound: Inbound,
+  reader?: FrameReader,
+): SegmentWalk {
+  const chain = createChain(inbound.logId, number);
+  chain.expectedLsn = inbound.expectedLsn;
+  chain.batchRemaining = inbound.batchRemaining;
+  const scanner = new SegmentScanner(source, chain, reader);
+  const { frame } = scanner;
+  let first: Order | undefined;
+  let stamp: SegmentStamp | undefined;
+  let frames = 0;
+  let bytes = 0;
+  let lastLsn = 0;
+  let syncedLsn = -1;
+  let batchRemaining = 0;
+  let skipsInBatch = false;
+  let openBatch: OpenBatch | undefined;
+  let stop: Stop | undefined;
+  const marks: Mark[] = [];
+  let nextMark = 0;
+  const extent = (): Extent => ({ stamp, firstLsn: first?.lsn ?? 0, lastLsn, frames, bytes });
+  for (;;) {
+    const offset = chain.fileOffset;
+    const { expectedLsn } = chain;
+    const outcome = scanner.next();
+    if (outcome === 'end') break;
+    if (outcome !== undefined) {
+      stop = { offset, lsn: expectedLsn, reason: outcome };
+      break;
+    }
+    if (frame.unknownCritical !== 0) {
+      stop = { offset, lsn: frame.lsn, reason: 'unknown-critical' };
+      break;
+    }
+    if (offset >= nextMark) {
+      marks.push({ offset, lsn: frame.lsn });
+      nextMark = offset + MARK_BYTES;
+    }
+    if (frame.syncedLsn > syncedLsn) syncedLsn = frame.syncedLsn;
+    if (batchRemaining > 0 && frame.skipped > 0) skipsInBatch = true;
+    batchRemaining = frame.batchRemaining;
+    if (batchRemaining === 0) openBatch = undefined;
+    else openBatch ??= { offset, lastLsn, extent: extent() };
+    if (frame.segment !== undefined) stamp ??= frame.segment;
+    first ??= { lsn: frame.lsn, skipped: frame.skipped, batchRemaining };
+    frames++;
+    lastLsn = frame.lsn;
+    bytes = chain.fileOffset;
+  }
+  return {
+    size: source.size,
+    logIdBefore: inbound.logId,
+    logId: chain.logId,
+    first,
+    extent: extent(),
+    syncedLsn,
+    batchRemaining,
+    skipsInBatch,
+    openBatch,
+    marks,
+    stop,
+  };
+}
+
+/**
+ * Whether a walk that knew nothing of the segments before finds what one behind `inbound` would find: its first frame
+ * alone has to fit, since every later one has only that one and its successors to follow.
+ */
+export function followsOn(alone: SegmentWalk, inbound: Inbound): boolean {
+  const { first, logIdBefore } = alone;
+  return first !== undefined && logIdBefore === inbound.logId && checkOrder(first, inbound) === undefined;
+}
