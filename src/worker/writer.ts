@@ -496,6 +496,8 @@ export class Writer {
     const { segments } = this.#groups;
     try {
       segments.checkPlace();
+      // A segment may have been sealed for an entry that then found no room.
+      this.#committer.syncSealed();
       segments.seal();
       this.#committer.makeRoom();
     } catch (error) {

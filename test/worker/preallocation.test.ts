@@ -307,6 +307,21 @@ for (const code of ['ENOSPC', 'EDQUOT']) {
   }
 }
 
+test('a segment that was cut when it was sealed is durably so once the log is closed, though nothing found room behind it', () => {
+  const log = new TestLog({ options: ZERO });
+  append(log, FILLER);
+  settle(log);
+  const frameBytes = log.board.get('liveBytes');
+  assert.ok(log.disk.durableContents(path('wal-0')).length > frameBytes, 'zeros ahead');
+  log.disk.failNext('write', 'ENOSPC', { path: 'wal-1', times: 2 });
+  append(log, ZERO.maxFileSize - frameBytes);
+  assert.equal(log.lane.all('rejected').length, 1);
+  assert.deepEqual(log.segments, [0, 1]);
+  log.close();
+  assert.equal(log.disk.durableContents(path('wal-0')).length, frameBytes);
+  assert.equal(log.frames.length, 1);
+});
+
 test('a failed sync of a file that is being filled ends the log like any other', () => {
   const log = new TestLog({ options: ZERO });
   log.disk.failNext('datasync', 'EIO', { path: NEXT_FILE });
