@@ -1,5 +1,8 @@
 import { DiskError, type DiskFile, readFully } from './disk.js';
 
+/** The file has become shorter since it was opened. */
+export class FileShrank extends DiskError {}
+
 /**
  * Random access to a file's bytes through one window of memory, for code that parses a file without holding it
  * (structurally a `ByteSource` of `src/format/bytes.ts`).
@@ -38,7 +41,7 @@ export class WindowedSource {
    * Exactly `min(length, size - offset)` bytes from `offset` on, none behind the end. The view is overwritten by the
    * next call.
    *
-   * @throws the system's error; EIO when the file has become shorter
+   * @throws the system's error; FileShrank (EIO)
    */
   read(offset: number, length: number): Uint8Array {
     const end = Math.min(offset + length, this.size);
@@ -63,7 +66,7 @@ export class WindowedSource {
     this.#to = offset + readFully(this.#file, this.#window.subarray(0, wanted), offset);
     if (this.#to < end) {
       const found = `the file had ${this.size} bytes and ends at ${this.#to} now`;
-      throw new DiskError('EIO', 'read', this.#file.path, found);
+      throw new FileShrank('EIO', 'read', this.#file.path, found);
     }
   }
 }

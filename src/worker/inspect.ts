@@ -1,7 +1,10 @@
-import type { Disk } from '../files/disk.js';
+import { basename } from 'node:path';
+import { type Disk, isMissing } from '../files/disk.js';
 import { createNodeDisk } from '../files/node-disk.js';
+import { FileShrank } from '../files/windowed-source.js';
 import { assessDamage, type Damage } from '../format/damage.js';
 import type { KnownWalks } from '../format/log-walk.js';
+import { parseSegmentName } from '../format/segment-name.js';
 import { type Judgement, judgeLog } from '../format/verdict.js';
 import { type DivisionSizes, divideWalk, type WalkRequest } from './divided-walk.js';
 import { failureOf } from './failure.js';
@@ -49,28 +52,40 @@ export interface Division {
  * "corrupt" or "torn" is believed only when the next look finds the log ending at the same entry.
  */
 export function inspect(request: InspectRequest): Inspection | { readonly failure: Failure } {
-  return attempt(request, (disk) => inspectLayout(disk, layOut(disk, request.directory), request));
+  return inspectOn(createNodeDisk(), request);
+}
+
+export function inspectOn(disk: Disk, request: InspectRequest): Inspection | { readonly failure: Failure } {
+  return attempt(request, () => inspectLayout(disk, layOut(disk, request.directory), request));
 }
 
 export function inspectOrDivide(
   request: InspectOrDivideRequest,
 ): Inspection | Division | { readonly failure: Failure } {
-  return attempt<Inspection | Division>(request, (disk) => {
+  const disk = createNodeDisk();
+  return attempt<Inspection | Division>(request, () => {
     const layout = layOut(disk, request.directory);
     const walks = divideWalk(layout, request.sizes, request.progress);
     return walks === undefined ? inspectLayout(disk, layout, request) : { walks };
   });
 }
 
-function attempt<T>(
-  { directory }: InspectRequest,
-  act: (disk: Disk) => T,
-): T | { readonly failure: Failure } {
-  try {
-    return act(createNodeDisk());
-  } catch (error) {
-    return { failure: failureOf(error, `read "${directory}"`, directory) };
+function attempt<T>({ directory }: InspectRequest, act: () => T): T | { readonly failure: Failure } {
+  for (let looks = 1; ; looks++) {
+    try {
+      return act();
+    } catch (error) {
+      if (looks < LOOKS_MAX && isMoving(error)) continue;
+      return { failure: failureOf(error, `read "${directory}"`, directory) };
+    }
   }
+}
+
+/** A writer at work has cut a segment that it sealed, or removed one that retention gave up, between two looks at it. */
+function isMoving(error: unknown): boolean {
+  if (error instanceof FileShrank) return true;
+  const { path = '' } = error as { readonly path?: string };
+  return isMissing(error) && parseSegmentName(basename(path)) !== undefined;
 }
 
 function inspectLayout(disk: Disk, layout: Layout, request: InspectRequest): Inspection {
