@@ -245,10 +245,12 @@ export class Committer {
 
   /** Gives back the room of a segment that was made ready, whole or in part. True = there is more room now. */
   makeRoom(): boolean {
-    if (this.#filling !== undefined) this.finishJob();
+    // If it found no room itself it has given back what it had.
+    const wasFilling = this.#filling !== undefined;
+    if (wasFilling) this.finishJob();
     const { isDone, troubles } = this.#preallocation.release(this.#disk, this.#options.directory);
     this.#tellOfPreallocation(troubles);
-    return isDone;
+    return isDone || wasFilling;
   }
 
   /** The log is being closed; nothing more is started. `isWhole`: it has not failed, and everything is durable. */

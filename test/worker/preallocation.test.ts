@@ -388,6 +388,21 @@ for (const preallocate of [false, 'zero', 'recycle'] as const) {
   });
 }
 
+test('an entry that finds no room while a file is being filled is written once that has given up', () => {
+  const log = new TestLog({ options: ZERO });
+  append(log, 10);
+  assert.equal(log.syncer.jobs.at(-1)?.fill?.name, NEXT_FILE);
+  assert.ok(log.syncer.busy, 'it is being filled');
+  log.disk.failNext('write', 'ENOSPC', { path: NEXT_FILE });
+  log.disk.failNext('write', 'ENOSPC', { path: 'wal-0' });
+  append(log, 10, Level.written);
+  assert.equal(log.lane.all('rejected').length, 0);
+  assert.equal(log.lane.acknowledged('written').get(2), 2);
+  assert.ok(!log.files.names().includes(NEXT_FILE));
+  settle(log);
+  log.close();
+});
+
 test('a ready file that somebody removed or replaced by a segment of that name is done without', () => {
   const log = new TestLog({ options: ZERO });
   append(log, 10);
