@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
 import type { HistogramReading } from '../format/histogram.js';
+import type { LaneFigures } from '../format/stats-file.js';
 import type { SegmentInfo } from '../index.js';
 import { bar, histogramBars } from './bars.js';
 import { byteRate, entryRate, type Reading } from './figures.js';
@@ -205,13 +206,26 @@ function lanes(figures: PublishedFigures, colors: Colors, rowsMax: number, colum
       color(drawn) + colors.dim('·'.repeat(Math.max(0, width - drawn.length))),
       `${Math.round(full * 100)} %`,
       `${bytes(lane.ringUsed)} of ${bytes(lane.ringBytes)}`,
-      lane.waiting > 0 ? colors.yellow(`${integer(lane.waiting)} beside it`) : '',
       rate === undefined ? '' : `${integer(rate)} entries/s`,
+      colors.yellow(lackOfRoom(lane)),
     ];
   });
   const hidden = counters.lanes - shown.length;
   const more = hidden > 0 ? `, the fullest ${shown.length} of them` : '';
-  return [`${colors.bold('rings')}  ${plural(counters.lanes, 'lane')}${more}`, ...table(rows, [2, 5])];
+  return [`${colors.bold('rings')}  ${plural(counters.lanes, 'lane')}${more}`, ...table(rows, [2, 4])];
+}
+
+/** What waits now, and how often there was no room since the lane was attached. */
+function lackOfRoom({ waiting, refused, queued, waits, dropped }: LaneFigures): string {
+  return [
+    waiting > 0 ? `${integer(waiting)} beside it` : '',
+    refused > 0 ? `${integer(refused)} refused` : '',
+    queued > 0 ? `${integer(queued)} queued` : '',
+    waits > 0 ? plural(waits, 'wait') : '',
+    dropped > 0 ? `${plural(dropped, 'line')} dropped` : '',
+  ]
+    .filter(Boolean)
+    .join(', ');
 }
 
 function segmentList(

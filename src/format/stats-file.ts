@@ -12,8 +12,8 @@
  *    40      4  pid           of the process that has the log open
  *    44      4  lanes         n: how many lanes follow
  *    48    136  counters      17 × 8 bytes in the order of COUNTERS
- *   184   n×32  lanes         4 index | 4 bytes of the ring | 4 bytes in it | 4 entries and requests that wait beside it
- *                             | 8 entries written | 8 reserved, 0
+ *   184   n×40  lanes         4 index | 4 bytes of the ring | 4 bytes in it | 4 entries and requests that wait beside it
+ *                             | 8 entries written | 4 refused | 4 queued | 4 waits | 4 dropped lines, modulo 2^32
  *     …         histograms    of writes, of syncs, of groups; each: 8 sum | 4 number of buckets b
  *                             | b × (4 a value that all in it are below | 8 how many they are), ascending
  *     …      4  crc           CRC-32 of everything before
@@ -58,6 +58,11 @@ export interface LaneFigures {
   readonly waiting: number;
   /** Entries of it that were written since it was attached. */
   readonly entries: number;
+  /** How often its producer found no room, modulo 2^32: as `refused`, `queued`, `waits` and `droppedLines` of `LaneStats`. */
+  readonly refused: number;
+  readonly queued: number;
+  readonly waits: number;
+  readonly dropped: number;
 }
 
 export interface PublishedStats {
@@ -95,7 +100,7 @@ const VERSION = 1;
 const CRC_BYTES = 4;
 const COUNTERS_START = 48;
 const LANES_START = COUNTERS_START + COUNTERS.length * 8;
-const LANE_BYTES = 32;
+const LANE_BYTES = 40;
 const HISTOGRAM_HEAD_BYTES = 12;
 const BUCKET_BYTES = 12;
 const HISTOGRAMS = 3;
@@ -132,6 +137,10 @@ export function encodeStats(stats: StatsToPublish): Uint8Array {
     writeUint32(bytes, at + 8, lane.ringUsed);
     writeUint32(bytes, at + 12, lane.waiting);
     writeUint64(bytes, at + 16, lane.entries);
+    writeUint32(bytes, at + 24, lane.refused);
+    writeUint32(bytes, at + 28, lane.queued);
+    writeUint32(bytes, at + 32, lane.waits);
+    writeUint32(bytes, at + 36, lane.dropped);
     at += LANE_BYTES;
   }
   for (const histogram of histograms) {
@@ -210,6 +219,10 @@ class Decoder {
       ringUsed: readUint32(this.#bytes, at + 8),
       waiting: readUint32(this.#bytes, at + 12),
       entries: this.#number(at + 16),
+      refused: readUint32(this.#bytes, at + 24),
+      queued: readUint32(this.#bytes, at + 28),
+      waits: readUint32(this.#bytes, at + 32),
+      dropped: readUint32(this.#bytes, at + 36),
     };
   }
 

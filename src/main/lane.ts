@@ -263,6 +263,7 @@ export class Lane {
     if (this.#doorbell.dead && !this.#isOver) this.die();
     this.#assertTaking();
     this.#refused += 1;
+    this.#tally(LaneWord.refused, this.#refused);
   }
 
   /**
@@ -328,6 +329,7 @@ export class Lane {
       this.#serveReady();
       if (!this.#ready.includes(waiter)) return undefined;
       this.#waits += 1;
+      this.#tally(LaneWord.waits, this.#waits);
       return () => {
         this.#ready = this.#ready.filter((each) => each !== waiter);
       };
@@ -504,6 +506,17 @@ export class Lane {
   /** A log stream of this lane has dropped a line. */
   noteDroppedLine(): void {
     this.#droppedLines += 1;
+    this.#tally(LaneWord.dropped, this.#droppedLines);
+  }
+
+  #noteQueued(): void {
+    this.#queuedAppends += 1;
+    this.#tally(LaneWord.queued, this.#queuedAppends);
+  }
+
+  /** For the figures that other processes see. A lane that ends may have its memory pooled before it hears of it. */
+  #tally(word: number, count: number): void {
+    if (this.#ended === undefined) Atomics.store(this.#parts.views.i32, word, count | 0);
   }
 
   /** Takes in what has been posted to this lane without waiting for the event loop. */
@@ -566,7 +579,7 @@ export class Lane {
   #queueEntry(data: EntryData, wants: number): void {
     const bytes = byteLengthOf(data);
     if (!this.#beside.admits(bytes)) throw this.#full(bytes);
-    this.#queuedAppends += 1;
+    this.#noteQueued();
     this.#postEntry(data, bytes, wants, true);
   }
 
@@ -590,7 +603,7 @@ export class Lane {
     const fitsRing = this.#fitsEmptyRing(parts);
     if (fitsRing && !this.#beside.isQueued && this.#producer.tryPushBatch(parts, wants)) return;
     if (!this.#beside.admits(bytes)) throw this.#full(bytes);
-    if (fitsRing) this.#queuedAppends += 1;
+    if (fitsRing) this.#noteQueued();
     const copies = parts.map(copyBytes);
     const transfer = copies.map((copy) => copy.buffer);
     // A batch that an empty ring could take was turned away by a full one: nothing may overtake it.

@@ -68,13 +68,19 @@ export class LaneConsumer {
   }
 
   /**
-   * Bytes in the ring and messages beside it, now; unlike [loadHead] it changes nothing of what is drained next. Tail and
-   * `taken` are this side's own, so that neither figure is ever below 0 or beyond what there is room for.
+   * Bytes in the ring and messages beside it, now, and how often the producer found no room; unlike [loadHead] it changes
+   * nothing of what is drained next. Tail and `taken` are this side's own, so that neither of the first two is ever below 0
+   * or beyond what there is room for. The others are modulo 2^32.
    */
-  fill(): { ringUsed: number; waiting: number } {
+  figures(): ConsumerFigures {
+    const load = (word: number) => Atomics.load(this.#i32, word) >>> 0;
     return {
       ringUsed: (Atomics.load(this.#i32, LaneWord.head) - this.#tail) | 0,
       waiting: (Atomics.load(this.#i32, LaneWord.posted) - this.#taken) | 0,
+      refused: load(LaneWord.refused),
+      queued: load(LaneWord.queued),
+      waits: load(LaneWord.waits),
+      dropped: load(LaneWord.dropped),
     };
   }
 
@@ -180,4 +186,13 @@ export class LaneConsumer {
   #restAt(position: number): number {
     return this.#ringBytes - (position & (this.#ringBytes - 1));
   }
+}
+
+export interface ConsumerFigures {
+  readonly ringUsed: number;
+  readonly waiting: number;
+  readonly refused: number;
+  readonly queued: number;
+  readonly waits: number;
+  readonly dropped: number;
 }

@@ -22,6 +22,10 @@
  *   136    34  writtenWanted    producer    head, posted  newest entry whose append waits until it is written
  *   140    35  durableWanted    producer    head, posted  newest entry whose append waits until it is durable
  *   144    36  commitWanted     producer    head, posted  newest entry that asks for a sync at once
+ *   148    37  refused          producer    -             pushes that found no room and took nothing
+ *   152    38  queued           producer    -             appends that were queued in front of a full ring
+ *   156    39  waits            producer    -             waits for room
+ *   160    40  dropped          producer    -             lines that log streams dropped
  *   256    64  tail             writer      itself        next byte to drain; storing it frees the space
  *   260    65  taken            writer      itself        messages beside the ring taken so far
  *   384    96  roomWanted       both        itself        free bytes that the producer waits for; 0 = none. The
@@ -29,6 +33,9 @@
  *   512   128  flushRequested   producer    itself        newest ticket of a producer blocked in a flush
  *   516   129  flushDone        writer      itself        newest ticket served; the producer waits on this word
  *   520   130  state            both        itself        LaneState; the producer's last word is `closing`
+ *
+ * The words `refused` to `dropped` are figures for whoever looks, modulo 2^32 and ordered against nothing: the producer stores
+ * them where it found no room, never on the way of an entry that has some.
  *
  * The three `…Wanted` words hold sequence numbers: the n-th entry of a lane, in the ring or beside it, has
  * sequence n, a batch of m entries spends m of them. On a fresh lane all three hold the number before the
@@ -79,6 +86,10 @@ export const LaneWord = {
   writtenWanted: 34,
   durableWanted: 35,
   commitWanted: 36,
+  refused: 37,
+  queued: 38,
+  waits: 39,
+  dropped: 40,
   tail: 64,
   taken: 65,
   roomWanted: 96,

@@ -122,7 +122,7 @@ export class LaneIntake {
     return {
       index: this.index,
       ringBytes: this.views.ringBytes,
-      ...this.#consumer.fill(),
+      ...this.#consumer.figures(),
       entries: this.nextWhole - 1,
     };
   }

@@ -35,7 +35,8 @@ function countersOf(values: Partial<Record<StatsCounter, number>>): Record<Stats
 }
 
 function laneOf(index: number, ringUsed: number, entries = 0, waiting = 0): LaneFigures {
-  return { index, ringBytes: 1000, ringUsed, waiting, entries };
+  const noRoom = { refused: 3 * index, queued: 0, waits: index, dropped: 0 };
+  return { index, ringBytes: 1000, ringUsed, waiting, entries, ...noRoom };
 }
 
 /** What a log publishes `second` seconds after it was opened, `count` groups and syncs later. */
@@ -269,7 +270,7 @@ test('the screen has rates, groups, fsync latency, the ring of each lane and seg
     /^1\.02 ms +█+ +200$/m,
     /^rings {2}2 lanes$/m,
     /^lane 0 +█{20}·{20} +50 % +500 B of 1,000 B +75 entries\/s$/m,
-    /^lane 7 +█{38}·· +95 % +950 B of 1,000 B +3 beside it +25 entries\/s$/m,
+    /^lane 7 +█{38}·· +95 % +950 B of 1,000 B +25 entries\/s +3 beside it, 21 refused, 7 waits$/m,
     /^30 segments {2}watched for 12 s$/m,
     /^wal-29 +291 to 300 +100 B +█+$/m,
     /^figures of the running log of 2 s, published 100 ms ago$/m,

@@ -26,7 +26,19 @@ const STATS: PublishedStats = {
   uptimeMs: 61_000,
   pid: 4711,
   counters: counters((at) => at + 1),
-  lanes: [{ index: 3, ringBytes: 65_536, ringUsed: 96, waiting: 2, entries: 7 }],
+  lanes: [
+    {
+      index: 3,
+      ringBytes: 65_536,
+      ringUsed: 96,
+      waiting: 2,
+      entries: 7,
+      refused: 9,
+      queued: 10,
+      waits: 11,
+      dropped: 12,
+    },
+  ],
   writeMicros: readBuckets(12, [{ below: 13, count: 1 }]),
   syncMicros: readBuckets(0, []),
   groupEntries: readBuckets(7, [
@@ -36,16 +48,17 @@ const STATS: PublishedStats = {
 };
 
 // As the header of src/format/stats-file.ts draws them, with the CRC-32 of Python's zlib.
-const BYTES = hex(`7277737461747300 01000000 24010000 1122334455667788
+const BYTES = hex(`7277737461747300 01000000 2c010000 1122334455667788
   ab89674523010000 48ee000000000000 67120000 01000000
   0100000000000000 0200000000000000 0300000000000000 0400000000000000 0500000000000000 0600000000000000
   0700000000000000 0800000000000000 0900000000000000 0a00000000000000 0b00000000000000 0c00000000000000
   0d00000000000000 0e00000000000000 0f00000000000000 1000000000000000 1100000000000000
-  03000000 00000100 60000000 02000000 0700000000000000 0000000000000000
+  03000000 00000100 60000000 02000000 0700000000000000
+  09000000 0a000000 0b000000 0c000000
   0c00000000000000 01000000 0d000000 0100000000000000
   0000000000000000 00000000
   0700000000000000 02000000 04000000 0100000000000000 05000000 0100000000000000
-  467a90e2`);
+  01cad3ea`);
 
 /** `bytes` with others at `at` and a checksum that matches. */
 function forge(at: number, replacement: string): Uint8Array {
@@ -87,7 +100,7 @@ test('figures of which one half is newer than the other are a fault', () => {
 });
 
 test('figures that say what no version writes are a fault, though their checksum matches', () => {
-  const bucket = 184 + 32 + 12;
+  const bucket = 184 + 40 + 12;
   assert.match(faultOf(forge(8, '02'))!, /version 2/);
   assert.match(faultOf(forge(12, 'ffffffff'))!, /length/);
   assert.match(faultOf(forge(12, '00000000'))!, /length/);
@@ -111,6 +124,10 @@ test('of more lanes than a log may have the first ones are published, and all ar
     ringUsed: 0,
     waiting: 0,
     entries: 0,
+    refused: 0,
+    queued: 0,
+    waits: 0,
+    dropped: 0,
   }));
   const bytes = encodeStats({ ...STATS, lanes });
   assert.ok(bytes.length <= STATS_BYTES_MAX);
@@ -138,7 +155,16 @@ propertyTest(
     uint32,
     fc.array(
       fc.record(
-        { index: uint32, ringUsed: fc.nat(100), waiting: uint32, entries: fc.maxSafeNat() },
+        {
+          index: uint32,
+          ringUsed: fc.nat(100),
+          waiting: uint32,
+          entries: fc.maxSafeNat(),
+          refused: uint32,
+          queued: uint32,
+          waits: uint32,
+          dropped: uint32,
+        },
         { noNullPrototype: true },
       ),
     ),
@@ -164,7 +190,7 @@ propertyTest(
   'any bytes decode to a fault or to figures, never to an error',
   fc.property(fc.uint8Array({ maxLength: 400 }), fc.boolean(), (bytes, looksRight) => {
     const forged = bytes.slice();
-    if (looksRight && forged.length >= 224) {
+    if (looksRight && forged.length >= 232) {
       forged.set(BYTES.subarray(0, 12));
       const view = new DataView(forged.buffer);
       view.setUint32(12, forged.length, true);

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { finished } from 'node:stream/promises';
 import { test } from 'node:test';
 import { Wal, type WalError } from '#ringwal';
 import { decodeStats, type PublishedStats } from '../../src/format/stats-file.js';
-import { Child, lsns, makeLog, openLog, range, temporaryLog, until } from './support.js';
+import { Child, fill, lsns, makeLog, openLog, range, SMALL_RING, temporaryLog, until } from './support.js';
 
 /** What the log publishes, once it does, `undefined` before. */
 function published(directory: string): PublishedStats | undefined {
@@ -62,6 +63,29 @@ test('a log that works publishes what stats() says, with the ring of each lane, 
   );
   await wal.close();
   assert.deepEqual(readdirSync(log).sort(), ['ringwal.lock', 'ringwal.state', 'wal-0']);
+});
+
+test('what found no room in a ring is published as stats() of its lane has it', async (t) => {
+  const log = temporaryLog(t);
+  const wal = await openLog(t, log, { ringSize: SMALL_RING });
+  const entry = fill(10_000, 1);
+  const stream = wal.createLogStream({ onFull: 'drop' });
+  while (wal.stats().refused === 0) wal.tryAppend(entry);
+  await wal.ready(entry.length);
+  while (wal.stats().queued === 0) wal.append(entry).catch(() => {});
+  while (wal.stats().droppedLines === 0) stream.write(`${'x'.repeat(9_000)}\n`);
+  stream.end();
+  await finished(stream);
+  await appendUntil(wal, log, () => true);
+  // At rest it publishes once more.
+  await until(() => published(log)?.counters.entries === wal.stats().entries);
+  const { refused, queued, waits, droppedLines } = wal.stats();
+  const lane = published(log)?.lanes[0];
+  assert.deepEqual(
+    [lane?.refused, lane?.queued, lane?.waits, lane?.dropped],
+    [refused, queued, waits, droppedLines],
+  );
+  await wal.close();
 });
 
 test('what a killed process has published goes at the next open, and nobody takes it for anything else', async (t) => {

@@ -7,6 +7,7 @@ import { Level } from './support/lane-client.js';
 import { PID } from './support/step-syncer.js';
 import { DIRECTORY, newDisk, TestLog, type TestLogSettings } from './support/test-log.js';
 
+const HAD_ROOM = { refused: 0, queued: 0, waits: 0, dropped: 0 };
 const STATS_FILE = `${DIRECTORY}/ringwal.stats`;
 
 /** What the file says now; `undefined` where there is none. */
@@ -60,7 +61,9 @@ test('a log publishes nothing in its first second, and then its figures with the
   assert.deepEqual([stats.groupEntries.count, stats.groupEntries.max], [11, 1]);
   assert.deepEqual([stats.pid, stats.uptimeMs, stats.publishedMs], [PID, PERIOD_MS, log.disk.now()]);
   assert.equal(rest.logId, log.recovered.start.logId);
-  assert.deepEqual(stats.lanes, [{ index: 0, ringBytes: 4096, ringUsed: 0, waiting: 0, entries: 11 }]);
+  assert.deepEqual(stats.lanes, [
+    { index: 0, ringBytes: 4096, ringUsed: 0, waiting: 0, entries: 11, ...HAD_ROOM },
+  ]);
   log.close();
 });
 
@@ -163,8 +166,8 @@ test('how full each lane is, is what its producer has published and the writer h
   });
   log.run();
   assert.deepEqual(seen, [
-    { index: 0, ringBytes: 4096, ringUsed: 0, waiting: 0, entries: 1 },
-    { index: 1, ringBytes: 4096, ringUsed: 3 * 96, waiting: 1, entries: 0 },
+    { index: 0, ringBytes: 4096, ringUsed: 0, waiting: 0, entries: 1, ...HAD_ROOM },
+    { index: 1, ringBytes: 4096, ringUsed: 3 * 96, waiting: 1, entries: 0, ...HAD_ROOM },
   ]);
   log.disk.onOperation(undefined);
   log.finishSync();
