@@ -62,8 +62,6 @@ export class Wal extends WalReader {
    * Opens the log in `directory`, creating both where they are missing: recovers what a crash left, locks the directory
    * against a second writer. Resolves once entries can be appended; what it found is in {@link WalReader.recovery}.
    *
-   * With `readOnly: true` it resolves to a {@link WalReader}, a live view: nothing is created, locked or changed.
-   *
    * @param directory a path or a `file:` URL, on a local file system
    * @throws ERR_WAL_LOCKED: another writer has it, in this process or another one
    * @throws ERR_WAL_CORRUPT: acknowledged entries cannot be read, and the option `recovery` does not say what to do
@@ -73,7 +71,19 @@ export class Wal extends WalReader {
    * @throws ERR_WAL_IO: the system refused; its error is the `cause`
    */
   static open(directory: string | URL, options?: WalOptions & { readOnly?: false | undefined }): Promise<Wal>;
+  /**
+   * Opens the log in `directory` for reading: a live view, also of a log that another process writes. Nothing is created, locked or
+   * changed, and a torn tail is left as it is.
+   *
+   * @param directory a path or a `file:` URL
+   * @throws ERR_WAL_CORRUPT: acknowledged entries cannot be read
+   * @throws ERR_WAL_UNSUPPORTED: a later version wrote it, or it is in wal-go's later format
+   * @throws ERR_WAL_OPTION: an option is unknown or out of its range
+   * @throws ERR_WAL_WORKER_DIED: the thread that looks could not be started
+   * @throws ERR_WAL_IO: the system refused, or there is no such directory
+   */
   static open(directory: string | URL, options: WalOptions & { readOnly: true }): Promise<WalReader>;
+  /** Either of both, where only the running program knows which. */
   static open(directory: string | URL, options?: WalOptions): Promise<Wal | WalReader>;
   static async open(directory: string | URL, options: WalOptions = {}): Promise<Wal | WalReader> {
     const checked = checkOptions(directory, options);
@@ -88,6 +98,7 @@ export class Wal extends WalReader {
    * The entries of one segment file, wal-go's in both of its formats included. The file's own first frame says which
    * segment of which log it is, whatever its name. Ends before a torn tail. Nothing is locked or changed.
    *
+   * @param path of the file, or its `file:` URL
    * @throws ERR_WAL_CORRUPT: acknowledged entries cannot be read
    * @throws ERR_WAL_UNSUPPORTED: a later version wrote what this one cannot read, be it behind damage
    * @throws ERR_WAL_IO: the file cannot be opened or read
@@ -191,6 +202,7 @@ export class Wal extends WalReader {
    * Resolves when {@link Wal.tryAppend} has room for an entry of `bytes`: at once if it has. Somebody else on this lane may be
    * faster: ask again. Aborted by `signal` it rejects with the signal's reason.
    *
+   * @param bytes of the entry, from 0
    * @throws ERR_WAL_CLOSED: the log is closed, or is closed meanwhile
    * @throws ERR_WAL_IO, ERR_WAL_SYNC_FAILED, ERR_WAL_WORKER_DIED: what has ended the log, also meanwhile
    */
@@ -261,7 +273,7 @@ export class Wal extends WalReader {
    *
    * @param lsn 0 to `lastLsn`; 0 = nothing has
    * @throws ERR_WAL_OPTION: above `lastLsn`
-   * @throws ERR_WAL_IO: it could not be written
+   * @throws ERR_WAL_IO: it could not be written; unless there was no room the log has ended
    * @throws ERR_WAL_CLOSED, ERR_WAL_SYNC_FAILED, ERR_WAL_WORKER_DIED: the log is closed or has ended
    */
   async checkpoint(lsn: number): Promise<void> {
@@ -320,7 +332,7 @@ export class Wal extends WalReader {
     return WalLane.attach(attachment);
   }
 
-  /** Figures since the log was opened: counts, sizes, latencies as histograms. Reading them costs the log's threads nothing. */
+  /** Figures since the log was opened, as they are at the call: counts, sizes, latencies as histograms. Reading them costs the log's threads nothing. */
   stats(): WalStats {
     return readStats(this.#connection);
   }
