@@ -33,7 +33,7 @@ const FLAGS = [
   '--noAssert',
   // Nothing is allocated, so there is no heap and no collector.
   ...['--runtime', 'stub'],
-  ...['--enable', 'threads', '--enable', 'bulk-memory'],
+  ...['--enable', 'threads', '--enable', 'bulk-memory', '--enable', 'simd'],
 ];
 
 const root = fileURLToPath(new URL('.', import.meta.url));

@@ -1,6 +1,7 @@
 import type { WalReader } from '../index.js';
 import { readStateFile } from './log-directory.js';
 import { holderOf, listFiles } from './log-files.js';
+import { liveInterval, type Published, PublishedReader } from './published-figures.js';
 
 /** What another process can see of a log. */
 export interface Figures {
@@ -16,6 +17,8 @@ export interface Figures {
   readonly diskBytes: number;
   readonly sideFileBytes: number;
   readonly lock: ReturnType<typeof holderOf>;
+  /** What the running log tells of itself. */
+  readonly published: Published;
 }
 
 export interface Reading extends Figures {
@@ -29,6 +32,7 @@ export interface Reading extends Figures {
 export class FigureReader {
   readonly #reader: WalReader;
   readonly #directory: string;
+  readonly #published: PublishedReader;
   #before: Reading | undefined;
   /** Bytes of each segment at the reading before. */
   #segmentBytes = new Map<number, number>();
@@ -36,25 +40,32 @@ export class FigureReader {
   constructor(reader: WalReader, directory: string) {
     this.#reader = reader;
     this.#directory = directory;
+    this.#published = new PublishedReader(directory);
   }
 
   read(): Reading {
-    const { firstLsn, lastLsn, durableLsn } = this.#reader;
+    // In this order: what is durable when it is looked at is written when the end is.
+    const { durableLsn } = this.#reader;
+    const { firstLsn, lastLsn } = this.#reader;
     const { segments, sideFiles } = listFiles(this.#directory);
     const sideFileBytes = sideFiles.reduce((sum, file) => sum + file.bytes, 0);
     const segmentBytes = new Map(this.#reader.segments().map(({ number, bytes }) => [number, bytes]));
+    const state = readStateFile(this.#directory);
+    const lock = holderOf(this.#directory);
+    const timeMs = Date.now();
     const figures = {
       firstLsn,
       lastLsn,
       durableLsn,
       undurable: lastLsn - durableLsn,
-      checkpointLsn: readStateFile(this.#directory)?.checkpoint ?? 0,
+      checkpointLsn: state?.checkpoint ?? 0,
       segments: segments.length,
       logBytes: [...segmentBytes.values()].reduce((sum, bytes) => sum + bytes, 0),
       diskBytes: segments.reduce((sum, segment) => sum + segment.bytes, sideFileBytes),
       sideFileBytes,
-      lock: holderOf(this.#directory),
-      timeMs: Date.now(),
+      lock,
+      published: this.#published.read(lock, state?.logId, timeMs),
+      timeMs,
     };
     const before = this.#before;
     // What retention removes was written all the same: only what a segment gained counts.
@@ -72,4 +83,13 @@ export class FigureReader {
       bytesPerSecond: Math.round(gainedBytes / seconds),
     };
   }
+}
+
+/** As the log counts it, which is exact also where retention removes segments between two looks; else as the files show it. */
+export function entryRate({ published, entriesPerSecond = 0 }: Reading): number {
+  return liveInterval(published)?.entriesPerSecond ?? entriesPerSecond;
+}
+
+export function byteRate({ published, bytesPerSecond = 0 }: Reading): number {
+  return liveInterval(published)?.bytesPerSecond ?? bytesPerSecond;
 }

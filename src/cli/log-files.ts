@@ -11,6 +11,7 @@ import {
   SPARE_FILE,
   STATE_FILE,
   STATE_FILE_ASIDE,
+  STATS_FILE,
 } from '../format/segment-name.js';
 
 export interface SideFile {
@@ -56,6 +57,7 @@ const PURPOSES: Readonly<Record<string, string>> = {
   [STATE_FILE]: 'watermark and checkpoint',
   [STATE_FILE_ASIDE]: 'the state file while it is written',
   [LOCK_FILE]: 'locked by who writes',
+  [STATS_FILE]: 'figures of the running log',
   [NEXT_FILE]: 'the next segment, made ready',
   [SPARE_FILE]: 'a segment that is used again',
   [SALVAGE_FILE]: 'a repair was begun, and the next open finishes it',

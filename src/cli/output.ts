@@ -8,9 +8,7 @@ export type Colors = ReturnType<typeof picocolors.createColors>;
 export class Output {
   readonly isTerminal: boolean;
   readonly colors: Colors;
-  /** Columns of the terminal. */
-  readonly columns: number;
-  readonly #stream: Writable & { rows?: number };
+  readonly #stream: Writable & { rows?: number; columns?: number };
   readonly #onGone: (error: NodeJS.ErrnoException) => void;
   #failure: Error | undefined;
 
@@ -22,7 +20,6 @@ export class Output {
   ) {
     this.#stream = stream;
     this.isTerminal = stream.isTTY === true;
-    this.columns = stream.columns ?? 80;
     this.colors = colorsFor(this.isTerminal, env);
     this.#onGone = onGone;
     stream.on('error', (error: Error) => this.#fail(error));
@@ -30,7 +27,13 @@ export class Output {
 
   /** Lines of the terminal, now: its window may change. */
   get rows(): number {
-    return this.#stream.rows ?? 24;
+    // 0 is what a terminal says that does not know.
+    return this.#stream.rows || 24;
+  }
+
+  /** Columns of it, now. */
+  get columns(): number {
+    return this.#stream.columns || 80;
   }
 
   line(text = ''): void {

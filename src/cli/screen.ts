@@ -23,8 +23,10 @@ export class Screen {
     stdin.on('data', this.#onKey);
   }
 
-  get rows(): number {
-    return this.#context.out.rows;
+  /** As it is now: the window may change. */
+  get size(): { readonly rows: number; readonly columns: number } {
+    const { rows, columns } = this.#context.out;
+    return { rows, columns };
   }
 
   get isLeft(): boolean {

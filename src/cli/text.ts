@@ -73,6 +73,31 @@ export function visibleLength(text: string): number {
   return text.replace(COLORS, '').length;
 }
 
+/** As much of `text` as `width` columns show, with all of its colours, so that each that is begun ends. */
+export function clip(text: string, width: number): string {
+  let room = width;
+  let clipped = '';
+  let at = 0;
+  for (const { 0: color, index } of text.matchAll(COLORS)) {
+    const piece = text.slice(at, index).slice(0, room);
+    room -= piece.length;
+    clipped += piece + color;
+    at = index + color.length;
+  }
+  return clipped + text.slice(at).slice(0, room);
+}
+
+/** The words of `text` on lines that are no wider than `width`, as far as none of them is. */
+export function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1);
+    if (line === undefined || line.length + 1 + word.length > width) lines.push(word);
+    else lines[lines.length - 1] = `${line} ${word}`;
+  }
+  return lines;
+}
+
 /** Columns as wide as they must be; those named in `right` have their text at the right. */
 export function table(rows: readonly (readonly string[])[], right: readonly number[] = []): string[] {
   const widths: number[] = [];

@@ -5,6 +5,7 @@
  *   ringwal.state                    see state-file.ts
  *   ringwal.state.aside              the same while it is being written
  *   ringwal.lock                     locked by the writer, never unlinked
+ *   ringwal.stats                    figures of the running log for other processes, see stats-file.ts
  *   ringwal.next                     a zero-filled segment, made ready ahead of its use
  *   ringwal.spare                    a segment that retention removed, kept to be used again
  *   ringwal.salvage                  a salvage was begun and is to be finished, see salvage-mark.ts
@@ -17,6 +18,7 @@
 export const STATE_FILE = 'ringwal.state';
 export const STATE_FILE_ASIDE = 'ringwal.state.aside';
 export const LOCK_FILE = 'ringwal.lock';
+export const STATS_FILE = 'ringwal.stats';
 export const NEXT_FILE = 'ringwal.next';
 export const SPARE_FILE = 'ringwal.spare';
 export const SALVAGE_FILE = 'ringwal.salvage';
@@ -26,6 +28,7 @@ const SIDE_FILES: readonly string[] = [
   STATE_FILE,
   STATE_FILE_ASIDE,
   LOCK_FILE,
+  STATS_FILE,
   NEXT_FILE,
   SPARE_FILE,
   SALVAGE_FILE,

@@ -68,6 +68,17 @@ export class LaneConsumer {
   }
 
   /**
+   * Bytes in the ring and messages beside it, now; unlike [loadHead] it changes nothing of what is drained next. Tail and
+   * `taken` are this side's own, so that neither figure is ever below 0 or beyond what there is room for.
+   */
+  fill(): { ringUsed: number; waiting: number } {
+    return {
+      ringUsed: (Atomics.load(this.#i32, LaneWord.head) - this.#tail) | 0,
+      waiting: (Atomics.load(this.#i32, LaneWord.posted) - this.#taken) | 0,
+    };
+  }
+
+  /**
    * Is anything published that was not drained? The look that the writer takes between `Doorbell.announce` and `wait`,
    * so it loads anew: ordered against the producer's store of head or posted before it loads the doorbell.
    */

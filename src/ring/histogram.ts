@@ -14,44 +14,16 @@
  * time, nor need they be: each is a figure that only grows. Writer and sync thread may both record: `add` loses nothing.
  */
 
+import { type HistogramBucket, type HistogramReading, readBuckets } from '../format/histogram.js';
+
+export type { HistogramReading };
+
 const SUB_BITS = 3;
 const SUB_BUCKETS = 2 ** SUB_BITS;
 const VALUE_MAX = 0x7fff_ffff;
 const BUCKETS = bucketOf(VALUE_MAX) + 1;
 
 export const HISTOGRAM_BYTES = (1 + BUCKETS) * 8;
-
-// Exported as WalHistogram.
-/**
- * A histogram as it was at one look: plain data, which can be cloned and printed. Percentiles and `max` are an eighth too high at
- * most, and 0 if there are no values.
- */
-export interface HistogramReading {
-  /** Values recorded. */
-  readonly count: number;
-  /** Their sum. */
-  readonly sum: number;
-  /** Half of the values are at or below it. */
-  readonly p50: number;
-  /** 9 of 10 are at or below it. */
-  readonly p90: number;
-  /** 99 of 100 are at or below it. */
-  readonly p99: number;
-  /** 999 of 1,000 are at or below it. */
-  readonly p999: number;
-  /** All are at or below it. */
-  readonly max: number;
-  /**
-   * The buckets that are not empty, ascending, each at most an eighth of its values wide: `count` values that are all below
-   * `below`, as none of the next bucket is.
-   */
-  readonly buckets: readonly {
-    /** All values of the bucket are below it, and none of the next bucket is. */
-    readonly below: number;
-    /** How many they are. */
-    readonly count: number;
-  }[];
-}
 
 /** How many recorded values are below `value`, which has to begin a bucket: a power of two does. */
 export function countBelow({ buckets }: HistogramReading, value: number): number {
@@ -76,36 +48,13 @@ export class Histogram {
 
   read(): HistogramReading {
     const sum = Number(Atomics.load(this.#words, 0));
-    const buckets: { below: number; count: number }[] = [];
-    let total = 0;
+    const buckets: HistogramBucket[] = [];
     for (let bucket = 0; bucket < BUCKETS; bucket++) {
       const count = Number(Atomics.load(this.#words, 1 + bucket));
-      if (count === 0) continue;
-      buckets.push({ below: startOf(bucket + 1), count });
-      total += count;
+      if (count > 0) buckets.push({ below: startOf(bucket + 1), count });
     }
-    const percentile = (share: number) => percentileOf(buckets, Math.ceil(share * total));
-    return {
-      count: total,
-      sum,
-      p50: percentile(0.5),
-      p90: percentile(0.9),
-      p99: percentile(0.99),
-      p999: percentile(0.999),
-      max: percentile(1),
-      buckets,
-    };
+    return readBuckets(sum, buckets);
   }
-}
-
-/** The largest value that the bucket of the value with this rank (from 1) may have. */
-function percentileOf(buckets: HistogramReading['buckets'], rank: number): number {
-  let seen = 0;
-  for (const { below, count } of buckets) {
-    seen += count;
-    if (seen >= rank) return below - 1;
-  }
-  return 0;
 }
 
 /** @param value an integer from 0 to VALUE_MAX */

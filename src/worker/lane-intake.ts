@@ -1,4 +1,5 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import type { LaneFigures } from '../format/stats-file.js';
 import { LaneConsumer } from '../ring/consumer.js';
 import type { Kernel } from '../ring/kernel/kernel.js';
 import type { LaneViews } from '../ring/layout.js';
@@ -114,6 +115,16 @@ export class LaneIntake {
    */
   get isDrained(): boolean {
     return this.#consumer.loadedBytes === 0 && this.dueMessage() === undefined;
+  }
+
+  /** How full the lane is now, for the figures that other processes see. */
+  get figures(): LaneFigures {
+    return {
+      index: this.index,
+      ringBytes: this.views.ringBytes,
+      ...this.#consumer.fill(),
+      entries: this.nextWhole - 1,
+    };
   }
 
   /** The message whose turn it is: every ring record before it is drained. */

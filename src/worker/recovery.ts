@@ -15,6 +15,7 @@ import { finishCut } from './interrupted-cut.js';
 import { listLog, newLogId, pendingCutOf, withoutCut } from './log-files.js';
 import type { RecoveryCut, RecoveryReport, RepairReport, WriterOptions } from './messages.js';
 import { removeLeftovers } from './preallocation.js';
+import { removeStats } from './publication.js';
 import { type RepairMode, repairLog } from './repair.js';
 import { SegmentCatalog, type SegmentRecord } from './segment-catalog.js';
 import { readState, writeState } from './state-store.js';
@@ -58,6 +59,8 @@ export function recoverLog(disk: Disk, options: WriterOptions): Recovered {
   }
   const { state, segments, foreignFiles, judgement } = found;
   refuse(judgement, directory);
+  // What cannot be removed is nobody's trouble yet: the first publication tells of it.
+  removeStats(disk, directory);
 
   const logId = judgement.logId ?? newLogId(disk);
   const known = state !== undefined && 'logId' in state && state.logId === logId ? state : undefined;

@@ -90,6 +90,8 @@ export class SegmentWriter {
   #nextNumber: number;
   /** Bytes of frames that no sync was asked to cover yet. */
   #pendingBytes = 0;
+  /** Nor a segment that was sealed. */
+  #isSealPending = false;
   /** There was no room for zeros ahead of this segment. */
   #growsBare = false;
 
@@ -105,6 +107,10 @@ export class SegmentWriter {
 
   get pendingBytes(): number {
     return this.#pendingBytes;
+  }
+
+  get isSealPending(): boolean {
+    return this.#isSealPending;
   }
 
   get progress(): LiveProgress {
@@ -143,7 +149,10 @@ export class SegmentWriter {
     const record = { number: this.#nextNumber, createdMs: this.#disk.now(), firstLsn: 0, bytes: 0 };
     const next = this.#openReady(record) ?? this.#withRoom(() => this.#open(record, 'wx+'));
     this.#growsBare = false;
-    if (this.#live !== undefined) this.#sealed.push(this.#live);
+    if (this.#live !== undefined) {
+      this.#sealed.push(this.#live);
+      this.#isSealPending = true;
+    }
     this.#live = next;
     this.#catalog.add(record);
     this.#directoryChanged = true;
@@ -247,6 +256,7 @@ export class SegmentWriter {
     const directoryChanged = this.#directoryChanged;
     this.#directoryChanged = false;
     this.#pendingBytes = 0;
+    this.#isSealPending = false;
     const files = this.#sealed.map((segment) => segment.file);
     if (this.#live !== undefined) files.push(this.#live.file);
     return { files, directoryChanged };

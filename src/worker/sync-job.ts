@@ -5,6 +5,7 @@ import type { LogState } from '../format/state-file.js';
 import { failureOf, LogFailure, syncFailed } from './failure.js';
 import type { Failure, LaneRuns } from './messages.js';
 import { type FillStep, fill, type Recycling, type RecyclingOutcome, recycle } from './preallocation.js';
+import type { Publication } from './publication.js';
 import { writeState } from './state-store.js';
 
 /**
@@ -29,6 +30,8 @@ export interface SyncJob {
   readonly recycling?: Recycling | undefined;
   /** Makes a file ready ahead of its use. Nobody waits for it: such a job has nothing else to do. */
   readonly fill?: FillStep | undefined;
+  /** The log's figures are to be published, last of all. */
+  readonly publication?: Publication | undefined;
 }
 
 /** Makes the job's files durable. Throws `ERR_WAL_SYNC_FAILED`: a failed sync is terminal, whatever its code. */

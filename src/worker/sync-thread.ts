@@ -9,6 +9,7 @@ import { Doorbell } from '../ring/doorbell.js';
 import { failureOf, LogFailure } from './failure.js';
 import { finishClosing } from './finish-closing.js';
 import type { SyncThreadData, ToLane } from './messages.js';
+import { Publisher } from './publication.js';
 import { keepHouse, type SyncJob, syncFiles } from './sync-job.js';
 import { SyncWord } from './sync-words.js';
 import type { SyncOutcome } from './syncer.js';
@@ -19,18 +20,22 @@ import type { FileHandle, ToSyncThread } from './thread-syncer.js';
  *
  * What is durable is told to the lanes from here, in one message for each lane and group: going back through the
  * writer would cost a thread switch for every durable append. The order is: sync returned, watermark stored, lanes told,
- * housekeeping, report.
+ * housekeeping, figures published, report.
  */
 export async function runSyncThread(data: SyncThreadData<MessagePort>): Promise<void> {
   const disk = createNodeDisk();
   const board = new Board(data.board);
   const doorbell = new Doorbell(data.bell);
+  const publisher = new Publisher(disk, data.directory, board, data.fileMode, process.pid);
   const words = new Int32Array(data.syncWords);
   const lanePorts = new Map([[0, data.lanePort]]);
   for (let seen = 0; ; seen = (seen + 1) | 0) {
     while (Atomics.load(words, SyncWord.requested) === seen) Atomics.wait(words, SyncWord.requested, seen);
     const message = receiveMessageOnPort(data.writerPort)?.message as ToSyncThread;
-    if (message.kind === 'stop') return;
+    if (message.kind === 'stop') {
+      publisher.close();
+      return;
+    }
     if (message.kind === 'job') for (const { lane, port } of message.newLanes) lanePorts.set(lane, port);
     data.writerPort.postMessage(message.kind === 'begin' ? begin() : runJob(message.job));
     Atomics.store(words, SyncWord.done, (seen + 1) | 0);
@@ -81,7 +86,9 @@ export async function runSyncThread(data: SyncThreadData<MessagePort>): Promise<
           data.lanePort.postMessage({ kind: 'sync-made', watermark, durationMs } satisfies ToLane);
         }
       }
-      return keepHouse(disk, directory, job, data.fileMode);
+      const done = keepHouse(disk, directory, job, data.fileMode);
+      if (job.publication === undefined) return done;
+      return { ...done, publicationFailure: publisher.publish(job.publication) };
     } catch (error) {
       return { ...NOTHING_DONE, failure: failureOf(error, `sync "${directory}"`, directory) };
     }

@@ -6,6 +6,8 @@ import type { Housekeeping, SyncJob } from './sync-job.js';
 export interface SyncOutcome extends Housekeeping {
   /** Set when the log must end. */
   readonly failure?: Failure | undefined;
+  /** Why the figures could not be published; that harms no entry. */
+  readonly publicationFailure?: Failure | undefined;
 }
 
 /**

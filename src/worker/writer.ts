@@ -1,22 +1,17 @@
 import { type Disk, isDenied, isFullDisk, isOutOfDescriptors } from '../files/disk.js';
-import type { LogState } from '../format/state-file.js';
 import type { Board } from '../ring/board.js';
 import type { Doorbell } from '../ring/doorbell.js';
-import { findEntryEnd } from './entry-end.js';
-import { failureOf, LogFailure, systemCause } from './failure.js';
+import { type CommitHost, Committer } from './committer.js';
+import { failureOf, systemCause } from './failure.js';
 import { type GroupHost, GroupWriter } from './group-writer.js';
-import type { Beside, LaneIntake, LaneMark } from './lane-intake.js';
+import type { Beside, LaneIntake } from './lane-intake.js';
 import type { LanePool } from './lane-pool.js';
-import type { AttachRequest, Failure, LogCommand, ToWriter, WriterOptions } from './messages.js';
-import { type FillStep, Preallocation, type ReadyName } from './preallocation.js';
-import { expiredSegments } from './retention.js';
-import { describeSegments, type SegmentCatalog, type SegmentRecord } from './segment-catalog.js';
+import { type CommandHost, LogCommands } from './log-commands.js';
+import type { AttachRequest, Failure, LogCommand, ToLane, ToWriter, WriterOptions } from './messages.js';
+import type { SegmentCatalog } from './segment-catalog.js';
 import type { OpenSegment } from './segment-writer.js';
-import { writeState } from './state-store.js';
-import { keepHouse, type SyncJob, syncFiles } from './sync-job.js';
-import { SyncPolicy } from './sync-policy.js';
-import type { Syncer, SyncOutcome } from './syncer.js';
-import { type CutPlace, cutLog } from './tail-cut.js';
+import { SyncRequests } from './sync-requests.js';
+import type { Syncer } from './syncer.js';
 
 /** Where the log stands when the writer takes over from recovery. */
 export interface LogStart {
@@ -68,9 +63,6 @@ export type NextStep =
  */
 const LINGER_MS = 2;
 
-/** Up to so much the writer syncs itself while the sync thread fills a file ahead: that is as quickly done as a step. */
-const SYNC_HERE_BYTES_MAX = 1024 * 1024;
-
 /**
  * How many groups, entries beside the ring and requests one lane may have dealt with in a round, if others are to have their
  * turn. A group is at most 256 KiB or one entry, so that a lane waits for at most 1 MiB of each other one, or four of its
@@ -107,36 +99,16 @@ export class Writer {
   #leavers: LaneIntake[] = [];
   readonly #syncer: Syncer;
   readonly #start: LogStart;
-  #catalog: SegmentCatalog;
+  readonly #catalog: SegmentCatalog;
   readonly #groupHost: GroupHost;
   #groups: GroupWriter;
-  readonly #policy: SyncPolicy;
-
+  readonly #committer: Committer;
+  readonly #requests = new SyncRequests((lane) => this.#leavers.push(lane));
+  readonly #commands: LogCommands;
   #settle: (() => void) | undefined;
   #failure: Failure | undefined;
   #closing = false;
-  #watermark: number;
-  #checkpoint: number;
-  /** W in the state file. */
-  #stateWatermark: number;
-  /** When the state file is to be written because nothing new came for an interval. */
-  #stateDueMs = Number.POSITIVE_INFINITY;
-  /** A segment was sealed since the last job: the next one also writes the state file and applies retention. */
-  #houseworkDue: boolean;
-  /** The job that the syncer runs. */
-  #job: SyncJob | undefined;
-  readonly #preallocation: Preallocation;
-  /** All that the job under way does, if it is one of these. */
-  #filling: FillStep | undefined;
-  /** `sync` and flush requests that came in this round. */
-  #newRequests: SyncRequest[] = [];
-  /** Those that came before: each lane has been looked at since, and their targets are known once what was seen is written. */
-  #heardRequests: SyncRequest[] = [];
-  #requests: (SyncRequest & { readonly target: number })[] = [];
-  /** Segments that retention gave up and that could not be removed: they go before any other does. */
-  #unremoved: readonly number[] = [];
   #lingered = true;
-  #isExpectant = false;
 
   constructor(parts: WriterParts) {
     this.#disk = parts.disk;
@@ -151,24 +123,56 @@ export class Writer {
     this.#start = parts.start;
     this.#catalog = parts.start.catalog;
     this.#settle = parts.start.settle;
-    this.#policy = new SyncPolicy(parts.options);
-    this.#preallocation = new Preallocation(parts.options.preallocate, parts.options.maxFileSize);
-    this.#watermark = parts.start.watermark;
-    this.#stateWatermark = parts.start.watermark;
-    this.#checkpoint = parts.start.checkpoint;
+    const tell = (message: ToLane) => this.#opener.post(message);
+    this.#committer = new Committer(parts, this.#commitHost(tell));
     this.#groupHost = {
       nowMs: () => this.#nowMs(),
-      watermark: () => this.#watermark,
+      watermark: () => this.#committer.watermark,
       beforeAdvance: () => {
         this.#groups.segments.checkPlace();
-        this.#syncSealed();
+        this.#committer.syncSealed();
       },
       advanced: (sealed, live, firstLsn) => this.#advanced(sealed, live, firstLsn),
     };
     this.#groups = this.#resumeAt(parts.start.lastLsn);
-    this.#houseworkDue = this.#expired(this.#watermark).length > 0;
-    this.#board.set('durableLsn', this.#watermark);
-    this.#board.set('checkpointLsn', this.#checkpoint);
+    const { housekeeper } = this.#committer;
+    this.#commands = new LogCommands(parts, parts.start, housekeeper, tell, this.#commandHost());
+  }
+
+  #commitHost(tell: (message: ToLane) => void): CommitHost {
+    const writer = this;
+    return {
+      get groups() {
+        return writer.#groups;
+      },
+      lanes: this.#lanes,
+      get isClosing() {
+        return writer.#closing;
+      },
+      tell,
+      noteSynced: (watermark) => this.#requests.answer(watermark),
+    };
+  }
+
+  #commandHost(): CommandHost {
+    const writer = this;
+    return {
+      get groups() {
+        return writer.#groups;
+      },
+      get watermark() {
+        return writer.#committer.watermark;
+      },
+      syncAll: () => {
+        this.#settleRecovery();
+        this.#committer.syncAll();
+      },
+      lowerWatermark: (lsn) => this.#committer.lowerWatermark(lsn),
+      resumeAt: (lsn) => {
+        this.#groups = this.#resumeAt(lsn);
+      },
+      mayPass: (error) => this.#mayPass(error),
+    };
   }
 
   /** The last look before a wait: has anything come that no [step] has seen? */
@@ -191,20 +195,17 @@ export class Writer {
     const forMs = Math.max(0, this.#nextDueMs() - this.#nowMs());
     if (this.#lingered) return { kind: 'wait', forMs, lingering: false, expectant: false };
     this.#lingered = true;
-    const expectant = this.#isExpectant;
-    this.#isExpectant = false;
+    const expectant = this.#committer.takeExpectant();
     return { kind: 'wait', forMs: Math.min(forMs, LINGER_MS), lingering: true, expectant };
   }
 
   #work(): boolean {
     try {
-      const heard = this.#newRequests;
-      this.#newRequests = [];
-      this.#heardRequests.push(...heard);
-      let worked = this.#pollSync();
+      this.#requests.startRound();
+      let worked = this.#committer.poll();
       for (const lane of this.#lanes) worked = this.#serve(lane) || worked;
-      if (this.#heardRequests.length > 0) this.#placeRequests(heard);
-      worked = this.#answerRequests() || worked;
+      this.#requests.finishRound(this.#lanes, this.#groups.wholeLsn);
+      worked = this.#requests.answer(this.#committer.watermark) || worked;
       return this.#startDueJob() || worked;
     } catch (error) {
       this.#fail(failureOf(error, `write to "${this.#options.directory}"`, this.#options.directory));
@@ -231,27 +232,10 @@ export class Writer {
     return true;
   }
 
-  /**
-   * Every lane was looked at after these requests came, those of `fresh` in this round: once what was seen then is written,
-   * all that was accepted before a request is, and the newest entry is its target.
-   */
-  #placeRequests(fresh: readonly SyncRequest[]): void {
-    const unfinished = this.#lanes.filter((lane) => !lane.isDrained);
-    const behind = unfinished.map((lane) => ({ lane, mark: lane.mark }));
-    for (const request of fresh) request.behind = behind;
-    const target = this.#groups.wholeLsn;
-    this.#heardRequests = this.#heardRequests.filter((request) => {
-      request.behind = request.behind.filter(({ lane, mark }) => !lane.hasPassed(mark));
-      if (request.behind.length > 0) return true;
-      this.#requests.push({ ...request, target });
-      return false;
-    });
-  }
-
   #heed(lane: LaneIntake, message: Wish): void {
     switch (message.kind) {
       case 'sync':
-        this.#newRequests.push({ lane, id: message.id, ticket: undefined, leaves: false, behind: [] });
+        this.#requests.add(lane, { kind: 'sync', id: message.id });
         break;
       case 'echo':
         lane.post({ kind: 'room' });
@@ -295,7 +279,7 @@ export class Writer {
     if (lane.isLeaving) return;
     lane.isLeaving = true;
     if (this.#failure !== undefined) this.#leavers.push(lane);
-    else this.#newRequests.push({ lane, id: 0, ticket: undefined, leaves: true, behind: [] });
+    else this.#requests.add(lane, { kind: 'leave' });
   }
 
   /** The thread of a lane has ended. What it had published is written like any other's. */
@@ -310,6 +294,7 @@ export class Writer {
 
   #freeLeavers(): void {
     if (this.#leavers.length === 0) return;
+    this.#committer.noteNews();
     for (const lane of this.#leavers) {
       this.#lanes.splice(this.#lanes.indexOf(lane), 1);
       // Says it to the lane, before the port of the sync thread closes.
@@ -331,7 +316,7 @@ export class Writer {
   #takeFlush(lane: LaneIntake): boolean {
     const ticket = lane.takeFlush();
     if (ticket === undefined) return false;
-    this.#newRequests.push({ lane, id: 0, ticket, leaves: false, behind: [] });
+    this.#requests.add(lane, { kind: 'flush', ticket });
     return true;
   }
 
@@ -351,277 +336,23 @@ export class Writer {
       this.#rejectAll(error);
       return;
     }
-    const now = this.#nowMs();
-    this.#stateDueMs = Number.POSITIVE_INFINITY;
-    this.#policy.noteWritten(now);
-    if (lane.wantsCommit) this.#policy.noteCommit(now);
+    this.#committer.noteWritten(lane);
     if (this.#groups.insideBatch) return;
-    this.#pollSync();
+    this.#committer.poll();
     this.#startDueJob();
   }
 
   /** Starts what is due, a sync or housework, unless a job is under way. */
   #startDueJob(): boolean {
-    if (!this.#canSync) return false;
-    const forced = this.#closing || this.#requests.some((request) => request.target > this.#watermark);
-    if (this.#settle !== undefined) return forced && this.#settleOrReject();
-    const now = this.#nowMs();
-    const isUnsynced = this.#groups.wholeLsn > this.#watermark;
-    if (isUnsynced && (forced || now >= this.#policy.dueMs)) {
-      if (!this.#closing && (forced || this.#policy.isCommitDue(now))) this.#groups.segments.fillAhead();
-      this.#startFilling();
-      if (this.#filling !== undefined || this.#isLone()) this.#syncHere();
-      else this.#startJob(true);
-      return true;
-    }
-    if (this.#filling !== undefined) return false;
-    if (!isUnsynced && (this.#houseworkDue || now >= this.#stateDueMs)) {
-      this.#stateDueMs = Number.POSITIVE_INFINITY;
-      // A command has written it meanwhile.
-      if (!this.#houseworkDue && this.#stateWatermark === this.#watermark) return false;
-      this.#startJob(false);
-      return true;
-    }
-    this.#startFilling();
-    return false;
-  }
-
-  /** Nothing is under way that a sync would have to wait for: of a file that is being filled it does not take notice. */
-  get #canSync(): boolean {
-    return !this.#syncer.busy || (this.#filling !== undefined && this.#isSmall);
-  }
-
-  get #isSmall(): boolean {
-    return this.#groups.segments.pendingBytes <= SYNC_HERE_BYTES_MAX;
-  }
-
-  /** Has the sync thread make a step towards the next segment, if one is due and nothing else is to be done there. */
-  #startFilling(): void {
-    if (this.#syncer.busy || this.#houseworkDue || this.#closing || !this.#isSmall) return;
-    const step = this.#preallocation.dueStep(this.#groups.segments.progress);
-    if (step === undefined) return;
-    this.#filling = step;
-    this.#job = {
-      files: [],
-      directoryChanged: false,
-      watermark: this.#watermark,
-      acknowledgements: [],
-      state: undefined,
-      removals: [],
-      fill: step,
-    };
-    this.#syncer.start(this.#job);
-  }
-
-  /** One entry alone is to be synced, and nobody else wants anything: the hop to the sync thread would only cost time. */
-  #isLone(): boolean {
-    return (
-      this.#groups.wholeLsn === this.#watermark + 1 &&
-      this.#groups.segments.isOnlyLiveUnsynced &&
-      !this.#houseworkDue &&
-      !this.#lanes.some((lane) => lane.hasWork())
-    );
-  }
-
-  #startJob(withFiles: boolean): void {
-    this.#job = this.#createJob(withFiles);
-    this.#syncer.start(this.#job);
-  }
-
-  /** Without the housework, which is for the sync thread. */
-  #syncHere(): void {
-    const job = this.#createJob(true, false);
-    const startedMs = this.#nowMs();
-    syncFiles(this.#disk, this.#options.directory, job);
-    const durationMs = this.#nowMs() - startedMs;
-    const isFollowed = this.#board.moveWatermark(job.watermark);
-    this.#board.add('syncs', 1);
-    this.#board.syncMicros.record(durationMs * 1000);
-    for (const { lane, runs } of job.acknowledgements) this.#laneAt(lane).post({ kind: 'durable', runs });
-    if (isFollowed) this.#opener.post({ kind: 'watermark' });
-    if (this.#board.syncsWatched)
-      this.#opener.post({ kind: 'sync-made', watermark: job.watermark, durationMs });
-    this.#isExpectant = job.acknowledgements.length > 0;
-    this.#noteSynced(job);
-  }
-
-  #createJob(withFiles: boolean, housework = this.#houseworkDue || !withFiles): SyncJob {
-    const { files, directoryChanged } = withFiles ? this.#groups.segments.takeUnsynced() : NOTHING_UNSYNCED;
-    const watermark = this.#groups.wholeLsn;
-    if (housework) {
-      this.#groups.segments.checkPlace();
-      this.#houseworkDue = false;
-    }
-    this.#stateDueMs = Number.POSITIVE_INFINITY;
-    if (withFiles) this.#policy.noteStarted();
-    const expired = housework ? this.#expire(watermark) : [];
-    return {
-      files,
-      directoryChanged,
-      watermark,
-      acknowledgements: withFiles ? this.#startAcknowledgements() : [],
-      state: housework ? this.#state(watermark) : undefined,
-      removals: housework ? [...this.#unremoved, ...expired] : [],
-      recycling: this.#recyclingOf(expired),
-    };
-  }
-
-  #startAcknowledgements(): SyncJob['acknowledgements'] {
-    const acknowledgements = [];
-    for (const lane of this.#lanes) {
-      const runs = lane.startSync();
-      if (runs.length > 0) acknowledgements.push({ lane: lane.index, runs });
-    }
-    return acknowledgements;
-  }
-
-  /** Takes the segments that retention gives up out of the log; the job removes their files. */
-  #expire(watermark: number): number[] {
-    const numbers = this.#expired(watermark);
-    this.#release(numbers);
-    return numbers;
-  }
-
-  /** One of those that retention gives up may become the next segment. Never one that a cut took out: its LSNs come again. */
-  #recyclingOf(expired: readonly number[]): SyncJob['recycling'] {
-    const number = expired.at(-1);
-    if (number === undefined || !this.#preallocation.wantsSpare) return undefined;
-    return { number, maxFileSize: this.#options.maxFileSize };
-  }
-
-  /** These segments, the lowest ones, are no longer the log's: their files may go. */
-  #release(numbers: readonly number[]): void {
-    const last = numbers.at(-1);
-    if (last === undefined) return;
-    this.#catalog.dropThrough(last);
-    // Before the files go: a reader that begins now is told that they are gone, not that they are missing.
-    this.#board.set('firstLsn', this.#catalog.firstLsn);
-    this.#board.add('removed', numbers.length);
-    this.#opener.post({ kind: 'segments-removed', upTo: last });
-  }
-
-  #expired(watermark: number): number[] {
-    const { pinned } = this.#board;
-    const segments = this.#catalog.records;
-    const releasedLsn = this.#options.retainFromCheckpoint ? this.#checkpoint : Number.POSITIVE_INFINITY;
-    const nowMs = this.#disk.now();
-    return expiredSegments(this.#options, { segments, watermark, releasedLsn, pinned, nowMs });
-  }
-
-  /** Takes note of a finished job; true = one was. */
-  #pollSync(): boolean {
-    const outcome = this.#syncer.poll();
-    if (outcome === undefined) return false;
-    this.#noteOutcome(outcome);
-    return true;
-  }
-
-  #finishJob(): void {
-    if (this.#syncer.busy) this.#noteOutcome(this.#syncer.finish());
-  }
-
-  #noteOutcome(outcome: SyncOutcome): void {
-    const job = this.#job as SyncJob;
-    this.#job = undefined;
-    const step = this.#filling;
-    this.#filling = undefined;
-    if (outcome.failure !== undefined) throw LogFailure.of(outcome.failure);
-    if (step !== undefined) {
-      this.#noteFilled(step, outcome.fillTroubles ?? []);
-      return;
-    }
-    if (outcome.recycled !== undefined) {
-      this.#preallocation.noteSpare(outcome.recycled.spareBytes);
-      this.#tellOfPreallocation(outcome.recycled.troubles);
-    }
-    for (const failure of outcome.troubles) this.#opener.post({ kind: 'trouble', failure });
-    if (outcome.stateWritten) this.#stateWatermark = job.watermark;
-    if (job.removals.length > 0) this.#unremoved = outcome.unremoved;
-    this.#noteSynced(job);
-  }
-
-  #noteFilled(step: FillStep, troubles: readonly Failure[]): void {
-    if (troubles.length === 0) this.#preallocation.noteFilled(step);
-    else this.#preallocation.giveUp();
-    this.#tellOfPreallocation(troubles);
-  }
-
-  #tellOfPreallocation(troubles: readonly Failure[]): void {
-    for (const failure of this.#preallocation.toTell(troubles))
-      this.#opener.post({ kind: 'trouble', failure });
-  }
-
-  /** Gives back the room of a segment that was made ready, whole or in part. True = there is more room now. */
-  #makeRoom(): boolean {
-    if (this.#filling !== undefined) this.#finishJob();
-    const { isDone, troubles } = this.#preallocation.release(this.#disk, this.#options.directory);
-    this.#tellOfPreallocation(troubles);
-    return isDone;
-  }
-
-  #noteSynced(job: SyncJob): void {
-    this.#groups.segments.synced(job.files);
-    this.#watermark = job.watermark;
-    this.#answerRequests();
-    // A state file that found no room waits for the next sync: trying again and again would only tell of it again.
-    if (job.files.length > 0) this.#expectIdle();
-  }
-
-  /** If nothing new comes for an interval, the state file shall say that all is durable. */
-  #expectIdle(): void {
-    if (this.#groups.wholeLsn === this.#watermark && this.#stateWatermark !== this.#watermark) {
-      this.#stateDueMs = this.#nowMs() + this.#options.syncInterval;
-    }
-  }
-
-  #answerRequests(): boolean {
-    const due = this.#requests.filter((request) => request.target <= this.#watermark);
-    if (due.length === 0) return false;
-    this.#requests = this.#requests.filter((request) => request.target > this.#watermark);
-    for (const { lane, id, ticket, leaves } of due) {
-      if (leaves) this.#leavers.push(lane);
-      else if (ticket === undefined) lane.post({ kind: 'synced', id, watermark: this.#watermark });
-      else lane.finishFlush(ticket);
-    }
-    return true;
-  }
-
-  #rejectRequests(failure: Failure): void {
-    for (const request of [...this.#requests, ...this.#heardRequests, ...this.#newRequests]) {
-      this.#rejectRequest(request, failure);
-    }
-    this.#requests = [];
-    this.#heardRequests = [];
-    this.#newRequests = [];
-  }
-
-  #rejectRequest({ lane, id, ticket, leaves }: SyncRequest, failure: Failure): void {
-    // Whoever leaves has been told of what was lost; nothing of it is left to wait for.
-    if (leaves) {
-      this.#leavers.push(lane);
-      return;
-    }
-    lane.post({ kind: 'sync-rejected', id, failure });
-    if (ticket !== undefined) lane.finishFlush(ticket);
-  }
-
-  /**
-   * A sealed segment may stay unsynced only until the next but one is created, and the name of a segment only until the
-   * next is: a log that a later segment survived without an earlier one would have a hole.
-   */
-  #syncSealed(): void {
-    if (this.#filling === undefined) this.#finishJob();
-    if (this.#groups.segments.isOnlyLiveUnsynced) return;
-    if (this.#filling !== undefined) {
-      this.#syncHere();
-      return;
-    }
-    this.#startJob(true);
-    this.#finishJob();
+    const committer = this.#committer;
+    if (!committer.canSync) return false;
+    const isForced = this.#closing || this.#requests.reachBeyond(committer.watermark);
+    if (this.#settle !== undefined) return isForced && this.#settleOrReject();
+    return committer.startDue(isForced);
   }
 
   #advanced(sealed: OpenSegment | undefined, live: OpenSegment, firstLsn: number): void {
-    if (sealed !== undefined) this.#houseworkDue = true;
+    if (sealed !== undefined) this.#committer.housekeeper.noteSealed();
     this.#opener.post({
       kind: 'segment-opened',
       sealedBytes: sealed?.record.bytes ?? 0,
@@ -634,13 +365,7 @@ export class Writer {
   /** The writer of groups behind entry `lastLsn`, where the catalog's segments end. */
   #resumeAt(lastLsn: number): GroupWriter {
     const { directory, maxFileSize, fileMode } = this.#options;
-    const preallocation = this.#preallocation;
-    const reserve = {
-      isOn: preallocation.isOn,
-      take: () => preallocation.take(),
-      putBack: (name: ReadyName) => preallocation.putBack(name),
-      makeRoom: () => this.#makeRoom(),
-    };
+    const { reserve } = this.#committer;
     const options = { directory, maxFileSize, fileMode, logId: this.#start.logId, reserve };
     const groups = new GroupWriter(this.#disk, this.#catalog, options, lastLsn, this.#groupHost, this.#board);
     this.#board.set('firstLsn', this.#catalog.firstLsn);
@@ -649,160 +374,18 @@ export class Writer {
     return groups;
   }
 
-  /** Everything before it on its lane is written. It runs to its end here: nothing is taken in meanwhile. */
-  #runCommand(lane: LaneIntake, id: number, { name, lsn }: LogCommand): void {
-    let failure: Failure | undefined;
-    try {
-      this.#settleRecovery();
-      this.#syncAll();
-      this.#groups.segments.checkPlace();
-      this.#checkRange(name, lsn);
-      if (name === 'checkpoint') this.#setCheckpoint(lsn);
-      else if (name === 'truncateBefore') failure = this.#truncateBefore(lsn);
-      else if (lsn < this.#groups.wholeLsn) this.#truncateAfter(lsn);
-    } catch (error) {
-      if (this.#isTerminal(error)) throw error;
-      const { directory } = this.#options;
-      failure = failureOf(error, `${name}(${lsn}) on "${directory}"`, directory);
-    }
+  #runCommand(lane: LaneIntake, id: number, command: LogCommand): void {
+    const failure = this.#commands.run(command);
     lane.post(
       failure === undefined ? { kind: 'command-done', id } : { kind: 'command-rejected', id, failure },
     );
-  }
-
-  /** A command that asked for too much, or found no room before it changed anything, leaves the log as it was. */
-  #isTerminal(error: unknown): boolean {
-    if (error instanceof LogFailure)
-      return error.failure.code === 'ERR_WAL_SYNC_FAILED' || error.failure.code === 'ERR_WAL_IO';
-    return !this.#mayPass(error);
-  }
-
-  #checkRange(name: LogCommand['name'], lsn: number): void {
-    const { firstLsn } = this.#catalog;
-    const lastLsn = this.#groups.wholeLsn;
-    const isLow = name === 'truncateAfter' && lsn < firstLsn;
-    // One past the end is where the next entry will be: everything before it may go.
-    const isHigh = lsn > (name === 'truncateBefore' ? lastLsn + 1 : lastLsn);
-    if (!isLow && !isHigh) return;
-    throw new LogFailure(
-      'ERR_WAL_OPTION',
-      `Cannot ${name}(${lsn}) on "${this.#options.directory}": the log holds entries ${firstLsn} to ${lastLsn}.`,
-      {
-        path: this.#options.directory,
-        lsn,
-      },
-    );
-  }
-
-  #syncAll(): void {
-    this.#finishJob();
-    if (this.#groups.wholeLsn === this.#watermark) return;
-    this.#startJob(true);
-    this.#finishJob();
-  }
-
-  #setCheckpoint(lsn: number): void {
-    const before = this.#checkpoint;
-    this.#checkpoint = lsn;
-    try {
-      this.#writeState(this.#state(this.#watermark));
-    } catch (error) {
-      this.#checkpoint = before;
-      throw error;
-    }
-    this.#board.set('checkpointLsn', lsn);
-    this.#houseworkDue = this.#houseworkDue || this.#expired(this.#watermark).length > 0;
-  }
-
-  /** Removes the segments that hold only entries below `lsn`, as far as no reader holds them; answers what went wrong. */
-  #truncateBefore(lsn: number): Failure | undefined {
-    const { records } = this.#catalog;
-    const { pinned } = this.#board;
-    const removals: number[] = [];
-    for (let at = 0; at + 1 < records.length; at++) {
-      const next = (records[at + 1] as SegmentRecord).firstLsn;
-      const { number } = records[at] as SegmentRecord;
-      if (next === 0 || next > lsn || (pinned >= 0 && number >= pinned)) break;
-      removals.push(number);
-    }
-    this.#release(removals);
-    const { directory, fileMode } = this.#options;
-    const work = { state: undefined, removals: [...this.#unremoved, ...removals] };
-    const { unremoved, troubles } = keepHouse(this.#disk, directory, work, fileMode);
-    this.#unremoved = unremoved;
-    return troubles[0];
-  }
-
-  /**
-   * Makes `wantedLsn` the last entry, or, if it was skipped, the one before it: the next LSN follows from that. The
-   * state file records the intent, and the lowered watermark, before anything goes: from then on a crash leaves a cut
-   * that the next open finishes.
-   */
-  #truncateAfter(wantedLsn: number): void {
-    const { directory, fileMode } = this.#options;
-    const end = findEntryEnd(this.#disk, directory, this.#catalog, this.#start.logId, wantedLsn);
-    const { lsn, ...place } = end;
-    if (lsn === this.#groups.wholeLsn) return;
-    // What stands behind the frames is nothing that a side file should keep.
-    this.#groups.segments.trim();
-    const segments = this.#catalog.records.map(({ number }) => number);
-    const checkpoint = Math.min(this.#checkpoint, lsn);
-    const state = { ...this.#state(lsn), checkpoint };
-    let isBegun = false;
-    try {
-      cutLog(this.#disk, { directory, segments, place, lsn: lsn + 1, fileMode, keepsTail: true }, () => {
-        this.#writeState({ ...state, pendingCut: { ...place, lsn } });
-        isBegun = true;
-        this.#announceCut(place, lsn, checkpoint);
-      });
-      this.#writeState(state);
-      this.#groups.segments.close();
-      this.#groups = this.#resumeAt(lsn);
-    } catch (error) {
-      if (!isBegun || error instanceof LogFailure) throw error;
-      throw new LogFailure(
-        'ERR_WAL_IO',
-        `Cannot finish truncateAfter(${lsn}): ${systemCause(error).message}.`,
-        {
-          path: directory,
-          lsn,
-          cause: error,
-        },
-      );
-    }
-  }
-
-  /** Before anything goes: a reader is told of the cut, not that a file is missing. From here on it is made, or the log ends. */
-  #announceCut(place: CutPlace, lsn: number, checkpoint: number): void {
-    this.#catalog.cutBehind(place.segment, place.offset);
-    this.#watermark = lsn;
-    this.#checkpoint = checkpoint;
-    this.#board.set('checkpointLsn', checkpoint);
-    this.#board.set('durableLsn', lsn);
-    this.#board.set('lastLsn', lsn);
-    this.#board.set('liveBytes', place.offset);
-    const segments = describeSegments(this.#catalog, this.#options.directory, lsn);
-    this.#opener.post({ kind: 'truncated', lsn, segments });
-  }
-
-  #writeState(state: LogState): void {
-    const write = () => writeState(this.#disk, this.#options.directory, state, this.#options.fileMode);
-    try {
-      write();
-    } catch (error) {
-      if (!isFullDisk(error) || !this.#makeRoom()) throw error;
-      write();
-    }
-    this.#stateWatermark = state.watermark;
   }
 
   #settleRecovery(): void {
     if (this.#settle === undefined) return;
     this.#settle();
     this.#settle = undefined;
-    this.#watermark = this.#start.lastLsn;
-    this.#stateWatermark = this.#watermark;
-    if (this.#board.moveWatermark(this.#watermark)) this.#opener.post({ kind: 'watermark' });
+    this.#committer.noteRecovered(this.#start.lastLsn);
   }
 
   #settleOrReject(): boolean {
@@ -810,10 +393,10 @@ export class Writer {
       this.#settleRecovery();
     } catch (error) {
       if (!this.#mayPass(error)) throw error;
-      this.#rejectRequests(outOfRoom(error, this.#options.directory));
+      this.#requests.rejectAll(outOfRoom(error, this.#options.directory));
       return false;
     }
-    this.#answerRequests();
+    this.#requests.answer(this.#committer.watermark);
     return true;
   }
 
@@ -824,22 +407,13 @@ export class Writer {
    */
   #rejectAll(error: unknown): void {
     const failure = outOfRoom(error, this.#options.directory);
-    this.#finishJob();
+    this.#committer.finishJob();
     if (this.#settle === undefined) {
       for (const number of this.#groups.takeBack()) this.#opener.post({ kind: 'segment-withdrawn', number });
-      // Of a batch that is gone nothing is left to sync.
-      if (this.#groups.wholeLsn === this.#watermark) this.#policy.noteStarted();
-      this.#expectIdle();
+      this.#committer.noteTakenBack();
     }
     const losers = this.#lanes.filter((lane) => this.#discard(lane, failure));
-    // By its own lane a `sync` came before what is lost, or [#discard] has met it; a flush has no place in the lane.
-    const isVoid = ({ lane, ticket, leaves }: SyncRequest) =>
-      !leaves && (ticket !== undefined || losers.some((loser) => loser !== lane));
-    for (const request of [...this.#heardRequests, ...this.#newRequests].filter(isVoid)) {
-      this.#rejectRequest(request, failure);
-    }
-    this.#heardRequests = this.#heardRequests.filter((request) => !isVoid(request));
-    this.#newRequests = this.#newRequests.filter((request) => !isVoid(request));
+    this.#requests.rejectVoid(losers, failure);
   }
 
   /** Rejects all entries that `lane` holds, and each `sync` behind one of them; true = there were any. */
@@ -858,6 +432,7 @@ export class Writer {
       else if (message.kind !== 'entry' && message.kind !== 'batch') this.#heed(lane, message);
     }
     this.#board.add('rejected', lost);
+    if (lost > 0) this.#committer.noteNews();
     return lost > 0;
   }
 
@@ -872,13 +447,13 @@ export class Writer {
     this.#failure = failure;
     for (const lane of this.#lanes) lane.post({ kind: 'failed', written: lane.nextWhole, failure });
     this.#doorbell.setFailed();
-    this.#rejectRequests(failure);
+    this.#requests.rejectAll(failure);
     this.#serveFailed();
   }
 
   /** After a failure: nobody stays blocked, and `close` is heard. */
   #serveFailed(): boolean {
-    let worked = false;
+    let worked = this.#committer.pollLate();
     for (const lane of this.#lanes) {
       lane.look();
       const ticket = lane.takeFlush();
@@ -901,35 +476,16 @@ export class Writer {
   #isQuiet(): boolean {
     return (
       !this.#syncer.busy &&
-      this.#newRequests.length === 0 &&
-      this.#heardRequests.length === 0 &&
-      this.#requests.length === 0 &&
+      this.#requests.isEmpty &&
       this.#leavers.length === 0 &&
-      (this.#settle !== undefined || this.#groups.wholeLsn === this.#watermark) &&
+      (this.#settle !== undefined || this.#groups.wholeLsn === this.#committer.watermark) &&
       !this.#lanes.some((lane) => lane.hasWork())
     );
   }
 
   #close(): void {
     if (this.#failure === undefined) this.#sealLast();
-    if (
-      this.#failure === undefined &&
-      this.#settle === undefined &&
-      this.#stateWatermark !== this.#watermark
-    ) {
-      try {
-        this.#writeState(this.#state(this.#watermark));
-      } catch (error) {
-        // Everything is durable: only the proof that the last group was is missing at the next open.
-        const failure = failureOf(
-          error,
-          `write the state file of "${this.#options.directory}"`,
-          this.#options.directory,
-        );
-        this.#opener.post({ kind: 'trouble', failure });
-      }
-    }
-    if (this.#syncer.busy) this.#syncer.finish();
+    this.#committer.close(this.#failure === undefined && this.#settle === undefined);
     // Said first: whoever sees that the lock is free, or a thread gone, knows that the log was closed and nobody died.
     for (const lane of this.#lanes) lane.post({ kind: 'closed', taken: lane.nextWhole });
     this.#syncer.stop();
@@ -941,7 +497,7 @@ export class Writer {
     try {
       segments.checkPlace();
       segments.seal();
-      this.#makeRoom();
+      this.#committer.makeRoom();
     } catch (error) {
       this.#fail(failureOf(error, `close "${this.#options.directory}"`, this.#options.directory));
     }
@@ -956,36 +512,15 @@ export class Writer {
     }
   }
 
-  #state(watermark: number): LogState {
-    return { logId: this.#start.logId, watermark, checkpoint: this.#checkpoint };
-  }
-
   #nextDueMs(): number {
     if (this.#failure !== undefined) return Number.POSITIVE_INFINITY;
-    if (!this.#canSync) return Number.POSITIVE_INFINITY;
-    return this.#syncer.busy ? this.#policy.dueMs : Math.min(this.#policy.dueMs, this.#stateDueMs);
+    // What recovery could not do yet is tried when somebody waits for it, not by the clock.
+    return this.#settle === undefined ? this.#committer.dueMs : this.#committer.syncDueMs;
   }
-
-  #laneAt(index: number): LaneIntake {
-    return this.#lanes.find((lane) => lane.index === index) as LaneIntake;
-  }
-}
-
-interface SyncRequest {
-  readonly lane: LaneIntake;
-  /** Not a wish to know: the lane's end. */
-  readonly leaves: boolean;
-  /** Lanes that had more, when they were looked at after the request came, than was written by then. */
-  behind: readonly { readonly lane: LaneIntake; readonly mark: LaneMark }[];
-  /** Of a `sync`; a blocked flush has a ticket instead. */
-  readonly id: number;
-  readonly ticket: number | undefined;
 }
 
 /** What a lane asks for, beside entries. */
 type Wish = Exclude<ToWriter, Beside>;
-
-const NOTHING_UNSYNCED = { files: [], directoryChanged: false };
 
 /** No room, in the file system or for another descriptor: a passing state in which nothing was harmed. */
 function isOutOfRoom(error: unknown): boolean {

@@ -229,8 +229,10 @@ export class Simulation {
   }
 
   #leave(end: CrashKind | 'close'): void {
-    // Several crashes may come before an open succeeds: the worst counts.
-    if (this.#log !== undefined || end === 'power cut') this.#lastEnd = end;
+    // Several crashes may come before an open succeeds: the worst counts. A failed sync takes what was only written with it,
+    // also if the log had ended before, or did not live to hear of it.
+    const worst = this.#log?.syncer.hasFailed && end === 'killed process' ? 'power cut' : end;
+    if (this.#log !== undefined || end === 'power cut') this.#lastEnd = worst;
     this.#stopAt = Number.POSITIVE_INFINITY;
     this.disk.clearFaults();
     this.#watch();

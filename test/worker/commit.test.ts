@@ -3,6 +3,8 @@ import { test } from 'node:test';
 import { Level } from './support/lane-client.js';
 import { newDisk, TestLog } from './support/test-log.js';
 
+const MIB = 1024 * 1024;
+
 test('a durable append is acknowledged only after its sync returned', () => {
   const log = new TestLog();
   const sequence = log.lane.append('a', Level.durable);
@@ -74,6 +76,26 @@ test('written data is synced at the latest when the interval is over, counted fr
   assert.equal(log.syncer.jobs.length, 1);
   log.finishSync();
   assert.equal(log.lane.acknowledged('durable').get(2), 2);
+  log.close();
+});
+
+test('16 MiB that nobody waits for are synced without waiting for the interval, and what comes meanwhile makes no new sync', () => {
+  const log = new TestLog({ options: { maxFileSize: 64 * MIB } });
+  for (let at = 0; at < 15; at++) log.lane.append(new Uint8Array(MIB));
+  log.run();
+  assert.equal(log.syncer.jobs.length, 0);
+  log.lane.append(new Uint8Array(MIB));
+  log.run();
+  assert.deepEqual(
+    log.syncer.jobs.map(({ watermark }) => watermark),
+    [16],
+  );
+  for (const text of ['mean', 'while']) log.lane.append(text);
+  log.run();
+  log.finishSync();
+  assert.equal(log.syncer.jobs.length, 1);
+  log.sleep(200);
+  assert.equal(log.syncer.jobs.length, 2);
   log.close();
 });
 

@@ -126,6 +126,25 @@ test('a log that has ended costs no time until it is closed', () => {
   log.close();
 });
 
+for (const alsoFails of [false, true]) {
+  test(`a log that ends while a sync is under way sleeps once that ${alsoFails ? 'fails too, which is reported' : 'returns'}`, () => {
+    const log = new TestLog();
+    log.lane.append('a', Level.durable);
+    log.lane.append('b', Level.durable);
+    log.run();
+    log.disk.failNext('write', 'EIO', { path: 'wal-0' });
+    log.lane.append('c');
+    log.run();
+    assert.equal(log.lane.all('failed')[0]?.failure.code, 'ERR_WAL_IO');
+    if (alsoFails) log.disk.failNext('datasync', 'EIO', { path: 'wal-0' });
+    log.finishSync();
+    assert.equal(log.hasWork, false);
+    const troubles = log.lane.all('trouble').map(({ failure }) => failure.code);
+    assert.deepEqual(troubles, alsoFails ? ['ERR_WAL_SYNC_FAILED'] : []);
+    log.close();
+  });
+}
+
 test('close() after a failure waits for the sync under way and releases everything', () => {
   const log = new TestLog();
   appendTwo(log);

@@ -51,6 +51,30 @@ test('a segment is synced before the next but one is created', () => {
   log.close();
 });
 
+test('a sealed segment is synced at once beside the drain, so that the next rotation does not wait', () => {
+  const log = new TestLog({ options: { maxFileSize: 512 } });
+  for (let at = 0; at < 2; at++) log.lane.append(new Uint8Array(350));
+  log.run();
+  assert.deepEqual(
+    log.syncer.jobs.map(({ files }) => files.length),
+    // The first segment's name, before the second is created; then both.
+    [1, 2],
+  );
+  log.lane.append('more');
+  log.run();
+  assert.equal(log.frames.length, 3);
+  log.finishSync();
+  assert.equal(log.syncer.jobs.length, 2);
+  const operations = record(log);
+  log.lane.append(new Uint8Array(350));
+  log.run();
+  const done = operations.map(({ kind, path }) => `${kind} ${path.split('/').at(-1)}`);
+  const before = done.slice(0, done.indexOf('open wal-2'));
+  assert.ok(!before.some((each) => each.startsWith('datasync')), `${done}`);
+  log.finishSync();
+  log.close();
+});
+
 test('a sealed segment and the directory are synced before anything behind them is acknowledged', () => {
   const log = new TestLog({ options: OPTIONS });
   const operations = record(log);

@@ -1,11 +1,14 @@
 import { Argument, Option } from 'commander';
+import type { HistogramReading } from '../../format/histogram.js';
+import type { LaneFigures } from '../../format/stats-file.js';
 import { Wal } from '../../index.js';
 import { defineCommand } from '../definition.js';
 import { ExitCode } from '../exit-code.js';
-import { FigureReader, type Reading } from '../figures.js';
+import { byteRate, entryRate, FigureReader, type Reading } from '../figures.js';
 import { expectLog } from '../log-directory.js';
 import { describeHolder } from '../log-files.js';
-import { bytes, integer, lsnRange, perSecond, table } from '../text.js';
+import { liveInterval } from '../published-figures.js';
+import { bytes, duration, integer, lsnRange, plural, table } from '../text.js';
 import { parseSeconds } from '../values.js';
 
 interface Options {
@@ -19,6 +22,7 @@ export const stats = defineCommand<Options>({
   summary: 'print the figures of a log, and with --watch how it grows',
   details: [
     'From another process, without a lock: what the files tell. The watermark stands in them a little later than the writer knows it, up to its sync interval.',
+    'A log that is open and syncs publishes groups, latencies and the fill of its rings once a second; `published` says how old they are. Its state is none, running, ended (left by a process that did not close the log) or unreadable.',
   ],
   arguments: [new Argument('<dir>', "the log's directory")],
   options: [
@@ -33,7 +37,7 @@ export const stats = defineCommand<Options>({
       what: 'Keep an account of its growth.',
     },
   ],
-  json: 'An object: firstLsn, lastLsn, durableLsn, undurable, checkpointLsn, segments, logBytes, diskBytes, sideFileBytes, lock, timeMs; with --watch one on a line for each reading, from the second on with entriesPerSecond and bytesPerSecond.',
+  json: 'An object: firstLsn, lastLsn, durableLsn, undurable, checkpointLsn, segments, logBytes, diskBytes, sideFileBytes, lock, published, timeMs; with --watch one on a line for each reading, from the second on with entriesPerSecond and bytesPerSecond.',
   async run(context, { watch, json = false }, [directory = '']) {
     expectLog(directory);
     const { out, signal } = context;
@@ -75,17 +79,68 @@ function describe(reading: Reading): string[] {
     ['segments', `${integer(reading.segments)}, ${bytes(reading.logBytes)} of frames`],
     ['on disk', `${bytes(reading.diskBytes)}, of it ${bytes(reading.sideFileBytes)} in side files`],
     ['open for writing', describeHolder(reading.lock)],
+    ...describePublished(reading),
   ];
   if (entriesPerSecond !== undefined) rows.push(['growth', growth(reading)]);
   return table(rows);
 }
 
+/** What the log tells of itself: of its last interval where two publications were read, else since it was opened. */
+function describePublished({ published }: Reading): string[][] {
+  if (published.state === 'none') return [];
+  if (published.state === 'unreadable') return [['figures', `cannot be read: ${published.why}`]];
+  const { counters, interval, lanes, ageMs, pid } = published;
+  const { groupEntries, syncMicros, writeMicros } = interval ?? published;
+  const age = `published ${duration(ageMs)} ago`;
+  const period = interval === undefined ? 'since the log was opened' : `of ${duration(interval.ms)}`;
+  const whose = published.state === 'running' ? '' : `, the last ones of process ${pid}`;
+  const fullest = fullestLane(lanes);
+  return [
+    ['figures', `${period}, ${age}${whose}`],
+    ['groups', `${integer(counters.groups)}, entries: ${percentiles(groupEntries, integer)}`],
+    ['syncs', `${integer(counters.syncs)}: ${percentiles(syncMicros, micros)}`],
+    ['writes', percentiles(writeMicros, micros)],
+    [
+      'rings',
+      `${plural(counters.lanes, 'lane')}${fullest === undefined ? '' : `, ${describeRing(fullest)}`}`,
+    ],
+  ];
+}
+
+function percentiles({ count, p50, p99, max }: HistogramReading, unit: (value: number) => string): string {
+  return count === 0 ? 'none' : `p50 ${unit(p50)}, p99 ${unit(p99)}, max ${unit(max)}`;
+}
+
+function micros(value: number): string {
+  return duration(value / 1000);
+}
+
+function fullestLane(lanes: readonly LaneFigures[]): LaneFigures | undefined {
+  const fill = ({ ringUsed, ringBytes }: LaneFigures) => ringUsed / Math.max(1, ringBytes);
+  return lanes.reduce<LaneFigures | undefined>(
+    (fullest, lane) => (fullest === undefined || fill(lane) > fill(fullest) ? lane : fullest),
+    undefined,
+  );
+}
+
+function describeRing({ index, ringUsed, ringBytes }: LaneFigures): string {
+  return `lane ${index} ${Math.round((ringUsed / Math.max(1, ringBytes)) * 100)} % full`;
+}
+
 function describeShortly(reading: Reading): string {
   const at = new Date(reading.timeMs).toISOString();
   const grows = reading.entriesPerSecond === undefined ? '' : `  ${growth(reading)}`;
-  return `${at}  entries ${lsnRange(reading.firstLsn, reading.lastLsn)}  durable ${integer(reading.durableLsn)}  ${bytes(reading.logBytes)}${grows}`;
+  const { published } = reading;
+  const interval = liveInterval(published);
+  const fullest = 'lanes' in published ? fullestLane(published.lanes) : undefined;
+  const syncs =
+    interval === undefined
+      ? ''
+      : `  ${integer(interval.syncsPerSecond)} syncs/s, p99 ${micros(interval.syncMicros.p99)}`;
+  const ring = interval === undefined || fullest === undefined ? '' : `  ${describeRing(fullest)}`;
+  return `${at}  entries ${lsnRange(reading.firstLsn, reading.lastLsn)}  durable ${integer(reading.durableLsn)}  ${bytes(reading.logBytes)}${grows}${syncs}${ring}`;
 }
 
-function growth({ entriesPerSecond = 0, bytesPerSecond = 0 }: Reading): string {
-  return `${integer(entriesPerSecond)} entries/s, ${perSecond(bytesPerSecond, 1000, bytes)}`;
+function growth(reading: Reading): string {
+  return `${integer(entryRate(reading))} entries/s, ${bytes(byteRate(reading))}/s`;
 }

@@ -2,15 +2,13 @@ import { readdirSync, readlinkSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import { Argument, Option } from 'commander';
 import { LOCK_FILE } from '../../format/segment-name.js';
-import { type SegmentInfo, Wal } from '../../index.js';
-import type { Context } from '../context.js';
+import { Wal } from '../../index.js';
 import { defineCommand } from '../definition.js';
 import { CliError, ExitCode } from '../exit-code.js';
 import { FigureReader, type Reading } from '../figures.js';
 import { expectLog } from '../log-directory.js';
-import { describeHolder } from '../log-files.js';
 import { Screen } from '../screen.js';
-import { bytes, harmless, integer, lsnRange, plural, sparkline, table, time } from '../text.js';
+import { drawTop } from '../top-screen.js';
 import { parseSeconds } from '../values.js';
 
 interface Options {
@@ -18,15 +16,13 @@ interface Options {
 }
 
 const CURVE_READINGS = 40;
-const BAR_WIDTH = 40;
-/** Lines above the segments, and what a terminal needs below. */
-const OTHER_LINES = 10;
 
 export const top = defineCommand<Options>({
   name: 'top',
   summary: 'a live screen of a log that another process writes',
   details: [
-    'Entries and bytes a second with their last readings as a curve, how far the watermark in the files is behind, the newest segments; from the files alone, without a lock and without a cost to who writes. What only the running log knows, as the sizes of its groups and the fill of its rings, is in its stats() and not here.',
+    'Entries, bytes, groups and syncs a second with their last readings as a curve; histograms of what each fsync and each write took and of how many entries a group had, between the last two publications; how full the ring of each lane is; the newest segments. Without a lock.',
+    'What only the running log knows it publishes in the file ringwal.stats, once a second while it syncs; the screen says how old that is, and why there may be none.',
     'A process id stands for the log that this process has open (Linux). q or Ctrl-C ends it.',
   ],
   arguments: [new Argument('<dir|pid>', "the log's directory, or the process that writes it")],
@@ -54,14 +50,17 @@ export const top = defineCommand<Options>({
     const screen = json ? undefined : new Screen(context);
     const figures = new FigureReader(reader, directory);
     const readings: Reading[] = [];
-    const began = Date.now();
+    const beganMs = Date.now();
     try {
       while (screen?.isLeft !== true) {
         const reading = figures.read();
         readings.push(reading);
         if (readings.length > CURVE_READINGS + 1) readings.shift();
         if (screen === undefined) out.json(reading);
-        else screen.show(draw(directory, readings, reader.segments(), began, context, screen.rows));
+        else {
+          const segments = reader.segments();
+          screen.show(drawTop({ directory, readings, segments, beganMs }, out.colors, screen.size));
+        }
         await (screen === undefined ? context.pause(interval * 1000) : screen.pause(interval * 1000));
       }
       return ExitCode.ok;
@@ -106,50 +105,4 @@ function targetOf(link: string): string | undefined {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
-}
-
-function draw(
-  directory: string,
-  readings: readonly Reading[],
-  segments: readonly SegmentInfo[],
-  began: number,
-  { out: { colors } }: Context,
-  rows: number,
-): string[] {
-  const now = readings.at(-1) as Reading;
-  const rates = readings.slice(1);
-  const curve = (of: (reading: Reading) => number) => colors.cyan(sparkline(rates.map(of)));
-  const facts = [
-    [
-      'entries',
-      lsnRange(now.firstLsn, now.lastLsn),
-      `${integer(now.entriesPerSecond ?? 0)}/s`,
-      curve(({ entriesPerSecond = 0 }) => entriesPerSecond),
-    ],
-    [
-      'frames',
-      bytes(now.logBytes),
-      `${bytes(now.bytesPerSecond ?? 0)}/s`,
-      curve(({ bytesPerSecond = 0 }) => bytesPerSecond),
-    ],
-    ['not known durable', integer(now.undurable), '', curve(({ undurable }) => undurable)],
-    ['checkpoint', now.checkpointLsn === 0 ? 'none' : integer(now.checkpointLsn), '', ''],
-    ['on disk', bytes(now.diskBytes), `${bytes(now.sideFileBytes)} in side files`, ''],
-  ];
-  const largest = Math.max(1, ...segments.map((segment) => segment.bytes));
-  const shown = segments.slice(-Math.max(1, rows - OTHER_LINES)).reverse();
-  const listed = shown.map((segment) => [
-    basename(segment.path),
-    lsnRange(segment.firstLsn, segment.lastLsn),
-    bytes(segment.bytes),
-    colors.green('█'.repeat(Math.max(1, Math.round((segment.bytes / largest) * BAR_WIDTH)))),
-  ]);
-  return [
-    `${colors.bold(harmless(directory))}  open for writing: ${describeHolder(now.lock)}  ${time(now.timeMs)}`,
-    '',
-    ...table(facts, [2]),
-    '',
-    `${plural(now.segments, 'segment')}; watched for ${Math.round((now.timeMs - began) / 1000)} s`,
-    ...table(listed, [2]),
-  ];
 }

@@ -25,6 +25,7 @@ interface Global {
 
 /** The part of `WebAssembly` that is used here; pure folders have no type for it. */
 interface WebAssemblyNamespace {
+  readonly validate: (bytes: Uint8Array) => boolean;
   readonly Module: new (bytes: Uint8Array) => object;
   readonly Instance: new (module: object, imports: object) => { readonly exports: object };
 }
@@ -56,10 +57,10 @@ export class PlainFrames {
     exports.fillTables();
   }
 
-  /** `undefined` where the engine has no WebAssembly (`--jitless`). */
+  /** `undefined` where the engine has no WebAssembly (`--jitless`), or none with vectors (x64 without SSE4.1). */
   static create(): PlainFrames | undefined {
     const wasm = (globalThis as { WebAssembly?: WebAssemblyNamespace }).WebAssembly;
-    if (wasm === undefined) return undefined;
+    if (!wasm?.validate(PLAIN_FRAMES_WASM)) return undefined;
     const instance = new wasm.Instance(new wasm.Module(PLAIN_FRAMES_WASM), {});
     return new PlainFrames(instance.exports as ScanExports);
   }

@@ -3,7 +3,7 @@
  * Two implementations, byte for byte alike (test/ring/kernel holds both against `format/encode.ts` and protobufjs):
  *
  *   wasm.ts       the fast one; assembly/kernel.ts over the lane's WebAssembly.Memory
- *   reference.ts  plain TypeScript on `crc-32`; also serves where WebAssembly is missing (`node --jitless`)
+ *   reference.ts  plain TypeScript on `crc-32`; also serves where WebAssembly or its vectors are missing (`node --jitless`)
  *
  * What a run becomes (format/frame.ts has the spec of a frame, layout.ts that of a record):
  *

@@ -4,8 +4,9 @@ import { KERNEL_WASM } from './kernel-wasm.js';
 import { createReferenceKernel } from './reference.js';
 
 /**
- * The kernel of a lane: the wasm one, or the reference one where the engine has no WebAssembly (`--jitless`) or
- * had no wasm memory to give for the lane. Both write the same bytes; the log is only slower.
+ * The kernel of a lane: the wasm one, or the reference one where the engine has no WebAssembly (`--jitless`), none with
+ * vectors (x64 processors without SSE4.1), or had no wasm memory to give for the lane. Both write the same bytes; the
+ * log is only slower.
  */
 export function chooseKernel(lane: LaneMemory, views: LaneViews): Kernel {
   const wasm = webAssembly();
@@ -16,11 +17,11 @@ export function chooseKernel(lane: LaneMemory, views: LaneViews): Kernel {
 /**
  * The wasm kernel over a lane's memory, synchronously: the writer thread has no event loop to await in.
  *
- * @throws Error where the engine has no WebAssembly.
+ * @throws Error where the engine has no WebAssembly, or none with vectors.
  */
 export function createWasmKernel(memory: SharedMemory): Kernel {
   const wasm = webAssembly();
-  if (wasm === undefined) throw new Error('this engine runs without WebAssembly');
+  if (wasm === undefined) throw new Error('this engine runs without WebAssembly, or without its vectors');
   return new WasmKernel(wasm, memory);
 }
 
@@ -81,12 +82,15 @@ function compiledModule(wasm: WebAssemblyNamespace): object {
   return compiled;
 }
 
+/** `undefined` where it cannot run the kernel. */
 function webAssembly(): WebAssemblyNamespace | undefined {
-  return (globalThis as { WebAssembly?: WebAssemblyNamespace }).WebAssembly;
+  const wasm = (globalThis as { WebAssembly?: WebAssemblyNamespace }).WebAssembly;
+  return compiled === undefined && wasm?.validate(KERNEL_WASM) === false ? undefined : wasm;
 }
 
 /** The part of `WebAssembly` that is used here; pure folders have no type for it. */
 interface WebAssemblyNamespace {
+  readonly validate: (bytes: Uint8Array) => boolean;
   readonly Module: new (bytes: Uint8Array) => object;
   readonly Instance: new (
     module: object,

@@ -1,11 +1,12 @@
 /**
  * Run by fallback.test.ts with and without `--jitless`: frames the same records with the kernel that the engine gets, and
- * prints which one it was and what it wrote.
+ * prints which one it was, whether there is one for reading too, and what it wrote.
  */
 
 import { createHash } from 'node:crypto';
 import { encodeSegmentField } from '../../../src/format/encode.js';
 import { frameChecksumSeed } from '../../../src/format/frame.js';
+import { PlainFrames } from '../../../src/format/kernel/plain-frames.js';
 import { createRun } from '../../../src/ring/kernel/kernel.js';
 import { chooseKernel } from '../../../src/ring/kernel/wasm.js';
 import { RING_START, SEGMENT_FIELD_START } from '../../../src/ring/layout.js';
@@ -46,4 +47,7 @@ run.segmentFieldBytes = field.length;
 const kernel = chooseKernel(memory, views);
 kernel.frameRun(run);
 const sha256 = createHash('sha256').update(u8.slice(run.out, run.outTo)).digest('hex');
-console.log(JSON.stringify({ kernel: kernel.name, entries: run.entries, stop: run.stop, sha256 }));
+const readingKernel = PlainFrames.create() !== undefined;
+console.log(
+  JSON.stringify({ kernel: kernel.name, readingKernel, entries: run.entries, stop: run.stop, sha256 }),
+);

@@ -157,7 +157,7 @@ for (const kernel of kernels) {
 }
 
 test('both kernels frame entries of any length alike', () => {
-  for (let length = 0; length <= 300; length++) {
+  for (let length = 0; length <= 700; length++) {
     const items = [bytes(length)];
     const [reference, wasm] = kernels.map((kernel) =>
       frameScenario(kernel, plainScenario(items), encodeByFormat),

@@ -26,7 +26,7 @@ export interface Call {
 /** Data lengths where the kernels' loops and the varint of the length change. */
 const lengths = fc.oneof(
   { weight: 6, arbitrary: fc.nat(40) },
-  { weight: 2, arbitrary: fc.constantFrom(0, 1, 15, 16, 17, 127, 128, 129) },
+  { weight: 2, arbitrary: fc.constantFrom(0, 1, 15, 16, 17, 63, 64, 65, 79, 80, 81, 127, 128, 129) },
   { weight: 1, arbitrary: fc.nat(400) },
   { weight: 1, arbitrary: fc.constantFrom(16_383, 16_384) },
 );

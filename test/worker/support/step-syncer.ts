@@ -3,6 +3,7 @@ import type { Disk } from '../../../src/files/disk.js';
 import type { Board } from '../../../src/ring/board.js';
 import { failureOf } from '../../../src/worker/failure.js';
 import type { LaneRuns, WriterOptions } from '../../../src/worker/messages.js';
+import { Publisher } from '../../../src/worker/publication.js';
 import { keepHouse, type SyncJob, syncFiles } from '../../../src/worker/sync-job.js';
 import type { Syncer, SyncOutcome } from '../../../src/worker/syncer.js';
 
@@ -13,14 +14,20 @@ export interface SyncerHost {
   acknowledge(lane: number, runs: LaneRuns): void;
 }
 
+/** The process that the figures are published for. */
+export const PID = 4711;
+
 /** What src/worker/sync-thread.ts does with a job, when the test says so: a sync takes as long as a test needs. */
 export class StepSyncer implements Syncer {
   /** Run each job as soon as it is started. */
   isPrompt = false;
   isStopped = false;
+  /** A sync has failed, whether or not the writer came to hear of it. */
+  hasFailed = false;
   /** Every job so far. */
   readonly jobs: SyncJob[] = [];
   protected readonly host: SyncerHost;
+  readonly #publisher: Publisher;
   /** By lane, but for the opener's. */
   readonly lanePorts = new Map<number, MessagePort>();
   #job: SyncJob | undefined;
@@ -28,6 +35,8 @@ export class StepSyncer implements Syncer {
 
   constructor(host: SyncerHost) {
     this.host = host;
+    const { disk, board, options } = host;
+    this.#publisher = new Publisher(disk, options.directory, board, options.fileMode, PID);
   }
 
   get busy(): boolean {
@@ -77,6 +86,7 @@ export class StepSyncer implements Syncer {
 
   stop(): void {
     if (this.busy) throw new Error('stopped while a job was under way');
+    this.#publisher.close();
     this.isStopped = true;
   }
 
@@ -85,8 +95,11 @@ export class StepSyncer implements Syncer {
     try {
       this.sync(job);
       if (job.files.length > 0) this.tell(job);
-      return keepHouse(disk, options.directory, job, options.fileMode);
+      const done = keepHouse(disk, options.directory, job, options.fileMode);
+      if (job.publication === undefined) return done;
+      return { ...done, publicationFailure: this.#publisher.publish(job.publication) };
     } catch (error) {
+      this.hasFailed = true;
       const failure = failureOf(error, 'sync the log', options.directory);
       return { failure, stateWritten: false, unremoved: [], troubles: [] };
     }

@@ -122,6 +122,11 @@ export class TestLog {
     return new LaneClient({ views: viewLane(first.memory), port: toWriter.port1, syncPort: toSync.port1 });
   }
 
+  /** Would the writer's thread stay awake? */
+  get hasWork(): boolean {
+    return this.#writer.hasWork();
+  }
+
   /** Steps until there is nothing to do but wait. */
   run(): NextStep {
     for (let round = 0; round < ROUNDS_MAX; round++) {

@@ -1,0 +1,185 @@
+import { type Disk, isFullDisk } from '../files/disk.js';
+import type { LogState } from '../format/state-file.js';
+import type { Board } from '../ring/board.js';
+import type { Failure, ToLane, WriterOptions } from './messages.js';
+import type { Preallocation } from './preallocation.js';
+import { expiredSegments } from './retention.js';
+import type { SegmentCatalog, SegmentRecord } from './segment-catalog.js';
+import { writeState } from './state-store.js';
+import { keepHouse, type SyncJob } from './sync-job.js';
+import type { SyncOutcome } from './syncer.js';
+
+export interface HousekeeperParts {
+  readonly disk: Disk;
+  readonly nowMs: () => number;
+  readonly options: WriterOptions;
+  readonly board: Board;
+  readonly logId: bigint;
+  readonly catalog: SegmentCatalog;
+  readonly preallocation: Preallocation;
+  readonly checkpoint: number;
+  /** W as the state file has it. */
+  readonly stateWatermark: number;
+  readonly tell: (message: ToLane) => void;
+  /** The disk is full: true = something was given back. */
+  readonly makeRoom: () => boolean;
+}
+
+/**
+ * What follows from durability and is nobody's wait: the state file says how far the log is durable, and the segments that
+ * retention gives up go. It is done by a job of the sync thread, in the order of sync-job.ts, or at once by a command.
+ */
+export class Housekeeper {
+  readonly #parts: HousekeeperParts;
+  #checkpoint: number;
+  #stateWatermark: number;
+  /** When the state file is to be written because nothing new came for an interval. */
+  #stateDueMs = Number.POSITIVE_INFINITY;
+  /** A segment was sealed, or retention has something to give up: the next job writes the state file and applies retention. */
+  #isWorkDue: boolean;
+  /** Segments that retention gave up and that could not be removed: they go before any other does. */
+  #unremoved: readonly number[] = [];
+
+  constructor(parts: HousekeeperParts, watermark: number) {
+    this.#parts = parts;
+    this.#checkpoint = parts.checkpoint;
+    this.#stateWatermark = parts.stateWatermark;
+    this.#isWorkDue = this.#expired(watermark).length > 0;
+    parts.board.set('checkpointLsn', parts.checkpoint);
+  }
+
+  get checkpoint(): number {
+    return this.#checkpoint;
+  }
+
+  /** Is the next job to do it, whatever else it does? */
+  get isWorkDue(): boolean {
+    return this.#isWorkDue;
+  }
+
+  /** When a job is to be made for it alone, once everything is durable; 0 = now, Infinity = not yet. */
+  get dueMs(): number {
+    return this.#isWorkDue ? 0 : this.#stateDueMs;
+  }
+
+  /** Does the state file say something else than `watermark`? */
+  isStateBehind(watermark: number): boolean {
+    return this.#stateWatermark !== watermark;
+  }
+
+  noteSealed(): void {
+    this.#isWorkDue = true;
+  }
+
+  /** Something new came. */
+  noteNews(): void {
+    this.#stateDueMs = Number.POSITIVE_INFINITY;
+  }
+
+  /** Everything is durable: if nothing new comes for an interval, the state file shall say so. */
+  expectIdle(watermark: number): void {
+    if (this.isStateBehind(watermark)) {
+      this.#stateDueMs = this.#parts.nowMs() + this.#parts.options.syncInterval;
+    }
+  }
+
+  /** A job that makes everything up to `watermark` durable is about to start: what it does besides. */
+  takeWork(watermark: number): Pick<SyncJob, 'state' | 'removals' | 'recycling'> {
+    this.#isWorkDue = false;
+    this.noteNews();
+    const expired = this.#expired(watermark);
+    this.#release(expired);
+    return {
+      state: this.state(watermark),
+      removals: [...this.#unremoved, ...expired],
+      recycling: this.#recyclingOf(expired),
+    };
+  }
+
+  noteDone(job: SyncJob, { stateWritten, unremoved }: SyncOutcome): void {
+    if (stateWritten) this.#stateWatermark = job.watermark;
+    if (job.removals.length > 0) this.#unremoved = unremoved;
+  }
+
+  /** Recovery has come to its end late, and has written it. */
+  noteStateWritten(watermark: number): void {
+    this.#stateWatermark = watermark;
+  }
+
+  state(watermark: number): LogState {
+    return { logId: this.#parts.logId, watermark, checkpoint: this.#checkpoint };
+  }
+
+  /** @throws the system's error; LogFailure ERR_WAL_SYNC_FAILED */
+  writeState(state: LogState): void {
+    const { disk, options, makeRoom } = this.#parts;
+    const write = () => writeState(disk, options.directory, state, options.fileMode);
+    try {
+      write();
+    } catch (error) {
+      if (!isFullDisk(error) || !makeRoom()) throw error;
+      write();
+    }
+    this.#stateWatermark = state.watermark;
+  }
+
+  /** Durable when it returns. @throws as [writeState]; nothing has changed then */
+  setCheckpoint(lsn: number, watermark: number): void {
+    this.writeState({ ...this.state(watermark), checkpoint: lsn });
+    this.lowerCheckpoint(lsn);
+    this.#isWorkDue ||= this.#expired(watermark).length > 0;
+  }
+
+  /** The state file says so already. */
+  lowerCheckpoint(lsn: number): void {
+    this.#checkpoint = lsn;
+    this.#parts.board.set('checkpointLsn', lsn);
+  }
+
+  /** Removes the segments that hold only entries below `lsn`, as far as no reader holds them; answers what went wrong. */
+  removeBelow(lsn: number): Failure | undefined {
+    const { disk, options, board, catalog } = this.#parts;
+    const { records } = catalog;
+    const { pinned } = board;
+    const removals: number[] = [];
+    for (let at = 0; at + 1 < records.length; at++) {
+      const next = (records[at + 1] as SegmentRecord).firstLsn;
+      const { number } = records[at] as SegmentRecord;
+      if (next === 0 || next > lsn || (pinned >= 0 && number >= pinned)) break;
+      removals.push(number);
+    }
+    this.#release(removals);
+    const work = { state: undefined, removals: [...this.#unremoved, ...removals] };
+    const { unremoved, troubles } = keepHouse(disk, options.directory, work, options.fileMode);
+    this.#unremoved = unremoved;
+    return troubles[0];
+  }
+
+  /** One of those that retention gives up may become the next segment. Never one that a cut took out: its LSNs come again. */
+  #recyclingOf(expired: readonly number[]): SyncJob['recycling'] {
+    const { preallocation, options } = this.#parts;
+    const number = expired.at(-1);
+    if (number === undefined || !preallocation.wantsSpare) return undefined;
+    return { number, maxFileSize: options.maxFileSize };
+  }
+
+  /** These segments, the lowest ones, are no longer the log's: their files may go. */
+  #release(numbers: readonly number[]): void {
+    const last = numbers.at(-1);
+    if (last === undefined) return;
+    const { board, catalog, tell } = this.#parts;
+    catalog.dropThrough(last);
+    // Before the files go: a reader that begins now is told that they are gone, not that they are missing.
+    board.set('firstLsn', catalog.firstLsn);
+    board.add('removed', numbers.length);
+    tell({ kind: 'segments-removed', upTo: last });
+  }
+
+  #expired(watermark: number): number[] {
+    const { disk, options, board, catalog } = this.#parts;
+    const { pinned } = board;
+    const segments = catalog.records;
+    const releasedLsn = options.retainFromCheckpoint ? this.#checkpoint : Number.POSITIVE_INFINITY;
+    return expiredSegments(options, { segments, watermark, releasedLsn, pinned, nowMs: disk.now() });
+  }
+}

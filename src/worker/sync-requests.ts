@@ -1,0 +1,119 @@
+import type { LaneIntake, LaneMark } from './lane-intake.js';
+import type { Failure } from './messages.js';
+
+/** Somebody wants to know when all that was accepted before is durable, on whichever lane. */
+interface SyncRequest {
+  readonly lane: LaneIntake;
+  readonly wish: SyncWish;
+  /** Lanes that had more, when they were looked at after the request came, than was written by then. */
+  behind: readonly { readonly lane: LaneIntake; readonly mark: LaneMark }[];
+}
+
+export type SyncWish =
+  /** `sync`: answered by a message with this id. */
+  | { readonly kind: 'sync'; readonly id: number }
+  /** A producer is blocked until the flush with this ticket is done. */
+  | { readonly kind: 'flush'; readonly ticket: number }
+  /** Not a wish to know: the lane's end, once all of it is durable. */
+  | { readonly kind: 'leave' };
+
+/**
+ * Requests for a sync, from their coming until they are answered:
+ *
+ *   new ──▶ heard ──▶ placed ──▶ answered
+ *
+ *   new      came in this round. Other lanes may hold older entries that nobody has looked at since.
+ *   heard    each lane was looked at after it came; once what was seen then is written, all that was accepted before is
+ *   placed   the newest entry at that moment is its target: durable so far, it is answered
+ */
+export class SyncRequests {
+  readonly #onLeave: (lane: LaneIntake) => void;
+  #new: SyncRequest[] = [];
+  /** Of the heard ones those that the round under way has heard. */
+  #fresh: SyncRequest[] = [];
+  #heard: SyncRequest[] = [];
+  #placed: (SyncRequest & { readonly target: number })[] = [];
+
+  /** `onLeave` is told of a lane whose last entry is durable, or lost. */
+  constructor(onLeave: (lane: LaneIntake) => void) {
+    this.#onLeave = onLeave;
+  }
+
+  get isEmpty(): boolean {
+    return this.#new.length === 0 && this.#heard.length === 0 && this.#placed.length === 0;
+  }
+
+  /** Does anybody wait for what stands behind `watermark`? */
+  reachBeyond(watermark: number): boolean {
+    return this.#placed.some(({ target }) => target > watermark);
+  }
+
+  add(lane: LaneIntake, wish: SyncWish): void {
+    this.#new.push({ lane, wish, behind: [] });
+  }
+
+  /** Before a round looks at each lane: what came until now is heard by it. */
+  startRound(): void {
+    this.#fresh = this.#new;
+    this.#new = [];
+    this.#heard.push(...this.#fresh);
+  }
+
+  /** After it. `wholeLsn`: the newest entry that is written and in no unfinished batch. */
+  finishRound(lanes: readonly LaneIntake[], wholeLsn: number): void {
+    if (this.#heard.length === 0) return;
+    const unfinished = lanes.filter((lane) => !lane.isDrained);
+    const behind = unfinished.map((lane) => ({ lane, mark: lane.mark }));
+    for (const request of this.#fresh) request.behind = behind;
+    this.#fresh = [];
+    this.#heard = this.#heard.filter((request) => {
+      request.behind = request.behind.filter(({ lane, mark }) => !lane.hasPassed(mark));
+      if (request.behind.length > 0) return true;
+      this.#placed.push({ ...request, target: wholeLsn });
+      return false;
+    });
+  }
+
+  /** Answers those whose target is durable; true = there were any. */
+  answer(watermark: number): boolean {
+    const due = this.#placed.filter(({ target }) => target <= watermark);
+    if (due.length === 0) return false;
+    this.#placed = this.#placed.filter(({ target }) => target > watermark);
+    for (const { lane, wish } of due) {
+      if (wish.kind === 'leave') this.#onLeave(lane);
+      else if (wish.kind === 'sync') lane.post({ kind: 'synced', id: wish.id, watermark });
+      else lane.finishFlush(wish.ticket);
+    }
+    return true;
+  }
+
+  rejectAll(failure: Failure): void {
+    for (const request of [...this.#placed, ...this.#heard, ...this.#new]) this.#reject(request, failure);
+    this.#placed = [];
+    this.#heard = [];
+    this.#new = [];
+  }
+
+  /**
+   * What `losers` had accepted is lost: requests that would have covered any of it reject. Those with a target cover only what
+   * is written. By its own lane a `sync` came before what is lost, or it was met among it; a flush has no place in the lane.
+   */
+  rejectVoid(losers: readonly LaneIntake[], failure: Failure): void {
+    const isVoid = ({ lane, wish }: SyncRequest) =>
+      wish.kind === 'flush' || (wish.kind === 'sync' && losers.some((loser) => loser !== lane));
+    for (const request of [...this.#heard, ...this.#new].filter(isVoid)) this.#reject(request, failure);
+    this.#heard = this.#heard.filter((request) => !isVoid(request));
+    this.#new = this.#new.filter((request) => !isVoid(request));
+  }
+
+  #reject({ lane, wish }: SyncRequest, failure: Failure): void {
+    // Whoever leaves has been told of what was lost; nothing of it is left to wait for.
+    if (wish.kind === 'leave') this.#onLeave(lane);
+    else if (wish.kind === 'sync') lane.post({ kind: 'sync-rejected', id: wish.id, failure });
+    else {
+      // What a woken producer finds in its port was posted before.
+      lane.post({ kind: 'sync-rejected', id: 0, failure });
+      lane.finishFlush(wish.ticket);
+    }
+  }
+}
