@@ -1,3 +1,9 @@
+/**
+ * The write-ahead log: {@link Wal} is where to begin.
+ *
+ * @module ringwal
+ */
+
 export type { WalAttachment } from './main/attachment.js';
 export type { Diagnostics as WalDiagnostics } from './main/diagnostics.js';
 export type { EntryData } from './main/entry-data.js';

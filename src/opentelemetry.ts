@@ -1,9 +1,14 @@
 /**
  * `ringwal/opentelemetry`: the figures of a log as observable instruments of a meter.
  *
- *   const stop = observeWal(wal, { attributes: { 'ringwal.log': 'orders' } });
+ * ```js
+ * const stop = observeWal(wal, { attributes: { 'ringwal.log': 'orders' } });
+ * ```
  *
- * Only `@opentelemetry/api` is needed: what is read, how often, and where it goes is the application's meter provider's.
+ * Only `@opentelemetry/api` is needed: what is read, how often, and where it goes is the application's meter provider's. The
+ * instruments are listed in docs/monitoring.md.
+ *
+ * @module ringwal/opentelemetry
  */
 import {
   type Attributes,
@@ -17,18 +22,27 @@ import { DISTRIBUTIONS, type Distribution, FIGURES } from './metrics/definitions
 
 /** Whose instruments they are, and what tells this log from others. */
 export interface OpenTelemetryOptions {
-  /** Default: `metrics.getMeter('ringwal')`. */
+  /**
+   * The meter that makes the instruments.
+   *
+   * @defaultValue `metrics.getMeter('ringwal')`
+   */
   meter?: Meter | undefined;
-  /** Default: `{ 'ringwal.log': wal.directory }`. */
+  /**
+   * Attributes of every figure of this log.
+   *
+   * @defaultValue `{ 'ringwal.log': wal.directory }`
+   */
   attributes?: Attributes | undefined;
 }
 
 /**
- * Has a meter observe the figures of a log, which are read whenever they are collected. Call what it returns to end that, when
- * the log is closed.
+ * Has a meter observe the figures of a log, which are read whenever they are collected.
  *
  * The API has no histogram that somebody else has counted. So a distribution is three counters, from which backends
  * make quantiles as from a histogram of Prometheus: `….bucket` with the attribute `le`, `….sum` and `….count`.
+ *
+ * @returns ends it: call it when the log is closed
  */
 export function observeWal(wal: Wal, options: OpenTelemetryOptions = {}): () => void {
   const { meter = metrics.getMeter('ringwal'), attributes = { 'ringwal.log': wal.directory } } = options;

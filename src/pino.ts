@@ -1,7 +1,11 @@
 /**
  * `ringwal/pino`: a target for `pino.transport`, which runs it in a thread of its own.
  *
- *   pino(pino.transport({ target: 'ringwal/pino', options: { directory: './log', maxFiles: 10 } }))
+ * ```js
+ * const logger = pino(pino.transport({ target: 'ringwal/pino', options: { directory: './log', maxFiles: 10 } }));
+ * ```
+ *
+ * @module ringwal/pino
  */
 import { Writable } from 'node:stream';
 import { Wal, WalError, type WalOptions } from './index.js';
@@ -9,17 +13,27 @@ import { describeDrops } from './main/dropped-lines.js';
 import type { EntryData } from './main/entry-data.js';
 import { LineFramer } from './main/line-framer.js';
 
-/** Where the log is, what becomes of lines for which it has no room, and whatever `Wal.open` takes that a thread can be sent. */
+/** Where the log is, what becomes of lines for which it has no room, and whatever {@link Wal.open} takes that a thread can be sent. */
 export interface PinoTargetOptions extends Omit<WalOptions, 'durable' | 'readOnly' | 'signal' | 'onError'> {
-  /** The log's directory. */
+  /** The log's directory: a path. */
   directory: string;
-  /** Lines that come while the log's ring is full wait in front of the transport (`'wait'`, the default) or are dropped. */
+  /**
+   * Lines that come while the log's ring is full wait in front of the transport (`'wait'`) or are dropped (`'drop'`), and an entry says how
+   * many.
+   *
+   * @defaultValue `'wait'`
+   */
   onFull?: 'wait' | 'drop' | undefined;
 }
 
 /**
  * Opens the log; closes it when the transport ends. A line is passed on by pino until it is written, so that the flush at
  * the end of the process, which waits for what is passed on, loses none: the log's own threads die with the transport's.
+ *
+ * Resolves to the stream that pino writes to; pino calls this in its thread, by the name of the target. The options are those of
+ * `pino.transport`'s `options`.
+ *
+ * @throws as {@link Wal.open}
  */
 export default async function openPinoTarget(options: PinoTargetOptions): Promise<Writable> {
   const { onFull, directory, ...rest } = options;

@@ -1,8 +1,14 @@
 /**
  * `ringwal/prometheus`: the figures of logs as metrics of prom-client.
  *
- *   const stop = registerWal(wal, { log: 'orders' });      // into prom-client's own registry, or one of yours
- *   response.end(await register.metrics());
+ * ```js
+ * const stop = registerWal(wal, { log: 'orders' });      // into prom-client's own registry, or one of yours
+ * response.end(await register.metrics());
+ * ```
+ *
+ * The metrics are listed in docs/monitoring.md.
+ *
+ * @module ringwal/prometheus
  */
 import { Counter, Gauge, Histogram, register as ownRegistry, type Registry } from 'prom-client';
 import type { Wal, WalStats } from './index.js';
@@ -10,7 +16,7 @@ import { DISTRIBUTIONS, type Distribution, FIGURES, type Figure } from './metric
 
 /** Where the metrics go, and what tells this log from others there. */
 export interface PrometheusOptions {
-  /** Default: the registry that prom-client makes by itself. */
+  /** The registry of prom-client that the metrics go to. Default: the one that prom-client makes by itself. */
   registry?: Registry | undefined;
   /** Value of the label `log`. Default: the log's directory. */
   log?: string | undefined;
@@ -18,9 +24,10 @@ export interface PrometheusOptions {
 
 /**
  * Adds a log to the metrics of a registry; several may be there, told apart by the label `log`. Nothing is measured
- * for it: the figures are read when they are scraped. Call what it returns to take the log out again, when it is closed.
+ * for it: the figures are read when they are scraped.
  *
- * Throws an `Error` if that label is taken.
+ * @returns takes the log out again: call it when the log is closed
+ * @throws `Error`: another log has that label in this registry
  */
 export function registerWal(wal: Wal, options: PrometheusOptions = {}): () => void {
   const { registry = ownRegistry, log = wal.directory } = options;

@@ -11,9 +11,11 @@ import { SegmentScanner } from './scan.js';
 import type { Judgement, Reason, SegmentReport } from './verdict.js';
 import { isWalg } from './walg.js';
 
-/** Both inclusive. */
+/** Entries with consecutive LSNs, both ends included. */
 export interface LsnRange {
+  /** The lowest LSN. */
   readonly first: number;
+  /** The highest LSN. */
   readonly last: number;
 }
 

@@ -1,22 +1,36 @@
-/** A histogram as it was at one look: plain data, which can be cloned and printed. Exported as `WalHistogram`. */
+// Exported as WalHistogram.
+/**
+ * A histogram as it was at one look: plain data, which can be cloned and printed. Percentiles and `max` are an eighth too high at
+ * most, and 0 if there are no values.
+ */
 export interface HistogramReading {
-  /** Values recorded, and their sum. */
+  /** Values recorded. */
   readonly count: number;
+  /** Their sum. */
   readonly sum: number;
-  /** Half of the values are at or below `p50`, 99 of 100 at or below `p99`: an eighth too high at most. 0 if there are none. */
+  /** Half of the values are at or below it. */
   readonly p50: number;
+  /** 9 of 10 are at or below it. */
   readonly p90: number;
+  /** 99 of 100 are at or below it. */
   readonly p99: number;
+  /** 999 of 1,000 are at or below it. */
   readonly p999: number;
+  /** All are at or below it. */
   readonly max: number;
-  /** The buckets that are not empty, ascending: a value that all of theirs are below (and none of the next), and how many they are. */
-  readonly buckets: readonly HistogramBucket[];
+  /**
+   * The buckets that are not empty, ascending, each at most an eighth of its values wide: `count` values that are all below
+   * `below`, as none of the next bucket is.
+   */
+  readonly buckets: readonly {
+    /** All values of the bucket are below it, and none of the next bucket is. */
+    readonly below: number;
+    /** How many they are. */
+    readonly count: number;
+  }[];
 }
 
-export interface HistogramBucket {
-  readonly below: number;
-  readonly count: number;
-}
+export type HistogramBucket = HistogramReading['buckets'][number];
 
 /** The reading that these buckets, ascending and none of them empty, come to. */
 export function readBuckets(sum: number, buckets: readonly HistogramBucket[]): HistogramReading {

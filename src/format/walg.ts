@@ -2,7 +2,7 @@
  * wal-go's later file format. It is read to be imported, never written; `open` leaves such a directory untouched.
  *
  *   file      = header | frame…
- *   header    = "WALG" | 01 00 | 10 00 | u64 LE base LSN        version 1, header of 16 bytes
+ *   header    = "WALG" | 01 00 | 10 00 | u64 LE base LSN        version 1, header of 16 bytes; base: the LSN before the first entry
  *   frame     = u32 LE size | WAL_Entry                         fields 1 to 3
  *   CRC       = CRC-32( LSN LE64 || data )
  */

@@ -23,7 +23,7 @@ export interface LanePorts {
   readonly lifePort: MessagePort;
 }
 
-/** A plain object that gives one thread a lane of the log: `wal.attachment()` makes it, `Wal.attach` uses it up. */
+/** A plain object that gives one thread a lane of the log: {@link Wal.attachment} makes it, {@link Wal.attach} uses it up. */
 export interface WalAttachment {
   /** What moves to the other thread: `new Worker(file, { workerData: a, transferList: a.transferList })`. */
   readonly transferList: MessagePort[];

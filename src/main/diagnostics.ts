@@ -16,23 +16,53 @@ const channels = {
   error: channel('ringwal:error'),
 };
 
-/** What is published, by channel: `ringwal:open` and so on. Exported as `WalDiagnostics`. */
+// Exported as WalDiagnostics.
+/**
+ * The messages of `diagnostics_channel`, by channel: `open` is what `ringwal:open` publishes, and so on. Each names the log's
+ * `directory`. They are published in the thread that opened the log. docs/monitoring.md.
+ */
 export interface Diagnostics {
   /** A log was opened. */
-  readonly open: { readonly directory: string; readonly recovery: RecoveryReport };
-  /** Opening found more than a clean log: a torn tail was cut, or a corrupt log repaired as the option `recovery` says. */
-  readonly recover: { readonly directory: string; readonly recovery: RecoveryReport };
-  /** A segment was sealed, and `path` begun, whose first entry will be `firstLsn`. */
-  readonly rotate: {
+  readonly open: {
+    /** The log's, absolute. */
     readonly directory: string;
+    /** What opening found and did. */
+    readonly recovery: RecoveryReport;
+  };
+  /** Opening found more than a clean log: a torn tail was cut, or a corrupt log repaired as the option `recovery` says. */
+  readonly recover: {
+    /** The log's, absolute. */
+    readonly directory: string;
+    /** What opening found and did. */
+    readonly recovery: RecoveryReport;
+  };
+  /** A segment was sealed, and the next one begun. */
+  readonly rotate: {
+    /** The log's, absolute. */
+    readonly directory: string;
+    /** The new segment. */
     readonly path: string;
+    /** LSN of the entry that it will begin with. */
     readonly firstLsn: number;
+    /** Size of the segment that was sealed. */
     readonly sealedBytes: number;
   };
-  /** Everything up to `durableLsn` was synced, which took `durationMs`. */
-  readonly sync: { readonly directory: string; readonly durableLsn: number; readonly durationMs: number };
+  /** Entries were made durable. */
+  readonly sync: {
+    /** The log's, absolute. */
+    readonly directory: string;
+    /** Everything up to this LSN is durable. */
+    readonly durableLsn: number;
+    /** Milliseconds that the sync took. */
+    readonly durationMs: number;
+  };
   /** A log could not be opened, or ended, or went on with a loss or trouble that `onError` is told too. */
-  readonly error: { readonly directory: string; readonly error: WalError };
+  readonly error: {
+    /** The log's, absolute. */
+    readonly directory: string;
+    /** What went wrong. */
+    readonly error: WalError;
+  };
 }
 
 export function isWatched(name: keyof Diagnostics): boolean {

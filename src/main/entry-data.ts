@@ -1,6 +1,6 @@
 import { WalError } from './wal-error.js';
 
-/** What an entry is made of: bytes (any view of them) or text, which is stored as UTF-8. */
+/** What an entry is made of: bytes (any view of them, `Buffer` included) or text, which is stored as UTF-8. */
 export type EntryData = Uint8Array | string;
 
 /** Writes an entry into `view` and returns the bytes that it used. See `tryEncode`. */

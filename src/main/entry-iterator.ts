@@ -1,10 +1,19 @@
 import type { WalEntry } from './segment-reader.js';
 
-/** Entries, or batches of them, for `for await`; by hand `value` is `undefined` once `done`. Breaking off closes the file. */
+/**
+ * Entries, or batches of them, for `for await`; by hand `value` is `undefined` once `done`. It begins with the first call of `next`;
+ * breaking off closes the file. Whoever stops in the middle without breaking off, by hand, calls `return`.
+ *
+ * @typeParam T what it yields: {@link WalEntry}, or an array of them
+ */
 export interface WalIterator<T> {
+  /** The next one. Rejects as the method that made the iterator says, and is done after that. */
   next(): Promise<IteratorResult<T, undefined>>;
+  /** Ends it: closes the file, also while `next` waits. Resolves once that is done. */
   return(value?: undefined): Promise<IteratorResult<T, undefined>>;
+  /** Ends it as `return` does, and rejects with `error`. */
   throw(error: unknown): Promise<IteratorResult<T, undefined>>;
+  /** Itself. */
   [Symbol.asyncIterator](): WalIterator<T>;
 }
 

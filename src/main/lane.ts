@@ -49,13 +49,15 @@ export interface LaneParts {
   readonly onLogMessage: (message: ToLane) => void;
 }
 
-/** Figures of one lane, for `stats()`. */
+/** Figures of one lane since it was opened or attached: {@link WalLane.stats}. Sizes in bytes. */
 export interface LaneStats {
-  /** Entries taken since open, by the ring or beside it. */
+  /** Entries taken, by the ring or beside it. */
   readonly accepted: number;
   /** Of these, fire-and-forget ones that were taken and then not written (full disk, failure). */
   readonly lost: number;
+  /** Bytes of the ring: the option `ringSize`. */
   readonly ringBytes: number;
+  /** Bytes of the ring that are in use now. */
   readonly ringUsed: number;
   /** Bytes queued in front of a full ring or travelling beside it. */
   readonly pendingBytes: number;

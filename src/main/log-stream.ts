@@ -37,7 +37,7 @@ type WriteCallback = (error?: Error | null) => void;
  *
  * - `'wait'`: they are queued, up to the log's `maxPending` bytes; beyond, `write` blocks until the log has caught up.
  *   No line is lost and memory is bounded.
- * - `'drop'`: they are dropped and counted ([dropped]), with an event `'drop'` (line) for each that its listeners have
+ * - `'drop'`: they are dropped and counted ({@link LogStream.dropped}), with an event `'drop'` (line) for each that its listeners have
  *   not written themselves. Once there is room again an
  *   entry says how many are missing at that place:
  *   `{"level":40,"time":1767225600000,"msg":"ringwal dropped 17 lines here","dropped":17}`.
@@ -77,7 +77,7 @@ export class LogStream extends Writable {
     });
   }
 
-  /** Lines that were dropped. */
+  /** Lines that were dropped, since the stream was made. */
   get dropped(): number {
     return this.#dropped;
   }
@@ -86,12 +86,15 @@ export class LogStream extends Writable {
    * In place of Node's own, which would hold what does not fit in a buffer without bound, out of reach of the log at exit.
    *
    * Takes text or bytes. False = the ring is full: 'drain' follows. `callback` is called once it is taken, with an error if
-   * a line was dropped. Anything but text or bytes throws `ERR_WAL_OPTION`: there is no object mode.
+   * a line was dropped.
+   *
+   * @param encoding of text; default UTF-8. The callback may stand in its place
+   * @throws ERR_WAL_OPTION: neither text nor bytes, or an encoding that is not known. There is no object mode
    */
   override write(
     chunk: EntryData,
-    encoding?: BufferEncoding | WriteCallback | undefined,
-    callback?: WriteCallback | undefined,
+    encoding?: BufferEncoding | ((error?: Error | null) => void) | undefined,
+    callback?: ((error?: Error | null) => void) | undefined,
   ): boolean {
     // The short way, for a logger that writes each line at one go: 15 ns besides the append (Node 20).
     if (this.#isClear && typeof chunk === 'string' && encoding === undefined && callback === undefined) {
@@ -111,8 +114,16 @@ export class LogStream extends Writable {
       : this.#write(chunk, encoding, callback);
   }
 
+  /**
+   * Ends the stream: a line that has no newline yet becomes an entry, and 'finish' comes once all lines are durable. The log stays
+   * open.
+   *
+   * @param callback called at 'finish'
+   */
   override end(callback?: () => void): this;
+  /** The same, once `chunk` is written. */
   override end(chunk: EntryData, callback?: () => void): this;
+  /** The same, once `chunk` is written, which is text in this encoding. */
   override end(chunk: EntryData, encoding: BufferEncoding, callback?: () => void): this;
   override end(
     chunk?: EntryData | (() => void),
@@ -140,7 +151,11 @@ export class LogStream extends Writable {
     );
   }
 
-  /** As [flush], blocking. Throws what `Wal.flushSync` throws. */
+  /**
+   * As {@link LogStream.flush}, blocking.
+   *
+   * @throws as {@link Wal.flushSync}
+   */
   flushSync(): void {
     this.#lane.flushSync();
   }
@@ -148,6 +163,7 @@ export class LogStream extends Writable {
   /** Does nothing. pino's tools for rotation call it after they have renamed the file; the log rotates by itself. */
   reopen(): void {}
 
+  /** The encoding of text that comes without one; UTF-8 until it is set. */
   override setDefaultEncoding(encoding: BufferEncoding): this {
     super.setDefaultEncoding(encoding);
     this.#encoding = encoding;

@@ -4,106 +4,218 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { WriterOptions } from '../worker/messages.js';
 import { WalError } from './wal-error.js';
 
-/** Options of `Wal.open`. Sizes in bytes, times in milliseconds. */
+/**
+ * Options of {@link Wal.open}. Sizes are in bytes, times in milliseconds. A value that is not allowed, and an option that is not
+ * known, are refused with `ERR_WAL_OPTION`, which names the range.
+ */
 export interface WalOptions {
-  /** Level of an `append` that does not say: `true` = resolve once fsynced, `false` = once handed to the system. Default `false`. */
+  /**
+   * Level of an append that does not say: `true` = it resolves once fsynced, `false` = once handed to the system.
+   *
+   * @defaultValue `false`
+   */
   durable?: boolean | undefined;
-  /** Bytes of a segment, 4 KiB to 1 GiB. A frame that would pass it goes to the next segment; a larger one stands alone in its own. Default 64 MiB. */
+  /**
+   * Bytes of a segment, 4 KiB to 1 GiB. A frame that would pass it goes to the next segment; a larger one stands alone in its own.
+   *
+   * @defaultValue 64 MiB
+   */
   maxFileSize?: number | undefined;
-  /** Segments kept, the live one included; the oldest go first. Default `Infinity`. */
+  /**
+   * Segments kept, from 1, the live one included; the oldest go first.
+   *
+   * @defaultValue `Infinity`
+   */
   maxFiles?: number | undefined;
-  /** Bytes of entries and their frames kept in all segments together; the oldest go first. Default `Infinity`. */
+  /**
+   * Bytes of entries and their frames kept in all segments together; the oldest segments go first.
+   *
+   * @defaultValue `Infinity`
+   */
   maxTotalSize?: number | undefined;
   /**
    * Milliseconds that a segment is kept, by its own creation stamp. Acts when the log is opened, at each rotation and at each
    * checkpoint: an idle log, which has no timer, keeps what it has until then. Segments that wal-go wrote have no stamp
-   * and do not age. Default `Infinity`.
+   * and do not age.
+   *
+   * @defaultValue `Infinity`
    */
   maxAge?: number | undefined;
-  /** `'checkpoint'`: retention keeps every segment with an entry above the checkpoint. Default: the checkpoint holds nothing back. */
+  /**
+   * `'checkpoint'`: retention keeps every segment with an entry above the checkpoint (`Wal.checkpoint`). Default: the checkpoint holds
+   * nothing back.
+   */
   retainFrom?: 'checkpoint' | undefined;
-  /** The longest that written data stays unsynced: 1 to 60,000 ms. Default 200. */
+  /**
+   * Milliseconds that written data stays unsynced at the longest, 1 to 60,000.
+   *
+   * @defaultValue 200
+   */
   syncInterval?: number | undefined;
-  /** Milliseconds that a group of durable appends may wait for company, 0 to 1,000. Default 0. */
+  /**
+   * Milliseconds that a group of durable appends may wait for company, 0 to 1,000; need not be whole.
+   *
+   * @defaultValue 0
+   */
   commitDelay?: number | undefined;
-  /** When a durable append is synced: at once, together with whoever waits then (`'group'`), or at the tick of `syncInterval` (`'interval'`). Default `'group'`. */
+  /**
+   * When a durable append is synced: at once, together with whoever waits then (`'group'`), or at the tick of
+   * `syncInterval` (`'interval'`).
+   *
+   * @defaultValue `'group'`
+   */
   commit?: 'group' | 'interval' | undefined;
-  /** Bytes of the ring of each lane: a power of two, 64 KiB to 1 GiB. Default 16 MiB. */
+  /**
+   * Bytes of the ring of each lane: a power of two, 64 KiB to 1 GiB.
+   *
+   * @defaultValue 16 MiB
+   */
   ringSize?: number | undefined;
-  /** Lanes at a time, one for each thread that appends, the opening thread's included: 1 to 1,024. Beyond: `ERR_WAL_FULL`. Default 64. */
+  /**
+   * Lanes at a time, one for each thread that appends, the opening thread's included: 1 to 1,024. Beyond: `ERR_WAL_FULL`.
+   *
+   * @defaultValue 64
+   */
   maxLanes?: number | undefined;
-  /** Bytes queued in front of a full ring, or travelling beside it. Default 16 MiB. */
+  /**
+   * Bytes of each lane that may be queued in front of a full ring, or travel beside it. Beyond: `ERR_WAL_FULL`; one append is
+   * always taken when nothing is queued.
+   *
+   * @defaultValue 16 MiB
+   */
   maxPending?: number | undefined;
-  /** Append promises that may be unsettled at a time. Default 1,048,576. */
+  /**
+   * Append promises of each lane that may be unsettled at a time. Beyond: `ERR_WAL_FULL`.
+   *
+   * @defaultValue 1,048,576
+   */
   maxUnsettled?: number | undefined;
-  /** Bytes of an entry or of a whole batch, at most 1 GiB; a limit for appending, never for reading. Default 64 MiB. */
+  /**
+   * Bytes of an entry or of a whole batch, at most 1 GiB; a limit for appending, never for reading. Beyond: `ERR_WAL_TOO_LARGE`.
+   *
+   * @defaultValue 64 MiB
+   */
   maxEntrySize?: number | undefined;
   /**
-   * What `open` does with a corrupt log: refuses (`'strict'`, the default), ends it before the first entry that cannot be
+   * What `open` does with a corrupt log: refuses it (`'strict'`), ends it before the first entry that cannot be
    * read (`'point-in-time'`), or keeps everything that can be read (`'skip-corrupt'`). A torn tail is cut in all of them,
    * and no byte goes without a copy in a side file.
+   *
+   * @defaultValue `'strict'`
    */
   recovery?: 'strict' | 'point-in-time' | 'skip-corrupt' | undefined;
   /**
    * Segments whose blocks are allocated before they are written, which makes a sync cheaper: the next one is filled with
    * zeros in the background (`'zero'`), or made of one that retention removed (`'recycle'`; as long as there is none, as
-   * `'zero'`). It takes up to `maxFileSize` more of the disk, which no limit counts. Default `false`: segments grow.
+   * `'zero'`). It takes up to `maxFileSize` more of the disk, which no limit counts. `false`: segments grow.
+   *
+   * @defaultValue `false`
    */
   preallocate?: false | 'zero' | 'recycle' | undefined;
-  /** Permission bits of new files. Default 0o600. */
+  /**
+   * Permission bits of new files.
+   *
+   * @defaultValue `0o600`
+   */
   fileMode?: number | undefined;
-  /** Permission bits of new directories. Default 0o700. */
+  /**
+   * Permission bits of new directories.
+   *
+   * @defaultValue `0o700`
+   */
   directoryMode?: number | undefined;
-  /** Read only: no lock, nothing is changed; `open` then resolves to a `WalReader`. */
+  /**
+   * Reads only: no lock, nothing is changed, a live view of the log; `open` then resolves to a {@link WalReader}.
+   *
+   * @defaultValue `false`
+   */
   readOnly?: boolean | undefined;
-  /** Where the file of the threads lies, when a bundler moved it (`ringwal/worker`): an absolute path, or a `file:` URL. */
+  /**
+   * Where the file of the log's threads lies (`ringwal/worker`), when a bundler moved it: an absolute path or a `file:` URL.
+   * Default: beside the package's own code. docs/packaging.md.
+   */
   workerUrl?: string | URL | undefined;
-  /** Cancels opening (not the open log). */
+  /** Cancels opening, and not the open log: `open` rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
-  /** Hears of failures that no promise tells: lost `tryAppend`s, a segment that could not be removed. Default: `process.emitWarning`. */
+  /**
+   * Hears of failures that no promise tells: lost entries of `tryAppend`, a segment that could not be removed. Called once for each
+   * failure, in the thread that opened the log.
+   *
+   * @defaultValue `process.emitWarning`
+   */
   onError?: ((error: WalError) => void) | undefined;
 }
 
-/** Options of one append. */
+/** Options of one append. What is not given is as the log's options say. */
 export interface AppendOptions {
-  /** Resolve once fsynced (`true`) or once handed to the system (`false`); default: the log's option `durable`. */
+  /**
+   * Resolve once fsynced (`true`) or once handed to the system (`false`).
+   *
+   * @defaultValue the log's option `durable`
+   */
   durable?: boolean | undefined;
-  /** As the log's option `commit`, for this durable append. */
+  /**
+   * When it is synced, if it is durable: at once, together with whoever waits (`'group'`), or at the tick of `syncInterval` (`'interval'`).
+   *
+   * @defaultValue the log's option `commit`
+   */
   commit?: 'group' | 'interval' | undefined;
 }
 
-/** Options of `batches`, and of `entries`. LSNs are inclusive. */
+/** Options of {@link WalReader.batches}, and of {@link WalReader.entries}. LSNs are inclusive. */
 export interface ReadOptions {
-  /** First LSN; default `firstLsn`. Below `firstLsn`: `ERR_WAL_PURGED`. */
+  /**
+   * The first LSN. Below `firstLsn`: `ERR_WAL_PURGED`.
+   *
+   * @defaultValue `firstLsn`
+   */
   from?: number | undefined;
-  /** Last LSN; default: what is written at the call. */
+  /**
+   * The last LSN. What is written after the call is not read, whatever it says.
+   *
+   * @defaultValue `lastLsn` at the call
+   */
   to?: number | undefined;
   /** Ends reading: it rejects with the signal's reason, and the file is closed. */
   signal?: AbortSignal | undefined;
 }
 
-/** Options of `entries`. */
+/** Options of {@link WalReader.entries}. */
 export interface EntriesOptions extends ReadOptions {
-  /** The newest first, from `to` down to `from`. Default `false`. */
+  /**
+   * The newest first, from `to` down to `from`.
+   *
+   * @defaultValue `false`
+   */
   reverse?: boolean | undefined;
 }
 
-/** Options of `createLogStream`. */
+/** Options of {@link Wal.createLogStream}. */
 export interface LogStreamOptions {
   /**
    * What becomes of lines that are written while the ring is full: they wait, up to `maxPending` bytes of them, beyond which
-   * writing blocks (`'wait'`, the default), or they are dropped and counted (`'drop'`).
+   * writing blocks (`'wait'`), or they are dropped and counted (`'drop'`).
+   *
+   * @defaultValue `'wait'`
    */
   onFull?: 'wait' | 'drop' | undefined;
 }
 
 /** Options of `WalReader.follow`. */
 export interface FollowOptions {
-  /** First LSN; default `firstLsn`. Below `firstLsn`: `ERR_WAL_PURGED`. Above `lastLsn`: it is waited for. */
+  /**
+   * The first LSN. Below `firstLsn`: `ERR_WAL_PURGED`. Above `lastLsn`: it is waited for.
+   *
+   * @defaultValue `firstLsn`
+   */
   from?: number | undefined;
   /** Ends following, also while it waits: it rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
-  /** `false`: waiting for the next entry does not keep the process alive. Default `true`. */
+  /**
+   * `false`: waiting for the next entry does not keep the process alive.
+   *
+   * @defaultValue `true`
+   */
   ref?: boolean | undefined;
 }
 
@@ -380,19 +492,22 @@ export function checkPath(name: string, path: unknown): string {
   return resolve(path);
 }
 
-/** Options of `Wal.verify`. */
+/** Options of {@link Wal.verify}. */
 export interface VerifyOptions {
   /**
-   * Told a few times a second how far the reading is, in bytes. Of a damaged log, or one that is being written, some bytes
-   * are read again: `bytesRead` may pass `bytesTotal`, which is 0 until it is known.
+   * Told a few times a second how far the reading is, in bytes, and once at the end. Of a damaged log, or one that is being written,
+   * some bytes are read again: `bytesRead` may pass `bytesTotal`.
    */
   onProgress?: ((progress: VerifyProgress) => void) | undefined;
   /** As of `Wal.open`. */
   workerUrl?: string | URL | undefined;
 }
 
+/** How far {@link Wal.verify} is. */
 export interface VerifyProgress {
+  /** Bytes of segments read so far. */
   readonly bytesRead: number;
+  /** Bytes of all segments; 0 until it is known. */
   readonly bytesTotal: number;
 }
 
@@ -413,13 +528,25 @@ export function checkVerifyOptions(options: VerifyOptions): CheckedVerifyOptions
   };
 }
 
-/** Options of `Wal.repair`. */
+/** Options of {@link Wal.repair}. */
 export interface RepairOptions {
-  /** `'truncate'` (default): the log ends before the first entry that cannot be read. `'salvage'`: everything readable is kept. */
+  /**
+   * `'truncate'`: the log ends before the first entry that cannot be read. `'salvage'`: everything readable is kept, with its LSNs.
+   *
+   * @defaultValue `'truncate'`
+   */
   mode?: 'truncate' | 'salvage' | undefined;
-  /** Only say what would be done. */
+  /**
+   * Only say what would be done: no lock, nothing is changed.
+   *
+   * @defaultValue `false`
+   */
   dryRun?: boolean | undefined;
-  /** Permission bits of the files that are written. Default 0o600. */
+  /**
+   * Permission bits of the files that are written.
+   *
+   * @defaultValue `0o600`
+   */
   fileMode?: number | undefined;
   /** As of `Wal.open`. */
   workerUrl?: string | URL | undefined;

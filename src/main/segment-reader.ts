@@ -10,7 +10,9 @@ import { WalError } from './wal-error.js';
 
 /** An entry as it is read. `data` is a view of a buffer that is never used again: copy it to keep a few of many. */
 export interface WalEntry {
+  /** Its log sequence number, from 1, one more for each entry. Never more than 2^53 − 1. */
   readonly lsn: number;
+  /** Its bytes, as many as were appended; text is UTF-8. */
   readonly data: Uint8Array;
 }
 

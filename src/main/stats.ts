@@ -1,19 +1,25 @@
-import type { HistogramReading } from '../ring/histogram.js';
+import type { HistogramReading as WalHistogram } from '../ring/histogram.js';
 import type { WalErrorCode } from '../worker/messages.js';
 import type { Connection } from './connection.js';
 import type { LaneStats } from './lane.js';
 
-/** Figures of a log since it was opened. */
+/**
+ * Figures of a log since it was opened: {@link Wal.stats}. Counts begin at 0; LSNs are 0 where there is no entry. The figures of
+ * {@link LaneStats} among them are those of the opening thread's lane, all others those of the whole log. Plain data: it can be
+ * cloned and printed as JSON.
+ */
 export interface WalStats extends LaneStats {
   /** Milliseconds since the log was opened. */
   readonly uptimeMs: number;
   /** Code of the error that ended the log; `undefined` while it works, and once it was closed in order. */
   readonly failure: WalErrorCode | undefined;
-  /** Entries written, and the bytes of their data and of their frames. */
+  /** Entries written, by all threads. */
   readonly entries: number;
+  /** Bytes of their data. */
   readonly payloadBytes: number;
+  /** Bytes of their frames: what went to the segments. */
   readonly frameBytes: number;
-  /** Write calls' worth of frames. */
+  /** Groups of entries that were handed to the system in one go. */
   readonly groups: number;
   /** How many entries the groups had. */
   readonly groupEntries: WalHistogram;
@@ -25,26 +31,33 @@ export interface WalStats extends LaneStats {
   readonly syncMicros: WalHistogram;
   /** Calls of the log's threads that were repeated: short writes, `EINTR`, `EAGAIN`. */
   readonly retries: number;
+  /** Segments that were sealed. */
   readonly rotations: number;
   /** Segments that retention removed. */
   readonly segmentsRemoved: number;
   /** Entries that were accepted and then rejected for lack of room on the disk. */
   readonly rejected: number;
+  /** As {@link WalReader.firstLsn}. */
   readonly firstLsn: number;
+  /** As {@link WalReader.lastLsn}. */
   readonly lastLsn: number;
+  /** As {@link WalReader.durableLsn}. */
   readonly durableLsn: number;
+  /** As {@link Wal.checkpointLsn}. */
   readonly checkpointLsn: number;
-  /** Segments of the log, and the bytes of the frames in them. What `preallocate` keeps ready comes on top. */
+  /** Segments of the log. */
   readonly segments: number;
+  /** Bytes of the frames in them. What `preallocate` keeps ready comes on top. */
   readonly segmentBytes: number;
   /** What opening found and did. */
   readonly recovered: RecoveryStats;
-  /** The figures above are those of the whole log, and of the opening thread's lane; each attached lane has its own `stats`. */
+  /** The lanes of all threads. Each attached one has its own {@link WalLane.stats}. */
   readonly lanes: LanesStats;
 }
 
-/** Recovery in figures; `Wal.recovery` has the whole report. */
+/** Recovery in figures; {@link WalReader.recovery} has the whole report. */
 export interface RecoveryStats {
+  /** Milliseconds. */
   readonly durationMs: number;
   /** Bytes behind the last kept entry that were cut, a torn tail's or a corrupt log's. */
   readonly cutBytes: number;
@@ -66,8 +79,7 @@ export interface LanesStats {
   readonly gone: number;
 }
 
-/** A histogram as it was at the call. Its buckets are at most an eighth of their values wide. */
-export type WalHistogram = HistogramReading;
+export type { WalHistogram };
 
 export function readStats(connection: Connection): WalStats {
   const { board, lane, recovery, view } = connection;

@@ -8,8 +8,9 @@ import type { CheckedVerifyOptions } from './options.js';
 
 export type { LsnRange };
 
-/** What `Wal.verify` found. It changes nothing. */
+/** What {@link Wal.verify} found. It changes nothing. LSNs are 0 where there is no entry. */
 export interface VerifyReport {
+  /** The log's directory, absolute. */
   readonly directory: string;
   /** The row of the decision table in docs/format.md, 1 to 6. */
   readonly row: number;
@@ -18,6 +19,7 @@ export interface VerifyReport {
    * `corrupt`: acknowledged entries cannot be read. `unsupported`: written by a later version, or by wal-go's.
    */
   readonly verdict: 'clean' | 'torn' | 'corrupt' | 'unsupported';
+  /** The oldest entry. */
   readonly firstLsn: number;
   /** The last entry that can be read without a gap. */
   readonly lastLsn: number;
@@ -36,37 +38,50 @@ export interface VerifyReport {
    * `open` cuts them, and none was acknowledged as durable.
    */
   readonly inDoubt: readonly LsnRange[];
+  /** Each segment by itself, lowest number first. */
   readonly segments: readonly VerifySegment[];
+  /** Names of files in the directory that are not the log's. */
   readonly foreignFiles: readonly string[];
   /** Why the state file cannot be read, if that is so. Losing it loses only what it knew. */
   readonly stateFault?: string;
 }
 
+/** Where a log goes wrong first. */
 export interface VerifyTrouble {
+  /** The segment. */
   readonly path: string;
+  /** Bytes from its start. */
   readonly offset: number;
   /** The entry that should be there; 0 = not known. */
   readonly lsn: number;
+  /** Why what is there is no valid frame, in words. */
   readonly reason: string;
 }
 
+/** What is to be said of one segment. */
 export interface VerifySegment {
+  /** n in `wal-<n>`. */
   readonly number: number;
+  /** The file, absolute. */
   readonly path: string;
   /**
    * Of this segment by itself. `torn`: its end was being written when the writing stopped, or nothing that leads to it is
    * there. `corrupt`: something in it cannot be read, and acknowledged entries are missing or stand behind it.
    */
   readonly verdict: VerifyReport['verdict'];
+  /** Size of the file. */
   readonly bytes: number;
-  /** The valid frames that it begins with, and their bytes. An unfinished batch at the log's end does not count. */
+  /** How many valid frames it begins with. An unfinished batch at the log's end does not count. */
   readonly frames: number;
+  /** Their bytes. */
   readonly validBytes: number;
-  /** LSNs of these frames; 0 = there is none. */
+  /** LSN of the first of them; 0 = there is none. */
   readonly firstLsn: number;
+  /** LSN of the last of them; 0 = there is none. */
   readonly lastLsn: number;
-  /** The first byte that is wrong, and why; absent where nothing is. Zeros behind the last frame of a log are not wrong. */
+  /** The first byte that is wrong; absent where nothing is. Zeros behind the last frame of a log are not wrong. */
   readonly badOffset?: number;
+  /** Why it is wrong, in words. */
   readonly reason?: string;
 }
 

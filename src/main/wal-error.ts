@@ -2,16 +2,21 @@ import type { Failure, SystemCause, WalErrorCode } from '../worker/messages.js';
 
 const BRAND = Symbol.for('ringwal.WalError');
 
+/** What a {@link WalError} says besides its code and its message. */
 export interface WalErrorDetails {
+  /** The file or directory concerned. */
   readonly path?: string | undefined;
+  /** The entry concerned. */
   readonly lsn?: number | undefined;
+  /** Bytes from the start of the file `path`. */
   readonly offset?: number | undefined;
+  /** The system's error, or what a thread of the log threw. */
   readonly cause?: unknown;
 }
 
 /**
  * Every error that ringwal makes. `code` tells the kinds apart; `cause` is the system's error where there is one, with
- * its own `code` (`ENOSPC`, `EACCES`, …).
+ * its own `code` (`ENOSPC`, `EACCES`, …). The text of a message may change.
  *
  * `instanceof WalError` holds for the errors of every copy of the package in the process.
  */
@@ -21,6 +26,7 @@ export class WalError extends Error {
     WalError.prototype.name = 'WalError';
   }
 
+  /** Which kind it is. */
   readonly code: WalErrorCode;
   /** The file or directory concerned. */
   declare readonly path?: string;
@@ -29,6 +35,7 @@ export class WalError extends Error {
   /** Bytes from the start of the file `path`. */
   declare readonly offset?: number;
 
+  /** For ringwal itself, and for tests of those who handle its errors. */
   constructor(code: WalErrorCode, message: string, details: WalErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
@@ -38,6 +45,7 @@ export class WalError extends Error {
     Object.defineProperty(this, BRAND, { value: true });
   }
 
+  /** Also true of an error of another copy of the package. */
   static override [Symbol.hasInstance](value: unknown): boolean {
     return typeof value === 'object' && value !== null && BRAND in value;
   }

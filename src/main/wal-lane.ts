@@ -1,6 +1,6 @@
 import { AttachedLane } from './attached-lane.js';
 import type { WalAttachment } from './attachment.js';
-import type { Encode, EntryData } from './entry-data.js';
+import type { EntryData } from './entry-data.js';
 import type { LaneStats } from './lane.js';
 import { LogStream } from './log-stream.js';
 import {
@@ -13,8 +13,8 @@ import {
 } from './options.js';
 
 /**
- * A log as another thread than the one that opened it appends to it: `Wal.attach` makes it. It has a ring of its own, and
- * speaks to the log's threads directly: the opening thread may be busy.
+ * A log as another thread than the one that opened it appends to it: {@link Wal.attach} makes it. It has a ring of its own, and
+ * speaks to the log's threads directly: the opening thread may be busy. `ERR_WAL_CLOSED` is of a closed lane or log.
  *
  * Entries of one lane are in the log in the order of their calls; those of several lanes are merged fairly.
  */
@@ -31,53 +31,91 @@ export class WalLane {
     return new WalLane(await AttachedLane.open(attachment));
   }
 
-  /** As `Wal.append`. */
+  /**
+   * As {@link Wal.append}.
+   *
+   * @throws as {@link Wal.append}
+   */
   append(data: EntryData, options?: AppendOptions): Promise<number> {
     return this.#attached.lane.append(data, options);
   }
 
-  /** As `Wal.tryAppend`. What was taken and then not written is told by `process.emitWarning`, and counted in [stats]. */
+  /**
+   * As {@link Wal.tryAppend}. What was taken and then not written is told by `process.emitWarning`, and counted in
+   * {@link LaneStats.lost}.
+   *
+   * @throws as {@link Wal.tryAppend}
+   */
   tryAppend(data: EntryData): boolean {
     return this.#attached.lane.tryAppend(data);
   }
 
-  /** As `Wal.tryEncode`. */
-  tryEncode(maxLength: number, encode: Encode): boolean {
+  /**
+   * As {@link Wal.tryEncode}.
+   *
+   * @throws as {@link Wal.tryEncode}
+   */
+  tryEncode(maxLength: number, encode: (view: Buffer) => number): boolean {
     return this.#attached.lane.tryEncode(maxLength, encode);
   }
 
-  /** As `Wal.appendBatch`. */
+  /**
+   * As {@link Wal.appendBatch}.
+   *
+   * @throws as {@link Wal.appendBatch}
+   */
   appendBatch(
     entries: readonly EntryData[],
     options?: AppendOptions,
-  ): Promise<{ first: number; last: number }> {
+  ): Promise<{
+    /** LSN of the first entry. */
+    first: number;
+    /** LSN of the last one. */
+    last: number;
+  }> {
     return this.#attached.lane.appendBatch(entries, options);
   }
 
-  /** As `Wal.ready`: room in the ring of this lane. */
+  /**
+   * As {@link Wal.ready}: room in the ring of this lane.
+   *
+   * @throws as {@link Wal.ready}
+   */
   async ready(bytes = 0, options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
     return this.#attached.lane.ready(checkBytes(bytes), checkSignalOptions(options));
   }
 
-  /** As `Wal.sync`: covers everything that any lane had accepted before the call. */
+  /**
+   * As {@link Wal.sync}: covers everything that any lane had accepted before the call.
+   *
+   * @throws as {@link Wal.sync}
+   */
   async sync(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<number> {
     return this.#attached.lane.sync(checkSignalOptions(options));
   }
 
-  /** As `Wal.flushSync`: covers everything that any lane had accepted before the call. */
+  /**
+   * As {@link Wal.flushSync}: covers everything that any lane had accepted before the call.
+   *
+   * @throws as {@link Wal.flushSync}
+   */
   flushSync(timeoutMs?: number): void {
     this.#attached.lane.flushSync(checkTimeout(timeoutMs));
   }
 
   /**
-   * As `Wal.createLogStream`: ending it leaves lane and log open. When the thread ends by itself, exits or throws, all its
+   * As {@link Wal.createLogStream}: ending it leaves lane and log open. When the thread ends by itself, exits or throws, all its
    * lines are written; when it is terminated, all but one that has no newline yet.
    */
   createLogStream(options: LogStreamOptions = {}): LogStream {
     return new LogStream(this.#attached.lane, checkLogStreamOptions(options));
   }
 
-  /** As `Wal.attachment`: for threads that this one starts. */
+  /**
+   * As {@link Wal.attachment}: for threads that this one starts.
+   *
+   * @throws as {@link Wal.attachment}
+   */
   attachment(): WalAttachment {
     return this.#attached.attachment();
   }
@@ -89,12 +127,15 @@ export class WalLane {
 
   /**
    * Takes no new append, completes all accepted ones, until they are durable, and gives the lane back. The log stays open.
-   * Idempotent. If the log had failed, the first call rejects with the failure.
+   * Idempotent. `await using` calls it.
+   *
+   * @throws the failure that ended the log, if one did, from the first call
    */
   async close(): Promise<void> {
     await this.#attached.close();
   }
 
+  /** For `await using`: calls `close`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

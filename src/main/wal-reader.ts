@@ -6,7 +6,10 @@ import { checkLsn, type EntriesOptions, type FollowOptions, type ReadOptions } f
 import { readBatches, readEntries, readEntry } from './read-log.js';
 import type { WalEntry } from './segment-reader.js';
 
-/** The reading side of a log. `Wal.open(directory, { readOnly: true })` makes one; `Wal` extends it. */
+/**
+ * The reading side of a log. `Wal.open(directory, { readOnly: true })` makes one, a live view of a log that may have its writer in
+ * another process: no lock, nothing is changed. {@link Wal} extends it.
+ */
 export class WalReader {
   readonly #view: LogView;
   readonly #recovery: RecoveryReport;
@@ -27,7 +30,7 @@ export class WalReader {
     return this.#view.directory;
   }
 
-  /** LSN of the oldest entry kept; 0 for an empty log. */
+  /** LSN of the oldest entry kept; 0 for an empty log. It grows as retention removes segments. */
   get firstLsn(): number {
     return this.#view.firstLsn;
   }
@@ -42,12 +45,12 @@ export class WalReader {
     return this.#view.durableLsn;
   }
 
-  /** What `open` found and did. */
+  /** What `open` found and did: the verdict, what was cut, what was repaired. */
   get recovery(): RecoveryReport {
     return this.#recovery;
   }
 
-  /** The segments, lowest number first. */
+  /** The segments as they are at the call, lowest number first. */
   segments(): SegmentInfo[] {
     return [...this.#view.segments()];
   }
@@ -57,15 +60,25 @@ export class WalReader {
    * first, of which the newest few cost no more than the segment that they are in. Their `data` are views of buffers that
    * are never used again: copy them to keep a few of many.
    *
-   * Breaking out of the loop closes the file. Errors: `ERR_WAL_PURGED` where `from` is below `firstLsn`, or retention
-   * removed what comes next; `ERR_WAL_TRUNCATED` where what was still to come was cut off meanwhile, also by another process;
-   * `ERR_WAL_CORRUPT`; `ERR_WAL_IO`; `ERR_WAL_CLOSED` when the log is closed meanwhile.
+   * Breaking out of the loop closes the file.
+   *
+   * @throws ERR_WAL_PURGED: `from` is below `firstLsn`, or retention removed what comes next
+   * @throws ERR_WAL_TRUNCATED: what was still to come was cut off meanwhile, also by another process
+   * @throws ERR_WAL_CORRUPT: an entry cannot be read
+   * @throws ERR_WAL_UNSUPPORTED: a later version wrote it
+   * @throws ERR_WAL_IO: a file cannot be read
+   * @throws ERR_WAL_CLOSED: the log is closed, or is closed meanwhile
    */
   entries(options: EntriesOptions = {}): WalIterator<WalEntry> {
     return readEntries(this.#view, options);
   }
 
-  /** As [entries], many at a time: the fast way to replay. A batch here is what one read brought, not an atomic batch. */
+  /**
+   * As {@link WalReader.entries}, many at a time and forward only: the fast way to replay. A batch here is what one read brought, at
+   * least one entry, and not an atomic batch.
+   *
+   * @throws as {@link WalReader.entries}
+   */
   batches(options: ReadOptions = {}): WalIterator<WalEntry[]> {
     return readBatches(this.#view, options);
   }
@@ -73,16 +86,24 @@ export class WalReader {
   /**
    * The durable entries from `from` on (default: `firstLsn`) as they come, in order and without a gap, until the log is
    * closed. Nothing is polled for: the thread that syncs wakes who waits. A slow consumer holds back nobody but retention,
-   * and that only for the segment it is reading.
+   * and that only for the segment it is reading. Of a log that another process writes see {@link Wal.follow}.
    *
-   * Errors: `ERR_WAL_PURGED` if retention was faster; `ERR_WAL_TRUNCATED` if an entry that was handed out is cut off; the
-   * failure that ended the log.
+   * @throws ERR_WAL_PURGED: `from` is below `firstLsn`, or retention was faster
+   * @throws ERR_WAL_TRUNCATED: an entry that was handed out is cut off
+   * @throws ERR_WAL_CORRUPT, ERR_WAL_UNSUPPORTED, ERR_WAL_IO: as of {@link WalReader.entries}, or the failure that ended the log
    */
   follow(options: FollowOptions = {}): WalIterator<WalEntry> {
     return follow(this.#view, options);
   }
 
-  /** The entry with this LSN; `undefined` above `lastLsn` or where it was skipped; `ERR_WAL_PURGED` below `firstLsn`. */
+  /**
+   * The entry with this LSN; `undefined` above `lastLsn`, and where a repair has left the LSN without an entry.
+   *
+   * @param lsn from 1
+   * @throws ERR_WAL_PURGED: below `firstLsn`
+   * @throws ERR_WAL_OPTION: not an LSN
+   * @throws ERR_WAL_CORRUPT, ERR_WAL_UNSUPPORTED, ERR_WAL_IO, ERR_WAL_CLOSED: as of {@link WalReader.entries}
+   */
   async get(lsn: number): Promise<WalEntry | undefined> {
     return readEntry(this.#view, checkLsn('lsn', lsn));
   }
@@ -92,6 +113,7 @@ export class WalReader {
     await this.#view.close();
   }
 
+  /** For `await using`: calls `close`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

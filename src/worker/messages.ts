@@ -15,6 +15,26 @@ import type { MessagePort } from 'node:worker_threads';
  * Errors cross as [Failure]: structured clone drops subclasses and unknown fields of an Error.
  */
 
+/**
+ * What a {@link WalError} is about. Of each docs/errors.md says what it means, what to do, and what is certain about the data.
+ *
+ * | code | |
+ * | --- | --- |
+ * | `ERR_WAL_OPTION` | an argument or an option is wrong, or does not fit this log |
+ * | `ERR_WAL_LOCKED` | the directory has a writer already |
+ * | `ERR_WAL_CORRUPT` | an acknowledged entry cannot be read |
+ * | `ERR_WAL_UNSUPPORTED` | the files are in a format that this version does not read, or not write |
+ * | `ERR_WAL_TOO_LARGE` | an entry or a batch has more than `maxEntrySize` bytes |
+ * | `ERR_WAL_FULL` | no room in memory now, or no lane |
+ * | `ERR_WAL_IO` | the system refused to open, read, write, cut or remove a file; `cause` says why |
+ * | `ERR_WAL_SYNC_FAILED` | an fsync failed; the log has ended |
+ * | `ERR_WAL_CLOSED` | the log, the lane or the reader was closed |
+ * | `ERR_WAL_WORKER_DIED` | a thread of the log could not be started, or ended without having been asked |
+ * | `ERR_WAL_PURGED` | retention or `truncateBefore` has removed the entry |
+ * | `ERR_WAL_TRUNCATED` | `truncateAfter` has cut off an entry that was handed out, or was being read |
+ * | `ERR_WAL_TIMEOUT` | `flushSync` has waited as long as it might |
+ * | `ERR_WAL_READ_ONLY` | reserved; nothing makes it |
+ */
 export type WalErrorCode =
   | 'ERR_WAL_OPTION'
   | 'ERR_WAL_LOCKED'
@@ -73,27 +93,36 @@ export interface WriterOptions {
  */
 export type LaneRuns = number[];
 
+/** A segment of a log: {@link WalReader.segments}. */
 export interface SegmentInfo {
   /** n in `wal-<n>`. */
   readonly number: number;
+  /** The file, absolute. */
   readonly path: string;
-  /** 0 while the segment holds no entry. */
+  /** LSN of its first entry; 0 while it holds none. */
   readonly firstLsn: number;
+  /** LSN of its last entry; 0 while it holds none. */
   readonly lastLsn: number;
+  /** Bytes of its frames. */
   readonly bytes: number;
   /** Milliseconds since 1970 of the segment's own creation stamp; 0 for a file of wal-go, which has none. */
   readonly createdMs: number;
 }
 
-/** What `open()` found and did. Exported as `WalRecovery`. */
+// Exported as WalRecovery.
+/** What `open` found and did: {@link WalReader.recovery}. LSNs are 0 where there is no entry. */
 export interface RecoveryReport {
   /** The row of the decision table in docs/format.md, 1 to 6. */
   readonly row: number;
+  /** `clean`: all is well. `torn`: a write was interrupted; it is cut, unless the log is open for reading only. */
   readonly verdict: 'clean' | 'torn' | 'corrupt' | 'unsupported';
   /** The watermark that the files showed: entries up to it were acknowledged as durable before. */
   readonly watermark: number;
+  /** The oldest entry kept. */
   readonly firstLsn: number;
+  /** The last entry kept. */
   readonly lastLsn: number;
+  /** How many segments there are. */
   readonly segments: number;
   /** What was cut behind the last kept entry; `undefined` where nothing but zeros or stale bytes stood there. */
   readonly cut?: RecoveryCut | undefined;
@@ -101,42 +130,53 @@ export interface RecoveryReport {
   readonly repair?: RepairReport | undefined;
   /** Bytes above the watermark that were written anew, since the process before may have seen their sync fail. */
   readonly rewrittenBytes: number;
-  /** Files in the directory that are not the log's. They are left alone. */
+  /** Names of files in the directory that are not the log's. They are left alone. */
   readonly foreignFiles: readonly string[];
   /** Why making the recovered entries durable was put off (`ENOSPC`, `EROFS`, …); appends reject until it could be done. */
   readonly postponed?: string | undefined;
+  /** Milliseconds that it took. */
   readonly durationMs: number;
 }
 
-/** What a repair did, or would do (`dryRun`). Exported as `WalRepair`. */
+// Exported as WalRepair.
+/** What a repair did, or would do (`dryRun`): {@link Wal.repair}, and `open` with the option `recovery`. */
 export interface RepairReport {
   /** `'truncate'`: the log ends before the first entry that cannot be read. `'salvage'`: everything readable is kept. */
   readonly mode: 'truncate' | 'salvage';
+  /** True = this is what would be done; nothing was changed. */
   readonly dryRun: boolean;
-  /** The log as it was: row and verdict of the decision table, and its watermark. Only a corrupt one is repaired. */
+  /** The row of the decision table in docs/format.md, of the log as it was: 1 to 6. */
   readonly row: number;
+  /** The verdict on the log as it was. Only a corrupt one is repaired. */
   readonly verdict: 'clean' | 'torn' | 'corrupt' | 'unsupported';
+  /** The watermark that the files showed: entries up to it were acknowledged as durable. */
   readonly watermark: number;
-  /** The log as it is then. */
+  /** The oldest entry afterwards; 0 = there is none. */
   readonly firstLsn: number;
+  /** The last entry afterwards; 0 = there is none. */
   readonly lastLsn: number;
   /** Entries that must have been there, as far as what is left shows it, and are not kept. */
   readonly lostLsns: number;
-  /** Segments that were cut or written anew, and segments that are gone: all have their side files. */
+  /** Segments that were cut or written anew. Each has a side file. */
   readonly changedSegments: readonly string[];
+  /** Segments that are gone. Each has a side file. */
   readonly removedSegments: readonly string[];
   /** Where every byte that was taken out is kept. */
   readonly sideFiles: readonly string[];
 }
 
+// Exported as WalRecoveryCut.
+/** A torn tail that was cut, or what was cut behind damage: {@link RecoveryReport.cut}. */
 export interface RecoveryCut {
-  /** The segment that ended in damage, and the offset of the first byte that was cut. */
+  /** The segment that ended in it. */
   readonly path: string;
+  /** The first byte that was cut, from the segment's start. */
   readonly offset: number;
+  /** How many bytes were cut, those of removed segments included. */
   readonly bytes: number;
   /** The LSN that the first cut frame would have had. */
   readonly lsn: number;
-  /** Why the frame there is not valid. */
+  /** Why the frame there is not valid, in words. */
   readonly reason: string;
   /** Side files that keep the cut bytes. */
   readonly sideFiles: readonly string[];

@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { crc32 } from 'node:zlib';
+import protobuf from 'protobufjs';
 import { Wal } from '#ringwal';
+import { walgFile } from '../walg.js';
 import {
   collect,
   lsns,
@@ -96,6 +98,48 @@ test('the torn sample of wal-go loses its torn frame alone', async (t) => {
   assert.equal(await wal.append('x'), 10);
 });
 
+const hex = (data: Uint8Array) => Buffer.from(data).toString('hex');
+
+/** As wal-go declares it. */
+const { root } = protobuf.parse(`syntax = "proto3";
+  message WAL_Entry { uint64 logSequenceNumber = 1; bytes data = 2; uint32 CRC = 3; }`);
+
+/** What wal-go's reader makes of a file: it takes size after size, and skips the fields that it does not know. */
+function readAsWalgo(bytes: Buffer): { lsn: number; data: Uint8Array; crc: number }[] {
+  const type = root.lookupType('WAL_Entry');
+  const found = [];
+  for (let at = 0; at < bytes.length; ) {
+    const size = bytes.readInt32LE(at);
+    const entry = type.toObject(type.decode(bytes.subarray(at + 4, at + 4 + size)), {
+      longs: Number,
+      defaults: true,
+    });
+    found.push({ lsn: entry.logSequenceNumber, data: Buffer.from(entry.data), crc: entry.CRC });
+    at += 4 + size;
+  }
+  return found;
+}
+
+test("wal-go's reader finds all entries of a closed log, with checksums that it can check", async (t) => {
+  const directory = copyOf(t, '01-small');
+  const wal = await openLog(t, directory, { maxFileSize: 4096, preallocate: 'zero' });
+  await wal.appendBatch(['a', '', 'batch'], { durable: true });
+  for (let i = 0; i < 200; i++) await wal.append(`entry ${i}`.repeat(9));
+  await wal.close();
+  const reader = await Wal.open(directory, { readOnly: true });
+  const entries = (await collect(reader.entries())).map(({ lsn, data }) => [lsn, hex(data)]);
+  await reader.close();
+  assert.equal(entries.length, 213);
+  const files = segmentNames(directory);
+  assert.ok(files.length > 2);
+  const found = files.flatMap((file) => readAsWalgo(readFileSync(join(directory, file))));
+  assert.deepEqual(
+    found.map(({ lsn, data }) => [lsn, hex(data)]),
+    entries,
+  );
+  for (const { lsn, data, crc } of found) assert.equal(crc, crc32(Uint8Array.of(...data, lsn & 0xff)));
+});
+
 test("damage in the middle of wal-go's file is refused and left alone", async (t) => {
   const directory = copyOf(t, '01-small');
   const path = join(directory, 'wal-0');
@@ -107,39 +151,11 @@ test("damage in the middle of wal-go's file is refused and left alone", async (t
   assert.deepEqual(snapshot(directory), before);
 });
 
-function varint(value: number): number[] {
-  return value < 128 ? [value] : [(value & 127) | 128, ...varint(Math.floor(value / 128))];
-}
-
-/** A file of wal-go's later format. */
-function walg(firstLsn: number, entries: readonly string[], version = 1): Buffer {
-  const header = Buffer.from('57414c47010010000000000000000000', 'hex');
-  header[4] = version;
-  header.writeBigUInt64LE(BigInt(firstLsn), 8);
-  const frames = entries.map((entry, at) => {
-    const lsn = Buffer.alloc(8);
-    lsn.writeBigUInt64LE(BigInt(firstLsn + at));
-    const data = Buffer.from(entry);
-    const crc = crc32(data, crc32(lsn));
-    const body = [
-      8,
-      ...varint(firstLsn + at),
-      ...(data.length > 0 ? [18, ...varint(data.length), ...data] : []),
-      24,
-      ...varint(crc),
-    ];
-    const size = Buffer.alloc(4);
-    size.writeUInt32LE(body.length);
-    return Buffer.concat([size, Buffer.from(body)]);
-  });
-  return Buffer.concat([header, ...frames]);
-}
-
 test("wal-go's later format is read by readSegment, its torn end ends it, damage is told", async (t) => {
   const directory = temporaryLog(t);
   mkdirSync(directory);
   const path = join(directory, 'wal-3');
-  const bytes = walg(41, ['a', '', 'third']);
+  const bytes = walgFile(41, ['a', '', 'third']);
   writeFileSync(path, bytes);
   const found = await collect(Wal.readSegment(path));
   assert.deepEqual(
@@ -156,15 +172,15 @@ test("wal-go's later format is read by readSegment, its torn end ends it, damage
   damaged[damaged.length - 6] ^= 1;
   writeFileSync(path, damaged);
   await assert.rejects(collect(Wal.readSegment(path)), walError('ERR_WAL_CORRUPT', { path, lsn: 43 }));
-  writeFileSync(path, walg(41, ['a'], 2));
+  writeFileSync(path, walgFile(41, ['a'], 2));
   await assert.rejects(collect(Wal.readSegment(path)), walError('ERR_WAL_UNSUPPORTED', { path }));
 });
 
 test("open leaves a directory of wal-go's later format untouched and says how to import it", async (t) => {
   const directory = temporaryLog(t);
   mkdirSync(directory);
-  writeFileSync(join(directory, 'wal-0'), walg(1, ['a', 'b']));
-  writeFileSync(join(directory, 'wal-1'), walg(3, ['c']));
+  writeFileSync(join(directory, 'wal-0'), walgFile(1, ['a', 'b']));
+  writeFileSync(join(directory, 'wal-1'), walgFile(3, ['c']));
   const before = snapshot(directory);
   const refusal = walError('ERR_WAL_UNSUPPORTED', { path: join(directory, 'wal-0'), message: /readSegment/ });
   await assert.rejects(Wal.open(directory), refusal);
