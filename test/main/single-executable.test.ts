@@ -4,6 +4,7 @@ import { copyFileSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { runInNewContext } from 'node:vm';
 import { type BuildOptions, build } from 'esbuild';
 import { type Ended, installed, run, written } from './installed-package.js';
 
@@ -55,15 +56,9 @@ async function makeExecutable(t: TestContext): Promise<{ project: string; execut
   const { inject } = (await import('postject' as string)) as { inject: Inject };
   const project = installed(t);
   written(project, 'app.js', APP);
-  const common = {
-    absWorkingDir: project,
-    bundle: true,
-    platform: 'node',
-    format: 'cjs',
-    outdir: project,
-    external: ['fs-native-extensions', 'piscina'],
-  } satisfies BuildOptions;
-  await build({ ...common, entryPoints: { bundle: 'app.js' }, banner: { js: documentedBanner() } });
+  const { options, banner } = documented();
+  const common = { ...options, absWorkingDir: project, outdir: project };
+  await build({ ...common, entryPoints: { bundle: 'app.js' }, banner: { js: banner } });
   await build({ ...common, entryPoints: { worker: 'ringwal/worker' } });
   const blob = join(project, 'app.blob');
   const config = { main: join(project, 'bundle.js'), output: blob, disableExperimentalSEAWarning: true };
@@ -76,11 +71,12 @@ async function makeExecutable(t: TestContext): Promise<{ project: string; execut
   return { project, executable };
 }
 
-function documentedBanner(): string {
+function documented(): { options: BuildOptions; banner: string } {
   const document = readFileSync(fileURLToPath(new URL('../../docs/packaging.md', import.meta.url)), 'utf8');
-  const banner = /js: "(require = .*)"/.exec(document)?.[1];
-  assert.ok(banner !== undefined);
-  return banner;
+  const [, options] = /^const common = (\{[\s\S]*?^\});$/m.exec(document) ?? [];
+  const [, banner] = /js: "(require = .*)"/.exec(document) ?? [];
+  assert.ok(options !== undefined && banner !== undefined);
+  return { options: runInNewContext(`(${options})`) as BuildOptions, banner };
 }
 
 function runExecutable(executable: string, args: readonly string[]): Promise<Ended> {
