@@ -13,16 +13,23 @@ import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { basename, join } from 'node:path';
 
-const { existsSync, readFileSync, writeFileSync } = fs;
+const { readFileSync, writeFileSync } = fs;
 const privateWord = new Int32Array(new SharedArrayBuffer(4));
 
 export function arm(folder) {
-  const meets = (order) => {
+  /** What an order says; `undefined`: there is none, or it has just been recalled. */
+  const read = (order) => {
     const path = join(folder, order);
-    if (!existsSync(path)) return false;
-    writeFileSync(`${path}.met`, '');
-    return true;
+    try {
+      const content = readFileSync(path, 'utf8');
+      writeFileSync(`${path}.met`, '');
+      return content;
+    } catch (error) {
+      if (error.code === 'ENOENT') return undefined;
+      throw error;
+    }
   };
+  const meets = (order) => read(order) !== undefined;
   if (meets('throw-at-load')) throw new Error('this thread was told not to start');
 
   const paths = new Map();
@@ -32,11 +39,12 @@ export function arm(folder) {
   const obey = (kind, syscall) => {
     while (meets(`hold-${kind}`)) Atomics.wait(privateWord, 0, 0, 1);
     if (meets(`die-at-${kind}`)) process.exit(3);
-    if (!meets(`fail-${kind}`)) {
+    const order = read(`fail-${kind}`);
+    if (order === undefined) {
       spared[kind] = 0;
       return;
     }
-    const [code, spare = 0] = readFileSync(join(folder, `fail-${kind}`), 'utf8').split(' ');
+    const [code, spare = 0] = order.split(' ');
     if (spared[kind]++ < Number(spare)) return;
     throw Object.assign(new Error(`${code}: made to fail, ${syscall}`), { code, syscall });
   };

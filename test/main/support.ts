@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -247,7 +256,10 @@ export class Faults {
 
   /** @param code of the system error, for the orders `fail-…`; with a number behind it so many calls go well first */
   give(order: Order, code = ''): void {
-    writeFileSync(join(this.#folder, order), code);
+    // At once, or a thread reads an order that says nothing yet.
+    const path = join(this.#folder, order);
+    writeFileSync(`${path}.new`, code);
+    renameSync(`${path}.new`, path);
   }
 
   recall(order: Order): void {
