@@ -92,11 +92,13 @@ test('what a killed process has published goes at the next open, and nobody take
   const log = temporaryLog(t);
   const child = new Child(
     t,
-    `import { existsSync } from 'node:fs';
+    `import { statSync } from 'node:fs';
     import { Wal } from '#ringwal';
     const [log] = process.argv.slice(1);
     const wal = await Wal.open(log);
-    while (!existsSync(log + '/ringwal.stats')) await wal.append('x', { durable: true });
+    // Made, and written by one call behind that.
+    const isPublished = () => statSync(log + '/ringwal.stats', { throwIfNoEntry: false })?.size > 0;
+    while (!isPublished()) await wal.append('x', { durable: true });
     console.log('published ' + wal.durableLsn);
     await new Promise(() => { setInterval(() => {}, 1000) });`,
     [log],
