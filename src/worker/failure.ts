@@ -1,3 +1,4 @@
+import { isMissing } from '../files/disk.js';
 import type { Failure, SystemCause, WalErrorCode } from './messages.js';
 
 export interface FailureDetails {
@@ -60,8 +61,18 @@ export function failureOf(error: unknown, doing: string, path?: string): Failure
   };
 }
 
-/** A failed sync of the file or directory `path`. Terminal for the log, whatever the system's code. */
+/**
+ * A failed sync of the file or directory `path`. Terminal for the log, whatever the system's code. A directory is opened to be
+ * synced: that it is not there says nothing about what was written, but that nobody will find it.
+ */
 export function syncFailed(error: unknown, path: string): LogFailure {
+  if (isMissing(error)) {
+    return new LogFailure(
+      'ERR_WAL_IO',
+      `Cannot go on in "${path}": somebody has removed or renamed it. What was written since then cannot be found by its name.`,
+      { path, cause: error },
+    );
+  }
   return new LogFailure(
     'ERR_WAL_SYNC_FAILED',
     `Cannot sync "${path}": ${systemCause(error).message}. Nothing after the last acknowledged entry is certain, and a second try ` +

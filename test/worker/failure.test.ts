@@ -23,6 +23,17 @@ test('a failed sync of the directory ends the log and acknowledges nothing', () 
   assertEnded(log, 'ERR_WAL_SYNC_FAILED');
 });
 
+test('a directory that is gone when it is to be synced ends the log, and is no failed sync', () => {
+  const log = new TestLog();
+  appendTwo(log);
+  log.disk.failNext('syncDirectory', 'ENOENT');
+  log.finishSync();
+  assertEnded(log, 'ERR_WAL_IO');
+  const { message, cause } = log.lane.all('failed')[0]?.failure ?? assert.fail();
+  assert.match(message, /somebody has removed or renamed it/);
+  assert.equal(cause?.code, 'ENOENT');
+});
+
 test('a sync that fails for lack of room ends the log like any other', () => {
   const log = new TestLog();
   appendTwo(log);
