@@ -126,12 +126,12 @@ export class Housekeeper {
   /** Durable when it returns. @throws as [writeState]; nothing has changed then */
   setCheckpoint(lsn: number, watermark: number): void {
     this.writeState({ ...this.state(watermark), checkpoint: lsn });
-    this.lowerCheckpoint(lsn);
+    this.noteCheckpoint(lsn);
     this.#isWorkDue ||= this.#expired(watermark).length > 0;
   }
 
   /** The state file says so already. */
-  lowerCheckpoint(lsn: number): void {
+  noteCheckpoint(lsn: number): void {
     this.#checkpoint = lsn;
     this.#parts.board.set('checkpointLsn', lsn);
   }

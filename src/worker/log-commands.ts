@@ -138,7 +138,7 @@ export class LogCommands {
   #announceCut(place: CutPlace, lsn: number, checkpoint: number): void {
     this.#catalog.cutBehind(place.segment, place.offset);
     this.#host.lowerWatermark(lsn);
-    this.#housekeeper.lowerCheckpoint(checkpoint);
+    this.#housekeeper.noteCheckpoint(checkpoint);
     this.#board.set('durableLsn', lsn);
     this.#board.set('lastLsn', lsn);
     this.#board.set('liveBytes', place.offset);

@@ -95,9 +95,14 @@ async function session(directory: string, commands: readonly string[]): Promise<
   return shown;
 }
 
-async function run(directory: string, command: string): Promise<string> {
+function run(directory: string, command: string): Promise<string> {
   const [program, ...args] = command.split(' ');
   assert.equal(program, 'node');
+  return runNode(directory, args);
+}
+
+/** What Node prints in `directory`: its output, then its errors, then what a shell says of one that was killed. */
+export async function runNode(directory: string, args: readonly string[]): Promise<string> {
   const child = spawn(process.execPath, args, {
     cwd: directory,
     stdio: ['ignore', 'pipe', 'pipe'],

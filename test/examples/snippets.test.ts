@@ -4,13 +4,12 @@
  * the surroundings that the text supposes.
  */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { temporaryDirectory } from './example.js';
+import { runNode } from './recipe.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const PACKAGES = ['ringwal', 'pino', 'prom-client', '@opentelemetry/api'];
@@ -154,7 +153,7 @@ for (const { document, text } of pieces()) {
       ? threads(text)
       : { ...beside, [file]: moduleOf(`${imports}\n${before}${rest}${after}`) };
     for (const [name, code] of Object.entries(files)) write(directory, name, code);
-    assert.equal(await run(directory, text.startsWith('// main.js') ? 'main.js' : file), prints);
+    assert.equal(await runNode(directory, [text.startsWith('// main.js') ? 'main.js' : file]), prints);
   });
 }
 
@@ -196,7 +195,7 @@ test("what the README and docs/cli.md call the command with is in the command's 
   const calls = lines.flatMap((line) => [...line.matchAll(/\bringwal ([a-z]+)([^|<>;)]*)/g)]);
   assert.ok(calls.length > 8);
   for (const [call, command = '', rest = ''] of calls) {
-    const help = await run(ROOT, 'dist/cli.js', 'help', command);
+    const help = await runNode(ROOT, ['dist/cli.js', 'help', command]);
     for (const [option] of rest.matchAll(/(?<= )--?[a-z][a-z-]*/g)) {
       assert.match(help, new RegExp(`(^|[ ,])${option}\\b`, 'm'), call);
     }
@@ -247,20 +246,4 @@ function project(t: TestContext): string {
 function write(directory: string, name: string, code: string): void {
   mkdirSync(dirname(join(directory, name)), { recursive: true });
   writeFileSync(join(directory, name), code);
-}
-
-async function run(directory: string, ...args: string[]): Promise<string> {
-  const child = spawn(process.execPath, args, {
-    cwd: directory,
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, NODE_OPTIONS: '', NODE_TEST_CONTEXT: '' },
-  });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text) => {
-      output += text;
-    });
-  }
-  await once(child, 'close');
-  return output;
 }

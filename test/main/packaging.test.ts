@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, build } from 'esbuild';
 import { parse } from 'yaml';
@@ -192,13 +192,7 @@ for (const format of ['esm', 'cjs'] as const) {
   test(`a bundle (${format}) finds a worker file elsewhere by workerUrl, in every call that has threads`, {
     skip,
   }, async (t) => {
-    const project = installed(t);
-    await bundle(
-      project,
-      format,
-      { 'main/app': 'app.mjs', 'threads/worker': 'ringwal/worker' },
-      APP_ELSEWHERE,
-    );
+    const project = await bundledElsewhere(t, format);
     const ended = await run([join(project, 'out/main/app.js'), join(project, 'log'), '../threads/worker.js']);
     assert.deepEqual([ended.code, ended.stdout], [0, 'ab torn torn ab ab ab\n'], ended.stderr);
   });
@@ -206,13 +200,7 @@ for (const format of ['esm', 'cjs'] as const) {
   test(`a bundle (${format}) that looks for its worker file where it is not is told so by each of these calls`, {
     skip,
   }, async (t) => {
-    const project = installed(t);
-    await bundle(
-      project,
-      format,
-      { 'main/app': 'app.mjs', 'threads/worker': 'ringwal/worker' },
-      APP_ELSEWHERE,
-    );
+    const project = await bundledElsewhere(t, format);
     const app = join(project, 'out/main/app.js');
     const log = join(project, 'log');
     await run([app, log, '../threads/worker.js']);
@@ -279,6 +267,14 @@ async function say() {
 }
 say();
 `;
+
+/** A project with the bundle of the application in one folder, and that of the worker file in another. */
+async function bundledElsewhere(t: TestContext, format: 'esm' | 'cjs'): Promise<string> {
+  const project = installed(t);
+  const entryPoints = { 'main/app': 'app.mjs', 'threads/worker': 'ringwal/worker' };
+  await bundle(project, format, entryPoints, APP_ELSEWHERE);
+  return project;
+}
 
 /** As docs/packaging.md has it. */
 async function bundle(

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { OperationKind } from '../../src/files/simulated-disk.js';
 import type { LogFailure } from '../../src/worker/failure.js';
 import { Level } from './support/lane-client.js';
-import { DIRECTORY, newDisk, TestLog } from './support/test-log.js';
+import { DIRECTORY, newDisk, PARKED, TestLog } from './support/test-log.js';
 
 for (const failedSync of ['ext4', 'xfs', 'btrfs'] as const) {
   test(`a failed fdatasync (${failedSync}) ends the log and acknowledges nothing`, () => {
@@ -128,12 +128,7 @@ test('a sync that waits when a sync fails is rejected', () => {
 test('a log that has ended costs no time until it is closed', () => {
   const log = endedLog();
   const next = log.run();
-  assert.deepEqual(next, {
-    kind: 'wait',
-    forMs: Number.POSITIVE_INFINITY,
-    lingering: false,
-    expectant: false,
-  });
+  assert.deepEqual(next, PARKED);
   log.close();
 });
 

@@ -5,7 +5,7 @@ import { decodeStats, type PublishedStats } from '../../src/format/stats-file.js
 import { PUBLICATION_PERIOD_MS as PERIOD_MS } from '../../src/worker/publication.js';
 import { Level } from './support/lane-client.js';
 import { PID } from './support/step-syncer.js';
-import { DIRECTORY, newDisk, TestLog, type TestLogSettings } from './support/test-log.js';
+import { DIRECTORY, newDisk, PARKED, TestLog, type TestLogSettings } from './support/test-log.js';
 
 const HAD_ROOM = { refused: 0, queued: 0, waits: 0, dropped: 0 };
 const STATS_FILE = `${DIRECTORY}/ringwal.stats`;
@@ -100,12 +100,7 @@ test('a log that comes to rest publishes once more, so that what stands there is
   operations.length = 0;
   const next = log.sleep(100 * PERIOD_MS);
   assert.equal(log.disk.counts.operations, before);
-  assert.deepEqual(next, {
-    kind: 'wait',
-    forMs: Number.POSITIVE_INFINITY,
-    lingering: false,
-    expectant: false,
-  });
+  assert.deepEqual(next, PARKED);
   log.close();
 });
 

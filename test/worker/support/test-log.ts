@@ -33,6 +33,14 @@ export const OPTIONS: WriterOptions = {
   directoryMode: 0o700,
 };
 
+/** Nothing but a ring wakes the writer. */
+export const PARKED: NextStep = {
+  kind: 'wait',
+  forMs: Number.POSITIVE_INFINITY,
+  lingering: false,
+  expectant: false,
+};
+
 /** More rounds than any amount of work here takes: whoever needs more will never rest. */
 const ROUNDS_MAX = 10_000;
 
