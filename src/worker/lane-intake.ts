@@ -172,6 +172,11 @@ export class LaneIntake {
     return this.#commitWanted >= this.syncStarted && this.nextWhole > this.syncStarted;
   }
 
+  /** Since the last sync was started somebody has waited for entries to be written, and no more than that. */
+  get wantsWritten(): boolean {
+    return this.#writtenWanted >= this.syncStarted;
+  }
+
   /** A sync that covers everything written is about to start: the runs that it acknowledges. */
   startSync(): LaneRuns {
     const runs = this.#durableRuns;

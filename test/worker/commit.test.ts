@@ -3,7 +3,11 @@ import { test } from 'node:test';
 import { Level } from './support/lane-client.js';
 import { newDisk, PARKED, TestLog } from './support/test-log.js';
 
+const KIB = 1024;
 const MIB = 1024 * 1024;
+
+/** After a sync that took so long the next ones are the sync thread's. */
+const SLOW_SYNC_MS = 2;
 
 test('a durable append is acknowledged only after its sync returned', () => {
   const log = new TestLog();
@@ -29,6 +33,7 @@ test('who comes while a sync is under way forms the next group, and one sync ser
     return sequence;
   });
   assert.equal(log.syncer.jobs.length, 1);
+  log.sleep(SLOW_SYNC_MS);
   log.finishSync();
   assert.equal(log.syncer.jobs.length, 2);
   assert.deepEqual([...log.lane.acknowledged('durable').keys()], [1]);
@@ -134,6 +139,51 @@ test('a lone durable append is synced by the writer itself', () => {
   log.disk.powerCut();
   assert.deepEqual(new TestLog({ disk: log.disk }).texts, ['first', 'lone']);
 });
+
+test('once a sync was quick the writer syncs a small group itself, and a crash leaves all of it', () => {
+  const log = new TestLog();
+  log.lane.append('first', Level.durable);
+  log.run();
+  log.finishSync();
+  const group = ['b', 'c', 'd'].map((text) => log.lane.append(text, Level.durable));
+  log.run();
+  assert.equal(log.syncer.jobs.length, 1);
+  assert.deepEqual([...log.lane.acknowledged('durable').keys()], [1, ...group]);
+  log.disk.powerCut();
+  assert.deepEqual(new TestLog({ disk: log.disk }).texts, ['first', 'b', 'c', 'd']);
+});
+
+const reasonsForTheThread = [
+  { reason: 'the last sync was slow', firstSyncMs: SLOW_SYNC_MS, more: () => {} },
+  {
+    reason: 'the group is large',
+    firstSyncMs: 0,
+    more: ({ lane }: TestLog) => lane.append(new Uint8Array(256 * KIB), Level.durable),
+  },
+  {
+    reason: 'somebody waits until his entry is written',
+    firstSyncMs: 0,
+    more: ({ lane }: TestLog) => lane.append('w', Level.written),
+  },
+];
+for (const { reason, firstSyncMs, more } of reasonsForTheThread) {
+  test(`a group is synced by the sync thread, and the drain goes on meanwhile, when ${reason}`, () => {
+    const log = new TestLog();
+    log.lane.append('first', Level.durable);
+    log.run();
+    log.sleep(firstSyncMs);
+    log.finishSync();
+    more(log);
+    for (const text of ['b', 'c']) log.lane.append(text, Level.durable);
+    log.run();
+    assert.equal(log.syncer.jobs.length, 2);
+    log.lane.append('during');
+    log.run();
+    assert.equal(log.texts.at(-1), 'during');
+    log.finishSync();
+    log.close();
+  });
+}
 
 test('a sync covers what was accepted before it, on whichever level', () => {
   const log = new TestLog();
