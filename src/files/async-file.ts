@@ -1,4 +1,4 @@
-import { close, fstat, open, read, stat } from 'node:fs';
+import { close, fstat, open, read, readSync, stat } from 'node:fs';
 import { DiskError, type FileIdentity, isMissing, isSameFile, systemCode } from './disk.js';
 
 /**
@@ -13,6 +13,8 @@ export interface AsyncFile {
   readonly identity: FileIdentity;
   /** Fills `target` from `position` on. Returns the bytes read: may be short, 0 at the end. @throws EIO, EISDIR, EBADF */
   read(target: Uint8Array, position: number): Promise<number>;
+  /** As [read], on the calling thread: blocks it for as long as the system takes, so only for what is in memory. */
+  readNow(target: Uint8Array, position: number): number;
   /** Bytes, now. */
   size(): Promise<number>;
   /** Whether [path] still leads to this file, and not to nothing or to another one. */
@@ -52,6 +54,11 @@ class CallbackFile implements AsyncFile {
     return this.#call('read', (done) => read(this.#fd, target, 0, target.length, position, done));
   }
 
+  readNow(target: Uint8Array, position: number): number {
+    this.#assertOpen('read');
+    return readSync(this.#fd, target, 0, target.length, position);
+  }
+
   async size(): Promise<number> {
     const stats = await this.#call<{ size: number }>('fstat', (done) => fstat(this.#fd, done));
     return stats.size;
@@ -83,9 +90,13 @@ class CallbackFile implements AsyncFile {
     });
   }
 
+  #assertOpen(syscall: string): void {
+    if (this.#closed !== undefined) throw new DiskError('EBADF', syscall, this.path, 'the file is closed');
+  }
+
   #call<T>(syscall: string, start: (done: (error: Error | null, value: T) => void) => void): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      if (this.#closed !== undefined) throw new DiskError('EBADF', syscall, this.path, 'the file is closed');
+      this.#assertOpen(syscall);
       start((error, value) => {
         this.#inFlight -= 1;
         if (error) reject(error);

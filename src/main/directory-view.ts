@@ -38,6 +38,7 @@ export class DirectoryView implements LogView {
   readonly recovery: RecoveryReport;
   readonly indexes = new SparseIndexes();
   readonly files = undefined;
+  readonly recent = undefined;
   readonly #disk: Disk = createNodeDisk();
   /** Behind the last entry that is not inside an unfinished batch: what stands there may be cut and written anew. */
   #end: ChainContext;

@@ -5,6 +5,7 @@ import type { SegmentInfo, ToLane } from '../worker/messages.js';
 import { closedError } from './lane.js';
 import type { LogView } from './log-view.js';
 import { OpenFiles } from './open-files.js';
+import { RecentReads } from './recent-reads.js';
 import { SparseIndexes } from './sparse-index.js';
 import { Wakeups } from './wakeups.js';
 import type { WalError } from './wal-error.js';
@@ -14,6 +15,7 @@ export class LiveView implements LogView {
   readonly directory: string;
   readonly indexes = new SparseIndexes();
   readonly files = new OpenFiles();
+  readonly recent: RecentReads;
   readonly #board: Board;
   /** Takes in messages that the event loop has not delivered yet. */
   readonly #catchUp: () => void;
@@ -38,6 +40,7 @@ export class LiveView implements LogView {
     this.#hold = hold;
     this.directory = directory;
     this.#board = board;
+    this.recent = new RecentReads(segments.at(-1)?.lastLsn ?? 0);
     this.#segments = [...segments];
     this.#catchUp = catchUp;
   }

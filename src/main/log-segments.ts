@@ -5,9 +5,9 @@ import type { SegmentInfo } from '../worker/messages.js';
 import type { LogView } from './log-view.js';
 import { WalError } from './wal-error.js';
 
-/** The last segment that begins at or before `lsn`. */
-export function segmentOf(view: LogView, lsn: number): SegmentInfo | undefined {
-  return view.segments().findLast((segment) => segment.firstLsn !== 0 && segment.firstLsn <= lsn);
+/** Of `segments`, lowest number first, the last one that begins at or before `lsn`. */
+export function segmentOf(segments: readonly SegmentInfo[], lsn: number): SegmentInfo | undefined {
+  return segments.findLast((segment) => segment.firstLsn !== 0 && segment.firstLsn <= lsn);
 }
 
 /** Opens a segment for the sake of entry `lsn`. @throws ERR_WAL_PURGED, ERR_WAL_IO */

@@ -1,5 +1,6 @@
 import type { SegmentInfo } from '../worker/messages.js';
 import type { OpenFiles } from './open-files.js';
+import type { RecentReads } from './recent-reads.js';
 import type { SparseIndexes } from './sparse-index.js';
 
 /** What readers need to know of a log: the live one of this process, or a directory that somebody else may write. */
@@ -18,6 +19,8 @@ export interface LogView {
   readonly indexes: SparseIndexes;
   /** Where no other process can put other files in the place of the segments, some of them stay open. */
   readonly files: OpenFiles | undefined;
+  /** Of a log that this process writes: how what it wrote last is read. */
+  readonly recent: RecentReads | undefined;
   /**
    * Resolves when entries above `lsn` are durable, or something else has happened that a follower must look at: a cut, the
    * end of the log, an abort. May resolve early: look, and wait again.

@@ -44,7 +44,7 @@ export async function* walkBackwards(
   /** The entry to come next. */
   let next = to;
   let logId: bigint | undefined;
-  let segment = segmentOf(view, to);
+  let segment = segmentOf(view.segments(), to);
   try {
     while (segment !== undefined && next >= (from ?? 1)) {
       const { number, firstLsn } = segment;

@@ -104,7 +104,7 @@ async function* walkRange(view: LogView, range: Range): AsyncGenerator<WalEntry[
     if (view.truncations.slice(cutsSeen).some((lsn) => lsn < to)) throw truncated(view, next);
   };
   let next = from;
-  let segment = segmentOf(view, from);
+  let segment = segmentOf(view.segments(), from);
   /** In the first segment, a place near `from` that an earlier reader has learned. */
   let hint = segment && view.indexes.of(segment.number).placeBefore(from);
   let chain = hint ?? createChain(undefined, -1);
@@ -170,21 +170,26 @@ export async function readEntry(view: LogView, lsn: number): Promise<WalEntry | 
 /** A place and what lies before the next one, so that an entry is found with one small read. */
 const POINT_BYTES = 2 * PLACE_SPACING_BYTES;
 
+/** The second one is for an entry that is not whole in the first. */
+const POINT_READS = 2;
+
 /**
  * The short way to an entry: from a place that a reader has learned, in a file that is open already. `undefined` = it does
- * not lead there, for whatever reason; the long way tells the reason.
+ * not lead there, for whatever reason; the long way tells the reason, and learns the places that are missing.
  */
 async function readAtPlace(view: LogView, lsn: number): Promise<WalEntry | undefined> {
   view.assertOpen();
   if (view.files === undefined || lsn < view.firstLsn || lsn > view.lastLsn) return undefined;
-  const segment = segmentOf(view, lsn);
+  const segments = view.segments();
+  const segment = segmentOf(segments, lsn);
   const place = segment && view.indexes.of(segment.number).placeBefore(lsn);
   if (segment === undefined || place === undefined) return undefined;
   const truncationsBefore = view.truncations.length;
   try {
-    const file = await view.files.open(segment.number, segment.path);
+    const opened = await view.files.open(segment.number, segment.path);
+    const file = view.recent?.include(lsn, segment, segments) ? view.recent.of(opened) : opened;
     const reader = new SegmentReader(file, place, undefined, POINT_BYTES);
-    while (!reader.isPast && reader.end === undefined) {
+    for (let reads = 0; reads < POINT_READS && !reader.isPast && reader.end === undefined; reads++) {
       const [entry] = await reader.next(lsn, lsn);
       // What was cut meanwhile, or is given out again, is not the entry that was asked for.
       if (entry !== undefined && view.truncations.length === truncationsBefore) {

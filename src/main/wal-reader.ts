@@ -99,6 +99,9 @@ export class WalReader {
   /**
    * The entry with this LSN; `undefined` above `lastLsn`, and where a repair has left the LSN without an entry.
    *
+   * What this process appended last, up to 256 MiB from the end, is copied from the system's memory on the calling thread, once
+   * the way to it is known; everything else is read by the thread pool.
+   *
    * @param lsn from 1
    * @throws ERR_WAL_PURGED: below `firstLsn`
    * @throws ERR_WAL_OPTION: not an LSN

@@ -17,7 +17,10 @@ test('an async file reads from where it is told, shared memory too, short at the
   assert.equal(Buffer.from(target).toString(), 'bcde');
   assert.equal(await file.read(target, 4), 2);
   assert.equal(await file.read(target, 6), 0);
+  assert.equal(file.readNow(target, 2), 4);
+  assert.equal(Buffer.from(target).toString(), 'cdef');
   await file.close();
+  assert.throws(() => file.readNow(target, 0), { code: 'EBADF' });
 });
 
 test('an async file sees what is appended and what is cut while it is open', async (t) => {

@@ -40,6 +40,7 @@ async function shrinkingView(directory: string, at: number): Promise<LogView> {
     truncations: [],
     indexes: new SparseIndexes(),
     files: undefined,
+    recent: undefined,
     pin() {},
     async waitForWatermark() {},
     isClosed: false,

@@ -1,0 +1,66 @@
+import type { AsyncFile } from '../files/async-file.js';
+import type { SegmentInfo } from '../worker/messages.js';
+
+/**
+ * How much of a log's end counts as recent. Bet: what this process wrote last is in the system's page cache, where four
+ * segments of the default size have room.
+ */
+const RECENT_BYTES = 256 * 1024 * 1024;
+
+/** A read that took longer did not find everything in memory. */
+const QUICK_MS = 1;
+/** Reads that go through the thread pool after one that was not quick. */
+const POOL_READS = 1000;
+
+/**
+ * Reads of what this process wrote itself, a short while ago. Its bytes are still in memory, so that they are copied from there
+ * at once: the way through the thread pool takes far longer, since it wakes two threads (bench/workloads/replay.ts, at random). Nothing older is ever read like that: the event loop would wait for
+ * the disk. Where the system keeps less in memory than is thought here, the first read notices, and the next ones go
+ * through the pool.
+ */
+export class RecentReads {
+  readonly #lastLsnAtOpen: number;
+  #poolReads = 0;
+
+  /** Entries up to `lastLsnAtOpen` were there before this process came. */
+  constructor(lastLsnAtOpen: number) {
+    this.#lastLsnAtOpen = lastLsnAtOpen;
+  }
+
+  /** Whether `lsn`, an entry of `segment`, is to be read from memory. `segments`: all of them, lowest number first. */
+  include(lsn: number, segment: SegmentInfo, segments: readonly SegmentInfo[]): boolean {
+    if (lsn <= this.#lastLsnAtOpen) return false;
+    let bytes = 0;
+    for (let at = segments.length - 1; bytes <= RECENT_BYTES; at--) {
+      const each = segments[at];
+      if (each === undefined) return false;
+      bytes += each.bytes;
+      if (each.number === segment.number) return bytes <= RECENT_BYTES;
+    }
+    return false;
+  }
+
+  /** `file`, read from memory as long as that is quick. */
+  of(file: AsyncFile): AsyncFile {
+    return {
+      path: file.path,
+      identity: file.identity,
+      read: async (target, position) => this.#read(file, target, position),
+      readNow: (target, position) => file.readNow(target, position),
+      size: () => file.size(),
+      isStillNamed: () => file.isStillNamed(),
+      close: () => file.close(),
+    };
+  }
+
+  #read(file: AsyncFile, target: Uint8Array, position: number): number | Promise<number> {
+    if (this.#poolReads > 0) {
+      this.#poolReads -= 1;
+      return file.read(target, position);
+    }
+    const startedMs = performance.now();
+    const bytes = file.readNow(target, position);
+    if (performance.now() - startedMs > QUICK_MS) this.#poolReads = POOL_READS;
+    return bytes;
+  }
+}

@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { AsyncFile } from '../../src/files/async-file.js';
+import { RecentReads } from '../../src/main/recent-reads.js';
+import { fill, freshLog, openLog } from './support.js';
+
+const MIB = 1024 * 1024;
+
+/** Whether the event loop has gone on while `work` was under way. */
+async function takesTurns(work: () => Promise<unknown>): Promise<boolean> {
+  let hasTurned = false;
+  const immediate = setImmediate(() => {
+    hasTurned = true;
+  });
+  await work();
+  clearImmediate(immediate);
+  return hasTurned;
+}
+
+test('get() of what this process wrote needs no turn of the event loop, once the way there is known and the file open', async (t) => {
+  const wal = await freshLog(t);
+  for (let i = 0; i < 1000; i++) await wal.append(fill(100, i));
+  const get = async () => assert.deepEqual(Buffer.from((await wal.get(700))?.data ?? []), fill(100, 699));
+  // On a busy machine a read may be slow, and the next 1,000 go through the pool.
+  let rounds = 0;
+  while (await takesTurns(get)) assert.ok(rounds++ < 10_000);
+});
+
+test('get() of what was there before this process never blocks the event loop', async (t) => {
+  const wal = await freshLog(t);
+  for (let i = 0; i < 1000; i++) await wal.append(fill(100, i));
+  await wal.close();
+  const again = await openLog(t, wal.directory);
+  await again.append('new');
+  for (let round = 0; round < 3; round++) assert.equal(await takesTurns(() => again.get(700)), true);
+});
+
+test('an entry is recent that this process wrote, with no more than 256 MiB from its segment to the end', () => {
+  const recent = new RecentReads(10);
+  const segment = (number: number, firstLsn: number, bytes: number) => ({
+    number,
+    path: `wal-${number}`,
+    firstLsn,
+    lastLsn: firstLsn + 9,
+    bytes,
+    createdMs: 0,
+  });
+  const segments = [segment(0, 1, MIB), segment(1, 11, 100 * MIB), segment(2, 21, 156 * MIB)] as const;
+  assert.equal(recent.include(10, segments[0], segments), false);
+  assert.equal(recent.include(11, segments[1], segments), true);
+  assert.equal(recent.include(21, segments[2], segments), true);
+  const longer = [...segments, segment(3, 31, 1)];
+  assert.equal(recent.include(11, segments[1], longer), false);
+  assert.equal(recent.include(21, segments[2], longer), true);
+  assert.equal(recent.include(21, segments[2], longer.slice(0, 2)), false, 'it is gone');
+});
+
+test('after a read that was slow the next 1,000 go through the pool, and then it is tried again', async () => {
+  let slowMs = 0;
+  let now = 0;
+  let pooled = 0;
+  const file: AsyncFile = {
+    path: 'wal-0',
+    identity: { dev: 0n, ino: 0n },
+    async read() {
+      pooled += 1;
+      return 1;
+    },
+    readNow() {
+      now += 1;
+      for (const until = performance.now() + slowMs; performance.now() < until; );
+      return 1;
+    },
+    size: async () => 1,
+    isStillNamed: async () => true,
+    async close() {},
+  };
+  const recent = new RecentReads(0).of(file);
+  const target = new Uint8Array(1);
+  slowMs = 2;
+  assert.equal(await recent.read(target, 0), 1);
+  for (let i = 0; i < 1000; i++) assert.equal(await recent.read(target, 0), 1);
+  assert.deepEqual([now, pooled], [1, 1000]);
+  await recent.read(target, 0);
+  assert.deepEqual([now, pooled], [2, 1000]);
+});
