@@ -25,7 +25,7 @@ export const kernel: Workload = {
   name: 'kernel',
   title: 'Framing and checksum of a drained run',
   note:
-    "tinybench, the fastest sample. A run fills a quarter of a megabyte, as the writer's groups do; its first frame has " +
+    'tinybench, the fastest sample. A run fills a quarter of a megabyte; its first frame has ' +
     'the opening field 4. protobufjs + crc-32 is what one would write without a kernel.',
   metrics: ['entryNs'],
   contenders: ['wasm kernel', 'reference kernel', 'protobufjs + crc-32'],

@@ -63,14 +63,6 @@ export type NextStep =
  */
 const LINGER_MS = 2;
 
-/**
- * How many groups, entries beside the ring and requests one lane may have dealt with in a round, if others are to have their
- * turn. A group is at most 256 KiB or one entry, so that a lane waits for at most 1 MiB of each other one, or four of its
- * large entries. Bet: looking at the lane again after so much is nothing against writing it. A batch is never left off in
- * the middle, since only its own lane may be drained then.
- */
-const TURNS_MAX = 4;
-
 const AGAIN: NextStep = { kind: 'again' };
 const CLOSED: NextStep = { kind: 'closed' };
 
@@ -213,11 +205,14 @@ export class Writer {
     }
   }
 
-  /** Takes in and writes what one lane holds now, as far as its turn goes. */
+  /**
+   * Gives one lane its turn: one group, one entry beside the ring, or one request, so that it waits for no more than that of
+   * each other one. A batch is never left off in the middle, since only its own lane may be drained then.
+   */
   #serve(lane: LaneIntake): boolean {
     lane.look();
     let worked = this.#takeFlush(lane);
-    for (let turns = 0; turns < TURNS_MAX || this.#groups.insideBatch; turns++) {
+    do {
       const message = lane.dueMessage();
       if (message !== undefined && message.kind !== 'entry' && message.kind !== 'batch') {
         lane.takeMessage();
@@ -228,7 +223,7 @@ export class Writer {
         this.#writeGroup(lane);
       }
       worked = true;
-    }
+    } while (this.#groups.insideBatch);
     return true;
   }
 

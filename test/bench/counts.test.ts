@@ -14,7 +14,7 @@ import { fill, freshLog, SMALL_RING } from '../main/support.js';
 const NEVER_MS = 60_000;
 
 /** As in src/worker/group-writer.ts: what one write call hands over, unless a single frame is longer. */
-const GROUP_BYTES = 256 * 1024;
+const GROUP_BYTES = 1024 * 1024;
 
 /** As in src/worker/sync-policy.ts: frames that are synced without waiting for the interval. */
 const BACKLOG_BYTES = 16 * 1024 * 1024;
