@@ -52,6 +52,19 @@ test('the code of the package is ASCII, of which the engine keeps one byte for a
     assert.match(readFileSync(new URL(`../../dist/${name}`, import.meta.url), 'utf8'), /^\p{ASCII}*$/u, name);
 });
 
+test('the thread that opens a log loads no node:crypto', { skip }, async (t) => {
+  const ended = await runChild(
+    t,
+    `import { Wal } from '#ringwal';
+    const wal = await Wal.open(process.argv[1]);
+    await wal.append('x', { durable: true });
+    console.log(process.moduleLoadList.includes('NativeModule crypto'));
+    await wal.close();`,
+    [temporaryLog(t)],
+  );
+  assert.deepEqual([ended.code, ended.stdout, ended.stderr], [0, 'false\n', '']);
+});
+
 test('the package works from CommonJS', { skip }, async (t) => {
   const ended = await runChild(
     t,
