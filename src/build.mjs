@@ -3,6 +3,7 @@
  *
  *   dist/index.js    the implementation, CommonJS, one file        ← src/index.ts
  *   dist/index.mjs   the same exports for `import`, so that ESM and CommonJS share one implementation
+ *   dist/for-import.js   the way from there to index.js that Node does not lex
  *   dist/worker.js   what every thread starts from                 ← src/worker/worker.ts
  *   dist/worker.mjs  the same for bundlers that make ES modules
  *   dist/pino.js     the target for pino's transports, with dist/index.js beside it   ← src/pino.ts
@@ -80,6 +81,7 @@ await build({
     },
   ],
 });
+for (const name of ['index', 'worker']) keepAscii(`${dist}/${name}.js`);
 chmodSync(`${dist}/cli.js`, 0o755);
 writeFileSync(`${dist}/ringwal.1`, execFileSync(process.execPath, [`${dist}/cli.js`, 'man']));
 
@@ -92,9 +94,16 @@ execFileSync(
 // The exports, by name: a re-export of a CommonJS module finds them at run time only where its lexer can.
 const { default: implementation } = await import(`${dist}/index.js`);
 const names = Object.keys(implementation).sort().join(', ');
+// Of a CommonJS file that is imported, and of what it hands on by name, Node reads the whole text for names of exports: of
+// index.js that takes longer than running it, and leaves behind memory that was needed to compile the lexer for so long
+// a text. Of this file it reads three lines, and the variable is no handing on.
+writeFileSync(
+  `${dist}/for-import.js`,
+  "'use strict';\nconst implementation = require('./index.js');\nmodule.exports = implementation;\n",
+);
 writeFileSync(
   `${dist}/index.mjs`,
-  `import implementation from './index.js';\n\nexport const { ${names} } = implementation;\n`,
+  `import implementation from './for-import.js';\n\nexport const { ${names} } = implementation;\n`,
 );
 writeFileSync(`${dist}/index.d.mts`, "export * from './index.js';\n");
 writeFileSync(`${dist}/pino.mjs`, "import target from './pino.js';\n\nexport default target.default;\n");
@@ -122,6 +131,15 @@ writeFileSync(
 );
 for (const name of WORKER_TYPES) writeFileSync(`${dist}/${name}`, 'export {};\n');
 removeInnerTypes();
+
+/**
+ * The engine keeps the text of what it runs, in each thread, and takes two bytes for every character of it as soon as one is
+ * beyond Latin-1. In code the bundler writes such a one as an escape; what is left stands in comments, behind which no code
+ * stands on the line: so the source map holds.
+ */
+function keepAscii(file) {
+  writeFileSync(file, readFileSync(file, 'utf8').replaceAll(/\P{ASCII}/gu, '?'));
+}
 
 /** The compiler writes the types of every source file: only those that the public ones speak of are of use to anybody. */
 function removeInnerTypes() {

@@ -3,6 +3,7 @@ import { classicLevel } from './classic-level.js';
 import type { Contender } from './contender.js';
 import { fsPromises } from './fs-promises.js';
 import { lmdb } from './lmdb.js';
+import { noLog } from './no-log.js';
 import { rawAppend, rawBlocks, rawRead, rawRewrite } from './raw.js';
 import { ringwal, ringwalRecycle, ringwalZero } from './ringwal.js';
 import { ringwalLanes } from './ringwal-lanes.js';
@@ -18,6 +19,7 @@ export const CONTENDERS: readonly Contender[] = [
   rawRewrite,
   rawAppend,
   rawRead,
+  noLog,
   writeStream,
   pinoTransport,
   sonicBoom,

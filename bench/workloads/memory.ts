@@ -13,7 +13,7 @@ const METRICS = ['peakMib', 'besideLanesMib', 'growthMib'] as const;
 const NOTE =
   'Resident memory of the whole process above what it was before opening, sampled every 20 ms. Lanes: ' +
   'ring and staging, taken by design. Growth: the median of the last quarter less that of the second one; `npm run soak` ' +
-  'is for hours.';
+  'is for hours. No log: what the same load takes by itself, which is part of all other figures.';
 
 /** Memory while entries are pushed as fast as they are taken. */
 export const memory: Workload = {
@@ -21,7 +21,7 @@ export const memory: Workload = {
   title: 'Memory under fire-and-forget at full speed, 100 B',
   note: NOTE,
   metrics: METRICS,
-  contenders: ['ringwal', 'createWriteStream', 'pino transport', 'lmdb', 'classic-level'],
+  contenders: ['ringwal', 'no log', 'createWriteStream', 'pino transport', 'lmdb', 'classic-level'],
   sizes: oneSize,
   run: (task) => run(task, loadSink),
 };
@@ -32,7 +32,7 @@ export const memoryInFlight: Workload = {
   title: 'Memory under durable appends, 1,000 in flight, 100 B',
   note: NOTE,
   metrics: METRICS,
-  contenders: ['ringwal', 'lmdb', 'fs.promises'],
+  contenders: ['ringwal', 'no log', 'lmdb', 'fs.promises'],
   sizes: oneSize,
   run: (task) => run(task, loadCommitter),
 };

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import {
   type BigIntStats,
   closeSync,
@@ -15,6 +14,7 @@ import {
   unlinkSync,
   writeSync,
 } from 'node:fs';
+import { createRequire } from 'node:module';
 import {
   type Disk,
   DiskError,
@@ -109,7 +109,13 @@ class NodeDisk implements Disk {
     return Date.now();
   }
 
+  /**
+   * Loaded here and not imported: a log needs this once in its life, and the module takes memory in every thread that has it
+   * (bench/workloads/memory.ts).
+   */
   random64(): bigint {
+    const require = createRequire(import.meta.url ?? __filename);
+    const { randomBytes } = require('node:crypto') as typeof import('node:crypto');
     return randomBytes(8).readBigUInt64LE();
   }
 }

@@ -1,4 +1,3 @@
-import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threads';
 import { LockWatch } from '../files/lock.js';
@@ -167,7 +166,10 @@ export class Connection implements ExitParticipant {
   }
 }
 
-/** How many lifelines a lock file has: so many that logs which come one after the other do not pick the same. */
+/**
+ * How many lifelines a lock file has: so many that logs which come one after the other do not pick the same. Nobody has to be kept
+ * from guessing it, so that it takes no `node:crypto`, which would be memory for nothing else.
+ */
 const LIFELINES = 2 ** 40;
 
 /** The two threads of a log and the shared memory between them. */
@@ -186,7 +188,7 @@ class Threads {
   readonly #ended: Promise<unknown>;
   readonly #directory: string;
   readonly #lockFile: string;
-  readonly #lifeline = randomInt(1, LIFELINES);
+  readonly #lifeline = 1 + Math.floor(Math.random() * LIFELINES);
   /** Threads die with their locks, whatever they die of, and a thread that is blocked hears no event that would tell. */
   #lives: LockWatch | undefined;
   #areSyncsAsked = false;

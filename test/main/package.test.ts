@@ -35,6 +35,36 @@ test('an error of another copy of the package is an instance of this one', { ski
   await wal.close();
 });
 
+test('what Node lexes to import the package is short', { skip }, () => {
+  const dist = new URL('../../dist/', import.meta.url);
+  const file = /^import implementation from '(.+)';$/m.exec(
+    readFileSync(new URL('index.mjs', dist), 'utf8'),
+  )?.[1];
+  assert.ok(file !== undefined);
+  const text = readFileSync(new URL(file, dist), 'utf8');
+  assert.ok(text.length < 1000, `${file} has ${text.length} characters`);
+  // It follows these into the file that they name.
+  assert.doesNotMatch(text, /exports\s*=\s*require/);
+});
+
+test('the code of the package is ASCII, of which the engine keeps one byte for a character', { skip }, () => {
+  for (const name of ['index.js', 'worker.js'])
+    assert.match(readFileSync(new URL(`../../dist/${name}`, import.meta.url), 'utf8'), /^\p{ASCII}*$/u, name);
+});
+
+test('the thread that opens a log loads no node:crypto', { skip }, async (t) => {
+  const ended = await runChild(
+    t,
+    `import { Wal } from '#ringwal';
+    const wal = await Wal.open(process.argv[1]);
+    await wal.append('x', { durable: true });
+    console.log(process.moduleLoadList.includes('NativeModule crypto'));
+    await wal.close();`,
+    [temporaryLog(t)],
+  );
+  assert.deepEqual([ended.code, ended.stdout, ended.stderr], [0, 'false\n', '']);
+});
+
 test('the package works from CommonJS', { skip }, async (t) => {
   const ended = await runChild(
     t,

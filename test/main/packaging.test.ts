@@ -18,6 +18,7 @@ const FILES = [
   'README.md',
   'dist/cli.js',
   'dist/cli.js.map',
+  'dist/for-import.js',
   'dist/index.js',
   'dist/index.js.map',
   'dist/index.mjs',
