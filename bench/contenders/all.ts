@@ -5,7 +5,7 @@ import { fsPromises } from './fs-promises.js';
 import { lmdb } from './lmdb.js';
 import { noLog } from './no-log.js';
 import { rawAppend, rawBlocks, rawRead, rawRewrite } from './raw.js';
-import { ringwal, ringwalRecycle, ringwalZero } from './ringwal.js';
+import { ringwal, ringwalBusyPoll, ringwalRecycle, ringwalZero } from './ringwal.js';
 import { ringwalLanes } from './ringwal-lanes.js';
 import { pinoTransport, sonicBoom, writeStream } from './streams.js';
 
@@ -13,6 +13,7 @@ import { pinoTransport, sonicBoom, writeStream } from './streams.js';
 export const CONTENDERS: readonly Contender[] = [
   ringwal,
   ringwalZero,
+  ringwalBusyPoll,
   ringwalRecycle,
   ...ringwalLanes,
   rawBlocks,

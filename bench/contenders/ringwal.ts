@@ -7,6 +7,11 @@ import type { Archive, CommitLevel, Committer, Contender, Sink } from './contend
 export const ringwal = contenderWith('ringwal', 'frame, CRC-32, recovery; default options', {});
 /** With the other settings of `preallocate`, for the workloads that show what they bring and cost. */
 export const ringwalZero = contenderWith('ringwal, zero', "`preallocate: 'zero'`", { preallocate: 'zero' });
+export const ringwalBusyPoll = contenderWith(
+  'ringwal, zero, busyPoll',
+  "`preallocate: 'zero'`, `busyPoll: true`",
+  { preallocate: 'zero', busyPoll: true },
+);
 export const ringwalRecycle = contenderWith('ringwal, recycle', "`preallocate: 'recycle'`, `maxFiles: 2`", {
   preallocate: 'recycle',
   maxFiles: 2,

@@ -13,6 +13,7 @@ import { LaneProducer, Want } from '../ring/producer.js';
 import { countEntries } from '../ring/records.js';
 import type { LogCommand, ToLane } from '../worker/messages.js';
 import { BesideQueue } from './beside-queue.js';
+import { BusyPoll } from './busy-poll.js';
 import { byteLengthOf, copyBytes, type Encode, type EntryData, viewBytes } from './entry-data.js';
 import {
   type AppendOptions,
@@ -112,6 +113,7 @@ export class Lane {
 
   readonly #written = new PendingAppends();
   readonly #durable = new PendingAppends();
+  readonly #busyPoll: BusyPoll | undefined;
   readonly #syncs = new Map<number, PendingSync>();
   #nextSyncId = 1;
   readonly #commands = new Map<number, { resolve: () => void; reject: (error: unknown) => void }>();
@@ -161,6 +163,7 @@ export class Lane {
     this.#recordMax = maxRecordPayload(views.ringBytes);
     this.#plainMax = Math.min(this.#recordMax, options.maxEntrySize);
     this.#ringMark = views.ringBytes * RING_SHARE_THAT_RINGS;
+    if (options.busyPoll) this.#busyPoll = new BusyPoll(() => this.#isDurableSettled());
     for (const port of [this.#writerPort, this.#syncPort]) {
       port.on('message', (message: ToLane) => this.#receive(message));
       port.on('close', () => {
@@ -286,18 +289,17 @@ export class Lane {
 
   /** See `Wal.append`. */
   append(data: EntryData, options: AppendOptions | undefined): Promise<number> {
-    let durable: boolean;
+    let wants: number;
     try {
-      const wants = this.#wants(options);
-      durable = (wants & Want.durable) !== 0;
+      wants = this.#wants(options);
       this.#checkUnsettled();
       if (!this.#push(data, wants)) this.#queueEntry(data, wants);
     } catch (error) {
       return Promise.reject(error);
     }
     this.#accepted += 1;
-    const promise = (durable ? this.#durable : this.#written).addEntry(this.#accepted);
-    this.#afterAppend();
+    const promise = this.#pendingOf(wants).addEntry(this.#accepted);
+    this.#afterAppend(wants);
     return promise;
   }
 
@@ -306,10 +308,9 @@ export class Lane {
     entries: readonly EntryData[],
     options: AppendOptions | undefined,
   ): Promise<{ first: number; last: number }> {
-    let durable: boolean;
+    let wants: number;
     try {
-      const wants = this.#wants(options);
-      durable = (wants & Want.durable) !== 0;
+      wants = this.#wants(options);
       this.#checkUnsettled();
       this.#pushBatch(entries, wants);
     } catch (error) {
@@ -317,8 +318,8 @@ export class Lane {
     }
     const first = this.#accepted + 1;
     this.#accepted += entries.length;
-    const promise = (durable ? this.#durable : this.#written).addBatch(first, entries.length);
-    this.#afterAppend();
+    const promise = this.#pendingOf(wants).addBatch(first, entries.length);
+    this.#afterAppend(wants);
     return promise;
   }
 
@@ -615,10 +616,21 @@ export class Lane {
     );
   }
 
-  #afterAppend(): void {
+  #pendingOf(wants: number): PendingAppends {
+    return (wants & Want.durable) === 0 ? this.#written : this.#durable;
+  }
+
+  #afterAppend(wants: number): void {
     this.#updateHold();
     this.#doorbell.ring(true);
+    if ((wants & Want.commit) !== 0) this.#busyPoll?.start();
     if (this.#flushEach) this.flushSync();
+  }
+
+  /** Takes in what has come, and tells whether no durable append waits any more. */
+  #isDurableSettled(): boolean {
+    this.#drainPorts();
+    return this.#durable.size === 0;
   }
 
   #fitsEmptyRing(parts: readonly Uint8Array[]): boolean {
