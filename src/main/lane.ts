@@ -629,7 +629,8 @@ export class Lane {
 
   /** Takes in what has come, and tells whether no durable append waits any more. */
   #isDurableSettled(): boolean {
-    this.#drainPorts();
+    // Once all is settled the ports may be closed.
+    if (this.#durable.size > 0) this.#drainPorts();
     return this.#durable.size === 0;
   }
 

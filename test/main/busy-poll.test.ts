@@ -19,6 +19,15 @@ test('with busyPoll the event loop does not sleep while a durable append waits f
   assert.equal(await turnsAskedFor(t, () => other.append('durable', { durable: true })), 0);
 });
 
+test('with busyPoll a log is closed, also while durable appends are on their way', async (t) => {
+  for (let round = 0; round < 20; round++) {
+    const wal = await freshLog(t, { busyPoll: true });
+    const appended = [wal.append('a', { durable: true }), wal.append('b', { durable: true })];
+    await wal.close();
+    assert.deepEqual(await Promise.all(appended), [1, 2]);
+  }
+});
+
 test('busyPoll is for those alone who wait for a sync of their own', async (t) => {
   const wal = await freshLog(t, { busyPoll: true, syncInterval: 1 });
   const waiting = async () => {
