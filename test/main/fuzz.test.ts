@@ -40,6 +40,23 @@ function imageOf(directory: string): Image {
   return new Map(readdirSync(directory).map((name) => [name, readFileSync(join(directory, name))]));
 }
 
+/** The same of a log that is open: it is as it was at one moment only if no file came or went meanwhile. */
+function imageOfOpen(directory: string): Image {
+  for (;;) {
+    const names = readdirSync(directory);
+    const image = new Map<string, Buffer>();
+    for (const name of names) {
+      try {
+        image.set(name, readFileSync(join(directory, name)));
+      } catch (error) {
+        // Retention has removed it: looked at anew.
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      }
+    }
+    if (image.size === names.length && String(readdirSync(directory)) === String(names)) return image;
+  }
+}
+
 /** Rotation, retention, batches that span segments, cuts with their side files, a second opening; and the same, killed. */
 async function writtenLogs(t: TestContext): Promise<Original[]> {
   const directory = temporaryLog(t);
@@ -82,7 +99,7 @@ async function writtenLogs(t: TestContext): Promise<Original[]> {
   await second.append('the last durable one', { durable: true });
   note(second.lastLsn, Buffer.from('the last durable one'));
   for (let i = 0; i < 20; i++) note(await second.append(`in doubt ${i}`), Buffer.from(`in doubt ${i}`));
-  const killed = imageOf(directory);
+  const killed = imageOfOpen(directory);
   await second.close();
   return [
     { image: closed, appended },
