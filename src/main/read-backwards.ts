@@ -69,7 +69,10 @@ export async function* walkBackwards(
       if (segment !== undefined && segment.number < number - 1) segment = undefined;
     }
     if (from === undefined ? next < view.firstLsn || next === 0 : next < from) return;
+    // As in read-log.ts: the last LSN is lowered before word of a cut comes.
+    const isShorter = view.lastLsn < next;
     assertReadable();
+    if (isShorter) throw truncated(view, next);
     throw view.firstLsn > next || view.files === undefined ? purged(view, next) : missing(view, next);
   } catch (error) {
     // Who does not say where to end ends where the log begins, though retention has moved that meanwhile.

@@ -150,7 +150,11 @@ async function* walkRange(view: LogView, range: Range): AsyncGenerator<WalEntry[
       if (next <= to && segment !== undefined && segment.number > number + 1) throw purged(view, next);
     }
     if (next <= to) {
+      // A cut lowers the log's last LSN before word of it comes, and what comes after the cut raises it behind that: looked at in
+      // this order one of the two tells.
+      const isShorter = view.lastLsn < to;
       assertUncut();
+      if (isShorter) throw truncated(view, next);
       if (view.firstLsn > next || view.files === undefined) throw purged(view, next);
       throw missing(view, next);
     }

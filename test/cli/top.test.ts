@@ -391,11 +391,13 @@ test('of a log whose process was killed, stats and inspect show the last figures
   const log = temporaryLog(t);
   const child = new Child(
     t,
-    `import { existsSync } from 'node:fs';
+    `import { statSync } from 'node:fs';
     import { Wal } from '#ringwal';
     const [log] = process.argv.slice(1);
     const wal = await Wal.open(log);
-    while (!existsSync(log + '/ringwal.stats')) await wal.append('x', { durable: true });
+    // Created, and then written at one go.
+    const published = () => statSync(log + '/ringwal.stats', { throwIfNoEntry: false })?.size > 0;
+    while (!published()) await wal.append('x', { durable: true });
     console.log('published');
     await new Promise(() => { setInterval(() => {}, 1000) });`,
     [log],

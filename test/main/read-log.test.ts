@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import { test } from 'node:test';
 import { Wal } from '#ringwal';
 import type { LogView } from '../../src/main/log-view.js';
-import { readBatches } from '../../src/main/read-log.js';
+import { readBatches, readEntries } from '../../src/main/read-log.js';
 import { SparseIndexes } from '../../src/main/sparse-index.js';
 import { makeLog, range, temporaryLog, walError } from './support.js';
 
@@ -81,3 +81,35 @@ test('who names an entry that retention removes meanwhile is told so', async (t)
     walError('ERR_WAL_PURGED', { lsn: 1 }),
   );
 });
+
+for (const read of [readBatches, (view: LogView) => readEntries(view, { reverse: true })]) {
+  test(`a reader ${read === readBatches ? 'forwards' : 'backwards'} that a cut overtakes before word of it comes is told of the cut, not of a missing entry`, async (t) => {
+    const directory = temporaryLog(t);
+    await makeLog(
+      directory,
+      range(1, 400).map((i) => `entry ${i} ${'x'.repeat(50)}`),
+      { maxFileSize: 4096 },
+    );
+    let isCut = false;
+    const whole = await shrinkingView(directory, Number.POSITIVE_INFINITY);
+    const view: LogView = {
+      ...whole,
+      firstLsn: 1,
+      // As of a live log whose writer has lowered its last LSN: the live segment is seen to hold nothing.
+      get lastLsn() {
+        return isCut ? 1 : whole.lastLsn;
+      },
+      segments: () =>
+        whole.segments().flatMap((segment, at, all) => {
+          if (!isCut || at === 0) return [segment];
+          return at === all.length - 1 ? [{ ...segment, firstLsn: 0, lastLsn: 0 }] : [];
+        }),
+    };
+    const reader = read(view, {});
+    await reader.next();
+    isCut = true;
+    await assert.rejects(async () => {
+      while (!(await reader.next()).done);
+    }, walError('ERR_WAL_TRUNCATED'));
+  });
+}
