@@ -40,7 +40,7 @@ export class LiveView implements LogView {
     this.#hold = hold;
     this.directory = directory;
     this.#board = board;
-    this.recent = new RecentReads(segments.at(-1)?.lastLsn ?? 0);
+    this.recent = new RecentReads(board.get('lastLsn'));
     this.#segments = [...segments];
     this.#catchUp = catchUp;
   }

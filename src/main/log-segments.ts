@@ -43,6 +43,19 @@ export function purged(view: LogView, lsn: number): WalError {
   );
 }
 
+/**
+ * Why entry `lsn` was not found, by a reader who was to read up to `to` when he began. `assertUncut` throws if word of a cut has come
+ * that took some of it.
+ */
+export function notFound(view: LogView, lsn: number, to: number, assertUncut: () => void): WalError {
+  // A cut lowers the log's last LSN before word of it comes, and what comes after the cut raises it behind that: looked at in
+  // this order one of the two tells.
+  const isShorter = view.lastLsn < to;
+  assertUncut();
+  if (isShorter) return truncated(view, lsn);
+  return view.firstLsn > lsn || view.files === undefined ? purged(view, lsn) : missing(view, lsn);
+}
+
 /** The log should hold this entry, and no segment does. */
 export function missing(view: LogView, lsn: number): WalError {
   return new WalError(

@@ -1,7 +1,7 @@
 import type { AsyncFile } from '../files/async-file.js';
 import { type ChainContext, createChain, enterSegment } from '../format/chain.js';
 import type { SegmentInfo } from '../worker/messages.js';
-import { missing, openSegmentFile, purged, segmentOf, truncated } from './log-segments.js';
+import { missing, notFound, openSegmentFile, purged, segmentOf, truncated } from './log-segments.js';
 import type { LogView } from './log-view.js';
 import { checkEntriesOptions, type EntriesOptions } from './options.js';
 import { corruptError, SegmentReader, type WalEntry } from './segment-reader.js';
@@ -69,11 +69,7 @@ export async function* walkBackwards(
       if (segment !== undefined && segment.number < number - 1) segment = undefined;
     }
     if (from === undefined ? next < view.firstLsn || next === 0 : next < from) return;
-    // As in read-log.ts: the last LSN is lowered before word of a cut comes.
-    const isShorter = view.lastLsn < next;
-    assertReadable();
-    if (isShorter) throw truncated(view, next);
-    throw view.firstLsn > next || view.files === undefined ? purged(view, next) : missing(view, next);
+    throw notFound(view, next, next, assertReadable);
   } catch (error) {
     // Who does not say where to end ends where the log begins, though retention has moved that meanwhile.
     const isOvertaken = error instanceof WalError && error.code === 'ERR_WAL_PURGED';

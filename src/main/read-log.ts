@@ -1,7 +1,7 @@
 import { createChain, enterSegment } from '../format/chain.js';
 import type { SegmentInfo } from '../worker/messages.js';
 import { EntryIterator } from './entry-iterator.js';
-import { missing, openSegmentFile, purged, segmentOf, truncated } from './log-segments.js';
+import { notFound, openSegmentFile, purged, segmentOf, truncated } from './log-segments.js';
 import type { LogView } from './log-view.js';
 import { checkReadOptions, type EntriesOptions, type ReadOptions } from './options.js';
 import { walkBackwards } from './read-backwards.js';
@@ -149,15 +149,7 @@ async function* walkRange(view: LogView, range: Range): AsyncGenerator<WalEntry[
       // Retention gave up the next one before it knew of this reader.
       if (next <= to && segment !== undefined && segment.number > number + 1) throw purged(view, next);
     }
-    if (next <= to) {
-      // A cut lowers the log's last LSN before word of it comes, and what comes after the cut raises it behind that: looked at in
-      // this order one of the two tells.
-      const isShorter = view.lastLsn < to;
-      assertUncut();
-      if (isShorter) throw truncated(view, next);
-      if (view.firstLsn > next || view.files === undefined) throw purged(view, next);
-      throw missing(view, next);
-    }
+    if (next <= to) throw notFound(view, next, to, assertUncut);
   } finally {
     view.pin(reader, undefined);
   }

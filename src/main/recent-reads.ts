@@ -14,9 +14,9 @@ const POOL_READS = 1000;
 
 /**
  * Reads of what this process wrote itself, a short while ago. Its bytes are still in memory, so that they are copied from there
- * at once: the way through the thread pool takes far longer, since it wakes two threads (bench/workloads/replay.ts, at random). Nothing older is ever read like that: the event loop would wait for
- * the disk. Where the system keeps less in memory than is thought here, the first read notices, and the next ones go
- * through the pool.
+ * at once: the way through the thread pool takes far longer, since it wakes two threads (bench/workloads/replay.ts, at
+ * random). Nothing older is ever read like that: the event loop would wait for the disk. Where the system keeps less in memory
+ * than is thought here, the first read notices, and the next ones go through the pool.
  */
 export class RecentReads {
   readonly #lastLsnAtOpen: number;

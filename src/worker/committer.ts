@@ -19,7 +19,7 @@ const SYNC_HERE_BYTES_MAX = 1024 * 1024;
 /**
  * A group of durable appends that the writer syncs itself: its bytes at most, and what the last sync took at most. Bet: two
  * thread switches and two messages cost as much as such a sync, and what comes meanwhile waits in the ring no longer than
- * it would for the next sync (bench/workloads/in-flight.ts: a fifth to a third more entries a second). On a slow disk,
+ * it would for the next sync (bench/workloads/in-flight.ts: a fifth more entries a second). On a slow disk,
  * and where much is written, the drain goes on beside the sync.
  */
 const QUICK_BYTES_MAX = 256 * 1024;

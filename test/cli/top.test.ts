@@ -19,7 +19,7 @@ import {
   type PublishedStats,
   type StatsCounter,
 } from '../../src/format/stats-file.js';
-import { Child, makeLog, openLog, temporaryDirectory, temporaryLog } from '../main/support.js';
+import { makeLog, openLog, publishingChild, temporaryDirectory, temporaryLog } from '../main/support.js';
 import { jsonLines, noTerminal, onTerminal, Running, ringwal, ringwalOk } from './support.js';
 
 const PLAIN = picocolors.createColors(false);
@@ -389,20 +389,7 @@ test('stats has the figures of the running log; of one that is closed there are 
 
 test('of a log whose process was killed, stats and inspect show the last figures as such', async (t) => {
   const log = temporaryLog(t);
-  const child = new Child(
-    t,
-    `import { statSync } from 'node:fs';
-    import { Wal } from '#ringwal';
-    const [log] = process.argv.slice(1);
-    const wal = await Wal.open(log);
-    // Created, and then written at one go.
-    const published = () => statSync(log + '/ringwal.stats', { throwIfNoEntry: false })?.size > 0;
-    while (!published()) await wal.append('x', { durable: true });
-    console.log('published');
-    await new Promise(() => { setInterval(() => {}, 1000) });`,
-    [log],
-  );
-  await child.says('published');
+  const child = await publishingChild(t, log);
   child.process.kill('SIGKILL');
   await child.ended;
   assert.match(

@@ -5,7 +5,17 @@ import { finished } from 'node:stream/promises';
 import { test } from 'node:test';
 import { Wal, type WalError } from '#ringwal';
 import { decodeStats, type PublishedStats } from '../../src/format/stats-file.js';
-import { Child, fill, lsns, makeLog, openLog, range, SMALL_RING, temporaryLog, until } from './support.js';
+import {
+  fill,
+  lsns,
+  makeLog,
+  openLog,
+  publishingChild,
+  range,
+  SMALL_RING,
+  temporaryLog,
+  until,
+} from './support.js';
 
 /** What the log publishes, once it does, `undefined` before. */
 function published(directory: string): PublishedStats | undefined {
@@ -90,20 +100,7 @@ test('what found no room in a ring is published as stats() of its lane has it', 
 
 test('what a killed process has published goes at the next open, and nobody takes it for anything else', async (t) => {
   const log = temporaryLog(t);
-  const child = new Child(
-    t,
-    `import { statSync } from 'node:fs';
-    import { Wal } from '#ringwal';
-    const [log] = process.argv.slice(1);
-    const wal = await Wal.open(log);
-    // Made, and written by one call behind that.
-    const isPublished = () => statSync(log + '/ringwal.stats', { throwIfNoEntry: false })?.size > 0;
-    while (!isPublished()) await wal.append('x', { durable: true });
-    console.log('published ' + wal.durableLsn);
-    await new Promise(() => { setInterval(() => {}, 1000) });`,
-    [log],
-  );
-  await child.says('published');
+  const child = await publishingChild(t, log);
   child.process.kill('SIGKILL');
   const lastLsn = Number(/published (\d+)/.exec((await child.ended).stdout)?.[1]);
   assert.equal(published(log)?.pid, child.process.pid);

@@ -1,10 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { AsyncFile } from '../../src/files/async-file.js';
+import { LiveView } from '../../src/main/live-view.js';
 import { RecentReads } from '../../src/main/recent-reads.js';
+import { Board, createBoard } from '../../src/ring/board.js';
+import type { SegmentInfo } from '../../src/worker/messages.js';
 import { fill, freshLog, openLog } from './support.js';
 
 const MIB = 1024 * 1024;
+
+function segment(number: number, firstLsn: number, bytes: number): SegmentInfo {
+  return { number, path: `wal-${number}`, firstLsn, lastLsn: firstLsn + 9, bytes, createdMs: 0 };
+}
 
 /** Whether the event loop has gone on while `work` was under way. */
 async function takesTurns(work: () => Promise<unknown>): Promise<boolean> {
@@ -35,16 +42,24 @@ test('get() of what was there before this process never blocks the event loop', 
   for (let round = 0; round < 3; round++) assert.equal(await takesTurns(() => again.get(700)), true);
 });
 
+test('what was there before this process is old also where the last segment was found empty', () => {
+  const board = new Board(createBoard());
+  board.set('firstLsn', 1);
+  board.set('lastLsn', 10);
+  const found = [segment(0, 1, MIB), { ...segment(1, 0, 0), lastLsn: 0 }];
+  const { recent } = new LiveView(
+    'log',
+    board,
+    found,
+    () => {},
+    () => {},
+  );
+  assert.equal(recent.include(10, segment(0, 1, MIB), found), false);
+  assert.equal(recent.include(11, segment(1, 11, 100), [segment(0, 1, MIB), segment(1, 11, 100)]), true);
+});
+
 test('an entry is recent that this process wrote, with no more than 256 MiB from its segment to the end', () => {
   const recent = new RecentReads(10);
-  const segment = (number: number, firstLsn: number, bytes: number) => ({
-    number,
-    path: `wal-${number}`,
-    firstLsn,
-    lastLsn: firstLsn + 9,
-    bytes,
-    createdMs: 0,
-  });
   const segments = [segment(0, 1, MIB), segment(1, 11, 100 * MIB), segment(2, 21, 156 * MIB)] as const;
   assert.equal(recent.include(10, segments[0], segments), false);
   assert.equal(recent.include(11, segments[1], segments), true);

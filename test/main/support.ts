@@ -296,6 +296,25 @@ export interface Ended {
 }
 
 /** A process that runs `code`, an ES module that may import '#ringwal'; `args` are its `process.argv.slice(1)`. */
+/** A process that has published figures of the log that it writes, and then lives on; it prints the newest durable LSN. */
+export async function publishingChild(t: Test, log: string): Promise<Child> {
+  const child = new Child(
+    t,
+    `import { statSync } from 'node:fs';
+    import { Wal } from '#ringwal';
+    const [log] = process.argv.slice(1);
+    const wal = await Wal.open(log);
+    // Made, and written by one call behind that.
+    const isPublished = () => statSync(log + '/ringwal.stats', { throwIfNoEntry: false })?.size > 0;
+    while (!isPublished()) await wal.append('x', { durable: true });
+    console.log('published ' + wal.durableLsn);
+    await new Promise(() => { setInterval(() => {}, 1000) });`,
+    [log],
+  );
+  await child.says('published');
+  return child;
+}
+
 export class Child {
   readonly process: ChildProcessWithoutNullStreams;
   readonly ended: Promise<Ended>;
