@@ -145,7 +145,9 @@ export class DirectoryView implements LogView {
   }
 
   /** Nobody is there to be held back: who reads from outside may find that retention was faster. */
-  pin(): void {}
+  pin(): boolean {
+    return true;
+  }
 
   get isClosed(): boolean {
     return this.#isClosed;

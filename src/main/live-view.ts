@@ -78,11 +78,11 @@ export class LiveView implements LogView {
     return this.#truncations;
   }
 
-  /** Keeps retention from the files that readers have open. */
-  pin(reader: object, number: number | undefined): void {
-    if (number === undefined) this.#pins.delete(reader);
-    else this.#pins.set(reader, number);
-    this.#board.pinned = this.#pins.size === 0 ? -1 : Math.min(...this.#pins.values());
+  pin(reader: object, segment: SegmentInfo | undefined): boolean {
+    if (segment === undefined) this.#pins.delete(reader);
+    else this.#pins.set(reader, segment.number);
+    const firstLsn = this.#board.pin(this.#pins.size === 0 ? -1 : Math.min(...this.#pins.values()));
+    return segment === undefined || segment.firstLsn >= firstLsn;
   }
 
   get isClosed(): boolean {

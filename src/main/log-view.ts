@@ -27,8 +27,11 @@ export interface LogView {
    */
   waitForWatermark(lsn: number, options: { signal: AbortSignal | undefined; ref: boolean }): Promise<void>;
   readonly isClosed: boolean;
-  /** A reader is about to open segment `number`, and none below it any more; `undefined`: it is done. */
-  pin(reader: object, number: number | undefined): void;
+  /**
+   * A reader is about to open `segment`, and none below it any more; `undefined`: it is done. True = retention of this process
+   * keeps it, and all behind it, from now on; false = it was faster, and `firstLsn` says so.
+   */
+  pin(reader: object, segment: SegmentInfo | undefined): boolean;
   /** Throws `ERR_WAL_CLOSED` once the log is closed. */
   assertOpen(): void;
   /** Resolves once no file is open. */

@@ -48,7 +48,7 @@ export async function* walkBackwards(
   try {
     while (segment !== undefined && next >= (from ?? 1)) {
       const { number, firstLsn } = segment;
-      view.pin(reader, number);
+      if (!view.pin(reader, segment)) throw purged(view, next);
       const file = await openSegmentFile(view, segment, next).catch((error: unknown) => {
         assertReadable();
         throw error;

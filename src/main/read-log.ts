@@ -110,7 +110,7 @@ async function* walkRange(view: LogView, range: Range): AsyncGenerator<WalEntry[
   let chain = hint ?? createChain(undefined, -1);
   try {
     while (segment !== undefined && next <= to) {
-      view.pin(reader, segment.number);
+      if (!view.pin(reader, segment)) throw purged(view, next);
       if (hint === undefined) enterSegment(chain, segment.number);
       const file = await openSegment(view, segment, next, chain).catch((error: unknown) => {
         assertUncut();
@@ -146,7 +146,7 @@ async function* walkRange(view: LogView, range: Range): AsyncGenerator<WalEntry[
       hint = undefined;
       const { number } = segment;
       segment = view.segments().find((each) => each.number > number && each.firstLsn !== 0);
-      // Retention gave up the next one before it knew of this reader.
+      // Somebody else's log, which knows of no reader here, may have lost the next one.
       if (next <= to && segment !== undefined && segment.number > number + 1) throw purged(view, next);
     }
     if (next <= to) throw notFound(view, next, to, assertUncut);

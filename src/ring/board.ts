@@ -5,7 +5,8 @@
  * tear), then 32-bit words.
  *
  *   byte  name             written by      meaning
- *      0  firstLsn         writer          first LSN kept, 0 = none
+ *      0  firstLsn         writer          bits 0..52: first LSN kept, 0 = none. Bit 53: a reader pinned a segment since
+ *                          (bit 53: main)  the writer last cleared it, see `pin`
  *      8  lastLsn          writer          last LSN written, never inside an unfinished batch; stored after the write
  *                                          returned, so whoever reads it finds the bytes in the file
  *     16  durableLsn       writer or sync  the watermark W; stored after fdatasync returned. Both may store it, never at
@@ -25,10 +26,8 @@
  *    120  lanesReused      writer          lanes that were made from such a one
  *    136  lanesGone        writer          lanes whose thread ended without closing them
  *    152  retries          both            calls that were repeated: short writes, EINTR, EAGAIN
- *    128  pinned (int32)   main            lowest segment number that a reader of this process has open, -1 = none.
- *                                          Stored before the reader opens the file; the writer reads it before it
- *                                          removes one, so a file is removed under a reader only if it had not opened
- *                                          it yet, which it then learns from ENOENT
+ *    128  pinned (int32)   main            lowest segment number that a reader of this process has open, or is about to
+ *                                          open, -1 = none
  *    132  watermarkAsked   both            1 = a follower waits for `durableLsn` to move. The follower stores 1, then
  *         (int32)                          loads durableLsn, and sleeps if that is not enough; who stores durableLsn then
  *                                          exchanges 0, and if it was 1 posts `watermark`. Sequential consistency: one of
@@ -72,13 +71,16 @@ const WORDS = {
 
 export type BoardWord = keyof typeof WORDS;
 
+/** In the word of `firstLsn`, above any LSN. */
+const PINNED_MEANWHILE = 1n << 53n;
+
 const PINNED = 32;
 const WATERMARK_ASKED = 33;
 const SYNCS_WATCHED = 36;
 
 export function createBoard(): SharedArrayBuffer {
   const buffer = new SharedArrayBuffer(BOARD_BYTES);
-  new Board(buffer).pinned = -1;
+  new Board(buffer).pin(-1);
   return buffer;
 }
 
@@ -99,7 +101,7 @@ export class Board {
   }
 
   get(word: BoardWord): number {
-    return Number(Atomics.load(this.#wide, WORDS[word]));
+    return numberIn(Atomics.load(this.#wide, WORDS[word]));
   }
 
   set(word: BoardWord, value: number): void {
@@ -129,11 +131,33 @@ export class Board {
     Atomics.store(this.#narrow, SYNCS_WATCHED, isWatched ? 1 : 0);
   }
 
-  get pinned(): number {
-    return Atomics.load(this.#narrow, PINNED);
+  /**
+   * Of main: `segment` is the lowest one that readers want kept, -1 = they want none. Answers `firstLsn`: what begins there or
+   * above is kept until this is called with a higher one; what is below is gone, though its file may still be there.
+   *
+   * The bit goes into the word of `firstLsn` behind the store of `pinned`. So either the writer had moved `firstLsn` before,
+   * and that is the answer; or its exchange in `giveUp` comes later, and finds the bit unless it was cleared in between, but
+   * then `pinned` is loaded after that, and is the new one. test/model/pin.pml goes through all orders.
+   */
+  pin(segment: number): number {
+    Atomics.store(this.#narrow, PINNED, segment);
+    return numberIn(Atomics.or(this.#wide, WORDS.firstLsn, PINNED_MEANWHILE));
   }
 
-  set pinned(segment: number) {
-    Atomics.store(this.#narrow, PINNED, segment);
+  /**
+   * Of the writer: moves `firstLsn` to what `choose` answers for the lowest pinned segment (-1 = none), undefined = leaves it.
+   * Asks again as long as a reader pins one meanwhile: what the last call chose holds.
+   */
+  giveUp(choose: (pinned: number) => number | undefined): void {
+    for (;;) {
+      const before = Atomics.and(this.#wide, WORDS.firstLsn, ~PINNED_MEANWHILE) & ~PINNED_MEANWHILE;
+      const firstLsn = choose(Atomics.load(this.#narrow, PINNED));
+      if (firstLsn === undefined) return;
+      if (Atomics.compareExchange(this.#wide, WORDS.firstLsn, before, BigInt(firstLsn)) === before) return;
+    }
   }
+}
+
+function numberIn(word: bigint): number {
+  return Number(BigInt.asUintN(53, word));
 }

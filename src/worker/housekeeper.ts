@@ -3,8 +3,8 @@ import type { LogState } from '../format/state-file.js';
 import type { Board } from '../ring/board.js';
 import type { Failure, ToLane, WriterOptions } from './messages.js';
 import type { Preallocation } from './preallocation.js';
-import { expiredSegments } from './retention.js';
-import type { SegmentCatalog, SegmentRecord } from './segment-catalog.js';
+import { expiredSegments, segmentsBelow } from './retention.js';
+import type { SegmentCatalog } from './segment-catalog.js';
 import { writeState } from './state-store.js';
 import { keepHouse, type SyncJob } from './sync-job.js';
 import type { SyncOutcome } from './syncer.js';
@@ -44,7 +44,7 @@ export class Housekeeper {
     this.#parts = parts;
     this.#checkpoint = parts.checkpoint;
     this.#stateWatermark = parts.stateWatermark;
-    this.#isWorkDue = this.#expired(watermark).length > 0;
+    this.#isWorkDue = this.#isExpired(watermark);
     parts.board.set('checkpointLsn', parts.checkpoint);
   }
 
@@ -87,8 +87,7 @@ export class Housekeeper {
   takeWork(watermark: number): Pick<SyncJob, 'state' | 'removals' | 'recycling'> {
     this.#isWorkDue = false;
     this.noteNews();
-    const expired = this.#expired(watermark);
-    this.#release(expired);
+    const expired = this.#giveUp((pinned) => this.#expired(watermark, pinned));
     return {
       state: this.state(watermark),
       removals: [...this.#unremoved, ...expired],
@@ -127,7 +126,7 @@ export class Housekeeper {
   setCheckpoint(lsn: number, watermark: number): void {
     this.writeState({ ...this.state(watermark), checkpoint: lsn });
     this.noteCheckpoint(lsn);
-    this.#isWorkDue ||= this.#expired(watermark).length > 0;
+    this.#isWorkDue ||= this.#isExpired(watermark);
   }
 
   /** The state file says so already. */
@@ -138,17 +137,8 @@ export class Housekeeper {
 
   /** Removes the segments that hold only entries below `lsn`, as far as no reader holds them; answers what went wrong. */
   removeBelow(lsn: number): Failure | undefined {
-    const { disk, options, board, catalog } = this.#parts;
-    const { records } = catalog;
-    const { pinned } = board;
-    const removals: number[] = [];
-    for (let at = 0; at + 1 < records.length; at++) {
-      const next = (records[at + 1] as SegmentRecord).firstLsn;
-      const { number } = records[at] as SegmentRecord;
-      if (next === 0 || next > lsn || (pinned >= 0 && number >= pinned)) break;
-      removals.push(number);
-    }
-    this.#release(removals);
+    const { disk, options, catalog } = this.#parts;
+    const removals = this.#giveUp((pinned) => segmentsBelow(catalog.records, lsn, pinned));
     const work = { state: undefined, removals: [...this.#unremoved, ...removals] };
     const { unremoved, troubles } = keepHouse(disk, options.directory, work, options.fileMode);
     this.#unremoved = unremoved;
@@ -163,21 +153,31 @@ export class Housekeeper {
     return { number, maxFileSize: options.maxFileSize };
   }
 
-  /** These segments, the lowest ones, are no longer the log's: their files may go. */
-  #release(numbers: readonly number[]): void {
-    const last = numbers.at(-1);
-    if (last === undefined) return;
+  /** The segments that `choose` answers, the lowest ones, are no longer the log's: their files may go. */
+  #giveUp(choose: (pinned: number) => number[]): number[] {
     const { board, catalog, tell } = this.#parts;
-    catalog.dropThrough(last);
+    let numbers: number[] = [];
     // Before the files go: a reader that begins now is told that they are gone, not that they are missing.
-    board.set('firstLsn', catalog.firstLsn);
+    board.giveUp((pinned) => {
+      numbers = choose(pinned);
+      const last = numbers.at(-1);
+      return last === undefined ? undefined : catalog.firstLsnBehind(last);
+    });
+    const last = numbers.at(-1);
+    if (last === undefined) return numbers;
+    catalog.dropThrough(last);
     board.add('removed', numbers.length);
     tell({ kind: 'segments-removed', upTo: last });
+    return numbers;
   }
 
-  #expired(watermark: number): number[] {
-    const { disk, options, board, catalog } = this.#parts;
-    const { pinned } = board;
+  /** Has retention something to give up, if no reader holds it? */
+  #isExpired(watermark: number): boolean {
+    return this.#expired(watermark, -1).length > 0;
+  }
+
+  #expired(watermark: number, pinned: number): number[] {
+    const { disk, options, catalog } = this.#parts;
     const segments = catalog.records;
     const releasedLsn = options.retainFromCheckpoint ? this.#checkpoint : Number.POSITIVE_INFINITY;
     return expiredSegments(options, { segments, watermark, releasedLsn, pinned, nowMs: disk.now() });

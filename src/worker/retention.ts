@@ -55,3 +55,15 @@ export function expiredSegments(policy: RetentionPolicy, view: RetentionView): n
   }
   return expired;
 }
+
+/** Numbers of the segments that hold only entries below `lsn`, as far as no reader has one open (`pinned`, -1 = none). */
+export function segmentsBelow(segments: readonly SegmentRecord[], lsn: number, pinned: number): number[] {
+  const numbers: number[] = [];
+  for (let at = 0; at + 1 < segments.length; at++) {
+    const next = (segments[at + 1] as SegmentRecord).firstLsn;
+    const { number } = segments[at] as SegmentRecord;
+    if (next === 0 || next > lsn || (pinned >= 0 && number >= pinned)) break;
+    numbers.push(number);
+  }
+  return numbers;
+}

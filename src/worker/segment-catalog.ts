@@ -25,7 +25,12 @@ export class SegmentCatalog {
   }
 
   get firstLsn(): number {
-    return this.#records.find((record) => record.firstLsn !== 0)?.firstLsn ?? 0;
+    return this.firstLsnBehind(-1);
+  }
+
+  /** The first entry that is left when every segment up to and including `number` is gone; 0 = none. */
+  firstLsnBehind(number: number): number {
+    return this.#records.find((record) => record.number > number && record.firstLsn !== 0)?.firstLsn ?? 0;
   }
 
   find(number: number): SegmentRecord | undefined {

@@ -41,7 +41,7 @@ async function shrinkingView(directory: string, at: number): Promise<LogView> {
     indexes: new SparseIndexes(),
     files: undefined,
     recent: undefined,
-    pin() {},
+    pin: () => true,
     async waitForWatermark() {},
     isClosed: false,
     assertOpen() {},

@@ -27,6 +27,7 @@ const MUTANTS = {
     'WISH_FIRST',
     'HEAD_BEFORE_TICKET',
   ],
+  pin: ['NO_BIT', 'BIT_FIRST', 'LOOK_FIRST', 'NO_COMPARE'],
 };
 
 /** What there is to check: each model as it is, then with each of its faults. */

@@ -125,12 +125,34 @@ test('with retainFrom: checkpoint a segment stays until its entries are checkpoi
 
 test('a pinned segment is removed at the next rotation after it was let go', () => {
   const log = new TestLog({ options: { maxFileSize: 100, maxFiles: 2 } });
-  log.board.pinned = 0;
+  log.board.pin(0);
   fill(log, 4);
   assert.deepEqual(log.segments, [0, 1, 2, 3]);
-  log.board.pinned = -1;
+  log.board.pin(-1);
   fill(log, 1);
   assert.deepEqual(log.segments, [3, 4]);
+  log.close();
+});
+
+test('a segment that a reader pins while retention chooses is kept, and what he came too late for is said to be gone', () => {
+  const log = new TestLog({ options: { maxFileSize: 100, maxFiles: 2 } });
+  const firstLsns: number[] = [];
+  const giveUp = log.board.giveUp.bind(log.board);
+  log.board.giveUp = (choose) =>
+    giveUp((pinned) => {
+      const chosen = choose(pinned);
+      // Segment 1 holds entry 2.
+      if (chosen !== undefined && firstLsns.length === 0) firstLsns.push(log.board.pin(1));
+      return chosen;
+    });
+  fill(log, 5);
+  assert.deepEqual(firstLsns, [1]);
+  assert.deepEqual(log.segments, [1, 2, 3, 4]);
+  assert.equal(log.board.get('firstLsn'), 2);
+  assert.equal(log.board.pin(0), 2);
+  log.board.pin(-1);
+  fill(log, 1);
+  assert.deepEqual(log.segments, [4, 5]);
   log.close();
 });
 

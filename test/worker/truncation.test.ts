@@ -252,10 +252,10 @@ test('truncateBefore above lastLsn + 1 is refused', () => {
 
 test('truncateBefore leaves a segment that a reader has open, and all behind it', () => {
   const log = openIntact();
-  log.board.pinned = 2;
+  log.board.pin(2);
   assert.equal(failureOf(log, 'truncateBefore', 26), undefined);
   assert.deepEqual(log.segments, [2, 3, 4]);
-  log.board.pinned = -1;
+  log.board.pin(-1);
   assert.equal(failureOf(log, 'truncateBefore', 26), undefined);
   assert.deepEqual(log.segments, [4]);
   log.close();
