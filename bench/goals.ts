@@ -91,10 +91,10 @@ const GOALS: readonly Goal[] = [
     of('durable-latency', 'raw loop, rewriting', 'p50Us'),
   ),
   ratio(
-    "the same with `preallocate: 'zero'` and `busyPoll`",
+    'the same with `busyPoll`',
     'at most',
     1.2,
-    of('durable-latency', 'ringwal, zero, busyPoll', 'p50Us'),
+    of('durable-latency', 'ringwal, busyPoll', 'p50Us'),
     of('durable-latency', 'raw loop, rewriting', 'p50Us'),
   ),
   {

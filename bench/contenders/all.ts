@@ -5,13 +5,14 @@ import { fsPromises } from './fs-promises.js';
 import { lmdb } from './lmdb.js';
 import { noLog } from './no-log.js';
 import { rawAppend, rawBlocks, rawRead, rawRewrite } from './raw.js';
-import { ringwal, ringwalBusyPoll, ringwalRecycle, ringwalZero } from './ringwal.js';
+import { ringwal, ringwalBusyPoll, ringwalGrowing, ringwalRecycle, ringwalZero } from './ringwal.js';
 import { ringwalLanes } from './ringwal-lanes.js';
 import { pinoTransport, sonicBoom, writeStream } from './streams.js';
 
 /** In the order in which reports list them. */
 export const CONTENDERS: readonly Contender[] = [
   ringwal,
+  ringwalGrowing,
   ringwalZero,
   ringwalBusyPoll,
   ringwalRecycle,

@@ -6,12 +6,11 @@ import type { Archive, CommitLevel, Committer, Contender, Sink } from './contend
 /** The log itself, with its default options. */
 export const ringwal = contenderWith('ringwal', 'frame, CRC-32, recovery; default options', {});
 /** With the other settings of `preallocate`, for the workloads that show what they bring and cost. */
+export const ringwalGrowing = contenderWith('ringwal, growing', '`preallocate: false`', {
+  preallocate: false,
+});
 export const ringwalZero = contenderWith('ringwal, zero', "`preallocate: 'zero'`", { preallocate: 'zero' });
-export const ringwalBusyPoll = contenderWith(
-  'ringwal, zero, busyPoll',
-  "`preallocate: 'zero'`, `busyPoll: true`",
-  { preallocate: 'zero', busyPoll: true },
-);
+export const ringwalBusyPoll = contenderWith('ringwal, busyPoll', '`busyPoll: true`', { busyPoll: true });
 export const ringwalRecycle = contenderWith('ringwal, recycle', "`preallocate: 'recycle'`, `maxFiles: 2`", {
   preallocate: 'recycle',
   maxFiles: 2,

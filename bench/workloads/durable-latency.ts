@@ -16,8 +16,9 @@ export const durableLatency: Workload = {
   metrics: ['p50Us', 'p90Us', 'p99Us'],
   contenders: [
     'ringwal',
+    'ringwal, busyPoll',
+    'ringwal, growing',
     'ringwal, zero',
-    'ringwal, zero, busyPoll',
     'ringwal, recycle',
     'raw loop, rewriting',
     'raw loop, appending',

@@ -38,7 +38,7 @@ export const preallocated: Workload = {
   name: 'preallocated',
   title: 'The same with `preallocate`, 100 B',
   note: 'As above. Durable latency, below, is what it is for.',
-  contenders: ['ringwal', 'ringwal, zero', 'ringwal, recycle'],
+  contenders: ['ringwal', 'ringwal, growing', 'ringwal, zero', 'ringwal, recycle'],
   sizes: oneSize,
 };
 

@@ -18,7 +18,11 @@ export const LOG_OPTIONS: readonly Option[] = [
     'the longest that written data stays unsynced (default: 200ms)',
   ).argParser(parseDuration),
   new Option('--max-entry-size <bytes>', 'the longest entry taken (default: 64MiB)').argParser(parseBytes),
-  new Option('--preallocate <how>', 'allocate segments ahead').choices(['zero', 'recycle']),
+  new Option('--preallocate <how>', 'allocate blocks before they are written (default: ahead)').choices([
+    'ahead',
+    'zero',
+    'recycle',
+  ]),
   new Option('--recovery <mode>', 'what is made of a damaged log (default: strict)').choices([
     'strict',
     'point-in-time',

@@ -113,13 +113,15 @@ export interface WalOptions {
    */
   recovery?: 'strict' | 'point-in-time' | 'skip-corrupt' | undefined;
   /**
-   * Segments whose blocks are allocated before they are written, which makes a sync cheaper: the next one is filled with
-   * zeros in the background (`'zero'`), or made of one that retention removed (`'recycle'`; as long as there is none, as
-   * `'zero'`). It takes up to `maxFileSize` more of the disk, which no limit counts. `false`: segments grow.
+   * Blocks that are allocated before they are written, which makes a sync cheaper. `'ahead'`: where little is to be synced
+   * for somebody who waits, as many zeros are written ahead of the frames as there were frames, at most 512 KiB. `'zero'`:
+   * besides, the next segment is filled with zeros in the background; `'recycle'`: or made of one that retention removed (as
+   * long as there is none, as `'zero'`). These two take up to `maxFileSize` more of the disk. No limit counts the room.
+   * `false`: segments grow, and hold frames only.
    *
-   * @defaultValue `false`
+   * @defaultValue `'ahead'`
    */
-  preallocate?: false | 'zero' | 'recycle' | undefined;
+  preallocate?: false | 'ahead' | 'zero' | 'recycle' | undefined;
   /**
    * Permission bits of new files.
    *
@@ -340,9 +342,9 @@ export function checkOptions(directory: unknown, options: WalOptions = {}): Chec
 }
 
 function checkPreallocate(value: unknown): WriterOptions['preallocate'] {
-  if (value === undefined) return false;
-  if (value !== false && value !== 'zero' && value !== 'recycle')
-    refuse('preallocate', "false, 'zero' or 'recycle'", value);
+  if (value === undefined) return 'ahead';
+  if (value !== false && value !== 'ahead' && value !== 'zero' && value !== 'recycle')
+    refuse('preallocate', "false, 'ahead', 'zero' or 'recycle'", value);
   return value;
 }
 

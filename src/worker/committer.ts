@@ -193,10 +193,10 @@ export class Committer {
     const isUnsynced = this.#isUnsynced;
     if (isUnsynced && (isForced || now >= this.#policy.dueMs)) {
       const isAwaited = isForced || this.#policy.isCommitDue(now);
-      if (isAwaited && !this.#host.isClosing) this.#host.groups.segments.fillAhead();
+      const hasZeros = isAwaited && !this.#host.isClosing && this.#host.groups.segments.fillAhead();
       this.#startFilling();
       const isHere = this.#filling !== undefined || this.#isLone(now) || (isAwaited && this.#isQuick(now));
-      if (isHere) this.#syncHere();
+      if (isHere) this.#syncHere(hasZeros);
       else this.#startJob(true);
       return true;
     }
@@ -350,14 +350,15 @@ export class Committer {
     this.#syncer.start(this.#job);
   }
 
-  /** Without the housework, which is for the sync thread. */
-  #syncHere(): void {
+  /** Without the housework, which is for the sync thread. `hasZeros`: it syncs what was written ahead of the frames, too. */
+  #syncHere(hasZeros = false): void {
     const { lanes } = this.#host;
     const job = this.#createJob(true, true);
     const startedMs = this.#nowMs();
     syncFiles(this.#disk, this.#options.directory, job);
     const durationMs = this.#nowMs() - startedMs;
-    this.#lastSyncMs = durationMs;
+    // Zeros take longer than a small group, and say nothing of how quick the disk is.
+    if (!hasZeros) this.#lastSyncMs = durationMs;
     const isFollowed = this.#board.moveWatermark(job.watermark);
     this.#board.add('syncs', 1);
     this.#board.syncMicros.record(durationMs * 1000);

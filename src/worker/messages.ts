@@ -82,7 +82,7 @@ export interface WriterOptions {
   readonly syncInterval: number;
   readonly commitDelay: number;
   readonly recovery: 'strict' | 'point-in-time' | 'skip-corrupt';
-  readonly preallocate: false | 'zero' | 'recycle';
+  readonly preallocate: false | 'ahead' | 'zero' | 'recycle';
   readonly fileMode: number;
   readonly directoryMode: number;
 }

@@ -6,9 +6,10 @@ import type { Failure, WriterOptions } from './messages.js';
 import { removeIfThere, syncDirectory } from './side-files.js';
 
 /**
- * Segments whose blocks are allocated before they are needed: a sync of what is written into one is a sync of its bytes
- * alone, without the file system's journal.
+ * Blocks that are allocated before they are needed: a sync of what is written into them is a sync of its bytes alone,
+ * without the file system's journal.
  *
+ *   'ahead'                   of the live segment alone, see SegmentWriter. The others do that too, and make the next one:
  *   'zero'     ringwal.next   created and filled with zeros, step by step
  *   'recycle'  ringwal.spare  a segment that retention gave up: its first 4 KiB are zeroed, and it is filled up to its
  *                             full size; as long as there is none, as 'zero'
@@ -187,6 +188,10 @@ export class Preallocation {
     return this.#mode !== false;
   }
 
+  get #makesNext(): boolean {
+    return this.#mode === 'zero' || this.#mode === 'recycle';
+  }
+
   /** A segment that retention gives up now would be of use. */
   get wantsSpare(): boolean {
     return this.#mode === 'recycle' && this.#made === undefined && !this.#isGivenUp;
@@ -197,7 +202,7 @@ export class Preallocation {
    * take the disk away from whoever appends, and write much for a process that appends little.
    */
   dueStep({ bytes, startBytes }: LiveProgress): FillStep | undefined {
-    if (!this.isOn || this.#isGivenUp) return undefined;
+    if (!this.#makesNext || this.#isGivenUp) return undefined;
     const full = this.#maxFileSize;
     const { name, bytes: from } = this.#made ?? { name: NEXT_FILE, bytes: 0 };
     const room = Math.max(0, full - startBytes);

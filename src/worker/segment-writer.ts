@@ -34,7 +34,7 @@ export interface OpenSegment {
 
 /** Segments made ready ahead of their use. */
 export interface SegmentReserve {
-  /** Whether the live segment, too, is to have its blocks allocated before they are written. */
+  /** Whether blocks are to be allocated before they are written, those of the live segment too. */
   readonly isOn: boolean;
   /** The name of a file of `maxFileSize` bytes, if one is ready: it is the caller's then. */
   take(): ReadyName | undefined;
@@ -59,12 +59,14 @@ export interface SegmentWriterOptions {
 }
 
 /**
- * Bytes of zeros that are written ahead of a live segment which grows. Bet: a sync writes them in half a millisecond, once
- * in some thousand small entries, and each sync until then is spared the file system's journal.
+ * Bytes of zeros that are written ahead of a live segment which grows; no more than this process has written of frames, so that
+ * a log of few entries stays small. Bet: a sync writes them in a millisecond, once in some thousand small entries, and
+ * each sync until then is spared the file system's journal (bench/workloads/durable-latency.ts, in-flight.ts: with less,
+ * callers in flight wait for it more often; with more, longer).
  */
-const AHEAD_BYTES = 256 * 1024;
+const AHEAD_BYTES_MAX = 512 * 1024;
 /** Whoever writes more between two syncs does not notice the journal. */
-const SMALL_COMMIT_BYTES = 64 * 1024;
+const SMALL_COMMIT_BYTES = 128 * 1024;
 
 /**
  * The tail of the log: the live segment, and the sealed ones before it that no sync has covered yet.
@@ -92,6 +94,8 @@ export class SegmentWriter {
   #pendingBytes = 0;
   /** Nor a segment that was sealed. */
   #isSealPending = false;
+  /** Bytes of frames that were written since open. */
+  #writtenBytes = 0;
   /** There was no room for zeros ahead of this segment. */
   #growsBare = false;
 
@@ -273,23 +277,25 @@ export class SegmentWriter {
 
   /**
    * Writes zeros ahead of a live segment that has no room allocated, if only little is to be synced: the sync that follows
-   * allocates it.
+   * allocates it. True = it did.
    */
-  fillAhead(): void {
+  fillAhead(): boolean {
     const live = this.#live;
     const { reserve, maxFileSize } = this.#options;
-    if (live === undefined || !reserve.isOn || this.#growsBare) return;
+    if (live === undefined || !reserve.isOn || this.#growsBare) return false;
     const { bytes } = live.record;
-    const to = Math.min(maxFileSize, bytes + AHEAD_BYTES);
-    if (live.fileBytes > bytes || to <= bytes || this.#pendingBytes > SMALL_COMMIT_BYTES) return;
+    const to = Math.min(maxFileSize, bytes + Math.min(AHEAD_BYTES_MAX, this.#writtenBytes));
+    if (live.fileBytes > bytes || to <= bytes || this.#pendingBytes > SMALL_COMMIT_BYTES) return false;
     try {
       live.fileBytes = to;
       writeZeros(live.file, bytes, to);
+      return true;
     } catch (error) {
       if (!isFullDisk(error)) throw error;
       // It costs nobody anything but the room: what was written of it is given back.
       this.#growsBare = true;
       this.trim();
+      return false;
     }
   }
 
@@ -386,6 +392,7 @@ export class SegmentWriter {
     record.bytes += bytes;
     live.fileBytes = Math.max(live.fileBytes, record.bytes);
     this.#pendingBytes += bytes;
+    this.#writtenBytes += bytes;
   }
 
   #syncDirectory(): void {

@@ -3,20 +3,11 @@
  * they took; but nobody hangs, whoever asks is told, no lock stays, and what was not touched is kept.
  */
 import assert from 'node:assert/strict';
-import {
-  chmodSync,
-  closeSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statSync,
-  truncateSync,
-} from 'node:fs';
+import { chmodSync, closeSync, openSync, readdirSync, renameSync, rmSync, truncateSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { Wal, type WalError } from '#ringwal';
+import { type SegmentInfo, Wal, type WalError } from '#ringwal';
 import { SmallDisk } from './small-disk.js';
 import {
   collect,
@@ -123,13 +114,13 @@ test('a log whose live segment was removed ends before it goes on to the next on
 });
 
 for (const { what, harm, read } of [
-  { what: 'removed', harm: (path: string) => rmSync(path), read: GONE },
+  { what: 'removed', harm: ({ path }: SegmentInfo) => rmSync(path), read: GONE },
   {
     what: 'cut short',
-    harm: (path: string) => truncateSync(path, statSync(path).size - 5),
+    harm: ({ path, bytes }: SegmentInfo) => truncateSync(path, bytes - 5),
     read: CORRUPT,
   },
-  { what: 'emptied', harm: (path: string) => truncateSync(path), read: CORRUPT },
+  { what: 'emptied', harm: ({ path }: SegmentInfo) => truncateSync(path), read: CORRUPT },
 ]) {
   for (const which of ['a sealed segment', 'the live segment'] as const) {
     if (what === 'removed' && which === 'the live segment') continue;
@@ -139,8 +130,9 @@ for (const { what, harm, read } of [
       for (const i of range(1, 10)) await wal.append(entry(i), { durable: true });
       const names = segmentNames(directory);
       const name = (which === 'the live segment' ? names.at(-1) : names[1]) as string;
-      const { firstLsn } = wal.segments().find(({ path }) => path.endsWith(name)) as { firstLsn: number };
-      harm(join(directory, name));
+      const segment = wal.segments().find(({ path }) => path.endsWith(name)) as SegmentInfo;
+      const { firstLsn } = segment;
+      harm(segment);
       for (const i of range(11, 20)) assert.equal(await wal.append(entry(i), { durable: true }), i);
       const before = await lsns(wal.entries({ to: firstLsn - 1 }));
       assert.deepEqual(before, range(1, firstLsn - 1));

@@ -8,6 +8,7 @@ import { fill, lsns, openLog, range, temporaryLog, text, until, walError } from 
 
 const READY_FILES = ['ringwal.next', 'ringwal.spare'];
 const SETTINGS = [
+  { preallocate: 'ahead' },
   { preallocate: 'zero' },
   { preallocate: 'recycle' },
   { preallocate: 'recycle', maxFiles: 2 },

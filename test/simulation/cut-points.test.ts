@@ -19,6 +19,7 @@ interface Setting {
 const GROWING: Setting = { name: 'segments grow', options: SMALL_SEGMENTS, work: liveALittle };
 /** Segments that are made ready ahead: what a cut leaves of them, and of what they were before. */
 const READY: readonly Setting[] = [
+  { name: 'ahead', options: { ...SMALL_SEGMENTS, preallocate: 'ahead' }, work: liveALittle },
   { name: 'zeros', options: { ...SMALL_SEGMENTS, preallocate: 'zero' }, work: liveALittle },
   { name: 'recycled', options: { ...SMALL_SEGMENTS, preallocate: 'recycle' }, work: liveALittle },
   { name: 'stale frames', options: { ...LONG_SEGMENTS, preallocate: 'recycle' }, work: useSegmentsAgain },

@@ -71,7 +71,7 @@ export function liveByChance(
     failedSync: random.pick(['ext4', 'xfs', 'btrfs']),
     syncMs: random.pick([0, 0, 3, 700]),
   });
-  const preallocate = random.pick([false, 'zero', 'recycle'] as const);
+  const preallocate = random.pick([false, 'ahead', 'zero', 'recycle'] as const);
   const isRecycling = preallocate === 'recycle';
   const options = {
     preallocate,

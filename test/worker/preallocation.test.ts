@@ -105,20 +105,75 @@ test('the size of a segment that was made ready does not change while it is writ
   }
 });
 
-test('a segment that grows has zeros ahead of its frames, so that most syncs find its size unchanged', () => {
-  const log = new TestLog({ options: { ...ZERO, maxFileSize: 1024 * 1024 } });
-  append(log, 100);
-  const { length } = log.disk.contents(path('wal-0'));
-  assert.ok(length > 100_000);
+for (const preallocate of ['ahead', 'zero'] as const) {
+  test(`a segment that grows has as many zeros ahead as frames were written, up to 512 KiB, with '${preallocate}'`, () => {
+    const log = new TestLog({ options: { maxFileSize: 4 * 1024 * 1024, preallocate } });
+    const sizes: number[] = [];
+    for (let at = 0; at < 1000; at++) {
+      const { length: sizeBefore } = log.files.names().includes('wal-0')
+        ? log.disk.contents(path('wal-0'))
+        : [];
+      append(log, 2000);
+      settle(log);
+      const { length: size } = log.disk.contents(path('wal-0'));
+      const bytes = log.board.get('liveBytes');
+      assert.ok(size >= bytes);
+      if (size !== sizeBefore) {
+        assert.equal(size - bytes, Math.min(bytes, 512 * 1024));
+        sizes.push(size);
+      }
+    }
+    // It doubles, then it grows by steps: all other syncs found the size as it was.
+    assert.ok(sizes.length <= 9 + 3, `${sizes.length} sizes`);
+    assert.equal(log.files.names().includes(NEXT_FILE), preallocate === 'zero');
+    log.disk.powerCut();
+    const { report } = recoverLog(log.disk, log.options);
+    assert.deepEqual([report.verdict, report.lastLsn, report.cut], ['clean', 1000, undefined]);
+    log.dispose();
+  });
+}
+
+test('what is written ahead goes on in the next segment as it was, and stays within its size', () => {
+  const maxFileSize = 8192;
+  const log = new TestLog({ options: { maxFileSize, preallocate: 'ahead' } });
+  rotate(log, 1000);
+  rotate(log, 1000);
+  const [live] = log.segments.slice(-1);
+  assert.equal(log.disk.contents(path(`wal-${live}`)).length, maxFileSize);
+  log.close();
+  const bytes = log.files
+    .names()
+    .filter((name) => name.startsWith('wal-'))
+    .map((name) => log.disk.contents(path(name)));
+  assert.ok(bytes.every((each) => each.length < maxFileSize && each.at(-1) !== 0));
+});
+
+test('a sync of zeros takes its time and does not make the disk slow', () => {
+  const log = new TestLog({ options: { maxFileSize: 1024 * 1024, preallocate: 'ahead' } });
+  append(log, 1000);
+  settle(log);
+  let zeroSyncs = 0;
+  let { length: sizeSynced } = log.disk.contents(path('wal-0'));
+  log.disk.onOperation(({ kind, path: at }) => {
+    if (kind !== 'datasync') return undefined;
+    const { length } = log.disk.contents(at);
+    if (length !== sizeSynced) {
+      zeroSyncs += 1;
+      log.advance(5);
+    }
+    sizeSynced = length;
+    return undefined;
+  });
+  const { length: jobs } = log.syncer.jobs;
   for (let at = 0; at < 20; at++) {
-    append(log, 100);
-    settle(log);
-    assert.equal(log.disk.contents(path('wal-0')).length, length);
+    for (let entry = 0; entry < 3; entry++) log.lane.append(new Uint8Array(200), Level.durable);
+    log.run();
   }
-  log.disk.powerCut();
-  const { report } = recoverLog(log.disk, log.options);
-  assert.deepEqual([report.verdict, report.lastLsn, report.cut], ['clean', 21, undefined]);
-  log.dispose();
+  assert.ok(zeroSyncs > 1);
+  assert.equal(log.syncer.jobs.length, jobs, 'the writer syncs all of them itself');
+  assert.equal(log.board.get('durableLsn'), 61);
+  log.disk.onOperation(undefined);
+  log.close();
 });
 
 test('nothing is written ahead of entries that nobody waits for', () => {
@@ -356,16 +411,17 @@ for (const isWhole of [false, true]) {
 
 test('zeros ahead of the frames that find no room cost no append', () => {
   const log = new TestLog({ options: { ...ZERO, maxFileSize: 1024 * 1024 } });
-  log.disk.capacityBytes = log.disk.usedBytes + 8 * 1024;
-  const sequence = append(log, 100);
+  append(log, 6000, Level.interval);
+  log.disk.capacityBytes = log.disk.usedBytes + 5000;
+  const sequence = append(log, 1000);
   settle(log);
   assert.ok(log.lane.acknowledged('durable').has(sequence));
-  assert.ok(log.disk.contents(path('wal-0')).length < 200);
+  assert.equal(log.disk.contents(path('wal-0')).length, log.board.get('liveBytes'));
   assert.deepEqual(log.lane.rejected, []);
   log.close();
 });
 
-for (const preallocate of [false, 'zero', 'recycle'] as const) {
+for (const preallocate of [false, 'ahead', 'zero', 'recycle'] as const) {
   test(`open removes what a process before had made ready, with preallocate: ${preallocate}`, () => {
     const disk = newDisk();
     const log = new TestLog({ disk });

@@ -86,12 +86,12 @@ export function measureSequential(directory: string, { ms, signal }: Budget): Pr
 /** One durable append after the other. */
 export function measureDurable(
   directory: string,
-  preallocate: false | 'zero',
+  preallocate: 'ahead' | 'zero',
   { ms, signal }: Budget,
 ): Promise<LatencySummary> {
   return withLog(join(directory, `durable-${preallocate}`), { preallocate }, async (wal) => {
-    // Until the first segment is ready, segments grow.
-    for (let i = 0; i < 10; i++) await wal.append(ENTRY, { durable: true });
+    // What is written ahead grows with what was written.
+    for (let i = 0; i < 100; i++) await wal.append(ENTRY, { durable: true });
     const latencies = new Latencies();
     const start = performance.now();
     for (let now = start; now - start < ms; ) {
@@ -182,7 +182,7 @@ async function withFile<T>(path: string, use: (fd: number) => Promise<T>): Promi
 
 async function withLog<T>(
   directory: string,
-  options: { preallocate?: false | 'zero' },
+  options: { preallocate?: 'ahead' | 'zero' },
   use: (wal: Wal) => Promise<T>,
 ): Promise<T> {
   const wal = await Wal.open(directory, {

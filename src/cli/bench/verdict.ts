@@ -86,10 +86,10 @@ export function judgePreallocation(floor: SyncFloor): Judged<'yes' | 'no'> {
   return allocated.p50Ms < growing.p50Ms * WORTH_SHARE
     ? {
         answer: 'yes',
-        why: `Over allocated blocks a sync takes ${over} instead of ${grown}: preallocate: 'zero' (or 'recycle', with retention) pays for durable appends.`,
+        why: `Over allocated blocks a sync takes ${over} instead of ${grown}: the option preallocate pays for durable appends, the default 'ahead' for small ones, 'zero' (or 'recycle', with retention) for all.`,
       }
     : {
         answer: 'no',
-        why: `Over allocated blocks a sync takes ${over}, behind the end of a file ${grown}: preallocate changes little here.`,
+        why: `Over allocated blocks a sync takes ${over}, behind the end of a file ${grown}: preallocate changes little here, and false saves writing the zeros.`,
       };
 }

@@ -106,7 +106,7 @@ async function measure(context: Context, parent: string, ms: number): Promise<Be
       },
       floor,
       sequential: await step('the disk: throughput', measureSequential),
-      durable: await step('durable appends', (dir, budget) => measureDurable(dir, false, budget)),
+      durable: await step('durable appends', (dir, budget) => measureDurable(dir, 'ahead', budget)),
       durableZero: await step('durable appends, preallocated', (dir, budget) =>
         measureDurable(dir, 'zero', budget),
       ),
