@@ -193,10 +193,10 @@ export class Committer {
     const isUnsynced = this.#isUnsynced;
     if (isUnsynced && (isForced || now >= this.#policy.dueMs)) {
       const isAwaited = isForced || this.#policy.isCommitDue(now);
-      const hasZeros = isAwaited && !this.#host.isClosing && this.#host.groups.segments.fillAhead();
+      if (isAwaited && !this.#host.isClosing) this.#host.groups.segments.fillAhead();
       this.#startFilling();
       const isHere = this.#filling !== undefined || this.#isLone(now) || (isAwaited && this.#isQuick(now));
-      if (isHere) this.#syncHere(hasZeros);
+      if (isHere) this.#syncHere();
       else this.#startJob(true);
       return true;
     }
@@ -350,15 +350,14 @@ export class Committer {
     this.#syncer.start(this.#job);
   }
 
-  /** Without the housework, which is for the sync thread. `hasZeros`: it syncs what was written ahead of the frames, too. */
-  #syncHere(hasZeros = false): void {
+  /** Without the housework, which is for the sync thread. */
+  #syncHere(): void {
     const { lanes } = this.#host;
     const job = this.#createJob(true, true);
     const startedMs = this.#nowMs();
     syncFiles(this.#disk, this.#options.directory, job);
     const durationMs = this.#nowMs() - startedMs;
-    // Zeros take longer than a small group, and say nothing of how quick the disk is.
-    if (!hasZeros) this.#lastSyncMs = durationMs;
+    this.#noteDuration(job, durationMs);
     const isFollowed = this.#board.moveWatermark(job.watermark);
     this.#board.add('syncs', 1);
     this.#board.syncMicros.record(durationMs * 1000);
@@ -375,13 +374,12 @@ export class Committer {
   #createJob(withFiles: boolean, isHere = false): SyncJob {
     const { segments, wholeLsn: watermark } = this.#host.groups;
     const hasWork = !isHere && (this.housekeeper.isWorkDue || !withFiles);
-    const { files, directoryChanged } = withFiles ? segments.takeUnsynced() : NOTHING_UNSYNCED;
+    const unsynced = withFiles ? segments.takeUnsynced() : NOTHING_UNSYNCED;
     if (hasWork) segments.checkPlace();
     this.housekeeper.noteNews();
     if (withFiles) this.#policy.noteStarted();
     return {
-      files,
-      directoryChanged,
+      ...unsynced,
       watermark,
       acknowledgements: withFiles ? this.#startAcknowledgements() : [],
       ...(hasWork ? this.housekeeper.takeWork(watermark) : NO_HOUSEWORK),
@@ -438,8 +436,13 @@ export class Committer {
     for (const failure of outcome.troubles) this.#host.tell({ kind: 'trouble', failure });
     this.#tellOfPublication(outcome.publicationFailure);
     this.housekeeper.noteDone(job, outcome);
-    if (job.files.length > 0) this.#lastSyncMs = this.#nowMs() - this.#syncStartedMs;
+    this.#noteDuration(job, this.#nowMs() - this.#syncStartedMs);
     this.#noteSynced(job);
+  }
+
+  /** Zeros take longer than a small group, and say nothing of how quick the disk is. */
+  #noteDuration({ files, hasZeros }: SyncJob, ms: number): void {
+    if (files.length > 0 && !hasZeros) this.#lastSyncMs = ms;
   }
 
   #noteFilled(step: FillStep, troubles: readonly Failure[]): void {
@@ -476,5 +479,5 @@ export class Committer {
   }
 }
 
-const NOTHING_UNSYNCED = { files: [], directoryChanged: false };
+const NOTHING_UNSYNCED = { files: [], directoryChanged: false, hasZeros: false };
 const NO_HOUSEWORK = { state: undefined, removals: [], recycling: undefined };

@@ -34,7 +34,7 @@ export interface OpenSegment {
 
 /** Segments made ready ahead of their use. */
 export interface SegmentReserve {
-  /** Whether blocks are to be allocated before they are written, those of the live segment too. */
+  /** Whether the live segment is to have its blocks allocated before they are written. */
   readonly isOn: boolean;
   /** The name of a file of `maxFileSize` bytes, if one is ready: it is the caller's then. */
   take(): ReadyName | undefined;
@@ -92,6 +92,8 @@ export class SegmentWriter {
   #nextNumber: number;
   /** Bytes of frames that no sync was asked to cover yet. */
   #pendingBytes = 0;
+  /** Nor zeros ahead of them. */
+  #hasPendingZeros = false;
   /** Nor a segment that was sealed. */
   #isSealPending = false;
   /** Bytes of frames that were written since open. */
@@ -256,14 +258,16 @@ export class SegmentWriter {
   }
 
   /** What the next sync has to cover; the live segment last. */
-  takeUnsynced(): { files: DiskFile[]; directoryChanged: boolean } {
+  takeUnsynced(): { files: DiskFile[]; directoryChanged: boolean; hasZeros: boolean } {
     const directoryChanged = this.#directoryChanged;
+    const hasZeros = this.#hasPendingZeros;
     this.#directoryChanged = false;
+    this.#hasPendingZeros = false;
     this.#pendingBytes = 0;
     this.#isSealPending = false;
     const files = this.#sealed.map((segment) => segment.file);
     if (this.#live !== undefined) files.push(this.#live.file);
-    return { files, directoryChanged };
+    return { files, directoryChanged, hasZeros };
   }
 
   /** A sync of `files` returned: the sealed ones among them are closed. */
@@ -277,25 +281,24 @@ export class SegmentWriter {
 
   /**
    * Writes zeros ahead of a live segment that has no room allocated, if only little is to be synced: the sync that follows
-   * allocates it. True = it did.
+   * allocates it.
    */
-  fillAhead(): boolean {
+  fillAhead(): void {
     const live = this.#live;
     const { reserve, maxFileSize } = this.#options;
-    if (live === undefined || !reserve.isOn || this.#growsBare) return false;
+    if (live === undefined || !reserve.isOn || this.#growsBare) return;
     const { bytes } = live.record;
     const to = Math.min(maxFileSize, bytes + Math.min(AHEAD_BYTES_MAX, this.#writtenBytes));
-    if (live.fileBytes > bytes || to <= bytes || this.#pendingBytes > SMALL_COMMIT_BYTES) return false;
+    if (live.fileBytes > bytes || to <= bytes || this.#pendingBytes > SMALL_COMMIT_BYTES) return;
     try {
       live.fileBytes = to;
       writeZeros(live.file, bytes, to);
-      return true;
+      this.#hasPendingZeros = true;
     } catch (error) {
       if (!isFullDisk(error)) throw error;
       // It costs nobody anything but the room: what was written of it is given back.
       this.#growsBare = true;
       this.trim();
-      return false;
     }
   }
 
@@ -338,11 +341,14 @@ export class SegmentWriter {
   /** Makes a segment of the file that is ready; `undefined`: there is none. */
   #openReady(record: SegmentRecord): OpenSegment | undefined {
     const { directory, maxFileSize, reserve } = this.#options;
-    const path = join(directory, segmentName(record.number));
-    // A rename would take the place of whatever is there: to create it anew is an error.
-    if (!reserve.isOn || this.#disk.stat(path) !== undefined) return undefined;
     const name = reserve.take();
     if (name === undefined) return undefined;
+    const path = join(directory, segmentName(record.number));
+    // A rename would take the place of whatever is there: to create it anew is an error.
+    if (this.#disk.stat(path) !== undefined) {
+      reserve.putBack(name);
+      return undefined;
+    }
     try {
       this.#disk.rename(join(directory, name), path);
     } catch (error) {

@@ -18,6 +18,8 @@ export interface SyncJob {
   readonly files: readonly DiskFile[];
   /** A segment was created since the directory was last synced. */
   readonly directoryChanged: boolean;
+  /** Zeros were written ahead of the frames of the live one. */
+  readonly hasZeros: boolean;
   /** The LSN up to which everything is durable once the files are. */
   readonly watermark: number;
   /** For each lane (by index) that waits for durability. */

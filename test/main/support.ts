@@ -295,7 +295,6 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** A process that runs `code`, an ES module that may import '#ringwal'; `args` are its `process.argv.slice(1)`. */
 /** A process that has published figures of the log that it writes, and then lives on; it prints the newest durable LSN. */
 export async function publishingChild(t: Test, log: string): Promise<Child> {
   const child = new Child(
@@ -315,6 +314,7 @@ export async function publishingChild(t: Test, log: string): Promise<Child> {
   return child;
 }
 
+/** A process that runs `code`, an ES module that may import '#ringwal'; `args` are its `process.argv.slice(1)`. */
 export class Child {
   readonly process: ChildProcessWithoutNullStreams;
   readonly ended: Promise<Ended>;

@@ -150,8 +150,10 @@ test('what is written ahead goes on in the next segment as it was, and stays wit
 
 test('a sync of zeros takes its time and does not make the disk slow', () => {
   const log = new TestLog({ options: { maxFileSize: 1024 * 1024, preallocate: 'ahead' } });
-  append(log, 1000);
-  settle(log);
+  for (const bytes of [1000, 10, 10]) {
+    append(log, bytes);
+    settle(log);
+  }
   let zeroSyncs = 0;
   let { length: sizeSynced } = log.disk.contents(path('wal-0'));
   log.disk.onOperation(({ kind, path: at }) => {
@@ -171,8 +173,30 @@ test('a sync of zeros takes its time and does not make the disk slow', () => {
   }
   assert.ok(zeroSyncs > 1);
   assert.equal(log.syncer.jobs.length, jobs, 'the writer syncs all of them itself');
-  assert.equal(log.board.get('durableLsn'), 61);
+  assert.equal(log.board.get('durableLsn'), 63);
   log.disk.onOperation(undefined);
+  log.close();
+});
+
+test('nor does one that the sync thread makes', () => {
+  const log = new TestLog({ options: { maxFileSize: 1024 * 1024, preallocate: 'ahead' } });
+  for (const bytes of [1000, 10, 10]) {
+    append(log, bytes);
+    settle(log);
+  }
+  const { length: size } = log.disk.contents(path('wal-0'));
+  // Who waits only until his entry is written would wait for the writer's sync.
+  for (let entry = 0; entry < 3; entry++) log.lane.append(new Uint8Array(500), Level.written);
+  append(log, 10);
+  assert.ok(log.syncer.busy);
+  assert.ok(log.disk.contents(path('wal-0')).length > size + 1500, 'zeros ahead');
+  log.advance(5);
+  log.finishSync();
+  const { length: jobs } = log.syncer.jobs;
+  for (let entry = 0; entry < 2; entry++) log.lane.append('small', Level.durable);
+  log.run();
+  assert.equal(log.syncer.jobs.length, jobs);
+  assert.equal(log.board.get('durableLsn'), 9);
   log.close();
 });
 
