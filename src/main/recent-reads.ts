@@ -9,8 +9,13 @@ const RECENT_BYTES = 256 * 1024 * 1024;
 
 /** A read that took longer did not find everything in memory. */
 const QUICK_MS = 1;
-/** Reads that go through the thread pool after one that was not quick. */
-const POOL_READS = 1000;
+/**
+ * Reads that go through the thread pool after one that was not quick: twice as many after each further one, and one less after
+ * each that was. Bet: it may have been the processor that was busy (the engine's own compiling takes it from this thread
+ * for milliseconds) and not the disk, and of the few next reads through the pool nobody takes notice.
+ */
+const POOL_READS_MIN = 8;
+const POOL_READS_MAX = 1024;
 
 /**
  * Reads of what this process wrote itself, a short while ago. Its bytes are still in memory, so that they are copied from there
@@ -20,11 +25,17 @@ const POOL_READS = 1000;
  */
 export class RecentReads {
   readonly #lastLsnAtOpen: number;
+  /** Milliseconds of a clock that never goes back. */
+  readonly #nowMs: () => number;
+  /** Reads still to go through the pool. */
   #poolReads = 0;
+  /** How many the next one that is not quick sends there. */
+  #penalty = POOL_READS_MIN;
 
   /** Entries up to `lastLsnAtOpen` were there before this process came. */
-  constructor(lastLsnAtOpen: number) {
+  constructor(lastLsnAtOpen: number, nowMs: () => number = () => performance.now()) {
     this.#lastLsnAtOpen = lastLsnAtOpen;
+    this.#nowMs = nowMs;
   }
 
   /** Whether `lsn`, an entry of `segment`, is to be read from memory. `segments`: all of them, lowest number first. */
@@ -58,9 +69,14 @@ export class RecentReads {
       this.#poolReads -= 1;
       return file.read(target, position);
     }
-    const startedMs = performance.now();
+    const startedMs = this.#nowMs();
     const bytes = file.readNow(target, position);
-    if (performance.now() - startedMs > QUICK_MS) this.#poolReads = POOL_READS;
+    if (this.#nowMs() - startedMs > QUICK_MS) {
+      this.#poolReads = this.#penalty;
+      this.#penalty = Math.min(POOL_READS_MAX, this.#penalty * 2);
+    } else {
+      this.#penalty = Math.max(POOL_READS_MIN, this.#penalty - 1);
+    }
     return bytes;
   }
 }

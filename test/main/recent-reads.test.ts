@@ -28,7 +28,7 @@ test('get() of what this process wrote needs no turn of the event loop, once the
   const wal = await freshLog(t);
   for (let i = 0; i < 1000; i++) await wal.append(fill(100, i));
   const get = async () => assert.deepEqual(Buffer.from((await wal.get(700))?.data ?? []), fill(100, 699));
-  // On a busy machine a read may be slow, and the next 1,000 go through the pool.
+  // On a busy machine a read may be slow, and the next ones go through the pool.
   let rounds = 0;
   while (await takesTurns(get)) assert.ok(rounds++ < 10_000);
 });
@@ -70,32 +70,64 @@ test('an entry is recent that this process wrote, with no more than 256 MiB from
   assert.equal(recent.include(21, segments[2], longer.slice(0, 2)), false, 'it is gone');
 });
 
-test('after a read that was slow the next 1,000 go through the pool, and then it is tried again', async () => {
-  let slowMs = 0;
-  let now = 0;
-  let pooled = 0;
+test('after a read that was slow the next few go through the pool, and ever more as long as each one that is tried is slow', async () => {
+  const { read, counts, setSlow } = stubbedReads();
+  setSlow(true);
+  for (const pooled of [8, 16, 32, 64, 128, 256, 512, 1024, 1024]) {
+    await read();
+    const before = counts.pooled;
+    setSlow(false);
+    for (let i = 0; i < pooled; i++) await read();
+    assert.equal(counts.pooled - before, pooled);
+    setSlow(true);
+  }
+  assert.equal(counts.now, 9);
+});
+
+test('reads that are quick again make up for those that were slow', async () => {
+  const { read, counts, setSlow } = stubbedReads();
+  setSlow(true);
+  await read();
+  for (let i = 0; i < 8; i++) await read();
+  await read();
+  setSlow(false);
+  for (let i = 0; i < 16 + 24; i++) await read();
+  setSlow(true);
+  await read();
+  setSlow(false);
+  const before = counts.now;
+  for (let i = 0; i < 8 + 1; i++) await read();
+  assert.equal(counts.now - before, 1, 'eight of them went through the pool');
+});
+
+/** Reads of a file that is in memory, or is not: then each on this thread takes long. */
+function stubbedReads() {
+  const counts = { now: 0, pooled: 0 };
+  let isSlow = false;
   const file: AsyncFile = {
     path: 'wal-0',
     identity: { dev: 0n, ino: 0n },
     async read() {
-      pooled += 1;
+      counts.pooled += 1;
       return 1;
     },
     readNow() {
-      now += 1;
-      for (const until = performance.now() + slowMs; performance.now() < until; );
+      counts.now += 1;
+      if (isSlow) clock.ms += 2;
       return 1;
     },
     size: async () => 1,
     isStillNamed: async () => true,
     async close() {},
   };
-  const recent = new RecentReads(0).of(file);
+  const clock = { ms: 0 };
+  const recent = new RecentReads(0, () => clock.ms).of(file);
   const target = new Uint8Array(1);
-  slowMs = 2;
-  assert.equal(await recent.read(target, 0), 1);
-  for (let i = 0; i < 1000; i++) assert.equal(await recent.read(target, 0), 1);
-  assert.deepEqual([now, pooled], [1, 1000]);
-  await recent.read(target, 0);
-  assert.deepEqual([now, pooled], [2, 1000]);
-});
+  return {
+    counts,
+    read: async () => assert.equal(await recent.read(target, 0), 1),
+    setSlow: (slow: boolean) => {
+      isSlow = slow;
+    },
+  };
+}
