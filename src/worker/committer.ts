@@ -374,16 +374,25 @@ export class Committer {
   #createJob(withFiles: boolean, isHere = false): SyncJob {
     const { segments, wholeLsn: watermark } = this.#host.groups;
     const hasWork = !isHere && (this.housekeeper.isWorkDue || !withFiles);
-    const unsynced = withFiles ? segments.takeUnsynced() : NOTHING_UNSYNCED;
+    const { files, directoryChanged, hasZeros } = withFiles ? segments.takeUnsynced() : NOTHING_UNSYNCED;
     if (hasWork) segments.checkPlace();
     this.housekeeper.noteNews();
     if (withFiles) this.#policy.noteStarted();
+    const acknowledgements = withFiles ? this.#startAcknowledgements() : [];
+    const { state, removals, recycling } = hasWork ? this.housekeeper.takeWork(watermark) : NO_HOUSEWORK;
+    const publication = isHere ? undefined : this.#duePublication(withFiles);
+    // One after the other and not spread: the engine would make the object's shape anew for each small group.
     return {
-      ...unsynced,
+      files,
+      directoryChanged,
+      hasZeros,
       watermark,
-      acknowledgements: withFiles ? this.#startAcknowledgements() : [],
-      ...(hasWork ? this.housekeeper.takeWork(watermark) : NO_HOUSEWORK),
-      publication: isHere ? undefined : this.#duePublication(withFiles),
+      acknowledgements,
+      state,
+      removals,
+      recycling,
+      fill: undefined,
+      publication,
     };
   }
 
