@@ -182,7 +182,7 @@ export class Lane {
       return false;
     }
     this.#accepted += 1;
-    this.#doorbell.ring(this.#producer.lagsBy(this.#ringMark));
+    if (this.#doorbell.isAsleep) this.#doorbell.ring(this.#producer.lagsBy(this.#ringMark));
     if (this.#flushEach) this.flushSync();
     return true;
   }
@@ -209,7 +209,7 @@ export class Lane {
       return false;
     }
     this.#accepted += 1;
-    this.#doorbell.ring(this.#producer.lagsBy(this.#ringMark));
+    if (this.#doorbell.isAsleep) this.#doorbell.ring(this.#producer.lagsBy(this.#ringMark));
     if (this.#flushEach) this.flushSync();
     return true;
   }

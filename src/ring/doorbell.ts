@@ -83,6 +83,15 @@ export class Doorbell {
   }
 
   /**
+   * Does the writer sleep, or is it about to? Ask after the store that it shall see: where it does not, there is no need to
+   * [ring], nor to find out how urgent it is.
+   */
+  get isAsleep(): boolean {
+    // Ordered as the load in [ring].
+    return (Atomics.load(this.#i32, BELL) & STATE_MASK) !== BellState.running;
+  }
+
+  /**
    * Makes the writer look at everything. Call it after the store or the postMessage that it shall see. An urgent ring also
    * ends lingering. Costs an idle or busy log one load; a system call only if the writer sleeps.
    */
