@@ -4,31 +4,60 @@
  */
 const POLL_MS = 1;
 
+/** What is polled. */
+export interface PollHost {
+  /** Looks follow. */
+  begin(): void;
+  /** A look: takes in what has come. */
+  take(): void;
+  /** Nobody waits any more. */
+  isSettled(): boolean;
+  /** No look follows, though somebody may still wait: takes in what has come until now. */
+  end(): void;
+}
+
 /**
  * Keeps an event loop from sleeping while a durable append is on its way: each of its turns looks whether the
  * acknowledgement has come. To be woken takes a thread as long as a quick sync; the price is the processor, which is busy
  * for as long (bench/workloads/durable-latency.ts). Everything else in the event loop has its turns as ever.
  */
 export class BusyPoll {
-  readonly #isSettled: () => boolean;
+  readonly #host: PollHost;
+  /** Milliseconds of a clock that never goes back. */
+  readonly #nowMs: () => number;
   #untilMs = 0;
   #isPolling = false;
 
-  /** `isSettled` takes in what has come, and tells whether nobody waits any more. */
-  constructor(isSettled: () => boolean) {
-    this.#isSettled = isSettled;
+  constructor(host: PollHost, nowMs: () => number = () => performance.now()) {
+    this.#host = host;
+    this.#nowMs = nowMs;
   }
 
   /** Somebody waits from now on. */
   start(): void {
-    this.#untilMs = performance.now() + POLL_MS;
+    this.#untilMs = this.#nowMs() + POLL_MS;
     if (this.#isPolling) return;
     this.#isPolling = true;
+    this.#host.begin();
     setImmediate(this.#look);
   }
 
+  /** A look before the next turn. */
+  take(): void {
+    if (this.#isPolling) this.#host.take();
+  }
+
+  /** No look follows until somebody [start]s anew. */
+  stop(): void {
+    if (!this.#isPolling) return;
+    this.#isPolling = false;
+    this.#host.end();
+  }
+
   readonly #look = (): void => {
-    if (this.#isSettled() || performance.now() > this.#untilMs) this.#isPolling = false;
+    this.take();
+    if (!this.#isPolling) return;
+    if (this.#host.isSettled() || this.#nowMs() > this.#untilMs) this.stop();
     else setImmediate(this.#look);
   };
 }

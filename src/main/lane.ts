@@ -9,6 +9,7 @@ import {
   maxRecordPayload,
   recordBytes,
 } from '../ring/layout.js';
+import { type PolledRun, RunPoller } from '../ring/polled-runs.js';
 import { LaneProducer, Want } from '../ring/producer.js';
 import { countEntries } from '../ring/records.js';
 import type { LogCommand, ToLane } from '../worker/messages.js';
@@ -163,7 +164,15 @@ export class Lane {
     this.#recordMax = maxRecordPayload(views.ringBytes);
     this.#plainMax = Math.min(this.#recordMax, options.maxEntrySize);
     this.#ringMark = views.ringBytes * RING_SHARE_THAT_RINGS;
-    if (options.busyPoll) this.#busyPoll = new BusyPoll(() => this.#isDurableSettled());
+    if (options.busyPoll) {
+      const poller = new RunPoller(views);
+      this.#busyPoll = new BusyPoll({
+        begin: () => poller.start(),
+        take: () => this.#takeTold(poller.take()),
+        isSettled: () => this.#durable.size === 0,
+        end: () => this.#takeTold(poller.stop()),
+      });
+    }
     for (const port of [this.#writerPort, this.#syncPort]) {
       port.on('message', (message: ToLane) => this.#receive(message));
       port.on('close', () => {
@@ -456,6 +465,8 @@ export class Lane {
       this.#subject = what === 'close' ? 'log' : 'lane';
       this.#ended = () => this.#closedError();
     }
+    // The lane's memory is somebody else's once the writer has let go of it.
+    this.#busyPoll?.stop();
     this.#beside.post({ kind: what });
     this.#doorbell.ring(true);
   }
@@ -627,11 +638,11 @@ export class Lane {
     if (this.#flushEach) this.flushSync();
   }
 
-  /** Takes in what has come, and tells whether no durable append waits any more. */
-  #isDurableSettled(): boolean {
-    // Once all is settled the ports may be closed.
-    if (this.#durable.size > 0) this.#drainPorts();
-    return this.#durable.size === 0;
+  #takeTold(run: PolledRun | undefined): void {
+    if (run === undefined) return;
+    this.#parts.onReceive();
+    this.#durable.acknowledge(run);
+    this.#updateHold();
   }
 
   #fitsEmptyRing(parts: readonly Uint8Array[]): boolean {
@@ -679,6 +690,8 @@ export class Lane {
   }
 
   #receive(message: ToLane): void {
+    // What was told before the message was posted comes first.
+    this.#busyPoll?.take();
     this.#parts.onReceive();
     switch (message.kind) {
       case 'written':
@@ -740,6 +753,7 @@ export class Lane {
   }
 
   #drainPorts(): void {
+    this.#busyPoll?.take();
     this.#drain(this.#syncPort);
     this.#drain(this.#writerPort);
   }
@@ -768,6 +782,7 @@ export class Lane {
     this.#ended = makeError;
     if (this.#isOver) return;
     this.#isOver = true;
+    this.#busyPoll?.stop();
     const error = makeError();
     this.#written.reject(0, firstUnwritten, error);
     this.#durable.reject(0, firstUnwritten, error);

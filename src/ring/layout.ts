@@ -3,7 +3,7 @@
  * looks at it. Every offset that ring, kernel or writer use is owned by this file.
  *
  *  byte      size          region
- *  0         640           control words, drawn below
+ *  0         768           control words, drawn below
  *  1,024     64            segment field: the writer encodes field 8 here for the kernel to copy
  *  4,096     16,384        checksum tables of the wasm kernel (unused by the reference kernel)
  *  20,484    ringBytes     record ring: a power of two; begins 4 bytes past a multiple of 8, see below
@@ -33,6 +33,10 @@
  *   512   128  flushRequested   producer    itself        newest ticket of a producer blocked in a flush
  *   516   129  flushDone        writer      itself        newest ticket served; the producer waits on this word
  *   520   130  state            both        itself        LaneState; the producer's last word is `closing`
+ *   640   160  poll             both        itself        PollState: whether the producer looks here for acknowledgements
+ *   648   -    told             writer      poll          three float64: sequence number of the first entry, number of
+ *                                                         entries, LSN of the first. Written while poll is `polling`,
+ *                                                         read once it is `told`
  *
  * The words `refused` to `dropped` are figures for whoever looks, modulo 2^32 and ordered against nothing: the producer stores
  * them where it found no room, never on the way of an entry that has some.
@@ -69,7 +73,7 @@
  * - A record takes at most a quarter of the ring, so that any one fits into an empty ring, WRAP included.
  */
 
-export const CONTROL_BYTES = 640;
+export const CONTROL_BYTES = 768;
 export const SEGMENT_FIELD_START = 1024;
 export const SEGMENT_FIELD_BYTES_MAX = 64;
 export const CRC_TABLES_START = 4096;
@@ -96,7 +100,11 @@ export const LaneWord = {
   flushRequested: 128,
   flushDone: 129,
   state: 130,
+  poll: 160,
 } as const;
+
+const TOLD_START = 648;
+const TOLD_NUMBERS = 3;
 
 /** Values of the `state` word. */
 export const LaneState = {
@@ -108,6 +116,17 @@ export const LaneState = {
   closing: 2,
 } as const;
 export type LaneState = (typeof LaneState)[keyof typeof LaneState];
+
+/** Values of the `poll` word: `polling` is the producer's to store, `told` the writer's, and only in place of `polling`. */
+export const PollState = {
+  /** Acknowledgements are posted. */
+  none: 0,
+  /** The producer looks at this word: one may be told here. */
+  polling: 1,
+  /** One is in `told`. */
+  told: 2,
+} as const;
+export type PollState = (typeof PollState)[keyof typeof PollState];
 
 /** First word of a record that is not an entry. */
 export const WRAP = -1;
@@ -144,6 +163,8 @@ export interface SharedMemory {
 export interface LaneViews {
   readonly i32: Int32Array<SharedArrayBuffer>;
   readonly u8: Uint8Array<SharedArrayBuffer>;
+  /** The three numbers that the layout calls so. */
+  readonly told: Float64Array<SharedArrayBuffer>;
   readonly ringBytes: number;
   readonly stagingStart: number;
   readonly stagingBytes: number;
@@ -178,6 +199,7 @@ export function viewLane(lane: LaneMemory): LaneViews {
   return {
     i32,
     u8: new Uint8Array(lane.buffer),
+    told: new Float64Array(lane.buffer, TOLD_START, TOLD_NUMBERS),
     ringBytes,
     stagingStart: stagingStart(ringBytes),
     stagingBytes: i32[LaneWord.stagingBytes],

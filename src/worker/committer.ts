@@ -362,7 +362,7 @@ export class Committer {
     this.#board.add('syncs', 1);
     this.#board.syncMicros.record(durationMs * 1000);
     for (const { lane, runs } of job.acknowledgements) {
-      lanes.find(({ index }) => index === lane)?.post({ kind: 'durable', runs });
+      lanes.find(({ index }) => index === lane)?.acknowledge(runs);
     }
     if (isFollowed) this.#host.tell({ kind: 'watermark' });
     if (this.#board.syncsWatched)

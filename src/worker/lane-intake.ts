@@ -3,6 +3,7 @@ import type { LaneFigures } from '../format/stats-file.js';
 import { LaneConsumer } from '../ring/consumer.js';
 import type { Kernel } from '../ring/kernel/kernel.js';
 import type { LaneViews } from '../ring/layout.js';
+import { type PolledRun, RunTeller } from '../ring/polled-runs.js';
 import { countEntries } from '../ring/records.js';
 import type { LaneRuns, ToLane, ToWriter } from './messages.js';
 
@@ -31,6 +32,7 @@ export class LaneIntake {
   readonly views: LaneViews;
   readonly kernel: Kernel;
   readonly #consumer: LaneConsumer;
+  readonly #teller: RunTeller;
   readonly #port: MessagePort;
   /** Received, not yet taken; messages keep their place relative to the ring. */
   #messages: ToWriter[] = [];
@@ -60,6 +62,7 @@ export class LaneIntake {
     this.views = views;
     this.kernel = kernel;
     this.#consumer = new LaneConsumer(views);
+    this.#teller = new RunTeller(views);
     this.#port = port;
   }
 
@@ -215,6 +218,13 @@ export class LaneIntake {
   /** Answers a flush: wakes the producer that is blocked in it. What it is to find by port was posted before. */
   finishFlush(ticket: number): void {
     this.#consumer.finishFlush(ticket);
+  }
+
+  /** Tells of durable entries: `runs`, of which there are some, as [startSync] has answered them. */
+  acknowledge(runs: LaneRuns): void {
+    const [first, count, lsn] = runs as PolledRun;
+    if (runs.length === 3 && this.#teller.tell(first, count, lsn)) return;
+    this.post({ kind: 'durable', runs });
   }
 
   post(message: ToLane, transfer: MessagePort[] = []): void {

@@ -1,17 +1,20 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { MessageChannel } from 'node:worker_threads';
 import { Lane } from '../../src/main/lane.js';
-import { checkOptions } from '../../src/main/options.js';
+import { checkOptions, type WalOptions } from '../../src/main/options.js';
 import { Board, createBoard } from '../../src/ring/board.js';
 import { LaneConsumer } from '../../src/ring/consumer.js';
 import { createDoorbellMemory, Doorbell } from '../../src/ring/doorbell.js';
-import { createLaneMemory, recordBytes, viewLane } from '../../src/ring/layout.js';
-import { fill, SMALL_RING, settled } from './support.js';
+import { createLaneMemory, LaneWord, PollState, recordBytes, viewLane } from '../../src/ring/layout.js';
+import { RunPoller, RunTeller } from '../../src/ring/polled-runs.js';
+import type { ToLane } from '../../src/worker/messages.js';
+import { fill, SMALL_RING, settled, turn } from './support.js';
 
 const RECORD_BYTES = recordBytes(1000);
 
-test('who waits for room is woken once for a quarter of the ring, and not once for each group', async (t) => {
+/** A lane whose writer is the test. */
+function createLane(t: TestContext, options: WalOptions = {}) {
   const views = viewLane(createLaneMemory(SMALL_RING, SMALL_RING));
   const [toWriter, toSync] = [new MessageChannel(), new MessageChannel()];
   t.after(() => {
@@ -25,7 +28,7 @@ test('who waits for room is woken once for a quarter of the ring, and not once f
     writerPort: toWriter.port1,
     syncPort: toSync.port1,
     board: new Board(createBoard()),
-    options: checkOptions('unused', { ringSize: SMALL_RING }).lane,
+    options: checkOptions('unused', { ringSize: SMALL_RING, ...options }).lane,
     areThreadsAlive: () => true,
     hold: (isHeld) => void (isHeld ? toWriter.port1.ref() : toWriter.port1.unref()),
     onError() {},
@@ -34,6 +37,11 @@ test('who waits for room is woken once for a quarter of the ring, and not once f
     onReceive() {},
     onLogMessage() {},
   });
+  return { lane, views, writerPort: toWriter.port2 };
+}
+
+test('who waits for room is woken once for a quarter of the ring, and not once for each group', async (t) => {
+  const { lane, views, writerPort } = createLane(t);
   while (lane.tryAppend(fill(1000, 1)));
   const ready = lane.ready(1000, undefined);
 
@@ -50,8 +58,56 @@ test('who waits for room is woken once for a quarter of the ring, and not once f
   assert.ok(freed >= SMALL_RING / 4, `told when ${freed} bytes were free`);
   // Where such a record would not fit before the end of the ring, what is left there does not count.
   assert.ok(freed <= SMALL_RING / 2 + RECORD_BYTES, `told when ${freed} bytes were free`);
-  toWriter.port2.postMessage({ kind: 'room' });
+  writerPort.postMessage({ kind: 'room' });
   await ready;
   for (let n = 0; n < 10; n++) assert.ok(lane.tryAppend(fill(1000, n)));
   assert.equal(await settled(lane.ready(1000, undefined)), 'resolved');
 });
+
+const DURABLE = { durable: true, commit: 'group' } as const;
+
+test('a lane that polls hears of a durable entry without a message', async (t) => {
+  const { lane, views } = createLane(t, { busyPoll: true });
+  const appended = lane.append('entry', DURABLE);
+  assert.equal(new RunTeller(views).tell(1, 1, 7), true);
+  assert.equal(await appended, 7);
+});
+
+test('what a lane was told before the log failed is durable all the same', async (t) => {
+  const { lane, views, writerPort } = createLane(t, { busyPoll: true });
+  const appended = [lane.append('synced', DURABLE), lane.append('not synced', DURABLE)];
+  assert.equal(new RunTeller(views).tell(1, 1, 1), true);
+  const failure = { code: 'ERR_WAL_IO', message: 'the disk is gone' } as const;
+  writerPort.postMessage({ kind: 'failed', written: 3, failure } satisfies ToLane);
+  assert.deepEqual(await Promise.all(appended.map(settled)), ['resolved', 'rejected']);
+});
+
+test('what a lane was told comes before what was posted later', async (t) => {
+  const { lane, views, writerPort } = createLane(t, { busyPoll: true });
+  const settled: string[] = [];
+  const appended = lane.append('entry', DURABLE).then(() => settled.push('append'));
+  const synced = lane.sync(undefined).then(() => settled.push('sync'));
+  assert.equal(new RunTeller(views).tell(1, 1, 1), true);
+  writerPort.postMessage({ kind: 'synced', id: 1, watermark: 1 } satisfies ToLane);
+  lane.drainPorts();
+  await Promise.all([appended, synced]);
+  assert.deepEqual(settled, ['append', 'sync']);
+});
+
+for (const what of ['detach', 'close'] as const) {
+  test(`a lane that polls takes what it was told, and looks no more, before it says "${what}"`, async (t) => {
+    const { lane, views } = createLane(t, { busyPoll: true });
+    const teller = new RunTeller(views);
+    const appended = [lane.append('told', DURABLE), lane.append('to be posted', DURABLE)];
+    assert.equal(teller.tell(1, 1, 1), true);
+    lane.startClosing(what);
+    assert.equal(teller.tell(2, 1, 2), false, "the memory may be the next lane's by then");
+    assert.equal(await appended[0], 1);
+    // The next producer of this memory polls, and is told of an entry of its own.
+    new RunPoller(views).start();
+    assert.equal(teller.tell(2, 1, 9), true);
+    for (let turns = 0; turns < 3; turns++) await turn();
+    lane.drainPorts();
+    assert.equal(views.i32[LaneWord.poll], PollState.told);
+  });
+}

@@ -28,6 +28,7 @@ const MUTANTS = {
     'HEAD_BEFORE_TICKET',
   ],
   pin: ['NO_BIT', 'BIT_FIRST', 'LOOK_FIRST', 'NO_COMPARE'],
+  poll: ['BLIND_STOP', 'BLIND_TELL', 'TELL_FIRST', 'TAKE_LATE', 'NO_LOOK'],
 };
 
 /** What there is to check: each model as it is, then with each of its faults. */

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { createReferenceKernel } from '../../src/ring/kernel/reference.js';
 import { LaneWord } from '../../src/ring/layout.js';
+import { RunPoller } from '../../src/ring/polled-runs.js';
 import { LaneIntake } from '../../src/worker/lane-intake.js';
-import { LaneClient } from './support/lane-client.js';
+import { LaneClient, Level } from './support/lane-client.js';
 import { TestLog } from './support/test-log.js';
 
 /** Has the producer act at the moment between the writer's load of head and its load of `posted`. */
@@ -50,5 +51,48 @@ test('the writer comes to rest when a record and a message come in the middle of
   log.run();
   assert.deepEqual(log.texts, ['entry']);
   assert.ok(log.lane.hear().some((message) => message.kind === 'synced' && message.id === id));
+  log.close();
+});
+
+test('a producer that polls is told of a run without a message, and of all else by one', () => {
+  const lane = new LaneClient();
+  const intake = new LaneIntake(0, lane.views, createReferenceKernel(lane.views), lane.writerPort);
+  const poller = new RunPoller(lane.views);
+  const posted = () => lane.hear().map((message) => message.kind === 'durable' && message.runs);
+  poller.start();
+  intake.acknowledge([1, 2, 1]);
+  assert.deepEqual(posted(), []);
+  intake.acknowledge([3, 1, 3]);
+  assert.deepEqual(posted(), [[3, 1, 3]], 'the first one was not taken yet');
+  assert.deepEqual(poller.take(), [1, 2, 1]);
+  intake.acknowledge([4, 1, 4, 5, 1, 9]);
+  assert.deepEqual(posted(), [[4, 1, 4, 5, 1, 9]], 'there is room for one run');
+  assert.equal(poller.stop(), undefined);
+  intake.acknowledge([6, 1, 10]);
+  assert.deepEqual(posted(), [[6, 1, 10]]);
+  lane.dispose();
+});
+
+test('a lone durable append of a producer that polls costs no message', () => {
+  const log = new TestLog();
+  const poller = new RunPoller(log.lane.views);
+  log.lane.append('first', Level.durable);
+  log.run();
+  log.finishSync();
+  assert.equal(log.lane.acknowledged('durable').get(1), 1);
+  poller.start();
+  for (let entry = 2; entry <= 4; entry++) {
+    log.lane.append(`entry ${entry}`, Level.durable);
+    log.run();
+    assert.deepEqual(poller.take(), [entry, 1, entry]);
+  }
+  assert.deepEqual(
+    log.lane.hear().filter(({ kind }) => kind === 'durable'),
+    [],
+  );
+  assert.equal(poller.stop(), undefined);
+  log.lane.append('posted', Level.durable);
+  log.run();
+  assert.equal(log.lane.acknowledged('durable').get(5), 5);
   log.close();
 });
