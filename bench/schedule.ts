@@ -3,6 +3,7 @@ import { closeSync, fsyncSync, mkdirSync, mkdtempSync, openSync, rmSync } from '
 import { join } from 'node:path';
 import { CONTENDERS } from './contenders/all.js';
 import { wantedNodeOf } from './machine.js';
+import { warmPageCache } from './measure/page-cache.js';
 import type { CaseResult, Skipped } from './results.js';
 import type { Outcome, Scale, Task, Workload } from './workloads/workload.js';
 
@@ -135,6 +136,7 @@ function runCase(schedule: Schedule, { workload, contender, entryBytes }: Case):
       scale: schedule.scale,
       directory,
     };
+    if (workload.fillsPageCache === true && schedule.scale === 'full') warmPageCache(schedule.scratch);
     return (await runChild(schedule, ['run', JSON.stringify(task)])) as Outcome;
   });
 }

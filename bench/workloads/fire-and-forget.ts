@@ -29,6 +29,7 @@ export const fireAndForget: Workload = {
   ],
   sizes: (scale: Scale) => (scale === 'quick' ? [16, 100, 4096] : [16, 100, 1024, 4096, 65_536]),
   floor: 'raw 1 MiB blocks',
+  fillsPageCache: true,
   run,
 };
 

@@ -19,6 +19,7 @@ export const lanes: Workload = {
   contenders: [...[1, 2, 4].map(nameOfLanes), 'raw 1 MiB blocks'],
   sizes: oneSize,
   floor: 'raw 1 MiB blocks',
+  fillsPageCache: true,
   run,
 };
 

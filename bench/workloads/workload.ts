@@ -15,6 +15,8 @@ export interface Workload {
   readonly sizes: (scale: Scale) => readonly number[];
   /** Whose figures tell how fast the disk was in a round; `--compare` divides by them. */
   readonly floor?: string;
+  /** It writes so much that what the system takes for a page of its cache decides. */
+  readonly fillsPageCache?: boolean;
   /** It counts instead of timing: the first round tells all. */
   readonly isCount?: boolean;
   /** Why it cannot run here, if it cannot. */
