@@ -22,6 +22,7 @@ export const LOG_OPTIONS: readonly Option[] = [
     'ahead',
     'zero',
     'recycle',
+    'false',
   ]),
   new Option('--recovery <mode>', 'what is made of a damaged log (default: strict)').choices([
     'strict',
@@ -30,7 +31,7 @@ export const LOG_OPTIONS: readonly Option[] = [
   ]),
 ];
 
-export type LogOptions = Pick<
+type LogOptions = Pick<
   WalOptions,
   | 'maxFileSize'
   | 'maxFiles'
@@ -43,8 +44,18 @@ export type LogOptions = Pick<
   | 'recovery'
 >;
 
+/** As the command line has them. */
+export interface ParsedLogOptions extends Omit<LogOptions, 'preallocate'> {
+  readonly preallocate?: Exclude<LogOptions['preallocate'], false> | 'false';
+}
+
 /** Those of a command's options that are the log's. */
-export function pickLogOptions(options: LogOptions): LogOptions {
+export function pickLogOptions({ preallocate, ...options }: ParsedLogOptions): LogOptions {
   const names = LOG_OPTIONS.map((option) => option.attributeName());
-  return Object.fromEntries(Object.entries(options).filter(([name]) => names.includes(name)));
+  const picked: LogOptions = Object.fromEntries(
+    Object.entries(options).filter(([name]) => names.includes(name)),
+  );
+  return preallocate === undefined
+    ? picked
+    : { ...picked, preallocate: preallocate === 'false' ? false : preallocate };
 }

@@ -3,6 +3,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Wal } from '#ringwal';
+import { pickLogOptions } from '../../src/cli/log-options.js';
 import { range, temporaryDirectory, temporaryLog, texts } from '../main/support.js';
 import { jsonLines, noTerminal, onTerminal, Running, ringwal, ringwalOk } from './support.js';
 
@@ -150,4 +151,14 @@ test('append sums up on a terminal', { skip: noTerminal }, async (t) => {
   const { code, screen } = await onTerminal(t, ['append', temporaryLog(t), file]);
   assert.equal(code, 0);
   assert.match(screen, /^2 entries appended, LSN 1 to 2, 2 B in .*\n$/);
+});
+
+test('append takes every setting of preallocate that Wal.open has, "false" for false', async (t) => {
+  const log = temporaryLog(t);
+  for (const how of ['ahead', 'zero', 'recycle', 'false'] as const) {
+    assert.equal(pickLogOptions({ preallocate: how }).preallocate, how === 'false' ? false : how);
+    await ringwalOk(t, ['append', log, '--preallocate', how, '--durable'], { input: `${how}\n` });
+  }
+  assert.deepEqual(await contentOf(log), ['ahead', 'zero', 'recycle', 'false']);
+  assert.deepEqual(pickLogOptions({}), {});
 });

@@ -86,7 +86,7 @@ export function measureSequential(directory: string, { ms, signal }: Budget): Pr
 /** One durable append after the other. */
 export function measureDurable(
   directory: string,
-  preallocate: 'ahead' | 'zero',
+  preallocate: 'ahead' | false,
   { ms, signal }: Budget,
 ): Promise<LatencySummary> {
   return withLog(join(directory, `durable-${preallocate}`), { preallocate }, async (wal) => {
@@ -182,7 +182,7 @@ async function withFile<T>(path: string, use: (fd: number) => Promise<T>): Promi
 
 async function withLog<T>(
   directory: string,
-  options: { preallocate?: 'ahead' | 'zero' },
+  options: { preallocate?: 'ahead' | false },
   use: (wal: Wal) => Promise<T>,
 ): Promise<T> {
   const wal = await Wal.open(directory, {

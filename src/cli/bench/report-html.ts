@@ -10,13 +10,13 @@ const COLORS = ['#2a78d6', '#d9622b', '#3a9a55', '#8a5cc2'] as const;
 
 /** One file with everything in it, to be kept or sent: nothing is loaded from elsewhere. */
 export function reportHtml(result: BenchResult): string {
-  const { machine, floor, durable, durableZero, groups, small, large, sequential, sync, preallocation } =
+  const { machine, floor, durable, durableGrowing, groups, small, large, sequential, sync, preallocation } =
     result;
   const curves: [string, LatencySummary][] = [
     ['write and fdatasync, the file grows', floor.growing],
     ['write and fdatasync, blocks allocated', floor.allocated],
     ['durable append', durable],
-    ["durable append, preallocate: 'zero'", durableZero],
+    ['durable append, preallocate: false', durableGrowing],
   ];
   const rates: [string, number, string][] = [
     [

@@ -14,7 +14,7 @@ export interface BenchResult {
   readonly floor: SyncFloor;
   readonly sequential: Rate;
   readonly durable: LatencySummary;
-  readonly durableZero: LatencySummary;
+  readonly durableGrowing: LatencySummary;
   readonly groups: Awaited<ReturnType<typeof measureGroups>>;
   readonly small: Rate;
   readonly large: Rate;

@@ -7,12 +7,12 @@ import { AppendWindow } from '../append-window.js';
 import type { Context } from '../context.js';
 import { defineCommand } from '../definition.js';
 import { CliError, ExitCode } from '../exit-code.js';
-import { LOG_OPTIONS, type LogOptions, pickLogOptions } from '../log-options.js';
+import { LOG_OPTIONS, type ParsedLogOptions, pickLogOptions } from '../log-options.js';
 import { RECORD_FORMATS, type RecordFormat, RecordSplitter } from '../record-splitter.js';
 import type { StatusLine } from '../status-line.js';
 import { bytes, duration, lsnRange, perSecond, plural } from '../text.js';
 
-interface Options extends LogOptions {
+interface Options extends ParsedLogOptions {
   readonly durable?: true;
   readonly ack?: true;
   readonly format: RecordFormat;

@@ -53,7 +53,7 @@ export const bench = defineCommand<Options>({
     { command: 'ringwal bench /var/lib', what: 'Is this a disk for a log?' },
     { command: 'ringwal bench . --html report.html', what: 'With plots, to be sent on.' },
   ],
-  json: 'One object: machine, floor (growing, allocated, idle: latencies in ms), sequential, durable, durableZero, groups, small, large, sync and preallocation, each with answer and why.',
+  json: 'One object: machine, floor (growing, allocated, idle: latencies in ms), sequential, durable, durableGrowing, groups, small, large, sync and preallocation, each with answer and why.',
   async run(context, { seconds, html, json = false }, [directory = '']) {
     if (kindOf(directory) === 'file') {
       throw new CliError(ExitCode.usage, `"${directory}" is a file: a directory is wanted here.`);
@@ -107,8 +107,8 @@ async function measure(context: Context, parent: string, ms: number): Promise<Be
       floor,
       sequential: await step('the disk: throughput', measureSequential),
       durable: await step('durable appends', (dir, budget) => measureDurable(dir, 'ahead', budget)),
-      durableZero: await step('durable appends, preallocated', (dir, budget) =>
-        measureDurable(dir, 'zero', budget),
+      durableGrowing: await step('durable appends, the file grows', (dir, budget) =>
+        measureDurable(dir, false, budget),
       ),
       groups: await step('group commit', measureGroups),
       small: await step('throughput, small entries', (dir, budget) =>
@@ -127,7 +127,7 @@ async function measure(context: Context, parent: string, ms: number): Promise<Be
 }
 
 function describe(result: BenchResult, { out: { colors } }: Context): string[] {
-  const { floor, durable, durableZero, groups, small, large, sequential, sync, preallocation } = result;
+  const { floor, durable, durableGrowing, groups, small, large, sequential, sync, preallocation } = result;
   const latency = (name: string, { p50Ms, p99Ms, maxMs, count }: LatencySummary) => [
     name,
     duration(p50Ms),
@@ -149,7 +149,7 @@ function describe(result: BenchResult, { out: { colors } }: Context): string[] {
         latency('the disk: 4 KiB and fdatasync, blocks allocated', floor.allocated),
         latency('the disk: fdatasync with nothing to write', floor.idle),
         latency('durable append of 100 B', durable),
-        latency("durable append of 100 B, preallocate: 'zero'", durableZero),
+        latency('durable append of 100 B, preallocate: false', durableGrowing),
         latency(`durable append of 100 B, ${GROUP_APPENDERS} at a time`, groups.latency),
       ],
       [1, 2, 3, 4],
