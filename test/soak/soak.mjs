@@ -52,7 +52,7 @@ try {
 /** Runs the steady process to the end; answers what it measured of itself. */
 async function liveSteadily() {
   const samples = [];
-  const child = start('steady', { endMs, seed });
+  const child = start('steady', { busyPoll: true, endMs, seed });
   child.on('message', (message) => {
     samples.push(message);
     if (samples.length % 50 === 0) console.log(describe(message));
@@ -64,7 +64,7 @@ async function liveSteadily() {
 async function crashAgainAndAgain() {
   let acked = 0;
   while (Date.now() < endMs && !hasFailed) {
-    const child = start('crashing', { acked, seed: seed + rounds });
+    const child = start('crashing', { acked, seed: seed + rounds, busyPoll: rounds % 2 === 1 });
     const over = ended(child, 'a crashing process', 'SIGKILL');
     child.on('message', (message) => {
       if (message.acked === undefined) return;

@@ -6,7 +6,14 @@ import { Wal } from 'ringwal';
 
 const [role, directory, json] = process.argv.slice(2);
 const data = JSON.parse(json);
-const OPTIONS = { maxFileSize: 256 * 1024, maxFiles: 16, ringSize: 256 * 1024, syncInterval: 20 };
+const OPTIONS = {
+  maxFileSize: 256 * 1024,
+  maxFiles: 16,
+  ringSize: 256 * 1024,
+  syncInterval: 20,
+  // Acknowledgements go another way then.
+  busyPoll: data.busyPoll === true,
+};
 const SAMPLE_MS = 200;
 
 let counter = 0;
@@ -63,6 +70,7 @@ async function work(wal, turn, onDurable) {
     else if (!wal.tryAppend(bytes)) await wal.ready(bytes.length);
   }
   await Promise.all(pending);
+  for (let at = 0; at < 5; at++) onDurable(await wal.append(entry(sizeOf(at)), { durable: true }));
 }
 
 /** A lane that comes and goes, as those of jobs in a pool do. */
@@ -72,7 +80,9 @@ async function workByLane(wal) {
     const bytes = entry(sizeOf(at));
     while (!lane.tryAppend(bytes)) await lane.ready(bytes.length);
   }
+  const last = lane.append(entry(30), { durable: true });
   await lane.close();
+  await last;
 }
 
 async function liveSteadily() {
