@@ -4,6 +4,9 @@
  */
 const POLL_MS = 1;
 
+/** Taken now: who puts another in its place, to go through time in a test, may never run what it is given. */
+const { setImmediate, clearImmediate } = globalThis;
+
 /** What is polled. */
 export interface PollHost {
   /** Looks follow. */
@@ -26,7 +29,8 @@ export class BusyPoll {
   /** Milliseconds of a clock that never goes back. */
   readonly #nowMs: () => number;
   #untilMs = 0;
-  #isPolling = false;
+  /** The next look; `undefined`: nobody polls. */
+  #next: NodeJS.Immediate | undefined;
 
   constructor(host: PollHost, nowMs: () => number = () => performance.now()) {
     this.#host = host;
@@ -36,28 +40,27 @@ export class BusyPoll {
   /** Somebody waits from now on. */
   start(): void {
     this.#untilMs = this.#nowMs() + POLL_MS;
-    if (this.#isPolling) return;
-    this.#isPolling = true;
+    if (this.#next !== undefined) return;
     this.#host.begin();
-    setImmediate(this.#look);
+    this.#next = setImmediate(this.#look);
   }
 
   /** A look before the next turn. */
   take(): void {
-    if (this.#isPolling) this.#host.take();
+    if (this.#next !== undefined) this.#host.take();
   }
 
   /** No look follows until somebody [start]s anew. */
   stop(): void {
-    if (!this.#isPolling) return;
-    this.#isPolling = false;
+    if (this.#next === undefined) return;
+    clearImmediate(this.#next);
+    this.#next = undefined;
     this.#host.end();
   }
 
   readonly #look = (): void => {
-    this.take();
-    if (!this.#isPolling) return;
+    this.#host.take();
     if (this.#host.isSettled() || this.#nowMs() > this.#untilMs) this.stop();
-    else setImmediate(this.#look);
+    else this.#next = setImmediate(this.#look);
   };
 }

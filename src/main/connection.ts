@@ -295,7 +295,7 @@ class Threads {
 
   /**
    * Has each sync told, or no longer, as there are subscribers. Nothing says when one comes or goes: so it is looked at
-   * whenever a message comes, and when the figures are asked for.
+   * whenever word comes from the threads, and when the figures are asked for.
    */
   askForSyncs(): void {
     const isAsked = isWatched('sync');

@@ -45,7 +45,7 @@ export interface LaneParts {
   readonly onFailure: (failure: () => WalError) => void;
   /** A port has closed, and what came by it was received before: the thread behind it is gone, or `detach` closed it. */
   readonly onPortClosed: () => void;
-  /** A message has come: not often, and never for each entry. */
+  /** Word has come from the log's threads: once for a group, not for each entry of many. */
   readonly onReceive: () => void;
   /** Messages that concern the log and not this lane. */
   readonly onLogMessage: (message: ToLane) => void;

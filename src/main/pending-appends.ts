@@ -14,26 +14,31 @@ function takeFunctions(resolve: Resolve, reject: Reject): void {
 /** Marks an append of one entry, whose promise resolves to a bare LSN. */
 const SINGLE = 0;
 
+/** Slots to begin with, a power of two. They double where all are in use. */
+const SLOTS_MIN = 64;
+/** So many are kept for the next burst. What a larger one took is given back once all of it is settled. */
+const SLOTS_KEPT = 16_384;
+
 /**
  * The unsettled appends of one lane that wait for one level (written, or durable), oldest first.
  *
- * A queue of parallel arrays, so that an append costs no object but its promise. Acknowledgements come as runs
- * (sequence number, count, LSN) and mostly in order; the one exception is a group that the writer thread synced
- * itself, whose message may overtake the one of the sync thread before it, since they come by two ports. Runs that
+ * A ring of slots in parallel arrays, so that an append costs no object but its promise, and nothing is ever moved down (bet: that,
+ * and the growing of arrays, was a tenth of a call; bench/workloads/in-flight.ts).
+ *
+ * Acknowledgements come as runs (sequence number, count, LSN) and mostly in order. They go several ways, the sync thread's
+ * port, the writer's, and the lane itself for a thread that polls, so that one may overtake another. Runs that
  * are ahead are kept until the gap closes, so that promises always settle in the order of their appends.
  */
 export class PendingAppends {
-  // Slots [first, end) are in use. Sequence numbers are the lane's, exact up to 2^53.
-  #sequence: number[] = [];
-  #entries: number[] = [];
-  #resolve: Resolve[] = [];
-  #reject: Reject[] = [];
+  // Place p of the queue, first <= p < end, is slot p & (slots - 1). Sequence numbers are the lane's, exact up to 2^53.
+  #slots = createSlots(SLOTS_MIN);
   #first = 0;
+  #end = 0;
   /** Acknowledged runs that no settled append has used up yet, by sequence number. */
   #runs: { from: number; count: number; lsn: number }[] = [];
 
   get size(): number {
-    return this.#sequence.length - this.#first;
+    return this.#end - this.#first;
   }
 
   /** A promise for the LSN of the entry `sequence`. */
@@ -55,71 +60,83 @@ export class PendingAppends {
     for (let at = 0; at < runs.length; at += 3) {
       this.#insertRun(runs[at] as number, runs[at + 1] as number, runs[at + 2] as number);
     }
-    while (this.#first < this.#sequence.length) {
-      const sequence = this.#sequence[this.#first] as number;
-      const count = this.#entries[this.#first] as number;
+    const { sequences, entries, resolves, rejects } = this.#slots;
+    while (this.#first < this.#end) {
+      const slot = this.#first & (sequences.length - 1);
+      const sequence = sequences[slot] as number;
+      const count = entries[slot] as number;
       const lastSequence = count === SINGLE ? sequence : sequence + count - 1;
       this.#dropRunsBefore(sequence);
       const run = this.#runs[0];
       if (run === undefined || run.from > sequence) return;
       const last = this.#lsnOf(lastSequence);
       if (last === undefined) return;
-      const resolve = this.#resolve[this.#first] as (value: unknown) => void;
-      this.#shift();
+      const resolve = resolves[slot] as (value: unknown) => void;
+      resolves[slot] = undefined;
+      rejects[slot] = undefined;
+      this.#first++;
       resolve(count === SINGLE ? last : { first: last - count + 1, last });
     }
     this.#runs.length = 0;
+    // Small numbers as long as they can be: the engine keeps them without a box.
+    this.#first = this.#end = 0;
+    if (sequences.length > SLOTS_KEPT) this.#slots = createSlots(SLOTS_KEPT);
   }
 
   /** Rejects the appends with a sequence number in [from, to); returns how many entries they stood for. */
   reject(from: number, to: number, error: unknown): number {
-    let entries = 0;
-    const rejects: Reject[] = [];
+    const { sequences, entries, resolves, rejects } = this.#slots;
+    const rejected: Reject[] = [];
+    let rejectedEntries = 0;
     let kept = this.#first;
-    for (let slot = this.#first; slot < this.#sequence.length; slot++) {
-      const sequence = this.#sequence[slot] as number;
+    for (let place = this.#first; place < this.#end; place++) {
+      const slot = place & (sequences.length - 1);
+      const sequence = sequences[slot] as number;
+      const count = entries[slot] as number;
+      const resolve = resolves[slot] as Resolve;
+      const reject = rejects[slot] as Reject;
+      resolves[slot] = undefined;
+      rejects[slot] = undefined;
       if (sequence >= from && sequence < to) {
-        entries += Math.max(1, this.#entries[slot] as number);
-        rejects.push(this.#reject[slot] as Reject);
-        continue;
+        rejectedEntries += Math.max(1, count);
+        rejected.push(reject);
+      } else {
+        this.#put(kept++, sequence, count, resolve, reject);
       }
-      this.#sequence[kept] = sequence;
-      this.#entries[kept] = this.#entries[slot] as number;
-      this.#resolve[kept] = this.#resolve[slot] as Resolve;
-      this.#reject[kept] = this.#reject[slot] as Reject;
-      kept++;
     }
-    this.#truncate(kept);
-    for (const reject of rejects) reject(error);
-    return entries;
+    this.#end = kept;
+    for (const reject of rejected) reject(error);
+    return rejectedEntries;
   }
 
-  #push(sequence: number, entries: number): void {
-    this.#sequence.push(sequence);
-    this.#entries.push(entries);
-    this.#resolve.push(resolveOfNewPromise);
-    this.#reject.push(rejectOfNewPromise);
+  #push(sequence: number, count: number): void {
+    if (this.size === this.#slots.sequences.length) this.#doubleSlots();
+    this.#put(this.#end++, sequence, count, resolveOfNewPromise, rejectOfNewPromise);
   }
 
-  #shift(): void {
-    this.#first++;
-    // Bet: moving the rest once for every 1,024 settled, and only when that at least halves the arrays, costs less
-    // than a linked node for each append.
-    if (this.#first === this.#sequence.length) {
-      this.#truncate(0);
-      this.#first = 0;
-    } else if (this.#first >= 1024 && this.#first * 2 >= this.#sequence.length) {
-      for (const array of [this.#sequence, this.#entries, this.#resolve, this.#reject])
-        array.splice(0, this.#first);
-      this.#first = 0;
+  #put(place: number, sequence: number, count: number, resolve: Resolve, reject: Reject): void {
+    const { sequences, entries, resolves, rejects } = this.#slots;
+    const slot = place & (sequences.length - 1);
+    sequences[slot] = sequence;
+    entries[slot] = count;
+    resolves[slot] = resolve;
+    rejects[slot] = reject;
+  }
+
+  #doubleSlots(): void {
+    const { sequences, entries, resolves, rejects } = this.#slots;
+    const [first, end] = [this.#first, this.#end];
+    this.#slots = createSlots(2 * sequences.length);
+    for (let place = first; place < end; place++) {
+      const slot = place & (sequences.length - 1);
+      this.#put(
+        place,
+        sequences[slot] as number,
+        entries[slot] as number,
+        resolves[slot] as Resolve,
+        rejects[slot] as Reject,
+      );
     }
-  }
-
-  #truncate(length: number): void {
-    this.#sequence.length = length;
-    this.#entries.length = length;
-    this.#resolve.length = length;
-    this.#reject.length = length;
   }
 
   #insertRun(from: number, count: number, lsn: number): void {
@@ -150,4 +167,21 @@ export class PendingAppends {
     }
     return undefined;
   }
+}
+
+interface Slots {
+  readonly sequences: Float64Array;
+  /** Entries that the append stands for, or SINGLE. */
+  readonly entries: Float64Array;
+  readonly resolves: (Resolve | undefined)[];
+  readonly rejects: (Reject | undefined)[];
+}
+
+function createSlots(slots: number): Slots {
+  return {
+    sequences: new Float64Array(slots),
+    entries: new Float64Array(slots),
+    resolves: new Array(slots).fill(undefined),
+    rejects: new Array(slots).fill(undefined),
+  };
 }

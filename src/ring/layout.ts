@@ -9,7 +9,7 @@
  *  20,484    ringBytes     record ring: a power of two; begins 4 bytes past a multiple of 8, see below
  *  then      stagingBytes  staging: the kernel's output, written to the file from here; from a multiple of 64 on
  *
- * Control words are int32. Those that one side stores share a line of 128 bytes (two cache lines, since
+ * Control words are int32, but for `told`. Those that one side stores share a line of 128 bytes (two cache lines, since
  * processors fetch them in pairs) that the other side only reads. "Published by" names the store that makes
  * the word's value, and every plain store before it in program order, visible to the other side.
  *
@@ -35,8 +35,8 @@
  *   520   130  state            both        itself        LaneState; the producer's last word is `closing`
  *   640   160  poll             both        itself        PollState: whether the producer looks here for acknowledgements
  *   648   -    told             writer      poll          three float64: sequence number of the first entry, number of
- *                                                         entries, LSN of the first. Written while poll is `polling`,
- *                                                         read once it is `told`
+ *                                                         entries, LSN of the first. Read in `told` only, which
+ *                                                         polled-runs.ts argues
  *
  * The words `refused` to `dropped` are figures for whoever looks, modulo 2^32 and ordered against nothing: the producer stores
  * them where it found no room, never on the way of an entry that has some.

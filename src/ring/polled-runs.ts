@@ -19,10 +19,11 @@ export type PolledRun = [first: number, count: number, lsn: number];
  * 1. From `polling` both sides may go on, so both do it by an exchange: one of them succeeds. If it is the writer, the
  *    producer's stop finds `told` and takes the run; if it is the producer, the writer's tell has failed and it posts. So
  *    each run goes exactly one way.
- * 2. The writer writes the three numbers between its load of `polling` and its exchange; the producer reads them between
- *    its load of `told` and its store of what follows. Each of these accesses is sequentially consistent, and a state is left
- *    by the side alone that may touch the numbers in it, so that reads and writes of them never meet. (If the writer's
- *    exchange fails, nobody reads what it wrote.)
+ * 2. The producer reads the three numbers in `told` only: behind a load or an exchange that found it, before the store that
+ *    leaves it. Only the writer enters `told`, by an exchange behind its writes, and only the producer leaves it. So while the
+ *    writer writes, between a load of `polling` and its exchange, it is not `told`, whatever the producer does meanwhile (it
+ *    may stop, and start anew), and nobody reads. All these accesses of the word are sequentially consistent, so that the
+ *    exchange publishes what was written before it, and the store that leaves `told` comes behind the reads.
  * 3. A producer that is gone leaves `polling` or `told`: at most one run is told to nobody, and the next ones are posted.
  *
  * test/model/poll.pml goes through all orders, with faults that it must notice.

@@ -1,23 +1,25 @@
 import assert from 'node:assert/strict';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { Wal } from '#ringwal';
 import { BusyPoll } from '../../src/main/busy-poll.js';
-import { freshLog, range, SMALL_RING, turn } from './support.js';
+import { freshLog, range, SMALL_RING, text, turn } from './support.js';
 
-/** Turns of the event loop that are asked for while `work` is under way. */
-async function turnsAskedFor(t: TestContext, work: () => Promise<unknown>): Promise<number> {
-  const { mock } = t.mock.method(globalThis, 'setImmediate');
-  await work();
-  mock.restore();
-  return mock.callCount();
+/** Has what `call` began asked for a turn of the event loop, so that this does not sleep? */
+async function asksForTurns(call: () => Promise<unknown>): Promise<boolean> {
+  const count = () => process.getActiveResourcesInfo().filter((name) => name === 'Immediate').length;
+  const before = count();
+  const called = call();
+  const isAsked = count() > before;
+  await called;
+  return isAsked;
 }
 
 test('with busyPoll the event loop does not sleep while a durable append waits for its sync, and without it does', async (t) => {
   const quick = await freshLog(t, { busyPoll: true });
-  assert.ok((await turnsAskedFor(t, () => quick.append('durable', { durable: true }))) > 0);
-  assert.ok((await turnsAskedFor(t, () => quick.appendBatch(['a', 'b'], { durable: true }))) > 0);
+  assert.equal(await asksForTurns(() => quick.append('durable', { durable: true })), true);
+  assert.equal(await asksForTurns(() => quick.appendBatch(['a', 'b'], { durable: true })), true);
   const other = await freshLog(t);
-  assert.equal(await turnsAskedFor(t, () => other.append('durable', { durable: true })), 0);
+  assert.equal(await asksForTurns(() => other.append('durable', { durable: true })), false);
 });
 
 test('with busyPoll a log is closed, also while durable appends are on their way', async (t) => {
@@ -31,12 +33,12 @@ test('with busyPoll a log is closed, also while durable appends are on their way
 
 test('busyPoll is for those alone who wait for a sync of their own', async (t) => {
   const wal = await freshLog(t, { busyPoll: true, syncInterval: 1 });
-  const waiting = async () => {
-    wal.tryAppend('fire and forget');
-    await wal.append('written');
-    await wal.append('at the next tick', { durable: true, commit: 'interval' });
-  };
-  assert.equal(await turnsAskedFor(t, waiting), 0);
+  const ways = [
+    async () => wal.tryAppend('fire and forget'),
+    () => wal.append('written'),
+    () => wal.append('at the next tick', { durable: true, commit: 'interval' }),
+  ];
+  for (const way of ways) assert.equal(await asksForTurns(way), false, String(way));
 });
 
 /** A poll that is settled at its look number `settledAt`; a millisecond takes `msTurns` looks. */
@@ -91,29 +93,52 @@ test('a busy poll that was stopped never looks again', async () => {
   assert.deepEqual(counts, { begins: 1, looks: 1, ends: 1 });
 });
 
-test('with busyPoll appends of all kinds settle in order, to their LSNs', async (t) => {
+test('a busy poll that is stopped and started in one turn looks once a turn', async () => {
+  const { poll, counts } = countedPoll();
+  poll.start();
+  poll.stop();
+  poll.start();
+  for (let turns = 0; turns < 3; turns++) await turn();
+  assert.deepEqual(counts, { begins: 2, looks: 3, ends: 1 });
+  poll.stop();
+});
+
+test('with busyPoll appends settle in the order of their level, to the LSNs of their entries', async (t) => {
   const wal = await freshLog(t, { busyPoll: true });
-  const settled: number[] = [];
-  const note = (lsn: number) => settled.push(lsn);
+  const settled = { durable: [] as number[], written: [] as number[] };
+  const contents = new Map<number, string>();
+  const note = (level: keyof typeof settled, lsn: number, content: string) => {
+    settled[level].push(lsn);
+    contents.set(lsn, content);
+  };
+  const append = (level: keyof typeof settled, content: string) =>
+    wal.append(content, { durable: level === 'durable' }).then((lsn) => note(level, lsn, content));
   for (let round = 0; round < 50; round++) {
-    const all = [wal.append('durable', { durable: true }).then(note)];
-    if (round % 2 === 0) all.push(wal.append('written').then(note));
+    const all = [append('durable', `durable ${round}`)];
+    if (round % 2 === 0) all.push(append('written', `written ${round}`));
     if (round % 3 === 0) wal.tryAppend('fire and forget');
-    if (round % 5 === 0) all.push(wal.append('x'.repeat(100_000), { durable: true }).then(note));
-    if (round % 7 === 0)
-      all.push(wal.appendBatch(['a', 'b'], { durable: true }).then(({ last }) => note(last)));
+    if (round % 5 === 0) all.push(append('durable', `large ${round} `.repeat(10_000)));
+    if (round % 7 === 0) {
+      const batch = [`first ${round}`, `last ${round}`] as const;
+      const noted = wal.appendBatch(batch, { durable: true }).then(({ first, last }) => {
+        note('durable', first, batch[0]);
+        note('durable', last, batch[1]);
+      });
+      all.push(noted);
+    }
     if (round % 11 === 0) wal.flushSync();
     if (round % 4 !== 0) await Promise.all(all);
   }
   await wal.sync();
-  assert.equal(settled.length, new Set(settled).size);
-  const entries = [];
-  for await (const { lsn } of wal.entries()) entries.push(lsn);
-  assert.deepEqual(
-    entries,
-    Array.from({ length: wal.lastLsn }, (_, at) => at + 1),
-  );
-  assert.ok(settled.every((lsn) => lsn <= wal.durableLsn));
+  for (const lsns of Object.values(settled)) {
+    assert.deepEqual(
+      lsns,
+      [...lsns].sort((a, b) => a - b),
+    );
+  }
+  assert.equal(settled.durable.length, 50 + 10 + 2 * 8);
+  for (const [lsn, content] of contents)
+    assert.equal(text((await wal.get(lsn))?.data ?? new Uint8Array()), content);
 });
 
 test('with busyPoll the memory of lanes goes from one to the next while durable appends are on their way', async (t) => {

@@ -5,7 +5,7 @@ import { Lane } from '../../src/main/lane.js';
 import { checkOptions, type WalOptions } from '../../src/main/options.js';
 import { Board, createBoard } from '../../src/ring/board.js';
 import { LaneConsumer } from '../../src/ring/consumer.js';
-import { createDoorbellMemory, Doorbell } from '../../src/ring/doorbell.js';
+import { BellState, createDoorbellMemory, Doorbell, DoorbellSleeper } from '../../src/ring/doorbell.js';
 import { createLaneMemory, LaneWord, PollState, recordBytes, viewLane } from '../../src/ring/layout.js';
 import { RunPoller, RunTeller } from '../../src/ring/polled-runs.js';
 import type { ToLane } from '../../src/worker/messages.js';
@@ -16,6 +16,7 @@ const RECORD_BYTES = recordBytes(1000);
 /** A lane whose writer is the test. */
 function createLane(t: TestContext, options: WalOptions = {}) {
   const views = viewLane(createLaneMemory(SMALL_RING, SMALL_RING));
+  const bell = createDoorbellMemory();
   const [toWriter, toSync] = [new MessageChannel(), new MessageChannel()];
   t.after(() => {
     toWriter.port1.close();
@@ -24,7 +25,7 @@ function createLane(t: TestContext, options: WalOptions = {}) {
   const lane = new Lane({
     directory: 'unused',
     views,
-    doorbell: new Doorbell(createDoorbellMemory()),
+    doorbell: new Doorbell(bell),
     writerPort: toWriter.port1,
     syncPort: toSync.port1,
     board: new Board(createBoard()),
@@ -37,7 +38,7 @@ function createLane(t: TestContext, options: WalOptions = {}) {
     onReceive() {},
     onLogMessage() {},
   });
-  return { lane, views, writerPort: toWriter.port2 };
+  return { lane, views, bell, writerPort: toWriter.port2 };
 }
 
 test('who waits for room is woken once for a quarter of the ring, and not once for each group', async (t) => {
@@ -64,6 +65,31 @@ test('who waits for room is woken once for a quarter of the ring, and not once f
   assert.equal(await settled(lane.ready(1000, undefined)), 'resolved');
 });
 
+for (const [name, append] of Object.entries({
+  tryAppend: (lane: Lane) => lane.tryAppend(fill(1000, 1)),
+  tryEncode: (lane: Lane) => lane.tryEncode(1000, (view) => view.fill(1).length),
+})) {
+  test(`${name} rings for a writer that is parked, and for one that lingers once a quarter of the ring is full`, (t) => {
+    const { lane, bell } = createLane(t);
+    const sleeper = new DoorbellSleeper(bell);
+    const rings = () => {
+      const before = Atomics.load(new Int32Array(bell), 0);
+      assert.ok(append(lane));
+      return Atomics.load(new Int32Array(bell), 0) !== before;
+    };
+    assert.equal(rings(), false, 'the writer is awake');
+    sleeper.announce(BellState.lingering);
+    const first = Math.ceil(SMALL_RING / 4 / RECORD_BYTES);
+    for (let entry = 2; entry <= first; entry++) assert.equal(rings(), entry === first, `entry ${entry}`);
+    sleeper.awake();
+    assert.equal(rings(), false, 'the writer is awake again');
+    const announced = sleeper.announce(BellState.parked);
+    assert.equal(rings(), true, 'the writer sleeps');
+    assert.equal(sleeper.wait(announced, 0), true);
+    assert.equal(rings(), false, 'it was rung for already');
+  });
+}
+
 const DURABLE = { durable: true, commit: 'group' } as const;
 
 test('a lane that polls hears of a durable entry without a message', async (t) => {
@@ -79,6 +105,8 @@ test('what a lane was told before the log failed is durable all the same', async
   assert.equal(new RunTeller(views).tell(1, 1, 1), true);
   const failure = { code: 'ERR_WAL_IO', message: 'the disk is gone' } as const;
   writerPort.postMessage({ kind: 'failed', written: 3, failure } satisfies ToLane);
+  lane.drainPorts();
+  assert.equal(views.i32[LaneWord.poll], PollState.none, 'nothing more is told');
   assert.deepEqual(await Promise.all(appended.map(settled)), ['resolved', 'rejected']);
 });
 
@@ -89,9 +117,25 @@ test('what a lane was told comes before what was posted later', async (t) => {
   const synced = lane.sync(undefined).then(() => settled.push('sync'));
   assert.equal(new RunTeller(views).tell(1, 1, 1), true);
   writerPort.postMessage({ kind: 'synced', id: 1, watermark: 1 } satisfies ToLane);
-  lane.drainPorts();
   await Promise.all([appended, synced]);
   assert.deepEqual(settled, ['append', 'sync']);
+});
+
+test('who looks at once finds what a lane was told', (t) => {
+  const { lane, views } = createLane(t, { busyPoll: true });
+  lane.append('entry', DURABLE);
+  assert.equal(new RunTeller(views).tell(1, 1, 1), true);
+  assert.equal(lane.stats().unsettled, 1);
+  lane.drainPorts();
+  assert.equal(lane.stats().unsettled, 0);
+});
+
+test('a lane polls also where somebody has put another setImmediate in place of the real one', async (t) => {
+  t.mock.method(globalThis, 'setImmediate', () => {});
+  const { lane, views } = createLane(t, { busyPoll: true });
+  const appended = lane.append('entry', DURABLE);
+  assert.equal(new RunTeller(views).tell(1, 1, 1), true);
+  assert.equal(await appended, 1);
 });
 
 for (const what of ['detach', 'close'] as const) {
@@ -101,7 +145,7 @@ for (const what of ['detach', 'close'] as const) {
     const appended = [lane.append('told', DURABLE), lane.append('to be posted', DURABLE)];
     assert.equal(teller.tell(1, 1, 1), true);
     lane.startClosing(what);
-    assert.equal(teller.tell(2, 1, 2), false, "the memory may be the next lane's by then");
+    assert.equal(views.i32[LaneWord.poll], PollState.none);
     assert.equal(await appended[0], 1);
     // The next producer of this memory polls, and is told of an entry of its own.
     new RunPoller(views).start();

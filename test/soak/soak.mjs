@@ -52,7 +52,7 @@ try {
 /** Runs the steady process to the end; answers what it measured of itself. */
 async function liveSteadily() {
   const samples = [];
-  const child = start('steady', { busyPoll: true, endMs, seed });
+  const child = start('steady', { endMs, seed });
   child.on('message', (message) => {
     samples.push(message);
     if (samples.length % 50 === 0) console.log(describe(message));

@@ -81,6 +81,7 @@ async function workByLane(wal) {
     while (!lane.tryAppend(bytes)) await lane.ready(bytes.length);
   }
   const last = lane.append(entry(30), { durable: true });
+  if (counter % 2 === 0) await last;
   await lane.close();
   await last;
 }
@@ -99,7 +100,7 @@ async function liveSteadily() {
     if (turn % 200 === 0) {
       await wal.close();
       assert.equal((await Wal.verify(directory)).verdict, 'clean');
-      wal = await Wal.open(directory, OPTIONS);
+      wal = await Wal.open(directory, { ...OPTIONS, busyPoll: turn % 400 === 0 });
     }
     if (Date.now() - sampledMs > SAMPLE_MS) {
       sampledMs = Date.now();

@@ -96,3 +96,22 @@ test('a lone durable append of a producer that polls costs no message', () => {
   assert.equal(log.lane.acknowledged('durable').get(5), 5);
   log.close();
 });
+
+test('what a producer that polls was told of survives a power cut, and of a failed sync it is told nothing', () => {
+  const log = new TestLog();
+  const poller = new RunPoller(log.lane.views);
+  log.lane.append('first', Level.durable);
+  log.run();
+  log.finishSync();
+  poller.start();
+  log.lane.append('told', Level.durable);
+  log.run();
+  assert.deepEqual(poller.take(), [2, 1, 2]);
+  log.disk.failNext('datasync', 'EIO');
+  log.lane.append('lost', Level.durable);
+  log.run();
+  assert.equal(poller.take(), undefined);
+  assert.ok(log.lane.hear().some(({ kind }) => kind === 'failed'));
+  log.disk.powerCut();
+  assert.deepEqual(new TestLog({ disk: log.disk }).texts.slice(0, 2), ['first', 'told']);
+});
