@@ -67,7 +67,7 @@ export interface WalOptions {
   commit?: 'group' | 'interval' | undefined;
   /**
    * While a durable append waits for its sync the event loop does not sleep: each of its turns looks whether the acknowledgement has
-   * come, for up to a millisecond. For the shortest latency of durable appends one at a time on a quick disk, at the price of a
+   * come, for up to a millisecond. For the shortest median of durable appends one at a time on a quick disk, at the price of a
    * busy processor; needs one to spare.
    *
    * @defaultValue `false`
