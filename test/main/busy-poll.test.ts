@@ -7,6 +7,8 @@ import { freshLog, range, SMALL_RING, text, turn } from './support.js';
 /** Has what `call` began asked for a turn of the event loop, so that this does not sleep? */
 async function asksForTurns(call: () => Promise<unknown>): Promise<boolean> {
   const count = () => process.getActiveResourcesInfo().filter((name) => name === 'Immediate').length;
+  // The last look of a poll may be still to come, if a message was faster.
+  await turn();
   const before = count();
   const called = call();
   const isAsked = count() > before;
