@@ -26,7 +26,8 @@ test('bench measures the disk and ringwal, judges, draws and cleans up', async (
 
 test('bench --json has every figure', async (t) => {
   const found = JSON.parse(await ringwalOk(t, ['bench', temporaryDirectory(t), '-s', '0.5', '--json']));
-  for (const latency of [found.floor.growing, found.floor.allocated, found.durable, found.groups.latency]) {
+  const { floor, durable, durableGrowing, groups } = found;
+  for (const latency of [floor.growing, floor.allocated, durable, durableGrowing, groups.latency]) {
     assert.ok(latency.count > 0);
     assert.ok(latency.p50Ms <= latency.p99Ms && latency.p99Ms <= latency.maxMs);
   }

@@ -74,14 +74,14 @@ async function work(wal, turn, onDurable) {
 }
 
 /** A lane that comes and goes, as those of jobs in a pool do. */
-async function workByLane(wal) {
+async function workByLane(wal, turn) {
   const lane = await Wal.attach(wal.attachment());
   for (let at = 0; at < 20; at++) {
     const bytes = entry(sizeOf(at));
     while (!lane.tryAppend(bytes)) await lane.ready(bytes.length);
   }
   const last = lane.append(entry(30), { durable: true });
-  if (counter % 2 === 0) await last;
+  if (turn % 2 === 0) await last;
   await lane.close();
   await last;
 }
@@ -92,7 +92,7 @@ async function liveSteadily() {
   let sampledMs = 0;
   while (Date.now() < data.endMs) {
     await work(wal, turn++, () => {});
-    await workByLane(wal);
+    await workByLane(wal, turn);
     if (turn % 20 === 0) await readSome(wal);
     if (turn % 50 === 0) await wal.checkpoint(wal.durableLsn);
     if (turn % 70 === 0) await wal.truncateBefore(wal.lastLsn - 1_000);
