@@ -29,7 +29,8 @@ const conditions = kind === 'source' ? ['--conditions=ringwal-source'] : [];
 console.log(`ringwal suite against the ${kind}, Node ${process.versions.node}: ${files.length} files`);
 // node:test leaves one core alone by default, which of two is half of the machine.
 const concurrency = `--test-concurrency=${availableParallelism()}`;
-const run = spawnSync(process.execPath, ['--import', 'tsx', ...conditions, '--test', concurrency, ...files], {
+const imports = ['--import', 'tsx', '--import', './test/watchdog.mjs'];
+const run = spawnSync(process.execPath, [...imports, ...conditions, '--test', concurrency, ...files], {
   cwd: root,
   stdio: 'inherit',
   env: { ...process.env, RINGWAL_TEST_KIND: kind },

@@ -8,6 +8,7 @@ import { type TestContext, test } from 'node:test';
 import threads, { MessagePort } from 'node:worker_threads';
 import type { Wal, WalOptions } from '#ringwal';
 import { countScavenges } from '../../bench/measure/scavenges.js';
+import { cleanUp } from '../cleanup.js';
 import { fill, freshLog, SMALL_RING } from '../main/support.js';
 
 /** The longest `syncInterval`: no sync comes of time alone while a test runs. */
@@ -184,7 +185,7 @@ async function watchedLog(
     return taken;
   });
   syncBuiltinESMExports();
-  t.after(() => {
+  cleanUp(t, () => {
     taking.mock.restore();
     syncBuiltinESMExports();
   });

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { Wal } from '#ringwal';
 import { pickLogOptions } from '../../src/cli/log-options.js';
-import { range, temporaryDirectory, temporaryLog, texts } from '../main/support.js';
+import { temporaryDirectory } from '../cleanup.js';
+import { range, temporaryLog, texts } from '../main/support.js';
 import { jsonLines, noTerminal, onTerminal, Running, ringwal, ringwalOk } from './support.js';
 
 async function contentOf(directory: string): Promise<string[]> {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { Latencies, type LatencySummary } from '../../src/cli/bench/latencies.js';
 import { judgePreallocation, judgeSync } from '../../src/cli/bench/verdict.js';
-import { temporaryDirectory } from '../main/support.js';
+import { cleanUp, temporaryDirectory } from '../cleanup.js';
 import { Running, ringwal, ringwalOk } from './support.js';
 
 test('bench measures the disk and ringwal, judges, draws and cleans up', async (t) => {
@@ -37,7 +37,7 @@ test('bench --json has every figure', async (t) => {
 test('bench that is interrupted leaves nothing behind', async (t) => {
   const directory = temporaryDirectory(t);
   const watcher = watch(directory);
-  t.after(() => watcher.close());
+  cleanUp(t, () => watcher.close());
   const running = new Running(t, ['bench', directory, '--seconds', '60']);
   await once(watcher, 'change');
   running.process.kill('SIGINT');

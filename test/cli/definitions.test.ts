@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { temporaryDirectory } from '../main/support.js';
+import { temporaryDirectory } from '../cleanup.js';
 import { ringwal, ringwalOk } from './support.js';
 
 const ROOT = join(import.meta.dirname, '../..');

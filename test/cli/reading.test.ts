@@ -3,7 +3,8 @@ import { spawnSync } from 'node:child_process';
 import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { makeLog, range, temporaryDirectory, temporaryLog } from '../main/support.js';
+import { temporaryDirectory } from '../cleanup.js';
+import { makeLog, range, temporaryLog } from '../main/support.js';
 import { dataOf } from '../worker/damaged-logs.js';
 import {
   commandFile,

@@ -8,6 +8,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { buildSync } from 'esbuild';
 // Makes the worker file that the command's threads start from when the suite runs against the sources.
 import '#ringwal';
+import { cleanUp } from '../cleanup.js';
 import { DAMAGES, damagedLog, type Image } from '../worker/damaged-logs.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -86,7 +87,7 @@ export class Running {
       stderr: this.stderr,
       bytes: Buffer.concat(this.#chunks),
     }));
-    t.after(async () => {
+    cleanUp(t, async () => {
       this.process.kill('SIGKILL');
       await this.ended;
     });
@@ -166,7 +167,7 @@ export async function onTerminal(
   const child = spawn('script', ['-qefc', quoted, '/dev/null'], {
     env: { ...ENV, TERM: 'xterm', ...env },
   });
-  t.after(() => child.kill('SIGKILL'));
+  cleanUp(t, () => child.kill('SIGKILL'));
   let screen = '';
   let isAnswered = answers === '';
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => {

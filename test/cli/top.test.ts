@@ -19,7 +19,8 @@ import {
   type PublishedStats,
   type StatsCounter,
 } from '../../src/format/stats-file.js';
-import { makeLog, openLog, publishingChild, temporaryDirectory, temporaryLog } from '../main/support.js';
+import { temporaryDirectory } from '../cleanup.js';
+import { makeLog, openLog, publishingChild, temporaryLog } from '../main/support.js';
 import { jsonLines, noTerminal, onTerminal, Running, ringwal, ringwalOk } from './support.js';
 
 const PLAIN = picocolors.createColors(false);

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Wal } from '#ringwal';
-import { makeLog, snapshot, temporaryDirectory, temporaryLog } from '../main/support.js';
+import { temporaryDirectory } from '../cleanup.js';
+import { makeLog, snapshot, temporaryLog } from '../main/support.js';
 import { intactLog } from '../worker/damaged-logs.js';
 import { plant, plantDamaged, ringwal, ringwalOk } from './support.js';
 

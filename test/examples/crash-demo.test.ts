@@ -3,8 +3,9 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import fc from 'fast-check';
+import { temporaryDirectory } from '../cleanup.js';
 import { SEED } from '../seed.js';
-import { startExample, temporaryDirectory } from './example.js';
+import { startExample } from './example.js';
 
 // By URL, since they have no types.
 const load = (name: string) => import(new URL(`../../examples/crash-demo/${name}`, import.meta.url).href);

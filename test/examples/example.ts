@@ -1,10 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { cleanUp } from '../cleanup.js';
 
 /** An example as a user runs it, hence against the built package, whatever this suite runs against. */
 export interface RunningExample {
@@ -26,7 +24,6 @@ export function startExample(
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...env },
   });
-  t.after(() => child.kill('SIGKILL'));
   let output = '';
   let errors = '';
   child.stdout.setEncoding('utf8').on('data', (text) => {
@@ -36,6 +33,10 @@ export function startExample(
     errors += text;
   });
   const ended = once(child, 'close').then(([code, signal]) => ({ code, signal, output, errors }));
+  cleanUp(t, async () => {
+    child.kill('SIGKILL');
+    await ended;
+  });
   return {
     child,
     ended,
@@ -52,10 +53,4 @@ export function startExample(
         );
       }),
   };
-}
-
-export function temporaryDirectory(t: TestContext): string {
-  const directory = mkdtempSync(join(tmpdir(), 'ringwal-test-'));
-  t.after(() => rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 }));
-  return directory;
 }

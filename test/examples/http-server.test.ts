@@ -4,7 +4,8 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { Wal } from '#ringwal';
-import { startExample, temporaryDirectory } from './example.js';
+import { temporaryDirectory } from '../cleanup.js';
+import { startExample } from './example.js';
 
 interface Order {
   number: number;

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { startExample, temporaryDirectory } from './example.js';
+import { temporaryDirectory } from '../cleanup.js';
+import { startExample } from './example.js';
 
 // By URL, since they have no types.
 const load = (name: string) =>

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Wal } from '#ringwal';
-import { startExample, temporaryDirectory } from './example.js';
+import { temporaryDirectory } from '../cleanup.js';
+import { startExample } from './example.js';
 
 async function readLog(directory: string): Promise<string[]> {
   const reader = await Wal.open(directory, { readOnly: true });

@@ -3,8 +3,9 @@ import { readFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
+import { temporaryDirectory } from '../cleanup.js';
 import { type Family, histogramsOf, parsePrometheus } from '../prometheus-text.js';
-import { startExample, temporaryDirectory } from './example.js';
+import { startExample } from './example.js';
 
 const GRAFANA = fileURLToPath(new URL('../../docs/grafana/', import.meta.url));
 

@@ -9,7 +9,7 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { temporaryDirectory } from './example.js';
+import { temporaryDirectory } from '../cleanup.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 

@@ -8,7 +8,7 @@ import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { temporaryDirectory } from './example.js';
+import { temporaryDirectory } from '../cleanup.js';
 import { runNode } from './recipe.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));

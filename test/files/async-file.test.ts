@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { openForReading } from '../../src/files/async-file.js';
 import { isSameFile } from '../../src/files/disk.js';
 import { createNodeDisk } from '../../src/files/node-disk.js';
-import { temporaryDirectory } from './temporary.js';
+import { temporaryDirectory } from '../cleanup.js';
 
 test('an async file reads from where it is told, shared memory too, short at the end', async (t) => {
   const path = join(temporaryDirectory(t), 'a');

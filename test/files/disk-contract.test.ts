@@ -1,8 +1,8 @@
 import { createNodeDisk } from '../../src/files/node-disk.js';
 import { SimulatedDisk } from '../../src/files/simulated-disk.js';
+import { temporaryDirectory } from '../cleanup.js';
 import { SEED } from '../seed.js';
 import { testDiskContract } from './disk-contract.js';
-import { temporaryDirectory } from './temporary.js';
 
 testDiskContract('node disk', (t) => ({ disk: createNodeDisk(), root: temporaryDirectory(t) }));
 

@@ -8,7 +8,7 @@ import { type TestContext, test } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { holdLifeline, LockWatch, lockHolder, tryLock } from '../../src/files/lock.js';
-import { temporaryDirectory } from './temporary.js';
+import { cleanUp, temporaryDirectory } from '../cleanup.js';
 
 const CHILD = fileURLToPath(new URL('./lock-child.ts', import.meta.url));
 
@@ -182,7 +182,11 @@ async function lockInProcess(t: TestContext, path: string): Promise<ChildProcess
   const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), CHILD, path], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  t.after(() => child.kill('SIGKILL'));
+  const exited = once(child, 'exit');
+  cleanUp(t, async () => {
+    child.kill('SIGKILL');
+    await exited;
+  });
   const [answer] = await once(child.stdout, 'data');
   if (String(answer) !== 'locked') throw new Error(String(answer));
   return child;

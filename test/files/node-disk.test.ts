@@ -14,7 +14,7 @@ import { type TestContext, test } from 'node:test';
 import { createDirectory } from '../../src/files/directories.js';
 import { isSameFile } from '../../src/files/disk.js';
 import { adoptDescriptor, createNodeDisk } from '../../src/files/node-disk.js';
-import { temporaryDirectory } from './temporary.js';
+import { temporaryDirectory } from '../cleanup.js';
 
 const disk = createNodeDisk();
 const skipOnWindows = process.platform === 'win32' && 'Windows has no POSIX modes';

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { MessageChannel } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { Wal, type WalAttachment, WalError } from '#ringwal';
+import { cleanUp, temporaryDirectory } from '../cleanup.js';
 import { moduleForThreads, Producer, programOf } from './producers.js';
 import {
   Child,
@@ -14,7 +15,6 @@ import {
   openLog,
   range,
   SMALL_RING,
-  temporaryDirectory,
   temporaryLog,
   text,
   texts,
@@ -506,7 +506,7 @@ test('threads of a piscina pool have lanes', async (t) => {
     maxThreads: 2,
     execArgv: [],
   });
-  t.after(() => pool.destroy());
+  cleanUp(t, () => pool.destroy());
   const lsns = await Promise.all(
     range(1, 8).map((n) => {
       const attachment = wal.attachment();
@@ -581,7 +581,7 @@ test('the opening thread uses the memory of its lane again when it opens the nex
     .WebAssembly;
   const { Memory } = engine;
   let made = 0;
-  t.after(() => {
+  cleanUp(t, () => {
     engine.Memory = Memory;
   });
   engine.Memory = class extends Memory {

@@ -5,17 +5,8 @@ import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Wal, type WalError, type WalErrorCode, type WalOptions } from '#ringwal';
-import {
-  Faults,
-  fill,
-  freshLog,
-  makeLog,
-  range,
-  SMALL_RING,
-  temporaryDirectory,
-  temporaryLog,
-  until,
-} from './support.js';
+import { temporaryDirectory } from '../cleanup.js';
+import { Faults, fill, freshLog, makeLog, range, SMALL_RING, temporaryLog, until } from './support.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const UNION =

@@ -11,8 +11,9 @@ import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { Wal, type WalEntry, WalError } from '#ringwal';
+import { temporaryDirectory } from '../cleanup.js';
 import { SEED } from '../seed.js';
-import { fill, randomSource, SMALL_RING, snapshot, temporaryDirectory, temporaryLog } from './support.js';
+import { fill, randomSource, SMALL_RING, snapshot, temporaryLog } from './support.js';
 
 const READ_RUNS = Number(process.env.RINGWAL_FUZZ_RUNS ?? 50);
 const CHANGE_RUNS = Math.ceil(READ_RUNS / 3);

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { temporaryDirectory } from './support.js';
+import { temporaryDirectory } from '../cleanup.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 

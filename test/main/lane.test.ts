@@ -9,6 +9,7 @@ import { BellState, createDoorbellMemory, Doorbell, DoorbellSleeper } from '../.
 import { createLaneMemory, LaneWord, PollState, recordBytes, viewLane } from '../../src/ring/layout.js';
 import { RunPoller, RunTeller } from '../../src/ring/polled-runs.js';
 import type { ToLane } from '../../src/worker/messages.js';
+import { cleanUp } from '../cleanup.js';
 import { fill, SMALL_RING, settled, turn } from './support.js';
 
 const RECORD_BYTES = recordBytes(1000);
@@ -18,7 +19,7 @@ function createLane(t: TestContext, options: WalOptions = {}) {
   const views = viewLane(createLaneMemory(SMALL_RING, SMALL_RING));
   const bell = createDoorbellMemory();
   const [toWriter, toSync] = [new MessageChannel(), new MessageChannel()];
-  t.after(() => {
+  cleanUp(t, () => {
     toWriter.port1.close();
     toSync.port1.close();
   });

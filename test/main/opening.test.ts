@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { Wal, WalError } from '#ringwal';
+import { cleanUp, temporaryDirectory } from '../cleanup.js';
 import {
   Child,
   Faults,
@@ -21,7 +22,6 @@ import {
   openLog,
   range,
   snapshot,
-  temporaryDirectory,
   temporaryLog,
   texts,
   walError,
@@ -42,7 +42,7 @@ test('opening creates the directory, missing parents included, for its owner alo
 
 test('fileMode and directoryMode set the permissions of what is created', async (t) => {
   const umask = process.umask(0);
-  t.after(() => process.umask(umask));
+  cleanUp(t, () => process.umask(umask));
   const directory = temporaryLog(t);
   const wal = await openLog(t, directory, { fileMode: 0o640, directoryMode: 0o750, maxFileSize: 4096 });
   for (let i = 0; i < 5; i++) await wal.append('x'.repeat(3000), { durable: true });
@@ -67,7 +67,7 @@ test('the directory may be a path, relative or not, a file: URL or a link', asyn
   await byUrl.close();
   const before = process.cwd();
   process.chdir(parent);
-  t.after(() => process.chdir(before));
+  cleanUp(t, () => process.chdir(before));
   const relative = await openLog(t, 'log');
   process.chdir(before);
   assert.equal(relative.directory, join(parent, 'log'));

@@ -8,6 +8,7 @@ import {
   PeriodicExportingMetricReader,
 } from '@opentelemetry/sdk-metrics';
 import { observeWal } from '#ringwal/opentelemetry';
+import { cleanUp } from '../cleanup.js';
 import { freshLog } from './support.js';
 
 function createMeter() {
@@ -28,7 +29,7 @@ function createMeter() {
 
 test('a collection has the figures of the log, with units and attributes', async (t) => {
   const { meter, collect, shutdown } = createMeter();
-  t.after(shutdown);
+  cleanUp(t, shutdown);
   const wal = await freshLog(t);
   observeWal(wal, { meter, attributes: { 'ringwal.log': 'orders' } });
   await wal.appendBatch(['a', 'bc'], { durable: true });
@@ -51,7 +52,7 @@ test('a collection has the figures of the log, with units and attributes', async
 
 test('what only grows is a monotonic sum, what goes up and down a gauge', async (t) => {
   const { meter, collect, shutdown } = createMeter();
-  t.after(shutdown);
+  cleanUp(t, shutdown);
   observeWal(await freshLog(t), { meter });
   const metrics = await collect();
   const appends = metrics.get('ringwal.appends');
@@ -62,7 +63,7 @@ test('what only grows is a monotonic sum, what goes up and down a gauge', async 
 
 test('buckets of a latency are cumulative, up to infinity', async (t) => {
   const { meter, collect, shutdown } = createMeter();
-  t.after(shutdown);
+  cleanUp(t, shutdown);
   const wal = await freshLog(t);
   observeWal(wal, { meter });
   await wal.append('x', { durable: true });
@@ -79,7 +80,7 @@ test('buckets of a latency are cumulative, up to infinity', async (t) => {
 
 test('whoever ends the observation is not asked any more', async (t) => {
   const { meter, collect, shutdown } = createMeter();
-  t.after(shutdown);
+  cleanUp(t, shutdown);
   const wal = await freshLog(t);
   const stop = observeWal(wal, { meter });
   stop();

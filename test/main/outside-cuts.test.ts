@@ -3,6 +3,7 @@ import { rmSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { Wal, type WalEntry, type WalReader } from '#ringwal';
+import { cleanUp } from '../cleanup.js';
 import {
   Child,
   collect,
@@ -22,7 +23,7 @@ const TRUNCATED = walError('ERR_WAL_TRUNCATED');
 
 async function openView(t: TestContext, directory: string): Promise<WalReader> {
   const view = await Wal.open(directory, { readOnly: true });
-  t.after(() => view.close());
+  cleanUp(t, () => view.close());
   return view;
 }
 

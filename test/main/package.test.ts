@@ -4,7 +4,8 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import * as imported from '#ringwal';
-import { runChild, temporaryDirectory, temporaryLog } from './support.js';
+import { cleanUp, temporaryDirectory } from '../cleanup.js';
+import { runChild, temporaryLog } from './support.js';
 
 const isPackage = process.env.RINGWAL_TEST_KIND === 'package';
 const skip = isPackage ? false : 'of the built package only';
@@ -15,7 +16,7 @@ test('require and import give the same classes', { skip }, async (t) => {
   assert.equal(required.WalError, imported.WalError);
   assert.deepEqual(Object.keys(required).sort(), Object.keys(imported).sort());
   const wal = await required.Wal.open(temporaryLog(t));
-  t.after(() => wal.close());
+  cleanUp(t, () => wal.close());
   assert.ok(wal instanceof imported.Wal && wal instanceof imported.WalReader);
 });
 

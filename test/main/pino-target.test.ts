@@ -3,7 +3,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Wal } from '#ringwal';
-import { range, runChild, temporaryDirectory, temporaryLog, texts } from './support.js';
+import { temporaryDirectory } from '../cleanup.js';
+import { range, runChild, temporaryLog, texts } from './support.js';
 
 /** pino looks for targets by name, hence always in the built package, whatever this suite runs against. */
 async function left(directory: string): Promise<string[]> {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import type { WalAttachment } from '#ringwal';
+import { cleanUp } from '../cleanup.js';
 import { moduleForChildren } from './support.js';
 
 /** What '#ringwal' leads to in a thread, wherever its program lies. */
@@ -37,7 +38,7 @@ export class Producer {
       this.#heard.push(message);
       this.#onHeard();
     });
-    t.after(() => this.worker.terminate());
+    cleanUp(t, () => this.worker.terminate());
   }
 
   /** The next thing that it says. */

@@ -4,6 +4,7 @@ import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { Wal } from '#ringwal';
+import { cleanUp } from '../cleanup.js';
 import { collect, fill, makeLog, openLog, range, temporaryLog, walError } from './support.js';
 
 /** Makes `call` fail, for files below `directory`, with a system error of this code; answers what takes it back. */
@@ -21,7 +22,7 @@ function failCalls(t: TestContext, call: 'read' | 'readSync', code: string): () 
   };
   replace(failing);
   const restore = () => replace(original);
-  t.after(restore);
+  cleanUp(t, restore);
   return restore;
 }
 

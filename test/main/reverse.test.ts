@@ -3,6 +3,7 @@ import { closeSync, openSync, readdirSync, readlinkSync, rmSync, writeSync } fro
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Wal } from '#ringwal';
+import { cleanUp } from '../cleanup.js';
 import { SEED } from '../seed.js';
 import {
   collect,
@@ -109,7 +110,7 @@ test(`reverse reading finds what forward reading finds, from anywhere to anywher
   await wal.close();
   // Nothing is learned yet of where entries are.
   const reader = await Wal.open(directory, { readOnly: true });
-  t.after(() => reader.close());
+  cleanUp(t, () => reader.close());
   await check(reader, 1, all.length);
   await check(reader, all.length - 3, all.length);
 });

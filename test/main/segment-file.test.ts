@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { Wal } from '#ringwal';
+import { temporaryDirectory } from '../cleanup.js';
 import {
   collect,
   fill,
@@ -11,7 +12,6 @@ import {
   makeLog,
   range,
   segmentNames,
-  temporaryDirectory,
   temporaryLog,
   texts,
   walError,

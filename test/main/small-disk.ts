@@ -3,7 +3,7 @@ import { closeSync, ftruncateSync, mkdtempSync, openSync, rmdirSync, rmSync, wri
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { temporaryDirectory } from './support.js';
+import { cleanUp } from '../cleanup.js';
 
 const BLOCK = Buffer.alloc(4096, 1);
 
@@ -17,18 +17,16 @@ export class SmallDisk {
     this.#ballast = join(root, 'ballast');
   }
 
-  /** It goes with the test. Where none can be mounted: why. */
+  /** It goes with the test, after the logs that are opened on it. Where none can be mounted: why. */
   static mount(t: TestContext, bytes: number): SmallDisk | string {
     if (process.platform !== 'linux') return 'tmpfs is of Linux';
-    // The test's logs are closed by what this one registers, and only then can the disk go.
-    temporaryDirectory(t);
     const root = mkdtempSync(join(tmpdir(), 'ringwal-disk-'));
     const refusal = run('mount', '-t', 'tmpfs', '-o', `size=${bytes}`, 'tmpfs', root);
     if (refusal !== undefined) {
       rmdirSync(root);
       return `no tmpfs can be mounted: ${refusal}`;
     }
-    t.after(() => {
+    cleanUp(t, () => {
       // A log that a failed test has left open keeps the first one from working.
       const busy = run('umount', root);
       if (busy !== undefined) run('umount', '-l', root);

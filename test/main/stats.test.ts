@@ -4,6 +4,7 @@ import { appendFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { Wal, type WalDiagnostics, WalError } from '#ringwal';
+import { cleanUp } from '../cleanup.js';
 import {
   Faults,
   fill,
@@ -212,7 +213,7 @@ test('who subscribes to syncs later hears of them, and who leaves no longer', as
   const synced: WalDiagnostics['sync'][] = [];
   const listener = (message: unknown) => synced.push(message as WalDiagnostics['sync']);
   subscribe('ringwal:sync', listener);
-  t.after(() => unsubscribe('ringwal:sync', listener));
+  cleanUp(t, () => unsubscribe('ringwal:sync', listener));
   wal.stats();
   for (const i of range(2, 3)) await wal.append(String(i), { durable: true });
   await until(() => synced.at(-1)?.durableLsn === 3);
@@ -228,6 +229,6 @@ function listen<Name extends keyof WalDiagnostics>(t: TestContext, name: Name): 
   const told: WalDiagnostics[Name][] = [];
   const listener = (message: unknown) => told.push(message as WalDiagnostics[Name]);
   subscribe(`ringwal:${name}`, listener);
-  t.after(() => unsubscribe(`ringwal:${name}`, listener));
+  cleanUp(t, () => unsubscribe(`ringwal:${name}`, listener));
   return told;
 }

@@ -1,22 +1,13 @@
 import assert from 'node:assert/strict';
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { buildSync } from 'esbuild';
 import { Wal, type WalEntry, type WalErrorCode, type WalOptions } from '#ringwal';
+import { cleanUp, temporaryDirectory } from '../cleanup.js';
 
 /** The smallest ring, whose largest record payload is a quarter of it less its header. */
 export const SMALL_RING = 64 * 1024;
@@ -64,42 +55,6 @@ export function moduleForChildren(): string {
 
 type Test = Pick<TestContext, 'after'>;
 
-interface Closable {
-  close(): Promise<void>;
-}
-
-/** What goes with a test: its logs are closed before its directories are removed. */
-interface Belongings {
-  readonly faults: Faults[];
-  readonly logs: Closable[];
-  readonly directories: string[];
-}
-
-const belongings = new WeakMap<Test, Belongings>();
-
-function belongingsOf(t: Test): Belongings {
-  let mine = belongings.get(t);
-  if (mine === undefined) {
-    const made: Belongings = { faults: [], logs: [], directories: [] };
-    belongings.set(t, made);
-    t.after(async () => {
-      // Else a log would wait for an order that a failed test has left.
-      for (const faults of made.faults) faults.recallAll();
-      await Promise.allSettled(made.logs.map((log) => log.close()));
-      for (const directory of made.directories) rmSync(directory, { recursive: true, force: true });
-    });
-    mine = made;
-  }
-  return mine;
-}
-
-/** A directory that goes with the test. */
-export function temporaryDirectory(t: Test): string {
-  const directory = mkdtempSync(join(tmpdir(), 'ringwal-main-'));
-  belongingsOf(t).directories.push(directory);
-  return directory;
-}
-
 /** Where a log may be made: nothing is there yet. */
 export function temporaryLog(t: Test): string {
   return join(temporaryDirectory(t), 'log');
@@ -108,7 +63,12 @@ export function temporaryLog(t: Test): string {
 /** Opens a log that is closed after the test, if the test has not done so. */
 export async function openLog(t: Test, directory: string, options: WalOptions = {}): Promise<Wal> {
   const wal = await Wal.open(directory, { ...options, readOnly: false });
-  belongingsOf(t).logs.push(wal);
+  cleanUp(t, async () => {
+    // Else it would wait for an order that a failed test has left.
+    for (const faults of faultsOf.get(t) ?? []) faults.recallAll();
+    // A log that a fault has ended says so again.
+    await wal.close().catch(() => {});
+  });
   return wal;
 }
 
@@ -232,6 +192,8 @@ export async function settled<T>(promise: Promise<T>): Promise<'pending' | 'reso
 
 // ── Faults ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
+const faultsOf = new WeakMap<Test, Set<Faults>>();
+
 /**
  * What the threads of a log are told to do wrong (`faults.mjs`). An order holds from [give] to [recall]; both work while
  * this thread or the log's are blocked, since an order is a file.
@@ -251,7 +213,9 @@ export class Faults {
         `export const { ${JOBS} } = (await import(${JSON.stringify(WORKER)})).default;\n`,
     );
     this.workerUrl = pathToFileURL(file);
-    belongingsOf(t).faults.push(this);
+    const all = faultsOf.get(t) ?? new Set();
+    faultsOf.set(t, all.add(this));
+    cleanUp(t, () => all.delete(this));
   }
 
   /** @param code of the system error, for the orders `fail-…`; with a number behind it so many calls go well first */
@@ -267,7 +231,6 @@ export class Faults {
   }
 
   recallAll(): void {
-    if (!existsSync(this.#folder)) return;
     for (const name of readdirSync(this.#folder)) if (name !== 'worker.mjs') rmSync(join(this.#folder, name));
   }
 
@@ -339,7 +302,7 @@ export class Child {
       stdout: this.stdout,
       stderr: this.stderr,
     }));
-    t.after(async () => {
+    cleanUp(t, async () => {
       this.process.kill('SIGKILL');
       await this.ended;
     });

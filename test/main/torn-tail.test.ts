@@ -3,17 +3,8 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Wal } from '#ringwal';
-import {
-  collect,
-  lsns,
-  openLog,
-  range,
-  SMALL_RING,
-  segmentNames,
-  temporaryDirectory,
-  temporaryLog,
-  texts,
-} from './support.js';
+import { temporaryDirectory } from '../cleanup.js';
+import { collect, lsns, openLog, range, SMALL_RING, segmentNames, temporaryLog, texts } from './support.js';
 
 /**
  * A log as a killed process leaves it: the file of a writer that goes on, copied with a watermark of 0 or more.

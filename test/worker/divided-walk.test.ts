@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import fc from 'fast-check';
 import { segmentName } from '../../src/format/segment-name.js';
 import { encodeState, type LogState } from '../../src/format/state-file.js';
@@ -15,16 +14,11 @@ import { seededTest } from '../seed.js';
 import { DAMAGES, damagedLog, type Image, intactLog } from './damaged-logs.js';
 // So that the threads of the pool start from the sources.
 import '#ringwal';
+import { temporaryDirectory } from '../cleanup.js';
 
 /** Divides every log of two segments, each a job of its own. */
 const ALWAYS: DivisionSizes = { log: 0, run: 1 };
 const NEVER: DivisionSizes = { log: Number.POSITIVE_INFINITY, run: 1 };
-
-function folder(t: TestContext): string {
-  const made = mkdtempSync(join(tmpdir(), 'ringwal-divided-'));
-  t.after(() => rmSync(made, { recursive: true, force: true }));
-  return made;
-}
 
 /** A directory of the folder with these files. */
 function planted(folder: string, name: string, image: Image): string {
@@ -57,7 +51,7 @@ function inspectDivided(directory: string, progress: SharedArrayBuffer): Inspect
 }
 
 seededTest('verify finds the same of any log, divided among jobs or not', (seed, t) => {
-  const made = folder(t);
+  const made = temporaryDirectory(t);
   let count = 0;
   const property = fc.property(randomLogs(), fc.option(fc.tuple(fc.nat(3), fc.nat(300))), (log, cut) => {
     const known = log.state;
@@ -74,7 +68,7 @@ seededTest('verify finds the same of any log, divided among jobs or not', (seed,
 });
 
 test('the pool finds the same of every damage, divided among its threads or not', async (t) => {
-  const made = folder(t);
+  const made = temporaryDirectory(t);
   for (const [at, damage] of DAMAGES.entries()) {
     const directory = planted(made, String(at), damagedLog(damage).image);
     const divided = await inspectWholeLog(directory, newProgress(), {}, ALWAYS);
@@ -88,7 +82,7 @@ test('a log is divided from the bytes on that are worth it, into runs that are w
   for (let segment = 0; segment < 10; segment++) builder.newSegment().group(entries(3, 100), builder.lastLsn);
   const segments = builder.build();
   const image: Image = new Map(segments.map((bytes, number) => [segmentName(number), bytes]));
-  const directory = planted(folder(t), 'log', image);
+  const directory = planted(temporaryDirectory(t), 'log', image);
   const sizes = segments.map(({ length }) => length);
   const total = sizes.reduce((sum, size) => sum + size, 0);
   const dividedBy = (sizes: DivisionSizes) => {
@@ -107,14 +101,14 @@ test('a log is divided from the bytes on that are worth it, into runs that are w
     [8, 9],
   ]);
   assert.deepEqual(dividedBy({ log: 0, run: Number.POSITIVE_INFINITY }), [sizes.map((_, number) => number)]);
-  const one = planted(folder(t), 'log', new Map([[segmentName(0), segments[0] as Uint8Array]]));
+  const one = planted(temporaryDirectory(t), 'log', new Map([[segmentName(0), segments[0] as Uint8Array]]));
   const whole = inspectOrDivide({ directory: one, full: true, sizes: ALWAYS });
   assert.ok('judgement' in whole, 'one segment is not divided');
 });
 
 test('a job walks no further than the first frame that is not valid, or the first file that cannot be read', (t) => {
   const { image } = damagedLog(DAMAGES[0] as (typeof DAMAGES)[number]);
-  const directory = planted(folder(t), 'log', image);
+  const directory = planted(temporaryDirectory(t), 'log', image);
   const request = { directory, numbers: [0, 1, 2], logId: undefined, cut: undefined, progress: undefined };
   const found = walkRun(request);
   assert.deepEqual([[...found.walks.keys()], found.goesOn], [[], false]);
@@ -123,7 +117,7 @@ test('a job walks no further than the first frame that is not valid, or the firs
 });
 
 test('a file that cannot be read is reported the same, divided or not', async (t) => {
-  const directory = planted(folder(t), 'log', intactLog());
+  const directory = planted(temporaryDirectory(t), 'log', intactLog());
   rmSync(join(directory, segmentName(2)));
   mkdirSync(join(directory, segmentName(2)));
   for (const sizes of [ALWAYS, NEVER]) {
@@ -138,7 +132,11 @@ test('progress grows up to all bytes, divided or not', async (t) => {
     builder.newSegment().group(entries(40, 5000), builder.lastLsn);
   const segments = builder.build();
   const image: Image = new Map(segments.map((bytes, number) => [segmentName(number), bytes]));
-  const directory = planted(folder(t), 'log', image.set('ringwal.state', encodeState(state(240, LOG_ID))));
+  const directory = planted(
+    temporaryDirectory(t),
+    'log',
+    image.set('ringwal.state', encodeState(state(240, LOG_ID))),
+  );
   const total = segments.reduce((sum, { length }) => sum + length, 0);
   for (const sizes of [NEVER, ALWAYS]) {
     const progress = newProgress();

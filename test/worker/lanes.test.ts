@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { cleanUp } from '../cleanup.js';
 import { LaneClient, Level } from './support/lane-client.js';
 import { TestLog, type TestLogSettings } from './support/test-log.js';
 
@@ -8,14 +9,14 @@ const LARGE = Buffer.alloc(1500, 'x');
 
 function newLog(t: TestContext, settings?: TestLogSettings): TestLog {
   const log = new TestLog(settings);
-  t.after(() => log.dispose());
+  cleanUp(t, () => log.dispose());
   return log;
 }
 
 function attach(t: TestContext, log: TestLog, asker?: LaneClient): LaneClient {
   const lane = log.attach(asker);
   assert.ok(lane instanceof LaneClient, `no lane: ${JSON.stringify(lane)}`);
-  t.after(() => lane.dispose());
+  cleanUp(t, () => lane.dispose());
   return lane;
 }
 
