@@ -215,11 +215,14 @@ export class Committer {
 
   /**
    * A sealed segment may stay unsynced only until the next but one is created, and the name of a segment only until the
-   * next is: a log that a later segment survived without an earlier one would have a hole.
+   * next is: a log that a later segment survived without an earlier one would have a hole. A sync of the live segment
+   * alone goes on meanwhile: it owes neither.
    */
   syncSealed(): void {
+    const { segments } = this.#host.groups;
+    if (segments.isOnlyLiveUnsynced && !this.#isSealUnderWay) return;
     if (this.#filling === undefined) this.finishJob();
-    if (this.#host.groups.segments.isOnlyLiveUnsynced) return;
+    if (segments.isOnlyLiveUnsynced) return;
     if (this.#filling !== undefined) {
       this.#syncHere();
       return;
@@ -284,6 +287,11 @@ export class Committer {
 
   get #isUnsynced(): boolean {
     return this.#host.groups.wholeLsn > this.#watermark;
+  }
+
+  /** Is a job to make more durable than what the live segment, when it started, held? */
+  get #isSealUnderWay(): boolean {
+    return this.#job !== undefined && (this.#job.directoryChanged || this.#job.files.length > 1);
   }
 
   get #isSmall(): boolean {

@@ -76,7 +76,7 @@ const SMALL_COMMIT_BYTES = 128 * 1024;
  *     [takeUnsynced] hands out `directoryChanged` together with the file.
  *   - after a seal, before its sync: frames of n may be missing while frames of n + 1 are there. Nothing of n + 1 is
  *     acknowledged before n is synced, through the descriptor that wrote it, and n + 2 is not created before that
- *     (the writer sees to it by [sealedCount]): so at most the last two segments can be in doubt.
+ *     (`Committer.syncSealed` sees to it): so at most the last two segments can be in doubt.
  *   - while a segment is live: behind its frames there may be zeros, and in a recycled one what the file was before. It is
  *     cut to its frames before the next one is created, so that a killed process leaves no room in the middle of the
  *     log; that cut is synced together with its frames.
@@ -126,11 +126,6 @@ export class SegmentWriter {
 
   get live(): OpenSegment | undefined {
     return this.#live;
-  }
-
-  /** Sealed segments that no sync has covered yet. */
-  get sealedCount(): number {
-    return this.#sealed.length;
   }
 
   /** A sync of the live segment alone covers everything written. */
@@ -270,10 +265,14 @@ export class SegmentWriter {
     return { files, directoryChanged, hasZeros };
   }
 
-  /** A sync of `files` returned: the sealed ones among them are closed. */
+  /**
+   * A sync of `files` returned: those that were sealed when it began are closed. The last one was live: it may have been
+   * sealed meanwhile, with more in it than this sync covers.
+   */
   synced(files: readonly DiskFile[]): void {
+    const sealed = files.slice(0, -1);
     this.#sealed = this.#sealed.filter((segment) => {
-      if (!files.includes(segment.file)) return true;
+      if (!sealed.includes(segment.file)) return true;
       closeQuietly(segment.file);
       return false;
     });

@@ -8,7 +8,6 @@ import type { LogCommand, WriterOptions } from '../../src/worker/messages.js';
 import { recoverLog } from '../../src/worker/recovery.js';
 import { repairLog } from '../../src/worker/repair.js';
 import { readState } from '../../src/worker/state-store.js';
-import type { NextStep } from '../../src/worker/writer.js';
 import { assertNothingGone, type Image, imageOf, judgeFully } from '../worker/damaged-logs.js';
 import { Level } from '../worker/support/lane-client.js';
 import { readFrames } from '../worker/support/segments.js';
@@ -156,6 +155,11 @@ export class Simulation {
     this.#act((log) => log.finishSync());
   }
 
+  /** The sync under way is done; the writer does not know yet. */
+  workOfSync(): void {
+    this.#act((log) => log.syncer.work());
+  }
+
   sleep(ms: number): void {
     this.#act((log) => log.sleep(ms));
   }
@@ -168,7 +172,6 @@ export class Simulation {
       log.syncer.complete();
       const next = log.run();
       if (!this.#hasStopped) assert.equal(next.kind, 'closed');
-      return next;
     });
     this.model.assertAllAnswered();
     this.#isAtRest = !this.model.hasFailed && this.log.recovered.start.settle === undefined;
@@ -203,7 +206,7 @@ export class Simulation {
     if (sequence > 0) this.model.noteAppended(parts, sequence);
   }
 
-  #act(act: (log: TestLog) => NextStep): void {
+  #act(act: (log: TestLog) => void): void {
     try {
       act(this.log);
     } catch (error) {

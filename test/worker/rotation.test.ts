@@ -106,6 +106,53 @@ test('a sealed segment is synced though a sync of it was under way when it grew'
   assert.equal(new TestLog({ disk: log.disk }).frames.length, 3);
 });
 
+test('a rotation goes on beside a sync of the live segment alone, and the next sync covers what this one did not', () => {
+  const log = new TestLog({ options: OPTIONS });
+  log.lane.append(new Uint8Array(20), Level.durable);
+  log.run();
+  log.finishSync();
+  // Two: one alone the writer would sync itself.
+  for (const bytes of [10, 10]) log.lane.append(new Uint8Array(bytes));
+  log.sleep(250);
+  assert.equal(log.syncer.jobs.length, 2);
+  log.syncer.work();
+  log.lane.append(new Uint8Array(20));
+  log.lane.append(new Uint8Array(150), Level.durable);
+  log.run();
+  assert.deepEqual(
+    log.frames.map(({ segment }) => segment),
+    [0, 0, 0, 0, 1],
+  );
+  assert.ok(log.syncer.busy && log.syncer.jobs.length === 2, 'the sync is under way still');
+  log.finishSync();
+  assert.equal(log.syncer.jobs[2]?.files.length, 2);
+  log.finishSync();
+  assert.equal(log.lane.acknowledged('durable').get(5), 5);
+  log.disk.powerCut();
+  assert.equal(new TestLog({ disk: log.disk }).frames.length, 5);
+});
+
+test('a rotation waits for a sync that owes the name of the live segment, or a segment before it', () => {
+  const log = new TestLog({ options: OPTIONS });
+  log.lane.append(new Uint8Array(150));
+  log.sleep(250);
+  assert.equal(log.syncer.jobs[0]?.directoryChanged, true);
+  // The next two segments, each by a rotation.
+  for (const number of [1, 2]) {
+    const operations = record(log);
+    log.lane.append(new Uint8Array(150));
+    log.run();
+    const done = operations.map(({ kind, path }) => `${kind} ${path.split('/').at(-1)}`);
+    const before = done.slice(0, done.indexOf(`open wal-${number}`));
+    assert.ok(before.includes(`datasync wal-${number - 1}`), `${done}`);
+    assert.ok(before.includes('syncDirectory data'), `${done}`);
+    // Of the segment that was sealed and the one that is live.
+    assert.equal(log.syncer.jobs.at(-1)?.files.length, 2);
+    assert.ok(log.syncer.busy);
+  }
+  log.close();
+});
+
 for (const [way, size] of [
   ['in the ring', 150],
   ['beside it', 600],

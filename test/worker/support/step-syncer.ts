@@ -31,6 +31,8 @@ export class StepSyncer implements Syncer {
   /** By lane, but for the opener's. */
   readonly lanePorts = new Map<number, MessagePort>();
   #job: SyncJob | undefined;
+  /** Of the job under way, once it is done and the writer has not heard of it. */
+  #done: SyncOutcome | undefined;
   #outcome: SyncOutcome | undefined;
 
   constructor(host: SyncerHost) {
@@ -54,12 +56,21 @@ export class StepSyncer implements Syncer {
     if (this.isPrompt) this.complete();
   }
 
+  /**
+   * The thread does the job that is under way, if any, and tells the lanes; the writer is to hear of it by [complete]. Until then it
+   * may write more, which the sync does not cover.
+   */
+  work(): void {
+    if (this.#job !== undefined) this.#done ??= this.run(this.#job);
+  }
+
   /** The sync that is under way, if any, returns. */
   complete(): void {
-    const job = this.#job;
-    if (job === undefined) return;
+    this.work();
+    if (this.#job === undefined) return;
     this.#job = undefined;
-    this.#outcome = this.run(job);
+    this.#outcome = this.#done;
+    this.#done = undefined;
   }
 
   poll(): SyncOutcome | undefined {
