@@ -147,12 +147,28 @@ const GOALS: readonly Goal[] = [
     'MiB',
     of('memory', 'ringwal', 'besideLanesMib'),
   ),
+  beyond(
+    'the same, beyond what the load takes without a log',
+    'at most',
+    32,
+    'MiB',
+    of('memory', 'ringwal', 'besideLanesMib'),
+    of('memory', 'no log', 'besideLanesMib'),
+  ),
   plain(
     'memory beside the lanes, durable in flight',
     'at most',
     32,
     'MiB',
     of('memory-in-flight', 'ringwal', 'besideLanesMib'),
+  ),
+  beyond(
+    'the same, beyond what the load takes without a log',
+    'at most',
+    32,
+    'MiB',
+    of('memory-in-flight', 'ringwal', 'besideLanesMib'),
+    of('memory-in-flight', 'no log', 'besideLanesMib'),
   ),
   plain('wake-ups while idle', 'at most', 0, 'in 1 s', of('idle', 'ringwal', 'wakeUps')),
   plain('CPU while idle', 'at most', 0, 'µs in 1 s', of('idle', 'ringwal', 'idleCpuUs')),
@@ -184,6 +200,19 @@ function ratio(what: string, bound: Goal['bound'], target: number, series: Serie
   const values = (results: Results) =>
     paired(seriesOf(results, series), seriesOf(results, to), (figure, other) => figure / other);
   return { what, bound, target, unit: '×', values };
+}
+
+function beyond(
+  what: string,
+  bound: Goal['bound'],
+  target: number,
+  unit: string,
+  series: Series,
+  other: Series,
+): Goal {
+  const values = (results: Results) =>
+    paired(seriesOf(results, series), seriesOf(results, other), (figure, without) => figure - without);
+  return { what, bound, target, unit, values };
 }
 
 function seriesOf(results: Results, { metric, ...key }: Series): number[] {
