@@ -97,6 +97,13 @@ const GOALS: readonly Goal[] = [
     of('durable-latency', 'ringwal, busyPoll', 'p50Us'),
     of('durable-latency', 'raw loop, rewriting', 'p50Us'),
   ),
+  ratio(
+    'the same, without it, to such a loop on another thread',
+    'at most',
+    1.2,
+    of('durable-latency', 'ringwal', 'p50Us'),
+    of('durable-latency', 'raw loop, other thread', 'p50Us'),
+  ),
   {
     what: `durable, 1,000 in flight: throughput to 1,000 / (raw sync p50 + ${US_PER_APPEND} µs × 1,000)`,
     bound: 'at least',

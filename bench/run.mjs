@@ -5,6 +5,7 @@
  *   bench/dist/main.mjs    the command line, the rounds, the report      ← main.ts
  *   bench/dist/child.mjs   one measurement in a process of its own       ← child.ts
  *   bench/dist/producer.mjs   a thread of it that appends to a log       ← producer.ts
+ *   bench/dist/rewriter.mjs   a thread of it that writes without a log   ← rewriter.ts
  *
  * ringwal is the built package (`npm run build`), as its users get it.
  */
@@ -18,7 +19,7 @@ if (!existsSync(`${folder}../dist/index.mjs`)) {
   process.exit(2);
 }
 await build({
-  entryPoints: ['main', 'child', 'producer'].map((name) => `${folder}${name}.ts`),
+  entryPoints: ['main', 'child', 'producer', 'rewriter'].map((name) => `${folder}${name}.ts`),
   outdir: `${folder}dist`,
   outExtension: { '.js': '.mjs' },
   bundle: true,

@@ -4,7 +4,7 @@ import type { Contender } from './contender.js';
 import { fsPromises } from './fs-promises.js';
 import { lmdb } from './lmdb.js';
 import { noLog } from './no-log.js';
-import { rawAppend, rawBlocks, rawRead, rawRewrite } from './raw.js';
+import { rawAppend, rawBlocks, rawOtherThread, rawRead, rawRewrite } from './raw.js';
 import { ringwal, ringwalBusyPoll, ringwalGrowing, ringwalRecycle, ringwalZero } from './ringwal.js';
 import { ringwalLanes } from './ringwal-lanes.js';
 import { pinoTransport, sonicBoom, writeStream } from './streams.js';
@@ -19,6 +19,7 @@ export const CONTENDERS: readonly Contender[] = [
   ...ringwalLanes,
   rawBlocks,
   rawRewrite,
+  rawOtherThread,
   rawAppend,
   rawRead,
   noLog,

@@ -1,6 +1,10 @@
 /** The floors: what the disk allows, without any log, on the calling thread. */
+
+import { once } from 'node:events';
 import { closeSync, fdatasyncSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import type { RewriterData } from '../rewriter.js';
 import type { Archive, Committer, Contender, Sink } from './contender.js';
 
 const MIB = 2 ** 20;
@@ -20,6 +24,13 @@ export const rawRewrite: Contender = {
   kind: 'floor',
   note: '`write` + `fdatasync` over blocks that are allocated and written already, blocking',
   openCommitter: (directory) => openLoop(directory, true),
+};
+
+export const rawOtherThread: Contender = {
+  name: 'raw loop, other thread',
+  kind: 'floor',
+  note: 'the rewriting loop on a worker thread that looks for the next call, each answered by a message: what it costs not to block',
+  openCommitter: openOtherThread,
 };
 
 export const rawAppend: Contender = {
@@ -83,6 +94,35 @@ async function openLoop(directory: string, rewrites: boolean): Promise<Committer
     },
     async close() {
       closeSync(fd);
+    },
+  };
+}
+
+async function openOtherThread(directory: string): Promise<Committer> {
+  const path = join(directory, 'raw');
+  const fd = openSync(path, 'w');
+  writeFully(fd, Buffer.alloc(ALLOCATED_BYTES), ALLOCATED_BYTES);
+  fsyncSync(fd);
+  closeSync(fd);
+  const calls = new Int32Array(new SharedArrayBuffer(8));
+  const workerData: RewriterData = { path, fileBytes: ALLOCATED_BYTES, calls };
+  const worker = new Worker(new URL('./rewriter.mjs', import.meta.url), { workerData });
+  let resolve = () => {};
+  worker.on('message', () => resolve());
+  return {
+    commit: (entry) =>
+      new Promise<void>((resolved) => {
+        resolve = resolved;
+        calls[1] = entry.length;
+        // Behind the size, which the thread reads once it sees this.
+        Atomics.add(calls, 0, 1);
+        Atomics.notify(calls, 0);
+      }),
+    async close() {
+      const exited = once(worker, 'exit');
+      Atomics.store(calls, 0, -1);
+      Atomics.notify(calls, 0);
+      await exited;
     },
   };
 }
