@@ -27,7 +27,8 @@ const SLOTS_KEPT = 16_384;
  *
  * Acknowledgements come as runs (sequence number, count, LSN) and mostly in order. They go several ways, the sync thread's
  * port, the writer's, and the lane itself for a thread that polls, so that one may overtake another. Runs that
- * are ahead are kept until the gap closes, so that promises always settle in the order of their appends.
+ * are ahead are kept until the gap closes, by an acknowledgement or by a rejection, so that promises always settle in the order of
+ * their appends.
  */
 export class PendingAppends {
   // Place p of the queue, first <= p < end, is slot p & (slots - 1). Sequence numbers are the lane's, exact up to 2^53.
@@ -60,30 +61,13 @@ export class PendingAppends {
     for (let at = 0; at < runs.length; at += 3) {
       this.#insertRun(runs[at] as number, runs[at + 1] as number, runs[at + 2] as number);
     }
-    const { sequences, entries, resolves, rejects } = this.#slots;
-    while (this.#first < this.#end) {
-      const slot = this.#first & (sequences.length - 1);
-      const sequence = sequences[slot] as number;
-      const count = entries[slot] as number;
-      const lastSequence = count === SINGLE ? sequence : sequence + count - 1;
-      this.#dropRunsBefore(sequence);
-      const run = this.#runs[0];
-      if (run === undefined || run.from > sequence) return;
-      const last = this.#lsnOf(lastSequence);
-      if (last === undefined) return;
-      const resolve = resolves[slot] as (value: unknown) => void;
-      resolves[slot] = undefined;
-      rejects[slot] = undefined;
-      this.#first++;
-      resolve(count === SINGLE ? last : { first: last - count + 1, last });
-    }
-    this.#runs.length = 0;
-    // Small numbers as long as they can be: the engine keeps them without a box.
-    this.#first = this.#end = 0;
-    if (sequences.length > SLOTS_KEPT) this.#slots = createSlots(SLOTS_KEPT);
+    this.#settle();
   }
 
-  /** Rejects the appends with a sequence number in [from, to); returns how many entries they stood for. */
+  /**
+   * Rejects the appends with a sequence number in [from, to); returns how many entries they stood for. Those behind them may have been
+   * acknowledged already.
+   */
   reject(from: number, to: number, error: unknown): number {
     const { sequences, entries, resolves, rejects } = this.#slots;
     const rejected: Reject[] = [];
@@ -106,7 +90,33 @@ export class PendingAppends {
     }
     this.#end = kept;
     for (const reject of rejected) reject(error);
+    if (rejected.length > 0) this.#settle();
     return rejectedEntries;
+  }
+
+  /** Resolves the oldest appends as far as the acknowledged runs reach. */
+  #settle(): void {
+    const { sequences, entries, resolves, rejects } = this.#slots;
+    while (this.#first < this.#end) {
+      const slot = this.#first & (sequences.length - 1);
+      const sequence = sequences[slot] as number;
+      const count = entries[slot] as number;
+      const lastSequence = count === SINGLE ? sequence : sequence + count - 1;
+      this.#dropRunsBefore(sequence);
+      const run = this.#runs[0];
+      if (run === undefined || run.from > sequence) return;
+      const last = this.#lsnOf(lastSequence);
+      if (last === undefined) return;
+      const resolve = resolves[slot] as (value: unknown) => void;
+      resolves[slot] = undefined;
+      rejects[slot] = undefined;
+      this.#first++;
+      resolve(count === SINGLE ? last : { first: last - count + 1, last });
+    }
+    this.#runs.length = 0;
+    // Small numbers as long as they can be: the engine keeps them without a box.
+    this.#first = this.#end = 0;
+    if (sequences.length > SLOTS_KEPT) this.#slots = createSlots(SLOTS_KEPT);
   }
 
   #push(sequence: number, count: number): void {

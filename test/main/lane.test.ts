@@ -39,7 +39,7 @@ function createLane(t: TestContext, options: WalOptions = {}) {
     onReceive() {},
     onLogMessage() {},
   });
-  return { lane, views, bell, writerPort: toWriter.port2 };
+  return { lane, views, bell, writerPort: toWriter.port2, syncPort: toSync.port2 };
 }
 
 test('who waits for room is woken once for a quarter of the ring, and not once for each group', async (t) => {
@@ -109,6 +109,18 @@ test('what a lane was told before the log failed is durable all the same', async
   lane.drainPorts();
   assert.equal(views.i32[LaneWord.poll], PollState.none, 'nothing more is told');
   assert.deepEqual(await Promise.all(appended.map(settled)), ['resolved', 'rejected']);
+});
+
+test('an append that the sync thread acknowledges before the writer is heard, who rejected one before it, settles', async (t) => {
+  const { lane, writerPort, syncPort } = createLane(t);
+  const appended = [lane.append('no room', DURABLE), lane.append('durable', DURABLE)];
+  syncPort.postMessage({ kind: 'durable', runs: [2, 1, 1] } satisfies ToLane);
+  lane.drainPorts();
+  const failure = { code: 'ERR_WAL_IO', message: 'the disk is full' } as const;
+  writerPort.postMessage({ kind: 'rejected', from: 1, to: 2, failure } satisfies ToLane);
+  lane.drainPorts();
+  assert.deepEqual(await Promise.all(appended.map(settled)), ['rejected', 'resolved']);
+  assert.equal(await appended[1], 1);
 });
 
 test('what a lane was told comes before what was posted later', async (t) => {

@@ -73,6 +73,22 @@ seededTest(
   },
 );
 
+test('an append whose acknowledgement has overtaken the rejection of one before it settles with that', async () => {
+  const pending = new PendingAppends();
+  const order: string[] = [];
+  for (const sequence of range(1, 5)) watch(pending.addEntry(sequence), sequence, order);
+  pending.acknowledge([1, 1, 101]);
+  pending.acknowledge([3, 2, 102]);
+  assert.equal(pending.size, 4);
+  assert.equal(pending.reject(2, 3, new Error('gone')), 1);
+  assert.equal(pending.size, 1);
+  await turn();
+  assert.deepEqual(order, ['1: 101', '2: gone', '3: 102', '4: 103']);
+  pending.acknowledge([5, 1, 104]);
+  await turn();
+  assert.equal(order.at(-1), '5: 104');
+});
+
 test('as many appends as come find a place, and what is left of them goes on in order', async () => {
   const pending = new PendingAppends();
   const order: string[] = [];
