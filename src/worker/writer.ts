@@ -119,7 +119,8 @@ export class Writer {
     this.#committer = new Committer(parts, this.#commitHost(tell));
     this.#groupHost = {
       nowMs: () => this.#nowMs(),
-      watermark: () => this.#committer.watermark,
+      // Not the committer's, who hears of a sync later than those who wait for it: whatever they append then proves it.
+      watermark: () => this.#board.get('durableLsn'),
       beforeAdvance: () => {
         this.#groups.segments.checkPlace();
         this.#committer.syncSealed();

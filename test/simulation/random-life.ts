@@ -169,7 +169,7 @@ class Life {
     else if (pick < 14) simulation.step();
     else if (pick < 16) simulation.run();
     else if (pick < 18) simulation.finishSync();
-    else if (pick < 19) simulation.workOfSync();
+    else if (pick < 19) random.chance(0.5) ? simulation.workOfSync() : simulation.switchPolling();
     else if (pick < 20) simulation.sleep(random.below(300));
     else if (pick < 21) this.#command();
     else if (pick < 22) this.#fillDisk();

@@ -143,6 +143,14 @@ export class Simulation {
     this.model.noteCommand(id, { name, lsn }, this.log.lane.sequence);
   }
 
+  /** The producer begins to look for acknowledgements in its lane, or leaves it. */
+  switchPolling(): void {
+    const { lane } = this.log;
+    if (lane.isPolling) lane.stopPolling();
+    else lane.startPolling();
+    this.#hear();
+  }
+
   step(): void {
     this.#act((log) => log.step());
   }

@@ -56,6 +56,19 @@ test('what was written while a sync ran is neither durable nor acknowledged when
   log.close();
 });
 
+test('what is appended after an acknowledgement says that it was durable, also before the writer has heard of the sync', () => {
+  const log = new TestLog();
+  log.lane.append('synced', Level.durable);
+  log.run();
+  log.syncer.work();
+  assert.deepEqual([...log.lane.acknowledged('durable').keys()], [1]);
+  log.lane.append('after it');
+  log.run();
+  assert.ok(log.syncer.busy);
+  assert.equal(log.frames[1]?.syncedLsn, 1);
+  log.close();
+});
+
 test('the drain goes on while a sync runs', () => {
   const log = new TestLog();
   log.lane.append('a', Level.durable);

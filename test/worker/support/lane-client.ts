@@ -4,9 +4,11 @@ import {
   type LaneViews,
   LaneWord,
   maxRecordPayload,
+  PollState,
   resetLane,
   viewLane,
 } from '../../../src/ring/layout.js';
+import { type PolledRun, RunPoller } from '../../../src/ring/polled-runs.js';
 import { LaneProducer, Want } from '../../../src/ring/producer.js';
 import type { LaneRuns, LogCommand, ToLane, ToWriter } from '../../../src/worker/messages.js';
 
@@ -37,6 +39,12 @@ export class LaneClient {
   /** Every message so far, oldest first. */
   readonly heard: ToLane[] = [];
   readonly #producer: LaneProducer;
+  readonly #poller: RunPoller;
+  #isPolling = false;
+  /** What came and was not heard yet. */
+  #inbox: ToLane[] = [];
+  /** Where in it belongs what is told in the lane; `undefined`: nothing is, as far as a step has shown. */
+  #toldAt: number | undefined;
   readonly #port: MessagePort;
   /** Of an attached lane: the sync thread's. */
   readonly #syncPort: MessagePort | undefined;
@@ -46,6 +54,7 @@ export class LaneClient {
     this.views = attached?.views ?? pool.pop() ?? viewLane(createLaneMemory(RING_BYTES, STAGING_BYTES));
     if (attached === undefined) resetLane(this.views);
     this.#producer = new LaneProducer(this.views);
+    this.#poller = new RunPoller(this.views);
     const { port1, port2 } = new MessageChannel();
     this.#port = attached?.port ?? port1;
     this.writerPort = port2;
@@ -104,7 +113,26 @@ export class LaneClient {
     return ((Atomics.load(this.views.i32, LaneWord.flushDone) - ticket) | 0) >= 0;
   }
 
+  /** As a producer with `busyPoll`: until [stopPolling] runs may be told in the lane, and by no message. */
+  startPolling(): void {
+    if (this.#isPolling) return;
+    this.#isPolling = true;
+    this.#poller.start();
+  }
+
+  stopPolling(): void {
+    if (!this.#isPolling) return;
+    this.#isPolling = false;
+    this.#receive();
+    this.#receiveTold(this.#poller.stop());
+  }
+
+  get isPolling(): boolean {
+    return this.#isPolling;
+  }
+
   close(): void {
+    this.stopPolling();
     this.#post({ kind: 'close', position: this.#producer.position }, 0);
   }
 
@@ -116,6 +144,7 @@ export class LaneClient {
   }
 
   detach(): void {
+    this.stopPolling();
     this.#post({ kind: 'detach', position: this.#producer.position }, 0);
   }
 
@@ -129,16 +158,19 @@ export class LaneClient {
     this.writerPort.postMessage(message);
   }
 
-  /** The messages that came since the last call. */
+  /** The writer has made a step: what it has told in the lane is later than what it had posted until now. */
+  noteStep(): void {
+    if (this.#toldAt !== undefined || Atomics.load(this.views.i32, LaneWord.poll) !== PollState.told) return;
+    this.#receive();
+    this.#toldAt = this.#inbox.length;
+  }
+
+  /** The messages that came since the last call; what was told in the lane as the message that it stands for. */
   hear(): ToLane[] {
-    const news: ToLane[] = [];
-    for (const port of this.#syncPort === undefined ? [this.#port] : [this.#port, this.#syncPort]) {
-      for (;;) {
-        const received = receiveMessageOnPort(port);
-        if (received === undefined) break;
-        news.push(received.message as ToLane);
-      }
-    }
+    this.#receive();
+    if (this.#isPolling) this.#receiveTold(this.#poller.take());
+    const news = this.#inbox;
+    this.#inbox = [];
     this.heard.push(...news);
     return news;
   }
@@ -167,6 +199,20 @@ export class LaneClient {
     this.#syncPort?.close();
     this.writerPort.close();
     if (this.#syncPort === undefined) pool.push(this.views);
+  }
+
+  #receive(): void {
+    for (const port of this.#syncPort === undefined ? [this.#port] : [this.#port, this.#syncPort]) {
+      for (let each = receiveMessageOnPort(port); each !== undefined; each = receiveMessageOnPort(port)) {
+        this.#inbox.push(each.message as ToLane);
+      }
+    }
+  }
+
+  #receiveTold(run: PolledRun | undefined): void {
+    if (run === undefined) return;
+    this.#inbox.splice(this.#toldAt ?? this.#inbox.length, 0, { kind: 'durable', runs: run });
+    this.#toldAt = undefined;
   }
 
   #post(message: ToWriter, entries: number, level: number = Level.none, transfer: MessagePort[] = []): void {

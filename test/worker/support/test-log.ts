@@ -114,7 +114,9 @@ export class TestLog {
   }
 
   step(): NextStep {
-    return this.#writer.step();
+    const next = this.#writer.step();
+    this.lane.noteStep();
+    return next;
   }
 
   /** A lane of another thread, as the writer makes it; or what it says instead. `run` the log before, or it comes later. */
