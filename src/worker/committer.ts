@@ -215,8 +215,8 @@ export class Committer {
 
   /**
    * A sealed segment may stay unsynced only until the next but one is created, and the name of a segment only until the
-   * next is: a log that a later segment survived without an earlier one would have a hole. A sync of the live segment
-   * alone goes on meanwhile: it owes neither.
+   * next is: a log that a later segment survived without an earlier one would have a hole. A job that owes neither goes on
+   * meanwhile: a sync of the live segment alone, or none.
    */
   syncSealed(): void {
     const { segments } = this.#host.groups;
@@ -259,14 +259,18 @@ export class Committer {
     return outcome !== undefined;
   }
 
-  /** Gives back the room of a segment that was made ready, whole or in part. True = there is more room now. */
+  /**
+   * Gives back the room of a segment that was made ready, whole or in part, and waits for that of segments which are being
+   * removed. True = there is more room now.
+   */
   makeRoom(): boolean {
     // If it found no room itself it has given back what it had.
     const wasFilling = this.#filling !== undefined;
-    if (wasFilling) this.finishJob();
+    const wasRemoving = this.#job !== undefined && this.#job.removals.length > 0;
+    if (wasFilling || wasRemoving) this.finishJob();
     const { isDone, troubles } = this.#preallocation.release(this.#disk, this.#options.directory);
     this.#tellOfPreallocation(troubles);
-    return isDone || wasFilling;
+    return isDone || wasFilling || wasRemoving;
   }
 
   /** The log is being closed; nothing more is started. `isWhole`: it has not failed, and everything is durable. */

@@ -64,6 +64,27 @@ test('a segment that cannot be created rejects what should go there and harms no
   log.close();
 });
 
+test('what finds the disk full while segments are being removed waits for their room', () => {
+  const before = new TestLog({ options: { maxFileSize: 100 } });
+  for (const letter of ['a', 'b', 'c']) before.lane.append(letter.repeat(50));
+  before.run();
+  before.close();
+  const log = new TestLog({ disk: before.disk, options: { maxFileSize: 100, maxFiles: 2 } });
+  log.run();
+  assert.deepEqual(log.syncer.jobs.at(-1)?.removals, [0]);
+  assert.ok(log.syncer.busy && log.segments.includes(0), 'the removal is under way');
+  log.disk.capacityBytes = log.disk.usedBytes;
+  log.lane.append('d'.repeat(50));
+  log.run();
+  assert.deepEqual(log.lane.rejected, []);
+  assert.deepEqual(
+    log.texts,
+    ['b', 'c', 'd'].map((letter) => letter.repeat(50)),
+  );
+  log.disk.capacityBytes = Number.POSITIVE_INFINITY;
+  log.close();
+});
+
 for (const way of ['in the ring', 'beside it'] as const) {
   test(`a batch ${way} that spans segments is taken back whole, with the segments that were made for it`, () => {
     const log = new TestLog({ options: { maxFileSize: 700 } });
