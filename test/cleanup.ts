@@ -26,9 +26,10 @@ export function cleanUp(t: Test, undo: Undo): void {
   t.after(() => undoAll(first));
 }
 
-async function undoAll(undos: readonly Undo[]): Promise<void> {
+/** Also what is set up meanwhile, by what a failed test has left under way. */
+async function undoAll(undos: Undo[]): Promise<void> {
   const errors: unknown[] = [];
-  for (const undo of undos.toReversed()) {
+  for (let undo = undos.pop(); undo !== undefined; undo = undos.pop()) {
     try {
       await undo();
     } catch (error) {

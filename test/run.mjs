@@ -29,7 +29,9 @@ const conditions = kind === 'source' ? ['--conditions=ringwal-source'] : [];
 console.log(`ringwal suite against the ${kind}, Node ${process.versions.node}: ${files.length} files`);
 // node:test leaves one core alone by default, which of two is half of the machine.
 const concurrency = `--test-concurrency=${availableParallelism()}`;
-const imports = ['--import', 'tsx', '--import', './test/watchdog.mjs'];
+// Whoever names files may have a long run in mind, with many rounds.
+const watchdog = named.length > 0 ? [] : ['--import', './test/watchdog.mjs'];
+const imports = ['--import', 'tsx', ...watchdog];
 const run = spawnSync(process.execPath, [...imports, ...conditions, '--test', concurrency, ...files], {
   cwd: root,
   stdio: 'inherit',

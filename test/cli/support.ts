@@ -167,7 +167,11 @@ export async function onTerminal(
   const child = spawn('script', ['-qefc', quoted, '/dev/null'], {
     env: { ...ENV, TERM: 'xterm', ...env },
   });
-  cleanUp(t, () => child.kill('SIGKILL'));
+  const ended = once(child, 'close');
+  cleanUp(t, async () => {
+    child.kill('SIGKILL');
+    await ended;
+  });
   let screen = '';
   let isAnswered = answers === '';
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
@@ -176,7 +180,7 @@ export async function onTerminal(
     isAnswered = true;
     child.stdin.write(answers);
   });
-  const [code] = await once(child, 'close');
+  const [code] = await ended;
   return { code, screen: screen.replaceAll('\r\n', '\n') };
 }
 

@@ -22,13 +22,14 @@ test('what a test has set up is undone in reverse, one after the other', async (
   const ending = new EndingTest();
   const undone: string[] = [];
   cleanUp(ending, () => undone.push('directory'));
+  cleanUp(ending, () => cleanUp(ending, () => undone.push('what came late')));
   cleanUp(ending, async () => {
     await new Promise(setImmediate);
     undone.push('log');
   });
   cleanUp(ending, () => undone.push('process'));
   await ending.end();
-  assert.deepEqual(undone, ['process', 'log', 'directory']);
+  assert.deepEqual(undone, ['process', 'log', 'what came late', 'directory']);
 });
 
 test('what cannot be undone fails the test and keeps nothing else from being undone', async () => {
