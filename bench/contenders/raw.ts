@@ -1,5 +1,4 @@
-/** The floors: what the disk allows, without any log, on the calling thread. */
-
+/** The floors: what the disk allows, without any log, on the calling thread but for one. */
 import { once } from 'node:events';
 import { closeSync, fdatasyncSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';

@@ -50,7 +50,7 @@ async function run(task: Task): Promise<Outcome> {
   const count = Math.min(limits.entries, Math.floor(limits.bytes / entry.length));
   const sink = await contenderOf(task).openSink!(task.directory);
 
-  await warmUp(sink, entry, limits);
+  await warmUp(sink, entry, count * entry.length, limits.warmUpMs);
 
   const startedCpuNs = mainThreadCpuNs();
   const startedMs = performance.now();
@@ -77,10 +77,10 @@ async function run(task: Task): Promise<Outcome> {
  * One lap of a ring and a warm compiler first: a log lives longer than either takes. Not more bytes than are measured
  * afterwards: together they are to fit into the warm part of the page cache.
  */
-async function warmUp(sink: Sink, entry: Buffer, limits: { bytes: number; warmUpMs: number }): Promise<void> {
-  const endMs = performance.now() + limits.warmUpMs;
+async function warmUp(sink: Sink, entry: Buffer, measuredBytes: number, ms: number): Promise<void> {
+  const endMs = performance.now() + ms;
   const firstLapBytes = sink.firstLapBytes ?? 0;
-  const isWarm = (bytes: number) => bytes >= limits.bytes || performance.now() >= endMs;
+  const isWarm = (bytes: number) => bytes >= measuredBytes || performance.now() >= endMs;
   for (let bytes = 0; bytes < firstLapBytes || !isWarm(bytes); bytes += MIB) {
     await feed(sink, entry, Math.ceil(MIB / entry.length));
   }
