@@ -24,6 +24,7 @@ export interface GoalResult {
 
 const US_PER_APPEND = 0.6;
 const IN_FLIGHT = 1_000;
+const MEMORY_MIB = 32;
 
 const fire = (contender: string, metric: MetricName, entryBytes: number): Series => ({
   workload: 'fire-and-forget',
@@ -147,36 +148,8 @@ const GOALS: readonly Goal[] = [
     'ms',
     of('event-loop', 'ringwal', 'moreDelayMs'),
   ),
-  plain(
-    'memory beside the lanes, fire-and-forget',
-    'at most',
-    32,
-    'MiB',
-    of('memory', 'ringwal', 'besideLanesMib'),
-  ),
-  beyond(
-    'the same, beyond what the load takes without a log',
-    'at most',
-    32,
-    'MiB',
-    of('memory', 'ringwal', 'besideLanesMib'),
-    of('memory', 'no log', 'besideLanesMib'),
-  ),
-  plain(
-    'memory beside the lanes, durable in flight',
-    'at most',
-    32,
-    'MiB',
-    of('memory-in-flight', 'ringwal', 'besideLanesMib'),
-  ),
-  beyond(
-    'the same, beyond what the load takes without a log',
-    'at most',
-    32,
-    'MiB',
-    of('memory-in-flight', 'ringwal', 'besideLanesMib'),
-    of('memory-in-flight', 'no log', 'besideLanesMib'),
-  ),
+  ...memoryGoals('memory', 'fire-and-forget'),
+  ...memoryGoals('memory-in-flight', 'durable in flight'),
   plain('wake-ups while idle', 'at most', 0, 'in 1 s', of('idle', 'ringwal', 'wakeUps')),
   plain('CPU while idle', 'at most', 0, 'µs in 1 s', of('idle', 'ringwal', 'idleCpuUs')),
 ];
@@ -209,17 +182,21 @@ function ratio(what: string, bound: Goal['bound'], target: number, series: Serie
   return { what, bound, target, unit: '×', values };
 }
 
-function beyond(
-  what: string,
-  bound: Goal['bound'],
-  target: number,
-  unit: string,
-  series: Series,
-  other: Series,
-): Goal {
-  const values = (results: Results) =>
-    paired(seriesOf(results, series), seriesOf(results, other), (figure, without) => figure - without);
-  return { what, bound, target, unit, values };
+/** Of the whole process, and of what the log adds to a process with the same load. */
+function memoryGoals(workload: string, load: string): Goal[] {
+  const whole = of(workload, 'ringwal', 'besideLanesMib');
+  const without = of(workload, 'no log', 'besideLanesMib');
+  return [
+    plain(`memory beside the lanes, ${load}`, 'at most', MEMORY_MIB, 'MiB', whole),
+    {
+      what: 'the same, beyond what the load takes without a log',
+      bound: 'at most',
+      target: MEMORY_MIB,
+      unit: 'MiB',
+      values: (results) =>
+        paired(seriesOf(results, whole), seriesOf(results, without), (figure, other) => figure - other),
+    },
+  ];
 }
 
 function seriesOf(results: Results, { metric, ...key }: Series): number[] {

@@ -98,13 +98,8 @@ async function openLoop(directory: string, rewrites: boolean): Promise<Committer
 }
 
 async function openOtherThread(directory: string): Promise<Committer> {
-  const path = join(directory, 'raw');
-  const fd = openSync(path, 'w');
-  writeFully(fd, Buffer.alloc(ALLOCATED_BYTES), ALLOCATED_BYTES);
-  fsyncSync(fd);
-  closeSync(fd);
   const calls = new Int32Array(new SharedArrayBuffer(8));
-  const workerData: RewriterData = { path, fileBytes: ALLOCATED_BYTES, calls };
+  const workerData: RewriterData = { directory, calls };
   const worker = new Worker(new URL('./rewriter.mjs', import.meta.url), { workerData });
   let resolve = () => {};
   worker.on('message', () => resolve());

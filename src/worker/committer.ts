@@ -220,13 +220,13 @@ export class Committer {
    */
   syncSealed(): void {
     const { segments } = this.#host.groups;
-    if (segments.isOnlyLiveUnsynced && !this.#isSealUnderWay) return;
-    if (this.#filling === undefined) this.finishJob();
+    if (this.#isSealUnderWay) this.finishJob();
     if (segments.isOnlyLiveUnsynced) return;
     if (this.#filling !== undefined) {
       this.#syncHere();
       return;
     }
+    this.finishJob();
     this.#startJob(true);
     this.finishJob();
   }
