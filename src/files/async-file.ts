@@ -4,9 +4,9 @@ import { DiskError, type FileIdentity, isMissing, isSameFile, systemCode } from 
 /**
  * A file that a thread with an event loop reads, without blocking it.
  *
- * On Node's callback calls: a read takes 25 to 45 µs through the thread pool against 35 to 75 µs through a
- * `FileHandle` (Node 20, 4 to 256 KiB, page cache), and allocates less. What a `FileHandle` would see to is done here:
- * a descriptor is never closed under a read in flight, which could then read another file by the same number.
+ * On Node's callback calls: a read through a `FileHandle` takes half as long again, and allocates more. What a
+ * `FileHandle` would see to is done here: a descriptor is never closed under a read in flight, which could then read another
+ * file by the same number.
  */
 export interface AsyncFile {
   readonly path: string;

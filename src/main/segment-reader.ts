@@ -17,8 +17,8 @@ export interface WalEntry {
 }
 
 /**
- * Bytes of one read, hence about what a batch holds. Bet: large enough that the read's way through the thread pool
- * (50 µs) is small beside the parsing of what it brings.
+ * Bytes of one read, hence about what a batch holds. Bet: large enough that the read's way through the thread pool is
+ * small beside the parsing of what it brings (bench/workloads/replay.ts).
  */
 const CHUNK_BYTES = 256 * 1024;
 

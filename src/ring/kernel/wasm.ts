@@ -30,8 +30,8 @@ const STOPS: readonly RunStop[] = ['end', 'max-entries', 'out-full'];
 
 /**
  * One instance for each lane, since a module's memory is bound when it is instantiated. Numbers below 2^53 cross as f64,
- * which is exact for them and needs no BigInt. The answer is read from exported globals, about 30 ns each: once for
- * a run, not for an entry.
+ * which is exact for them and needs no BigInt. The answer is read from exported globals, which takes calls: once for a
+ * run, not for an entry.
  */
 class WasmKernel implements Kernel {
   readonly name = 'wasm';
