@@ -66,7 +66,14 @@ export function spreadOfCase(result: CaseResult | undefined, metric: MetricName)
 }
 
 /** Ways to do what a function benchmark measures that are this repository's own. */
-const OWN_WAYS = ['wasm kernel', 'reference kernel'];
+const OWN_WAYS = [
+  'wasm kernel',
+  'reference kernel',
+  'copy in, aligned',
+  'copy in, unaligned',
+  'Buffer.write',
+  'shared histograms',
+];
 
 export function kindOf(contender: string): 'ringwal' | 'peer' | 'floor' {
   if (OWN_WAYS.includes(contender)) return 'ringwal';

@@ -1,4 +1,5 @@
 import { checksum } from '../functions/checksum.js';
+import { copy } from '../functions/copy.js';
 import { encode } from '../functions/encode.js';
 import { figures } from '../functions/figures.js';
 import { kernel } from '../functions/kernel.js';
@@ -33,6 +34,7 @@ export const WORKLOADS: readonly Workload[] = [
   idle,
   kernel,
   checksum,
+  copy,
   encode,
   figures,
 ];

@@ -62,8 +62,7 @@
  *   +---------------+-----------------------+
  *
  * - The payload, 4 bytes into the record, stands at a multiple of 8 in memory because the ring begins 4 past one. The
- *   engine copies into shared memory by words only if both ends are aligned alike, else by single bytes, which takes twice
- *   as long for 100 bytes from a Buffer, and six times as long for 4 KiB.
+ *   engine copies into shared memory by words only if both ends are aligned alike, else by single bytes: copy-in.ts.
  * - A record never crosses the end of the ring. Where the next one does not fit before it, WRAP fills the rest.
  *   There is always room for that word: positions are multiples of 8 and so is the ring's size, so that at
  *   least 8 bytes are left wherever any are.

@@ -1,3 +1,4 @@
+import { copyIn } from './copy-in.js';
 import {
   BATCH,
   BATCH_MARKER_BYTES,
@@ -100,7 +101,7 @@ export class LaneProducer {
     if (!this.#hasFree(bytes)) return false;
     const at = RING_START + place;
     this.#i32[at >> 2] = length;
-    copyBytes(data, length, this.#u8, at + RECORD_HEADER_BYTES);
+    copyIn(data, length, this.#u8, at + RECORD_HEADER_BYTES);
     this.#publish((head + bytes) | 0, 1, wants);
     return true;
   }
@@ -296,7 +297,7 @@ export class LaneProducer {
 
   #writeRecord(at: number, data: Uint8Array, length: number): void {
     this.#i32[at >> 2] = length;
-    copyBytes(data, length, this.#u8, at + RECORD_HEADER_BYTES);
+    copyIn(data, length, this.#u8, at + RECORD_HEADER_BYTES);
   }
 
   #publishRecord(at: number, length: number, wants: number): void {
@@ -332,18 +333,4 @@ export class LaneProducer {
   #restAt(position: number): number {
     return this.#ringBytes - (position & (this.#ringBytes - 1));
   }
-}
-
-/**
- * Up to this length a loop beats `set`, whose call alone costs as much as about ten rounds of the loop. The bet is on
- * tiny entries only: `set` is a copy by words (layout.ts says when).
- */
-const LOOP_BYTES_MAX = 8;
-
-function copyBytes(from: Uint8Array, length: number, to: Uint8Array, at: number): void {
-  if (length > LOOP_BYTES_MAX) {
-    to.set(from, at);
-    return;
-  }
-  for (let i = 0; i < length; i++) to[at + i] = from[i];
 }

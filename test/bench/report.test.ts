@@ -9,7 +9,7 @@ import { formatReport } from '../../bench/report/table.js';
 import type { CaseResult, Results } from '../../bench/results.js';
 import { WORKLOADS } from '../../bench/workloads/all.js';
 
-const FUNCTIONS = ['kernel', 'checksum', 'encode', 'figures'];
+const FUNCTIONS = ['kernel', 'checksum', 'copy', 'encode', 'figures'];
 
 test('every workload names contenders that there are', () => {
   const known = new Set(CONTENDERS.map(({ name }) => name));
