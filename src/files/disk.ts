@@ -20,9 +20,9 @@
 export interface Disk {
   /**
    * Opens a file. `mode` is that of a file which this call creates, before the process's umask (default 0o666).
-   * A directory may open for reading; then its reads throw.
+   * A directory may open for reading; then its reads throw. A symbolic link opens for reading only.
    *
-   * @throws ENOENT, EEXIST (with `x`), EACCES, EISDIR, ENOTDIR, EMFILE, ENFILE, ENOSPC, EDQUOT, EROFS, EIO
+   * @throws ENOENT, EEXIST (with `x`), EACCES, EISDIR, ENOTDIR, ELOOP, EMFILE, ENFILE, ENOSPC, EDQUOT, EROFS, EIO
    */
   open(path: string, flags: OpenFlags, mode?: number): DiskFile;
   /** Names in a directory, without '.' and '..', in no order. @throws ENOENT, ENOTDIR, EACCES, EMFILE */

@@ -29,7 +29,9 @@ const PID_CHARS = 10;
 
 /** As [Disk.lock]. */
 export function tryLock(path: string, mode = 0o666): DiskLock | undefined {
-  let fd = openSync(path, constants.O_RDWR | constants.O_CREAT, mode);
+  // Not through a symbolic link: the process id is written into it.
+  const flags = constants.O_RDWR | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0);
+  let fd = openSync(path, flags, mode);
   let isHeld = false;
   try {
     isHeld = lockForWriting(fd, path);

@@ -1,6 +1,7 @@
 import {
   type BigIntStats,
   closeSync,
+  constants,
   fdatasyncSync,
   fstatSync,
   fsyncSync,
@@ -43,12 +44,27 @@ export function adoptDescriptor(fd: number, path: string): DiskFile {
   return new NodeFile(fd, path, false);
 }
 
+/**
+ * As the strings of `fs`, but what is opened for writing is never a symbolic link: somebody who may write to the log's
+ * directory, and to nothing else, could have a file overwritten that the log's process may write to. Windows has no such flag.
+ */
+const NO_LINK = constants.O_NOFOLLOW ?? 0;
+const CREATED = constants.O_CREAT | NO_LINK;
+const OPEN_FLAGS: Readonly<Record<OpenFlags, number>> = {
+  r: constants.O_RDONLY,
+  'r+': constants.O_RDWR | NO_LINK,
+  w: constants.O_WRONLY | constants.O_TRUNC | CREATED,
+  'w+': constants.O_RDWR | constants.O_TRUNC | CREATED,
+  wx: constants.O_WRONLY | constants.O_EXCL | CREATED,
+  'wx+': constants.O_RDWR | constants.O_EXCL | CREATED,
+};
+
 /** Node refuses a length above 2^31 - 1. A call may be short anyway. */
 const CALL_BYTES_MAX = 2 ** 30;
 
 class NodeDisk implements Disk {
   open(path: string, flags: OpenFlags, mode = 0o666): DiskFile {
-    return new NodeFile(openSync(path, flags, mode), path, true);
+    return new NodeFile(openSync(path, OPEN_FLAGS[flags], mode), path, true);
   }
 
   list(directory: string): string[] {

@@ -144,3 +144,20 @@ function asNobody(t: TestContext, body: (directory: string) => void): void {
     if (isRoot) process.seteuid?.(0);
   }
 }
+
+test('what is opened for writing, or locked, is never a symbolic link', { skip: skipOnWindows }, (t) => {
+  const directory = temporaryDirectory(t);
+  const precious = join(directory, 'precious');
+  const link = join(directory, 'link');
+  writeFileSync(precious, 'kept');
+  symlinkSync('precious', link);
+  for (const flags of ['r+', 'w', 'w+'] as const) {
+    assert.throws(() => disk.open(link, flags), { code: 'ELOOP' }, flags);
+  }
+  for (const flags of ['wx', 'wx+'] as const) {
+    assert.throws(() => disk.open(link, flags), { code: 'EEXIST' }, flags);
+  }
+  assert.throws(() => disk.lock(link), { code: 'ELOOP' });
+  assert.equal(readFileSync(precious, 'utf8'), 'kept');
+  disk.open(link, 'r').close();
+});
