@@ -1,14 +1,17 @@
 import type { Wal } from '../index.js';
+import type { Appends, Taken } from './appends.js';
 
 /** What may be unacknowledged at a time: enough to fill groups, far from the log's own limits. */
 const ENTRIES_MAX = 16_384;
 const BYTES_MAX = 8 * 2 ** 20;
 
-/** Appends whose promises are looked at: so many at a time, acknowledged in order. */
-export class AppendWindow {
+/** Appends with a promise for each: so many at a time, acknowledged in order. */
+export class AppendWindow implements Appends {
   readonly #wal: Wal;
   readonly #durable: boolean;
   readonly #onAck: (lsn: number) => void;
+  #prefix = { entries: 0, bytes: 0 };
+  /** On their way. */
   #entries = 0;
   #bytes = 0;
   #failure: unknown;
@@ -20,36 +23,47 @@ export class AppendWindow {
     this.#onAck = onAck;
   }
 
-  hasRoom(length: number): boolean {
-    return this.#entries === 0 || (this.#entries < ENTRIES_MAX && this.#bytes + length <= BYTES_MAX);
+  get prefix(): Taken {
+    return this.#prefix;
   }
 
-  append(data: Uint8Array): void {
-    const { length } = data;
+  tryTake(record: Uint8Array): boolean {
+    const { length } = record;
+    if (this.#failure !== undefined || !this.#hasRoom(length)) return false;
     this.#entries += 1;
     this.#bytes += length;
-    this.#wal.append(data, { durable: this.#durable }).then(
+    this.#wal.append(record, { durable: this.#durable }).then(
       (lsn) => {
         this.#settle(length);
-        if (this.#failure === undefined) this.#onAck(lsn);
+        // One behind a failure may have gone in, on a disk that was full for a larger one.
+        if (this.#failure !== undefined) return;
+        this.#prefix.entries += 1;
+        this.#prefix.bytes += length;
+        this.#onAck(lsn);
       },
       (error) => {
         this.#failure ??= error;
         this.#settle(length);
       },
     );
+    return true;
   }
 
-  /** Resolves once there is room. @throws the first append that failed */
   async room(length: number): Promise<void> {
-    while (!this.hasRoom(length) && this.#failure === undefined) await this.#change();
+    while (!this.#hasRoom(length) && this.#failure === undefined) await this.#change();
     if (this.#failure !== undefined) throw this.#failure;
   }
 
-  /** Resolves once everything is acknowledged. @throws the first append that failed */
+  /** Each append has copied its record. */
+  async mark(): Promise<void> {}
+
   async idle(): Promise<void> {
     while (this.#entries > 0) await this.#change();
     if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  #hasRoom(length: number): boolean {
+    return this.#entries === 0 || (this.#entries < ENTRIES_MAX && this.#bytes + length <= BYTES_MAX);
   }
 
   #change(): Promise<void> {

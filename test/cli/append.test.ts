@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { Wal } from '#ringwal';
 import { pickLogOptions } from '../../src/cli/log-options.js';
 import { temporaryDirectory } from '../cleanup.js';
+import { SmallDisk } from '../main/small-disk.js';
 import { range, temporaryLog, texts } from '../main/support.js';
 import { jsonLines, noTerminal, onTerminal, Running, ringwal, ringwalOk } from './support.js';
 
@@ -28,7 +29,7 @@ test('append reads a file, and goes on behind what the log holds', async (t) => 
   await ringwalOk(t, ['append', log, file]);
   const [summary] = jsonLines(await ringwalOk(t, ['append', '--json', log, file]));
   const { durationMs, ...rest } = summary as Record<string, number>;
-  assert.deepEqual(rest, { entries: 2, bytes: 2, firstLsn: 3, lastLsn: 4 });
+  assert.deepEqual(rest, { entries: 2, bytes: 2, firstLsn: 3, lastLsn: 4, records: 2 });
   assert.ok(Number.isInteger(durationMs));
   assert.deepEqual(await contentOf(log), ['a', 'b', 'a', 'b']);
 });
@@ -162,4 +163,26 @@ test('append takes every setting of preallocate that Wal.open has, "false" for f
   }
   assert.deepEqual(await contentOf(log), ['ahead', 'zero', 'recycle', 'false']);
   assert.deepEqual(pickLogOptions({}), {});
+});
+
+test('append to a disk that gets full says up to which record the input is in the log, and takes no half of one', async (t) => {
+  const disk = SmallDisk.mount(t, 6 * 2 ** 20);
+  if (typeof disk === 'string') return t.skip(disk);
+  const log = join(disk.root, 'log');
+  // Of many lengths, so that small ones find room behind large ones that did not.
+  const lines = Array.from({ length: 200_000 }, (_, at) => `${at} ${'x'.repeat((at * 7919) % 150)}`);
+  const { code, stdout, stderr } = await ringwal(t, ['append', log, '--json'], { input: lines.join('\n') });
+  assert.equal(code, 4);
+  assert.match(stderr, /ENOSPC/);
+  const { records, bytes, entries } = JSON.parse(stdout);
+  const found = await contentOf(log);
+  assert.equal(found.length, entries);
+  assert.deepEqual(found.slice(0, records), lines.slice(0, records));
+  assert.equal(bytes, Buffer.byteLength(lines.slice(0, records).join('')));
+  assert.ok(records > 0 && records < lines.length);
+  const behind = found.slice(records).map((line) => Number.parseInt(line, 10));
+  for (const [at, line] of behind.entries()) {
+    assert.equal(found[records + at], lines[line], 'a whole line of the input');
+    assert.ok(line >= records && (at === 0 || line > (behind[at - 1] as number)), 'in order');
+  }
 });

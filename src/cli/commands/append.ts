@@ -4,13 +4,15 @@ import { addAbortSignal, type Readable } from 'node:stream';
 import { Argument, Option } from 'commander';
 import { Wal, type WalError } from '../../index.js';
 import { AppendWindow } from '../append-window.js';
+import type { Appends } from '../appends.js';
 import type { Context } from '../context.js';
 import { defineCommand } from '../definition.js';
 import { CliError, ExitCode } from '../exit-code.js';
 import { LOG_OPTIONS, type ParsedLogOptions, pickLogOptions } from '../log-options.js';
+import { MarkedAppends } from '../marked-appends.js';
 import { RECORD_FORMATS, type RecordFormat, RecordSplitter } from '../record-splitter.js';
 import type { StatusLine } from '../status-line.js';
-import { bytes, duration, lsnRange, perSecond, plural } from '../text.js';
+import { bytes, duration, integer, lsnRange, perSecond, plural } from '../text.js';
 
 interface Options extends ParsedLogOptions {
   readonly durable?: true;
@@ -24,7 +26,7 @@ export const append = defineCommand<Options>({
   name: 'append',
   summary: 'append lines, or other records, of a file or of standard input',
   details: [
-    'Each line becomes an entry, without its newline. The directory is created where it is missing. Memory stays bounded whatever comes: input is read as fast as the log takes it. When the command ends well, everything is durable.',
+    'Each line becomes an entry, without its newline. The directory is created where it is missing. Memory stays bounded whatever comes: input is read as fast as the log takes it. When the command ends well, everything is durable. When it does not, on a full disk for example, it says up to which record the input is in the log.',
     'Ctrl-C ends the input: what was taken until then is made durable, and the log is closed.',
   ],
   arguments: [
@@ -53,7 +55,7 @@ export const append = defineCommand<Options>({
       what: "Take a segment, be it in wal-go's later format, into another log.",
     },
   ],
-  json: 'One object when it ends: entries, bytes, firstLsn, lastLsn, durationMs; before it, with --ack, {"lsn": …} for each entry.',
+  json: 'One object when it ends: entries, firstLsn, lastLsn, durationMs; records and bytes: how much of the input, from its beginning and without a gap, is in the log; before it, with --ack, {"lsn": …} for each entry.',
   async run(context, options, [directory = '', file]) {
     // Before the log is made: a name that leads nowhere should leave nothing behind.
     const input = await openInput(context, file);
@@ -97,8 +99,7 @@ class Appending {
   readonly #wal: Wal;
   readonly #isJson: boolean;
   readonly #splitter: RecordSplitter;
-  /** Where promises are looked at; else entries are taken without one. */
-  readonly #window: AppendWindow | undefined;
+  readonly #appends: Appends;
   readonly #startedAt = performance.now();
   readonly #lastLsnBefore: number;
   #entries = 0;
@@ -123,14 +124,13 @@ class Appending {
     const acknowledge = json
       ? (lsn: number) => this.#acks.push(`{"lsn":${lsn}}\n`)
       : (lsn: number) => this.#acks.push(`${lsn}\n`);
-    if (durable || ack) {
-      this.#window = new AppendWindow(wal, durable, (lsn) => {
-        if (!ack) return;
-        // Those that settle together are printed together.
-        if (this.#acks.length === 0) setImmediate(() => this.#printAcks());
-        acknowledge(lsn);
-      });
-    }
+    const onAck = (lsn: number) => {
+      if (!ack) return;
+      // Those that settle together are printed together.
+      if (this.#acks.length === 0) setImmediate(() => this.#printAcks());
+      acknowledge(lsn);
+    };
+    this.#appends = durable || ack ? new AppendWindow(wal, durable, onAck) : new MarkedAppends(wal);
   }
 
   /** Something was lost for which there was no promise, or the log has failed. */
@@ -142,8 +142,13 @@ class Appending {
     const { signal } = this.#context;
     try {
       for await (const chunk of addAbortSignal(signal, input)) {
-        for (const record of this.#splitter.push(chunk)) if (!this.#take(record)) await this.#wait(record);
-        if (this.#failures.length > 0) break;
+        for (const record of this.#splitter.push(chunk)) {
+          // Without an await where there is room: that is nearly always, and a line is short.
+          if (!this.#take(record)) await this.#wait(record);
+        }
+        await this.#appends.mark();
+        // What has begun of a record is none.
+        if (this.#failures.length > 0) return await this.#finish();
         status.update(() => this.#progress());
         await this.#context.out.room();
       }
@@ -152,7 +157,16 @@ class Appending {
     } catch (error) {
       if (!signal.aborted) this.hear(error);
     }
-    await this.#window?.idle().catch((error) => this.hear(error));
+    await this.#finish();
+  }
+
+  async #finish(): Promise<void> {
+    try {
+      await this.#appends.mark();
+      await this.#appends.idle();
+    } catch (error) {
+      this.hear(error);
+    }
     this.#printAcks();
   }
 
@@ -172,38 +186,40 @@ class Appending {
     const entries = lastLsn - this.#lastLsnBefore;
     const firstLsn = entries === 0 ? 0 : this.#lastLsnBefore + 1;
     const durationMs = performance.now() - this.#startedAt;
+    const { prefix } = this.#appends;
+    const strays = entries - prefix.entries;
     if (this.#isJson) {
       this.#context.out.json({
         entries,
-        bytes: this.#bytes,
+        bytes: prefix.bytes,
         firstLsn,
         lastLsn,
         durationMs: Math.round(durationMs),
+        records: prefix.entries,
       });
     } else if (this.#context.isWatched || this.#failures.length > 0) {
       this.#context.error(
-        `${plural(entries, 'entry', 'entries')} appended, LSN ${lsnRange(firstLsn, entries === 0 ? 0 : lastLsn)}, ${bytes(this.#bytes)} in ${duration(durationMs)}`,
+        `${plural(entries, 'entry', 'entries')} appended, LSN ${lsnRange(firstLsn, entries === 0 ? 0 : lastLsn)}, ${bytes(prefix.bytes)} in ${duration(durationMs)}`,
+      );
+    }
+    if (strays > 0 && !this.#isJson) {
+      this.#context.error(
+        `Up to its record ${integer(prefix.entries)}, LSN ${integer(this.#lastLsnBefore + prefix.entries)}, the input is in the log without a gap; of what follows some is, and some is not.`,
       );
     }
   }
 
   /** False = no room now. */
   #take(record: Uint8Array): boolean {
-    if (this.#window === undefined) {
-      if (!this.#wal.tryAppend(record)) return false;
-    } else {
-      if (!this.#window.hasRoom(record.length)) return false;
-      this.#window.append(record);
-    }
+    if (!this.#appends.tryTake(record)) return false;
     this.#entries += 1;
     this.#bytes += record.length;
     return true;
   }
 
   async #wait(record: Uint8Array): Promise<void> {
-    do {
-      await (this.#window === undefined ? this.#wal.ready(record.length) : this.#window.room(record.length));
-    } while (!this.#take(record));
+    do await this.#appends.room(record.length);
+    while (!this.#take(record));
   }
 
   #printAcks(): void {
