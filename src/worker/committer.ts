@@ -195,7 +195,7 @@ export class Committer {
       const isAwaited = isForced || this.#policy.isCommitDue(now);
       if (isAwaited && !this.#host.isClosing) this.#host.groups.segments.fillAhead();
       this.#startFilling();
-      const isHere = this.#filling !== undefined || this.#isLone(now) || (isAwaited && this.#isQuick(now));
+      const isHere = this.#filling !== undefined || (isAwaited && this.#isQuick(now));
       if (isHere) this.#syncHere();
       else this.#startJob(true);
       return true;
@@ -302,17 +302,10 @@ export class Committer {
     return this.#host.groups.segments.pendingBytes <= SYNC_HERE_BYTES_MAX;
   }
 
-  /** One entry alone is to be synced, and nobody else wants anything: the hop to the sync thread would only cost time. */
-  #isLone(nowMs: number): boolean {
-    const { groups, lanes } = this.#host;
-    return (
-      groups.wholeLsn === this.#watermark + 1 &&
-      !lanes.some((lane) => lane.hasWork()) &&
-      this.#needsNoThread(nowMs)
-    );
-  }
-
-  /** The same of a small group on a quick disk, while nobody waits for less than a sync. */
+  /**
+   * A small group, or a lone entry, on a quick disk, while nobody waits for less than a sync: the hop to the sync thread would
+   * only cost time.
+   */
   #isQuick(nowMs: number): boolean {
     const { groups, lanes } = this.#host;
     return (
