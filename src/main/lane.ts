@@ -15,7 +15,14 @@ import { countEntries } from '../ring/records.js';
 import type { LogCommand, ToLane } from '../worker/messages.js';
 import { BesideQueue } from './beside-queue.js';
 import { BusyPoll } from './busy-poll.js';
-import { byteLengthOf, copyBytes, type Encode, type EntryData, viewBytes } from './entry-data.js';
+import {
+  byteLengthOf,
+  copiesInOne,
+  copyBytes,
+  type Encode,
+  type EntryData,
+  viewBytes,
+} from './entry-data.js';
 import {
   type AppendOptions,
   checkAppendOptions,
@@ -23,6 +30,7 @@ import {
   describeValue,
   type LaneOptions,
 } from './options.js';
+import { packBatch } from './packed-records.js';
 import { PendingAppends } from './pending-appends.js';
 import { errorFromFailure, WalError } from './wal-error.js';
 
@@ -160,7 +168,9 @@ export class Lane {
     this.#doorbell = parts.doorbell;
     this.#writerPort = parts.writerPort;
     this.#syncPort = parts.syncPort;
-    this.#beside = new BesideQueue(parts.writerPort, views.i32, this.#producer, options.maxPending);
+    this.#beside = new BesideQueue(parts.writerPort, views.i32, this.#producer, options.maxPending, () =>
+      this.#doorbell.ring(true),
+    );
     this.#recordMax = maxRecordPayload(views.ringBytes);
     this.#plainMax = Math.min(this.#recordMax, options.maxEntrySize);
     this.#ringMark = views.ringBytes * RING_SHARE_THAT_RINGS;
@@ -428,6 +438,7 @@ export class Lane {
 
   #flush(timeoutMs: number): void {
     this.#flushError = undefined;
+    this.#beside.flush();
     const ticket = this.#producer.requestFlush();
     this.#doorbell.ring(true);
     const deadline = performance.now() + timeoutMs;
@@ -585,7 +596,8 @@ export class Lane {
   #pushBeside(data: EntryData, bytes: number, wants: number): boolean {
     if (bytes > this.#options.maxEntrySize) throw this.#tooLarge(bytes);
     if (this.#beside.isQueued || !this.#beside.admits(bytes)) return false;
-    this.#postEntry(data, bytes, wants, false);
+    const copy = copyBytes(typeof data === 'string' ? data : viewBytes(data));
+    this.#beside.post({ kind: 'entry', data: copy }, { bytes, entries: 1, wants, transfer: [copy.buffer] });
     return true;
   }
 
@@ -594,15 +606,7 @@ export class Lane {
     const bytes = byteLengthOf(data);
     if (!this.#beside.admits(bytes)) throw this.#full(bytes);
     this.#noteQueued();
-    this.#postEntry(data, bytes, wants, true);
-  }
-
-  #postEntry(data: EntryData, bytes: number, wants: number, queued: boolean): void {
-    const copy = copyBytes(typeof data === 'string' ? data : viewBytes(data));
-    this.#beside.post(
-      { kind: 'entry', data: copy },
-      { bytes, entries: 1, wants, queued, transfer: [copy.buffer] },
-    );
+    this.#beside.queue(data, bytes, wants);
   }
 
   #pushBatch(entries: readonly EntryData[], wants: number): void {
@@ -616,14 +620,20 @@ export class Lane {
     if (bytes > this.#options.maxEntrySize) throw this.#tooLarge(bytes);
     const fitsRing = this.#fitsEmptyRing(parts);
     if (fitsRing && !this.#beside.isQueued && this.#producer.tryPushBatch(parts, wants)) return;
-    if (!this.#beside.admits(bytes)) throw this.#full(bytes);
+    if (!this.#beside.admits(bytes, parts.length)) throw this.#full(bytes);
     if (fitsRing) this.#noteQueued();
-    const copies = parts.map(copyBytes);
-    const transfer = copies.map((copy) => copy.buffer);
     // A batch that an empty ring could take was turned away by a full one: nothing may overtake it.
+    const load = { bytes, entries: parts.length, wants, queued: fitsRing };
+    const records = packBatch(parts);
+    if (records !== undefined) {
+      const message = { kind: 'records', records, entries: parts.length } as const;
+      this.#beside.post(message, { ...load, transfer: [records.buffer] });
+      return;
+    }
+    const copies = copiesInOne(parts, bytes);
     this.#beside.post(
       { kind: 'batch', parts: copies },
-      { bytes, entries: parts.length, wants, queued: fitsRing, transfer },
+      { ...load, transfer: [copies[0]?.buffer as ArrayBuffer] },
     );
   }
 
@@ -783,6 +793,7 @@ export class Lane {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#busyPoll?.stop();
+    this.#beside.drop();
     const error = makeError();
     this.#written.reject(0, firstUnwritten, error);
     this.#durable.reject(0, firstUnwritten, error);

@@ -86,8 +86,8 @@ export interface WalOptions {
    */
   maxLanes?: number | undefined;
   /**
-   * Bytes of each lane that may be queued in front of a full ring, or travel beside it. Beyond: `ERR_WAL_FULL`; one append is
-   * always taken when nothing is queued.
+   * Bytes of each lane that may be queued in front of a full ring, or travel beside it; an entry counts as 16 at least. Beyond:
+   * `ERR_WAL_FULL`; one append is always taken when nothing is queued.
    *
    * @defaultValue 16 MiB
    */

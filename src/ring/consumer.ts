@@ -126,7 +126,7 @@ export class LaneConsumer {
     Atomics.store(this.#i32, LaneWord.taken, this.#taken);
   }
 
-  /** The `…Wanted` words: sequence numbers, at least as new as the loaded head and posted. See layout.ts. */
+  /** The `…Wanted` words: sequence numbers, or what they were before. As new as the loaded head and posted. See layout.ts. */
   get writtenWanted(): number {
     return this.#i32[LaneWord.writtenWanted];
   }
@@ -163,8 +163,12 @@ export class LaneConsumer {
     return requested === Atomics.load(this.#i32, LaneWord.flushDone) ? undefined : requested;
   }
 
-  /** Wakes the producer that waits for `ticket`. The store is what its wait compares with, hence before the notify. */
+  /**
+   * Wakes the producer that waits for `ticket`. The store is what its wait compares with, hence before the notify. An older ticket,
+   * of a flush that was given up, changes nothing: the newer one may have been answered first, by a rejection.
+   */
   finishFlush(ticket: number): void {
+    if (((ticket - Atomics.load(this.#i32, LaneWord.flushDone)) | 0) <= 0) return;
     Atomics.store(this.#i32, LaneWord.flushDone, ticket);
     Atomics.notify(this.#i32, LaneWord.flushDone);
   }

@@ -8,6 +8,8 @@
  *  4,096     16,384        checksum tables of the wasm kernel (unused by the reference kernel)
  *  20,484    ringBytes     record ring: a power of two; begins 4 bytes past a multiple of 8, see below
  *  then      stagingBytes  staging: the kernel's output, written to the file from here; from a multiple of 64 on
+ *  then      PACKED_BYTES  packed records: those that came beside the ring, laid here to be framed as the ring's are;
+ *                          begins 4 bytes past a multiple of 8, as the ring does
  *
  * Control words are int32, but for `told`. Those that one side stores share a line of 128 bytes (two cache lines, since
  * processors fetch them in pairs) that the other side only reads. "Published by" names the store that makes
@@ -43,12 +45,14 @@
  *
  * The three `…Wanted` words hold sequence numbers: the n-th entry of a lane, in the ring or beside it, has
  * sequence n, a batch of m entries spends m of them. On a fresh lane all three hold the number before the
- * first entry's, which is how both sides know where counting starts.
+ * first entry's, which is how both sides know where counting starts. A word may be older than any other number here, since
+ * nobody need ever wait. So it says something only when it changes, and is then near the newest entry; a producer whose new number
+ * would be the old one, 2^32 entries later, stores the next one instead, which wants no less.
  *
  * Positions (head, tail) count bytes, sequence numbers count entries, both modulo 2^32 as int32: never compare
  * two of them, only take their difference, `(a - b) | 0`. That is exact because two positions are never more
  * than ringBytes <= 2^30 apart, and two live sequence numbers never 2^31 (each entry takes 8 bytes of the ring
- * or a message whose queue is bounded).
+ * or of a message whose queue is bounded).
  *
  * A position, always a multiple of 8, is the byte `RING_START + (position & (ringBytes - 1))`. The record there:
  *
@@ -77,6 +81,10 @@ export const SEGMENT_FIELD_START = 1024;
 export const SEGMENT_FIELD_BYTES_MAX = 64;
 export const CRC_TABLES_START = 4096;
 export const CRC_TABLES_BYTES = 16_384;
+/** Of the region for packed records; also of a message with such. */
+export const PACKED_BYTES = 65_536;
+/** Longest payload of a packed record. */
+export const PACKED_PAYLOAD_MAX = 4096;
 /** First byte of the ring in every lane: 4 past a multiple of 8, for the sake of the payloads. */
 export const RING_START = 20_484;
 
@@ -167,11 +175,12 @@ export interface LaneViews {
   readonly ringBytes: number;
   readonly stagingStart: number;
   readonly stagingBytes: number;
+  readonly packedStart: number;
 }
 
 /** Bytes that a lane needs. */
 export function laneBytes(ringBytes: number, stagingBytes: number): number {
-  return stagingStart(ringBytes) + stagingBytes;
+  return packedStart(ringBytes, stagingBytes) + PACKED_BYTES;
 }
 
 /** Makes the zeroed memory of a lane, in state `free`. It is never grown. */
@@ -195,13 +204,15 @@ export function createLaneMemory(ringBytes: number, stagingBytes: number): LaneM
 export function viewLane(lane: LaneMemory): LaneViews {
   const i32 = new Int32Array(lane.buffer);
   const ringBytes = i32[LaneWord.ringBytes];
+  const stagingBytes = i32[LaneWord.stagingBytes];
   return {
     i32,
     u8: new Uint8Array(lane.buffer),
     told: new Float64Array(lane.buffer, TOLD_START, TOLD_NUMBERS),
     ringBytes,
     stagingStart: stagingStart(ringBytes),
-    stagingBytes: i32[LaneWord.stagingBytes],
+    stagingBytes,
+    packedStart: packedStart(ringBytes, stagingBytes),
   };
 }
 
@@ -237,6 +248,11 @@ export function maxRecordPayload(ringBytes: number): number {
 /** The first multiple of 64 (the least ring) behind the ring. */
 function stagingStart(ringBytes: number): number {
   return RING_START - (RING_START % RING_BYTES_MIN) + RING_BYTES_MIN + ringBytes;
+}
+
+/** Staging is a multiple of 8. */
+function packedStart(ringBytes: number, stagingBytes: number): number {
+  return stagingStart(ringBytes) + stagingBytes + RECORD_ALIGNMENT - RECORD_HEADER_BYTES;
 }
 
 function isPowerOfTwo(n: number): boolean {

@@ -315,9 +315,14 @@ export class LaneProducer {
     const sequence = (this.#sequence + entries) | 0;
     this.#sequence = sequence;
     if (wants === Want.nothing) return;
-    if ((wants & Want.written) !== 0) this.#i32[LaneWord.writtenWanted] = sequence;
-    if ((wants & Want.durable) !== 0) this.#i32[LaneWord.durableWanted] = sequence;
-    if ((wants & Want.commit) !== 0) this.#i32[LaneWord.commitWanted] = sequence;
+    if ((wants & Want.written) !== 0) this.#want(LaneWord.writtenWanted, sequence);
+    if ((wants & Want.durable) !== 0) this.#want(LaneWord.durableWanted, sequence);
+    if ((wants & Want.commit) !== 0) this.#want(LaneWord.commitWanted, sequence);
+  }
+
+  /** The word must change, or the wish is not seen: layout.ts. */
+  #want(word: number, sequence: number): void {
+    this.#i32[word] = this.#i32[word] === sequence ? (sequence + 1) | 0 : sequence;
   }
 
   #byteAt(position: number): number {

@@ -15,3 +15,18 @@ export function countEntries(i32: Int32Array, from: number, to: number): number 
   }
   return entries;
 }
+
+/**
+ * Behind the last whole record of [from, to), which begins with one: fewer bytes than there are where the last record goes on
+ * behind `to`. Of a run without WRAP.
+ */
+export function endOfWholeRecords(i32: Int32Array, from: number, to: number): number {
+  let at = from;
+  for (;;) {
+    if (at >= to) return at;
+    const word = i32[at >> 2];
+    const next = at + (word === BATCH ? BATCH_MARKER_BYTES : recordBytes(word));
+    if (next > to) return at;
+    at = next;
+  }
+}

@@ -2,9 +2,9 @@ import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import type { LaneFigures } from '../format/stats-file.js';
 import { LaneConsumer } from '../ring/consumer.js';
 import type { Kernel } from '../ring/kernel/kernel.js';
-import type { LaneViews } from '../ring/layout.js';
+import { type LaneViews, PACKED_BYTES } from '../ring/layout.js';
 import { type PolledRun, RunTeller } from '../ring/polled-runs.js';
-import { countEntries } from '../ring/records.js';
+import { countEntries, endOfWholeRecords } from '../ring/records.js';
 import type { LaneRuns, ToLane, ToWriter } from './messages.js';
 
 /** How far a producer had got at some look: modulo 2^32, good for as long as fewer than 2^31 bytes are drained. */
@@ -13,8 +13,15 @@ export interface LaneMark {
   readonly posted: number;
 }
 
-/** An entry or batch that travels beside the ring. */
+/** An entry or batch that travels beside the ring and is written by itself. */
 export type Beside = Extract<ToWriter, { kind: 'entry' | 'batch' }>;
+
+/** What is no entry. */
+export type Wish = Exclude<ToWriter, { kind: 'entry' | 'batch' | 'records' }>;
+
+export function isWish(message: ToWriter): message is Wish {
+  return message.kind !== 'entry' && message.kind !== 'batch' && message.kind !== 'records';
+}
 
 /**
  * The writer's end of one lane: what came by the ring and beside it, in the producer's call order, and who waits for
@@ -34,17 +41,22 @@ export class LaneIntake {
   readonly #consumer: LaneConsumer;
   readonly #teller: RunTeller;
   readonly #port: MessagePort;
-  /** Received, not yet taken; messages keep their place relative to the ring. */
+  /** Received, from slot `#firstMessage` on not yet taken; messages keep their place relative to the ring. */
   #messages: ToWriter[] = [];
+  #firstMessage = 0;
+  /** Bytes that are released of the due message, if that has records. */
+  #releasedOfMessage = 0;
+  /** The run that [nextRun] answered last is of such a message. */
+  #isPackedRun = false;
 
   /** Sequence number of the next entry to write. */
   next = 1;
   /** As `next`, behind the last entry of a finished batch. */
   nextWhole = 1;
   /** Newest sequence number that waits until it is written, until it is durable, that asks for a sync at once. */
-  #writtenWanted = 0;
-  #durableWanted = 0;
-  #commitWanted = 0;
+  readonly #writtenWanted = new WidenedWish();
+  readonly #durableWanted = new WidenedWish();
+  readonly #commitWanted = new WidenedWish();
   /** Entries below it are covered by a sync that was started. */
   syncStarted = 1;
   /** Written and not yet in a sync that was started, as far as somebody may wait for them. */
@@ -73,11 +85,11 @@ export class LaneIntake {
     this.#flushTicket = consumer.flushTicket();
     if (this.#isFrozen) return;
     consumer.loadHead();
-    for (let waiting = consumer.postedWaiting - this.#messages.length; waiting > 0; waiting--)
-      this.#receive();
-    this.#writtenWanted = widen(consumer.writtenWanted, this.#writtenWanted);
-    this.#durableWanted = widen(consumer.durableWanted, this.#durableWanted);
-    this.#commitWanted = widen(consumer.commitWanted, this.#commitWanted);
+    const received = this.#messages.length - this.#firstMessage;
+    for (let waiting = consumer.postedWaiting - received; waiting > 0; waiting--) this.#receive();
+    this.#writtenWanted.note(consumer.writtenWanted, this.next);
+    this.#durableWanted.note(consumer.durableWanted, this.next);
+    this.#commitWanted.note(consumer.commitWanted, this.next);
   }
 
   /**
@@ -89,7 +101,10 @@ export class LaneIntake {
     this.look();
     this.#isFrozen = true;
     const { head } = this.#consumer;
-    this.#messages = this.#messages.filter(({ position }) => ((position - head) | 0) <= 0);
+    this.#messages = this.#messages
+      .slice(this.#firstMessage)
+      .filter(({ position }) => ((position - head) | 0) <= 0);
+    this.#firstMessage = 0;
   }
 
   /** Where the producer was at the last [look]. */
@@ -108,7 +123,7 @@ export class LaneIntake {
   /** Looks, and tells whether anything is published and not taken. */
   hasWork(): boolean {
     this.look();
-    const isEmpty = this.#consumer.loadedBytes === 0 && this.#messages.length === 0;
+    const isEmpty = this.#consumer.loadedBytes === 0 && this.#messages.length === this.#firstMessage;
     return !isEmpty || this.#flushTicket !== this.#flushTaken;
   }
 
@@ -132,26 +147,57 @@ export class LaneIntake {
 
   /** The message whose turn it is: every ring record before it is drained. */
   dueMessage(): ToWriter | undefined {
-    const first = this.#messages[0];
+    const first = this.#messages[this.#firstMessage];
     return first !== undefined && first.position === this.#consumer.position ? first : undefined;
   }
 
   /** The due message is dealt with; its bytes no longer count against the producer's `maxPending`. */
   takeMessage(): void {
-    this.#messages.shift();
+    // A slot and no shift: of a long array that would move all the others.
+    this.#firstMessage += 1;
+    if (this.#firstMessage > this.#messages.length / 2) {
+      this.#messages.splice(0, this.#firstMessage);
+      this.#firstMessage = 0;
+    }
     this.#consumer.takePosted();
   }
 
-  /** The next records of the ring, up to the loaded head or to the message that stands before it. */
+  /**
+   * The next records: of the due message, if that has some, else of the ring, up to the loaded head or to the message that stands
+   * before it. Those of a message are laid behind staging, as many as have room there.
+   */
   nextRun(run: { from: number; to: number }): boolean {
-    const limit = this.#messages[0]?.position;
+    const due = this.dueMessage();
+    this.#isPackedRun = due?.kind === 'records';
+    if (due?.kind === 'records') {
+      const { i32, u8, packedStart } = this.views;
+      const from = this.#releasedOfMessage;
+      const packed = due.records.subarray(from, from + PACKED_BYTES);
+      u8.set(packed, packedStart);
+      run.from = packedStart;
+      run.to = endOfWholeRecords(i32, packedStart, packedStart + packed.length);
+      return true;
+    }
+    const limit = this.#messages[this.#firstMessage]?.position;
     return limit === undefined ? this.#consumer.nextRun(run) : this.#consumer.nextRun(run, limit);
   }
 
-  /** Frees the ring up to the byte `to` of the run that [nextRun] answered last. */
+  /** Frees what stands in front of the byte `to` of the run that [nextRun] answered last. */
   release(to: number): void {
+    if (this.#isPackedRun) {
+      this.#releasePacked(to - this.views.packedStart);
+      return;
+    }
     this.#consumer.release(to);
     if (this.#consumer.takeRoomWish()) this.post({ kind: 'room' });
+  }
+
+  #releasePacked(bytes: number): void {
+    const due = this.dueMessage() as Extract<ToWriter, { kind: 'records' }>;
+    this.#releasedOfMessage += bytes;
+    if (this.#releasedOfMessage < due.records.length) return;
+    this.#releasedOfMessage = 0;
+    this.takeMessage();
   }
 
   /**
@@ -164,20 +210,21 @@ export class LaneIntake {
     const first = this.nextWhole;
     const entries = this.next - first;
     this.nextWhole = this.next;
-    if (this.#durableWanted >= first) appendRun(this.#durableRuns, first, entries, lastLsn - entries + 1);
-    if (this.#writtenWanted >= first) {
+    if (this.#durableWanted.newest >= first)
+      appendRun(this.#durableRuns, first, entries, lastLsn - entries + 1);
+    if (this.#writtenWanted.newest >= first) {
       this.post({ kind: 'written', runs: [first, entries, lastLsn - entries + 1] });
     }
   }
 
   /** Somebody asked for a sync at once, and some of it is written and in no sync that was started. */
   get wantsCommit(): boolean {
-    return this.#commitWanted >= this.syncStarted && this.nextWhole > this.syncStarted;
+    return this.#commitWanted.newest >= this.syncStarted && this.nextWhole > this.syncStarted;
   }
 
   /** Since the last sync was started somebody has waited for entries to be written, and no more than that. */
   get wantsWritten(): boolean {
-    return this.#writtenWanted >= this.syncStarted;
+    return this.#writtenWanted.newest >= this.syncStarted;
   }
 
   /** A sync that covers everything written is about to start: the runs that it acknowledges. */
@@ -258,7 +305,16 @@ function appendRun(runs: LaneRuns, first: number, count: number, lsn: number): v
   runs.push(first, count, lsn);
 }
 
-/** The exact sequence number for one modulo 2^32 that is not older than `before` by more than 2^31. */
-function widen(word: number, before: number): number {
-  return before + ((word - before) | 0);
+/** One of the lane's `…Wanted` words, exact: layout.ts says when the word means something. */
+class WidenedWish {
+  #word = 0;
+  /** Sequence number; 0 = nobody has ever wished. */
+  newest = 0;
+
+  /** `next`: the next entry to write, which a new wish is less than 2^31 away from. */
+  note(word: number, next: number): void {
+    if (word === this.#word) return;
+    this.#word = word;
+    this.newest = next + ((word - next) | 0);
+  }
 }

@@ -233,9 +233,19 @@ export interface LogCommand {
  * before those behind it.
  */
 export type ToWriter =
-  /** One entry beside the ring: too large for it, or queued in front of a full one. */
+  /**
+   * Small entries beside the ring, queued in front of a full one, or one atomic batch: `entries` in records as in the ring, without
+   * WRAP. Those of a batch may be more than `PACKED_BYTES`.
+   */
+  | {
+      readonly kind: 'records';
+      readonly position: number;
+      readonly records: Uint8Array;
+      readonly entries: number;
+    }
+  /** One entry beside the ring: too large for it, or queued in front of a full one and not small. */
   | { readonly kind: 'entry'; readonly position: number; readonly data: Uint8Array }
-  /** An atomic batch beside the ring. */
+  /** An atomic batch beside the ring, of which a part is not small. */
   | { readonly kind: 'batch'; readonly position: number; readonly parts: readonly Uint8Array[] }
   /** Make durable what every lane holds now; answered by `synced` or `sync-rejected`. */
   | { readonly kind: 'sync'; readonly position: number; readonly id: number }

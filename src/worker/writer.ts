@@ -4,10 +4,10 @@ import type { Doorbell } from '../ring/doorbell.js';
 import { type CommitHost, Committer } from './committer.js';
 import { failureOf, systemCause } from './failure.js';
 import { type GroupHost, GroupWriter } from './group-writer.js';
-import type { Beside, LaneIntake } from './lane-intake.js';
+import { isWish, type LaneIntake, type Wish } from './lane-intake.js';
 import type { LanePool } from './lane-pool.js';
 import { type CommandHost, LogCommands } from './log-commands.js';
-import type { AttachRequest, Failure, LogCommand, ToLane, ToWriter, WriterOptions } from './messages.js';
+import type { AttachRequest, Failure, LogCommand, ToLane, WriterOptions } from './messages.js';
 import type { SegmentCatalog } from './segment-catalog.js';
 import type { OpenSegment } from './segment-writer.js';
 import { SyncRequests } from './sync-requests.js';
@@ -215,7 +215,7 @@ export class Writer {
     let worked = this.#takeFlush(lane);
     do {
       const message = lane.dueMessage();
-      if (message !== undefined && message.kind !== 'entry' && message.kind !== 'batch') {
+      if (message !== undefined && isWish(message)) {
         lane.takeMessage();
         this.#heed(lane, message);
       } else if (lane.isDrained) {
@@ -425,7 +425,7 @@ export class Writer {
       if (message === undefined) break;
       lane.takeMessage();
       if (message.kind === 'sync' && lost > 0) lane.post({ kind: 'sync-rejected', id: message.id, failure });
-      else if (message.kind !== 'entry' && message.kind !== 'batch') this.#heed(lane, message);
+      else if (isWish(message)) this.#heed(lane, message);
     }
     this.#board.add('rejected', lost);
     if (lost > 0) this.#committer.noteNews();
@@ -516,9 +516,6 @@ export class Writer {
     return this.#settle === undefined ? this.#committer.dueMs : this.#committer.syncDueMs;
   }
 }
-
-/** What a lane asks for, beside entries. */
-type Wish = Exclude<ToWriter, Beside>;
 
 /** No room, in the file system or for another descriptor: a passing state in which nothing was harmed. */
 function isOutOfRoom(error: unknown): boolean {

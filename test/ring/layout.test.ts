@@ -10,6 +10,7 @@ import {
   LaneWord,
   laneBytes,
   maxRecordPayload,
+  PACKED_BYTES,
   RECORD_ALIGNMENT,
   RECORD_HEADER_BYTES,
   RING_START,
@@ -23,14 +24,16 @@ import {
 const LINE_WORDS = 128 / 4;
 
 test('the regions of a lane follow one another without overlap', () => {
-  const { stagingStart, stagingBytes, u8 } = viewLane(createLaneMemory(65_536, 4096));
+  const { stagingStart, stagingBytes, packedStart, u8 } = viewLane(createLaneMemory(65_536, 4096));
   assert.ok(Math.max(...Object.values(LaneWord)) * 4 < CONTROL_BYTES);
   assert.ok(CONTROL_BYTES <= SEGMENT_FIELD_START);
   assert.ok(SEGMENT_FIELD_START + SEGMENT_FIELD_BYTES_MAX <= CRC_TABLES_START);
   assert.ok(CRC_TABLES_START + CRC_TABLES_BYTES <= RING_START);
   assert.ok(RING_START + 65_536 <= stagingStart);
   assert.equal(stagingStart % 64, 0);
-  assert.equal(stagingStart + stagingBytes, laneBytes(65_536, 4096));
+  assert.ok(stagingStart + stagingBytes <= packedStart);
+  assert.equal(packedStart % 8, RING_START % 8);
+  assert.equal(packedStart + PACKED_BYTES, laneBytes(65_536, 4096));
   assert.ok(laneBytes(65_536, 4096) <= u8.length);
 });
 

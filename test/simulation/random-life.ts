@@ -1,6 +1,6 @@
 import { Random, SimulatedDisk } from '../../src/files/simulated-disk.js';
 import type { LogFailure } from '../../src/worker/failure.js';
-import { Level } from '../worker/support/lane-client.js';
+import { Level, SMALL_PAYLOAD_MAX } from '../worker/support/lane-client.js';
 import { Simulation, type SimulationSettings, Stopped } from './simulation.js';
 import { payload } from './workload.js';
 
@@ -163,7 +163,8 @@ class Life {
     const simulation = this.#simulation;
     const random = this.#random;
     const pick = random.below(this.#nature.isCalm ? 20 : 24);
-    if (pick < 8) simulation.append(this.#payload(), this.#level());
+    if (pick < 7) simulation.append(this.#payload(), this.#level());
+    else if (pick < 8) this.#appendQueued();
     else if (pick < 10) this.#appendBatch();
     else if (pick < 11) simulation.sync();
     else if (pick < 14) simulation.step();
@@ -175,6 +176,12 @@ class Life {
     else if (pick < 22) this.#fillDisk();
     else if (pick < 23) simulation.disk.advance(random.pick([-1000, 1000]));
     else this.#planFault();
+  }
+
+  #appendQueued(): void {
+    const payloads = Array.from({ length: 1 + this.#random.below(8) }, () => this.#payload());
+    const small = payloads.filter(({ length }) => length <= SMALL_PAYLOAD_MAX);
+    if (small.length > 0) this.#simulation.appendQueued(small, this.#level());
   }
 
   #appendBatch(): void {

@@ -134,6 +134,12 @@ export class Simulation {
     this.#take(parts, this.log.lane.appendBatch(parts, level));
   }
 
+  /** Each by itself, in one message beside the ring. They are small. */
+  appendQueued(entries: readonly Uint8Array[], level: number = Level.none): void {
+    const first = this.log.lane.appendQueued(entries, level) - entries.length + 1;
+    for (const [at, data] of entries.entries()) this.#take([data], first + at);
+  }
+
   sync(): void {
     this.model.noteSyncAsked(this.log.lane.sync(), this.log.lane.sequence);
   }

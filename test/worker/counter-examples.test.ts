@@ -165,6 +165,7 @@ test('plain frames of another use of the file do not follow on, since the file i
   assert.equal(next.recovered.report.lastLsn, 1);
   next.lane.append('lost group', Level.durable);
   next.run();
+  next.finishSync();
   torn.powerCut();
   assert.deepEqual(new TestLog({ disk: torn }).texts, ['kept', 'lost group']);
 });

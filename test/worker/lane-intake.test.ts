@@ -115,3 +115,44 @@ test('what a producer that polls was told of survives a power cut, and of a fail
   log.disk.powerCut();
   assert.deepEqual(new TestLog({ disk: log.disk }).texts.slice(0, 2), ['first', 'told']);
 });
+
+test('whoever waits is told, however many entries nobody waited for came before', () => {
+  for (const apart of [2 ** 31 - 1, 2 ** 31 + 100, 2 ** 32 - 1, 2 ** 32, 2 ** 32 + 1, 3 * 2 ** 31]) {
+    const lane = new LaneClient();
+    const intake = new LaneIntake(0, lane.views, createReferenceKernel(lane.views), lane.writerPort);
+    const take = () => {
+      intake.look();
+      const run = { from: 0, to: 0 };
+      assert.ok(intake.nextRun(run));
+      intake.release(run.to);
+      intake.noteWritten(1, intake.next, true);
+    };
+    assert.equal(lane.append('waits', Level.durable), 1);
+    take();
+    assert.deepEqual(intake.startSync(), [1, 1, 1]);
+    // As if so many had been pushed and written since, the last of them for real.
+    lane.skip(apart - 2);
+    intake.next += apart - 2;
+    intake.nextWhole = intake.next;
+    lane.append('nobody waits');
+    take();
+    assert.deepEqual(intake.startSync(), []);
+    assert.ok(!intake.wantsCommit);
+    lane.append('waits again', Level.durable);
+    take();
+    assert.ok(intake.wantsCommit, `${apart} entries later`);
+    assert.deepEqual(intake.startSync(), [1 + apart, 1, 1 + apart]);
+    lane.dispose();
+  }
+});
+
+test('a flush that was given up and is answered late takes nothing from a newer one', () => {
+  const lane = new LaneClient();
+  const intake = new LaneIntake(0, lane.views, createReferenceKernel(lane.views), lane.writerPort);
+  const givenUp = lane.requestFlush();
+  const newer = lane.requestFlush();
+  intake.finishFlush(newer);
+  intake.finishFlush(givenUp);
+  assert.ok(lane.isFlushed(newer));
+  lane.dispose();
+});

@@ -1,4 +1,5 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { PackedRecords, packBatch } from '../../../src/main/packed-records.js';
 import {
   createLaneMemory,
   type LaneViews,
@@ -27,6 +28,8 @@ export const Level = {
 /** Small, so that a few entries wrap the ring and a batch takes several groups. */
 export const RING_BYTES = 4096;
 const STAGING_BYTES = 2048;
+/** Up to so many bytes an entry may be packed: with its frame it fits into staging. */
+export const SMALL_PAYLOAD_MAX = 1024;
 
 /** Memory of lanes whose log is gone: the engine gives dropped shared memory back late. */
 const pool: LaneViews[] = [];
@@ -38,7 +41,7 @@ export class LaneClient {
   readonly writerPort: MessagePort;
   /** Every message so far, oldest first. */
   readonly heard: ToLane[] = [];
-  readonly #producer: LaneProducer;
+  #producer: LaneProducer;
   readonly #poller: RunPoller;
   #isPolling = false;
   /** What came and was not heard yet. */
@@ -72,11 +75,25 @@ export class LaneClient {
     return this.#producer.sequence;
   }
 
+  /** Appends entries, each small, as if they had found the ring full: in one message beside it. Answers as [append]. */
+  appendQueued(entries: readonly Uint8Array[], level: number = Level.none): number {
+    const packed = new PackedRecords();
+    for (const data of entries) packed.add(data, data.length);
+    this.#postRecords(packed.take(), entries.length, level);
+    return this.#producer.sequence;
+  }
+
   /** Appends one atomic batch; answers the sequence number of its last entry, 0 = no room. */
   appendBatch(parts: readonly (Uint8Array | string)[], level: number = Level.none): number {
     const bytes = parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : part));
     const total = bytes.reduce((sum, part) => sum + part.length + 16, 16);
-    if (total > RING_BYTES / 2) {
+    const records =
+      total > RING_BYTES / 2 && bytes.every((part) => part.length <= SMALL_PAYLOAD_MAX)
+        ? packBatch(bytes)
+        : undefined;
+    if (records !== undefined) {
+      this.#postRecords(records, bytes.length, level);
+    } else if (total > RING_BYTES / 2) {
       this.#post({ kind: 'batch', position: this.#producer.position, parts: bytes }, bytes.length, level);
     } else if (!this.#producer.tryPushBatch(bytes, level)) {
       return 0;
@@ -84,9 +101,23 @@ export class LaneClient {
     return this.#producer.sequence;
   }
 
+  /** As if so many more entries had been taken. A new producer: it goes by the words of the lane. */
+  skip(entries: number): void {
+    const { i32 } = this.views;
+    const wanted = LaneWord.writtenWanted;
+    const before = i32[wanted] as number;
+    i32[wanted] = this.#producer.sequence + entries;
+    this.#producer = new LaneProducer(this.views);
+    i32[wanted] = before;
+  }
+
   /** Newest sequence number that was taken. */
   get sequence(): number {
     return this.#producer.sequence;
+  }
+
+  #postRecords(records: Uint8Array, entries: number, level: number): void {
+    this.#post({ kind: 'records', position: this.#producer.position, records, entries }, entries, level);
   }
 
   /** Answers the id that the answer will bear. */
