@@ -78,11 +78,16 @@ export function lockHolder(path: string): LockHolder | undefined {
 export function holdLifeline(path: string, number: number): void {
   // Where there are no ranges the directory has the lock, which nobody else locks: `flock` asks for no writable descriptor.
   const fd = HAS_RANGES ? openSync(path, 'r+') : openSync(dirname(path), 'r');
-  for (let waits = 0; waits < PROBE_WAITS_MAX; waits += 1) {
-    if (acquire(fd, path, 'exclusive', LOCK_AT + number)) return;
-    Atomics.wait(privateWord, 0, 0, PROBE_WAIT_MS);
+  let isHeld = false;
+  try {
+    for (let waits = 0; waits < PROBE_WAITS_MAX && !isHeld; waits += 1) {
+      if (waits > 0) Atomics.wait(privateWord, 0, 0, PROBE_WAIT_MS);
+      isHeld = acquire(fd, path, 'exclusive', LOCK_AT + number);
+    }
+  } finally {
+    if (!isHeld) closeSync(fd);
   }
-  closeSync(fd);
+  if (isHeld) return;
   throw new DiskError('EAGAIN', 'lock', path, 'another thread holds the lifeline');
 }
 

@@ -23,6 +23,7 @@ import {
   type DiskLock,
   type FileIdentity,
   type FileStat,
+  isSameFile,
   type LockHolder,
   type OpenFlags,
   systemCode,
@@ -30,7 +31,17 @@ import {
 import { lockHolder, tryLock } from './lock.js';
 
 /** The file system of this machine, by Node's synchronous calls. */
-export function createNodeDisk(): Disk {
+export interface MachineDisk extends Disk {
+  /**
+   * From now on a sync of `directory` needs no new descriptor, of which there may be none when it is due: a log that can write
+   * should not end for that. Held until the thread ends, which closes it.
+   *
+   * @throws as [Disk.open]
+   */
+  holdDirectory(directory: string): void;
+}
+
+export function createNodeDisk(): MachineDisk {
   return new NodeDisk();
 }
 
@@ -62,7 +73,9 @@ const OPEN_FLAGS: Readonly<Record<OpenFlags, number>> = {
 /** Node refuses a length above 2^31 - 1. A call may be short anyway. */
 const CALL_BYTES_MAX = 2 ** 30;
 
-class NodeDisk implements Disk {
+class NodeDisk implements MachineDisk {
+  #held: (FileIdentity & { readonly directory: string; readonly fd: number }) | undefined;
+
   open(path: string, flags: OpenFlags, mode = 0o666): DiskFile {
     return new NodeFile(openSync(path, OPEN_FLAGS[flags], mode), path, true);
   }
@@ -105,12 +118,31 @@ class NodeDisk implements Disk {
       statSync(directory);
       return;
     }
+    const held = this.#held;
+    if (held !== undefined && this.#leadsTo(directory, held)) {
+      fsyncSync(held.fd);
+      return;
+    }
     const fd = openSync(directory, 'r');
     try {
       fsyncSync(fd);
     } finally {
       closeSync(fd);
     }
+  }
+
+  holdDirectory(directory: string): void {
+    if (process.platform === 'win32') return;
+    const fd = openSync(directory, 'r');
+    const { dev, ino } = fstatSync(fd, { bigint: true });
+    this.#held = { directory, fd, dev, ino };
+  }
+
+  /** Somebody may have put another directory in its place. */
+  #leadsTo(directory: string, held: FileIdentity & { readonly directory: string }): boolean {
+    if (directory !== held.directory) return false;
+    const found = this.stat(directory);
+    return found !== undefined && isSameFile(found, held);
   }
 
   lock(path: string, mode?: number): DiskLock | undefined {

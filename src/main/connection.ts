@@ -11,7 +11,7 @@ import { createAttachment, type LaneSurroundings, type WalAttachment } from './a
 import { isWatched, publish } from './diagnostics.js';
 import { ErrorReporter } from './error-reporter.js';
 import { addExitParticipant, type ExitParticipant, removeExitParticipant } from './exit-hook.js';
-import { Lane } from './lane.js';
+import { Lane, type LaneParts } from './lane.js';
 import { poolLaneMemory, takeLaneMemory } from './lane-memories.js';
 import { LiveView } from './live-view.js';
 import type { CheckedOptions } from './options.js';
@@ -49,9 +49,10 @@ export class Connection implements ExitParticipant {
       () => threads.lane.drainPorts(),
       (isHeld) => threads.hold(isHeld),
     );
-    threads.onFailure = (failure) => {
+    threads.onFailure = (failure, toldUnsynced, isTold) => {
       this.view.fail(failure);
-      publish('error', { directory, error: failure() });
+      const error = failure();
+      if (isTold || !this.#tellOfUnsynced(error, toldUnsynced)) publish('error', { directory, error });
     };
     threads.onLogMessage = (message) => this.#receive(message);
     addExitParticipant(this);
@@ -105,7 +106,7 @@ export class Connection implements ExitParticipant {
   }
 
   flushAtExit(): void {
-    // Whoever had something to lose has been told.
+    // Whoever had something to lose has been told, by a promise or by `onError`.
     if (this.lane.failure !== undefined) return;
     this.#onError.startExit();
     this.lane.flushEachAppend();
@@ -117,6 +118,20 @@ export class Connection implements ExitParticipant {
       // No promise and no event loop is left to tell it by.
       this.#onError.report(error);
     }
+  }
+
+  /** Of entries that are written, not durable, and have no promise that would say so. False = there are none. */
+  #tellOfUnsynced(error: WalError, told: number): boolean {
+    const [durableLsn, lastLsn] = [this.board.get('durableLsn'), this.board.get('lastLsn')];
+    if (lastLsn - durableLsn <= told) return false;
+    this.#onError.report(
+      new WalError(
+        error.code,
+        `Entries ${durableLsn + 1} to ${lastLsn} were written and are not known to be durable. ${error.message}`,
+        { path: error.path, cause: error.cause },
+      ),
+    );
+    return true;
   }
 
   async #close(): Promise<void> {
@@ -180,7 +195,7 @@ class Threads {
   /** What a lane on another thread needs to know of the log. */
   readonly surroundings: LaneSurroundings;
   onLogMessage: (message: ToLane) => void = () => {};
-  onFailure: (failure: () => WalError) => void = () => {};
+  onFailure: LaneParts['onFailure'] = () => {};
   readonly #memory: LaneMemory;
   readonly #doorbell: Doorbell;
   readonly #writer: Worker;
@@ -247,8 +262,17 @@ class Threads {
       board,
       syncWords,
     };
-    this.#writer = startThread('writer', writerData, [toWriter.port2, between.port1], checked.workerUrl);
-    this.#sync = startThread('sync', syncData, [between.port2, toSync.port2], checked.workerUrl);
+    let sync: Worker | undefined;
+    try {
+      // First the one that does nothing unasked: if the other does not start, nobody has the lock.
+      sync = startThread('sync', syncData, [between.port2, toSync.port2], checked.workerUrl);
+      this.#writer = startThread('writer', writerData, [toWriter.port2, between.port1], checked.workerUrl);
+    } catch (error) {
+      void sync?.terminate();
+      poolLaneMemory(memory);
+      throw error;
+    }
+    this.#sync = sync;
     this.lane = new Lane({
       directory,
       views,
@@ -260,7 +284,7 @@ class Threads {
       areThreadsAlive: () => this.#lives?.bothLive() ?? true,
       hold: (isHeld) => this.hold(isHeld),
       onError: (error) => this.onError.report(error),
-      onFailure: (failure) => this.onFailure(failure),
+      onFailure: (failure, toldUnsynced, isTold) => this.onFailure(failure, toldUnsynced, isTold),
       onReceive: () => this.askForSyncs(),
       // That a thread has ended its own event tells.
       onPortClosed: () => {},

@@ -1,6 +1,9 @@
 import { writeSync } from 'node:fs';
 import type { WalError } from './wal-error.js';
 
+/** How long whoever reads standard error has for making room in a pipe that is full. */
+const STDERR_WAIT_MS = 1000;
+
 /** Passes on what no promise tells. */
 export class ErrorReporter {
   readonly #onError: ((error: WalError) => void) | undefined;
@@ -19,7 +22,7 @@ export class ErrorReporter {
   report(error: WalError): void {
     this.#publish(error);
     if (this.#isExiting) {
-      if (this.#onError === undefined) writeSync(process.stderr.fd, `${error.stack}\n`);
+      if (this.#onError === undefined) writeToStderr(`${error.stack}\n`);
       else this.#onError(error);
       return;
     }
@@ -43,3 +46,19 @@ export class ErrorReporter {
     }
   }
 }
+
+/** Synchronously: no event loop comes any more. What nobody takes within a second is lost with the process. */
+function writeToStderr(text: string): void {
+  const untilMs = performance.now() + STDERR_WAIT_MS;
+  for (let rest = Buffer.from(text); rest.length > 0; ) {
+    try {
+      rest = rest.subarray(writeSync(process.stderr.fd, rest));
+    } catch (error) {
+      // A pipe that does not block says so instead.
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' || performance.now() > untilMs) return;
+      Atomics.wait(privateWord, 0, 0, 1);
+    }
+  }
+}
+
+const privateWord = new Int32Array(new SharedArrayBuffer(4));

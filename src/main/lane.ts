@@ -49,8 +49,8 @@ export interface LaneParts {
   readonly hold: (isHeld: boolean) => void;
   /** What no promise tells. */
   readonly onError: (error: WalError) => void;
-  /** The log has failed. */
-  readonly onFailure: (failure: () => WalError) => void;
+  /** The log has failed, which so many entries of this lane were told of, written but not durable; the others only if `isTold`. */
+  readonly onFailure: (failure: () => WalError, toldUnsynced: number, isTold: boolean) => void;
   /** A port has closed, and what came by it was received before: the thread behind it is gone, or `detach` closed it. */
   readonly onPortClosed: () => void;
   /** Word has come from the log's threads: once for a group, not for each entry of many. */
@@ -645,7 +645,16 @@ export class Lane {
     this.#updateHold();
     this.#doorbell.ring(true);
     if ((wants & Want.commit) !== 0) this.#busyPoll?.start();
-    if (this.#flushEach) this.flushSync();
+    if (this.#flushEach) this.#flushForPromise();
+  }
+
+  /** The process is exiting. Of what goes wrong the promise tells, though nobody may hear it any more. */
+  #flushForPromise(): void {
+    try {
+      this.flushSync();
+    } catch (error) {
+      if (!(error instanceof WalError)) throw error;
+    }
   }
 
   #takeTold(run: PolledRun | undefined): void {
@@ -720,8 +729,9 @@ export class Lane {
         const sync = this.#syncs.get(message.id);
         this.#syncs.delete(message.id);
         const error = errorFromFailure(message.failure);
-        if (sync === undefined) this.#flushError = error;
-        else sync.reject(error);
+        // Of one that was given up nobody wants to know.
+        if (message.id === 0) this.#flushError = error;
+        else sync?.reject(error);
         break;
       }
       case 'room':
@@ -795,8 +805,9 @@ export class Lane {
     this.#busyPoll?.stop();
     this.#beside.drop();
     const error = makeError();
-    this.#written.reject(0, firstUnwritten, error);
-    this.#durable.reject(0, firstUnwritten, error);
+    const toldUnsynced =
+      this.#written.reject(0, firstUnwritten, error) + this.#durable.reject(0, firstUnwritten, error);
+    const lost = this.#lost;
     this.#reject(firstUnwritten, this.#accepted + 1, error);
     for (const sync of this.#syncs.values()) sync.reject(error);
     this.#syncs.clear();
@@ -804,7 +815,7 @@ export class Lane {
     this.#commands.clear();
     for (const waiter of this.#ready) waiter.reject(error);
     this.#ready = [];
-    if (this.#failure !== undefined) this.#parts.onFailure(this.#failure);
+    if (this.#failure !== undefined) this.#parts.onFailure(this.#failure, toldUnsynced, this.#lost > lost);
     this.#updateHold();
   }
 

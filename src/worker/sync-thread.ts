@@ -56,6 +56,7 @@ export async function runSyncThread(data: SyncThreadData<MessagePort>): Promise<
   function begin(): SyncOutcome {
     try {
       holdLifeline(join(data.directory, LOCK_FILE), data.lifeline);
+      disk.holdDirectory(data.directory);
       return NOTHING_DONE;
     } catch (error) {
       return { ...NOTHING_DONE, failure: failureOf(error, `lock "${data.directory}"`, data.directory) };

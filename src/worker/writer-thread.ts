@@ -33,6 +33,7 @@ export async function runWriterThread(data: WriterThreadData<MessagePort>): Prom
     createDirectory(disk, options.directory, options.directoryMode);
     lookBeforeLock(disk, options.directory, () => refuseUntouched(disk, options));
     lock = lockDirectory(disk, options.directory, options.fileMode);
+    disk.holdDirectory(options.directory);
     const recovered = recoverLog(disk, options);
     syncer.begin();
     const views = viewLane(data.lane);

@@ -1,20 +1,22 @@
 import assert from 'node:assert/strict';
-import {
+import fs, {
   chmodSync,
   closeSync,
   mkdirSync,
   openSync,
   readFileSync,
+  renameSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { createDirectory } from '../../src/files/directories.js';
 import { isSameFile } from '../../src/files/disk.js';
 import { adoptDescriptor, createNodeDisk } from '../../src/files/node-disk.js';
-import { temporaryDirectory } from '../cleanup.js';
+import { cleanUp, temporaryDirectory } from '../cleanup.js';
 
 const disk = createNodeDisk();
 const skipOnWindows = process.platform === 'win32' && 'Windows has no POSIX modes';
@@ -160,4 +162,27 @@ test('what is opened for writing, or locked, is never a symbolic link', { skip: 
   assert.throws(() => disk.lock(link), { code: 'ELOOP' });
   assert.equal(readFileSync(precious, 'utf8'), 'kept');
   disk.open(link, 'r').close();
+});
+
+test('a directory that is held is synced where no descriptor is left, and one in its place by its own', {
+  skip: skipOnWindows,
+}, (t) => {
+  const parent = temporaryDirectory(t);
+  const directory = join(parent, 'log');
+  mkdirSync(directory);
+  const holding = createNodeDisk();
+  holding.holdDirectory(directory);
+  const opened = t.mock.method(fs, 'openSync', () => {
+    throw Object.assign(new Error('no descriptor'), { code: 'EMFILE' });
+  });
+  syncBuiltinESMExports();
+  cleanUp(t, () => {
+    opened.mock.restore();
+    syncBuiltinESMExports();
+  });
+  holding.syncDirectory(directory);
+  assert.throws(() => holding.syncDirectory(parent), { code: 'EMFILE' });
+  renameSync(directory, `${directory}-elsewhere`);
+  mkdirSync(directory);
+  assert.throws(() => holding.syncDirectory(directory), { code: 'EMFILE' });
 });

@@ -10,6 +10,7 @@ import {
   SMALL_RING,
   temporaryLog,
   texts,
+  until,
   walError,
 } from './support.js';
 
@@ -40,6 +41,27 @@ test('a failed sync ends the log: whoever waits is told, nothing more is taken, 
   assert.deepEqual((await texts(again.entries())).slice(0, 1), ['safe']);
   assert.equal(again.durableLsn, again.lastLsn);
   assert.ok(again.recovery.rewrittenBytes >= 0);
+});
+
+test('a sync that fails in the background is told to who has no promise for what it would have covered', async (t) => {
+  const faults = new Faults(t);
+  const errors: WalError[] = [];
+  const onError = (error: WalError) => errors.push(error);
+  const options = { workerUrl: faults.workerUrl, onError, syncInterval: 20 };
+  const wal = await openLog(t, temporaryLog(t), options);
+  await wal.append('safe', { durable: true });
+  faults.give('fail-sync', 'EIO');
+  for (const n of range(1, 5)) wal.tryAppend(`nobody waits ${n}`);
+  await until(() => errors.length > 0);
+  faults.recall('fail-sync');
+  assert.equal(errors.length, 1);
+  walError('ERR_WAL_SYNC_FAILED', { cause: 'EIO' })(errors[0]);
+  assert.match(
+    errors[0]?.message ?? '',
+    /^Entries 2 to 6 were written and are not known to be durable\. Cannot sync /,
+  );
+  await assert.rejects(wal.close(), walError('ERR_WAL_SYNC_FAILED'));
+  assert.equal(errors.length, 1);
 });
 
 test('a failed sync of the lone durable append that the writer syncs itself ends the log too', async (t) => {

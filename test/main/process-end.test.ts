@@ -239,6 +239,33 @@ test('opening that fails because a thread does not start rejects, and does not e
   assert.deepEqual([ended.code, ended.stdout], [0, 'ERR_WAL_WORKER_DIED\n'], ended.stderr);
 });
 
+for (const failing of [1, 2]) {
+  test(`opening whose thread ${failing} of 2 cannot be started leaves neither a lock nor a thread behind`, async (t) => {
+    const ended = await runChild(
+      t,
+      `import threads from 'node:worker_threads';
+      import { syncBuiltinESMExports } from 'node:module';
+      const { Worker } = threads;
+      let started = 0;
+      threads.Worker = class extends Worker {
+        constructor(...args) {
+          started += 1;
+          if (started === ${failing}) throw Object.assign(new Error('no thread'), { code: 'ERR_WORKER_INIT_FAILED' });
+          super(...args);
+        }
+      };
+      syncBuiltinESMExports();
+      const { Wal } = await import('#ringwal');
+      await Wal.open(process.argv[1]).catch((error) => console.log(error.code));
+      const wal = await Wal.open(process.argv[1]);
+      console.log(await wal.append('x', { durable: true }));
+      await wal.close();`,
+      [temporaryLog(t)],
+    );
+    assert.deepEqual([ended.code, ended.stdout], [0, 'ERR_WAL_IO\n1\n'], ended.stderr);
+  });
+}
+
 test('a process whose log has died tells whoever waits before it ends', async (t) => {
   for (const order of ['die-at-write', 'die-at-sync'] as const) {
     const faults = new Faults(t);
