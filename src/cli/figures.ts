@@ -1,3 +1,4 @@
+import { isCutFileName } from '../format/segment-name.js';
 import type { WalReader } from '../index.js';
 import { readStateFile } from './log-directory.js';
 import { holderOf, listFiles } from './log-files.js';
@@ -48,7 +49,11 @@ export class FigureReader {
     const { durableLsn } = this.#reader;
     const { firstLsn, lastLsn } = this.#reader;
     const { segments, sideFiles } = listFiles(this.#directory);
-    const sideFileBytes = sideFiles.reduce((sum, file) => sum + file.bytes, 0);
+    const besideBytes = sideFiles.reduce((sum, file) => sum + file.bytes, 0);
+    const sideFileBytes = sideFiles.reduce(
+      (sum, { name, bytes }) => sum + (isCutFileName(name) ? bytes : 0),
+      0,
+    );
     const segmentBytes = new Map(this.#reader.segments().map(({ number, bytes }) => [number, bytes]));
     const state = readStateFile(this.#directory);
     const lock = holderOf(this.#directory);
@@ -61,7 +66,7 @@ export class FigureReader {
       checkpointLsn: state?.checkpoint ?? 0,
       segments: segments.length,
       logBytes: [...segmentBytes.values()].reduce((sum, bytes) => sum + bytes, 0),
-      diskBytes: segments.reduce((sum, segment) => sum + segment.bytes, sideFileBytes),
+      diskBytes: segments.reduce((sum, segment) => sum + segment.bytes, besideBytes),
       sideFileBytes,
       lock,
       published: this.#published.read(lock, state?.logId, timeMs),

@@ -14,8 +14,8 @@ const BYTE_UNITS: Readonly<Record<string, number>> = {
   gb: 1e9,
 };
 
+/** None for a number alone: it would be taken for seconds by one and for milliseconds by the next, and old segments would be gone. */
 const TIME_UNITS_MS: Readonly<Record<string, number>> = {
-  '': 1,
   ms: 1,
   s: 1e3,
   m: 60e3,
@@ -37,9 +37,9 @@ export function parseBytes(text: string): number {
   return Math.round(withUnit(text, BYTE_UNITS, 'a size, like 65536, 64KiB or 1GB'));
 }
 
-/** `200`, `200ms`, `5s`, `7d`, in milliseconds. */
+/** `200ms`, `5s`, `7d`, in milliseconds. */
 export function parseDuration(text: string): number {
-  return withUnit(text, TIME_UNITS_MS, 'a time, like 200ms, 5s, 10m, 12h or 7d');
+  return withUnit(text, TIME_UNITS_MS, 'a time with its unit, like 200ms, 5s, 10m, 12h or 7d');
 }
 
 /** `0.5`, `10`, and with a unit as of [parseDuration]; in seconds. */

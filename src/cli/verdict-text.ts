@@ -20,7 +20,8 @@ export function colored(colors: Colors, verdict: Verdict, text: string = verdict
 const MEANING: Readonly<Record<Verdict, string>> = {
   clean: 'All is well.',
   torn: 'A write was interrupted. The next open cuts it; nothing that was acknowledged as durable is lost.',
-  corrupt: 'Entries that were acknowledged cannot be read: the log does not open as it is.',
+  corrupt:
+    'Entries that were acknowledged cannot be read. Who opens the log, or reads there, is refused when he meets the damage.',
   unsupported: 'It was written by a later version, or is in a format that is only read segment by segment.',
 };
 
@@ -36,7 +37,11 @@ export function describeVerdict(report: VerifyReport, colors: Colors): string[] 
       `  ${entry} in ${basename(trouble.path)} at byte ${integer(trouble.offset)}: ${trouble.reason}.`,
     );
   }
-  if (lost.length > 0) lines.push(`  Lost, whatever is done: ${ranges(lost)}.`);
+  if (lost.length > 0) {
+    lines.push(
+      `  No repair keeps: ${ranges(lost)}. Behind the damaged one some may be readable still, with --from.`,
+    );
+  }
   if (inDoubt.length > 0) {
     lines.push(
       verdict === 'corrupt'

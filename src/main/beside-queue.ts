@@ -1,9 +1,9 @@
 import type { MessagePort } from 'node:worker_threads';
-import { LaneWord, PACKED_PAYLOAD_MAX } from '../ring/layout.js';
-import type { LaneProducer } from '../ring/producer.js';
+import { GrowingChunk } from '../ring/chunk.js';
+import { LaneWord, PACKED_BYTES, PACKED_PAYLOAD_MAX, recordBytes } from '../ring/layout.js';
+import type { LaneProducer, LaneTextEncoder } from '../ring/producer.js';
 import type { ToWriter } from '../worker/messages.js';
 import { copyBytes, type EntryData, viewBytes } from './entry-data.js';
-import { PackedRecords } from './packed-records.js';
 
 type Unplaced<T> = T extends unknown ? Omit<T, 'position'> : never;
 
@@ -11,6 +11,8 @@ interface Load {
   /** Payload bytes of its entries. */
   readonly bytes?: number;
   readonly entries?: number;
+  /** Entries in it, where some were counted before. */
+  readonly charged?: number;
   /** Bits of `Want`. */
   readonly wants?: number;
   /** The ring was full: whatever comes next must not use it before this was taken. */
@@ -18,58 +20,47 @@ interface Load {
   readonly transfer?: (ArrayBuffer | MessagePort)[];
 }
 
-/**
- * So many messages are posted at once each. Behind them small entries share one, until the end of the turn or until it is full:
- * the writer has enough to do till then. Bet: a producer that has overrun the ring comes back to it (bench/workloads/overrun.ts),
- * since to post and to take a message costs many times an entry.
- */
-const SINGLE_MESSAGES_MAX = 16;
+/** Bytes of a chunk; twice as many as the one before where that was filled. Bet: memory for a few entries should not cost more than they do. */
+const CHUNK_BYTES_MIN = 4096;
 /** What an entry counts at least against `maxPending`: the record of an empty one takes memory, too. */
 const CHARGED_BYTES_MIN = 16;
 
 /**
  * What goes to the writer beside the ring: entries too large for it, entries queued in front of a full one, requests.
  *
- * "Queued" means posted and not yet taken, so that it reaches the writer though this thread be blocked. But for a pack of small entries that
- * stands behind many messages: it is posted with the next message, and at the latest when the turn of the event loop or a
- * flush begins to wait. The bytes on the way are bounded by `maxPending`, except that one is always admitted when nothing is
- * on the way.
+ * Everything is posted at once, so that it reaches the writer though this thread be blocked, about to exit or terminated; "queued"
+ * means posted and not yet taken. Small entries that are queued share a message, which grows (chunk.ts). Bet: a producer that has overrun
+ * the ring comes back to it (bench/workloads/overrun.ts), since to post and to take a message costs many times an entry.
+ *
+ * The bytes on the way are bounded by `maxPending`, except that one is always admitted when nothing is on the way.
  */
 export class BesideQueue {
   readonly #port: MessagePort;
   readonly #i32: Int32Array;
   readonly #producer: LaneProducer;
   readonly #maxPending: number;
-  readonly #onLatePost: () => void;
   /** Charged bytes, and entries, of the messages on the way, oldest first, from slot `#first`. */
   #charges: number[] = [];
   #entries: number[] = [];
   /** 1 for each message that asks for a lane. */
   #lanes: number[] = [];
   #first = 0;
-  /** Charged, the pack's included. */
+  /** Charged. */
   #bytes = 0;
   /** Messages that the writer has taken, as last read (modulo 2^32). */
   #taken = 0;
   /** How many of those on the way must be taken before the ring may be used again; 0 = it may. */
   #queued = 0;
-  #pack: PackedRecords | undefined;
-  #packCharge = 0;
-  #packWants = 0;
+  /** The newest message, as long as entries may be added to it: while the ring is not used, since what it has comes behind the chunk. */
+  #chunk: GrowingChunk | undefined;
+  #chunkPosition = 0;
+  #chunkBytes = CHUNK_BYTES_MIN;
 
-  /** `onLatePost`: something was posted that the call which brought it has not rung for. */
-  constructor(
-    port: MessagePort,
-    i32: Int32Array,
-    producer: LaneProducer,
-    maxPending: number,
-    onLatePost: () => void,
-  ) {
+  constructor(port: MessagePort, i32: Int32Array, producer: LaneProducer, maxPending: number) {
     this.#port = port;
     this.#i32 = i32;
     this.#producer = producer;
     this.#maxPending = maxPending;
-    this.#onLatePost = onLatePost;
   }
 
   /** Bytes on the way, as they count against `maxPending`. */
@@ -81,7 +72,7 @@ export class BesideQueue {
   /** Entries on the way. */
   get entries(): number {
     this.#notice();
-    return this.#entries.slice(this.#first).reduce((sum, each) => sum + each, this.#packed);
+    return this.#entries.slice(this.#first).reduce((sum, each) => sum + each, 0);
   }
 
   /** Lanes that were asked for and not made yet. */
@@ -92,7 +83,6 @@ export class BesideQueue {
 
   /** Is an entry on the way that found the ring full? Nothing may overtake it. */
   get isQueued(): boolean {
-    if (this.#packed > 0) return true;
     if (this.#queued === 0) return false;
     this.#notice();
     return this.#queued > 0;
@@ -106,11 +96,10 @@ export class BesideQueue {
 
   /** Posts a message; its `entries` count as accepted. */
   post(message: Unplaced<ToWriter>, load: Load = {}): void {
-    this.flush();
-    const { entries = 0, bytes = 0 } = load;
-    const charge = chargeOf(bytes, entries);
-    this.#bytes += charge;
-    this.#send(message, charge, load);
+    // Before it is posted: whoever knows of the next message knows all of this one.
+    this.#chunk?.seal();
+    this.#chunk = undefined;
+    this.#send(message, load);
   }
 
   /** An entry that found the ring full. `bytes`: its length, in UTF-8 where it is text. */
@@ -121,51 +110,49 @@ export class BesideQueue {
       this.post({ kind: 'entry', data: copy }, load);
       return;
     }
-    this.#pack ??= new PackedRecords();
-    if (!this.#pack.hasRoom(bytes)) this.flush();
-    this.#pack.add(data, bytes);
+    const entry = typeof data === 'string' ? data : viewBytes(data);
+    if (this.#chunkPosition !== this.#producer.position) this.#chunk = undefined;
+    if (this.#chunk?.hasRoom(bytes) !== true) {
+      const isFilled = this.#chunk !== undefined;
+      this.#chunkBytes = isFilled ? Math.min(2 * this.#chunkBytes, PACKED_BYTES) : CHUNK_BYTES_MIN;
+      this.#postChunk(entry, bytes, { bytes, entries: 1, wants });
+      return;
+    }
+    this.#producer.countAdded(wants);
+    if (this.#chunk.add(entry, bytes)) {
+      this.#noteAdded(bytes);
+      return;
+    }
+    // The writer has caught up.
+    this.#chunkBytes = CHUNK_BYTES_MIN;
+    this.#postChunk(entry, bytes, { bytes, charged: 1 });
+  }
+
+  #postChunk(entry: Uint8Array | string, bytes: number, load: Load): void {
+    const chunk = new GrowingChunk(Math.max(this.#chunkBytes, recordBytes(bytes)), encoderFor);
+    chunk.add(entry, bytes);
+    this.post({ kind: 'chunk', memory: chunk.memory }, { ...load, queued: true });
+    this.#chunk = chunk;
+    this.#chunkPosition = this.#producer.position;
+  }
+
+  /** To the newest message. */
+  #noteAdded(bytes: number): void {
+    const newest = this.#charges.length - 1;
     const charge = chargeOf(bytes, 1);
+    this.#charges[newest] = (this.#charges[newest] as number) + charge;
+    this.#entries[newest] = (this.#entries[newest] as number) + 1;
     this.#bytes += charge;
-    this.#packCharge += charge;
-    this.#packWants |= wants;
-    if (this.#charges.length - this.#first < SINGLE_MESSAGES_MAX) this.flush();
-    else if (this.#packed === 1) queueMicrotask(() => this.#flushLate());
   }
 
-  /** Posts what waits to be posted. */
-  flush(): void {
-    const pack = this.#pack;
-    if (pack === undefined || pack.entries === 0) return;
-    const { entries } = pack;
-    const records = pack.take();
-    const load = { entries, wants: this.#packWants, queued: true, transfer: [records.buffer] };
-    const charge = this.#packCharge;
-    this.#packCharge = 0;
-    this.#packWants = 0;
-    this.#send({ kind: 'records', records, entries }, charge, load);
-  }
-
-  /** Nobody takes anything any more, and the lane's memory may be another's: what waits to be posted never is. */
-  drop(): void {
-    this.#pack?.clear();
-  }
-
-  get #packed(): number {
-    return this.#pack === undefined ? 0 : this.#pack.entries;
-  }
-
-  #flushLate(): void {
-    if (this.#packed === 0) return;
-    this.flush();
-    this.#onLatePost();
-  }
-
-  #send(message: Unplaced<ToWriter>, charge: number, load: Load): void {
-    const { entries = 0, wants = 0, queued = false, transfer = [] } = load;
+  #send(message: Unplaced<ToWriter>, load: Load): void {
+    const { bytes = 0, entries = 0, charged = entries, wants = 0, queued = false, transfer = [] } = load;
+    const charge = chargeOf(bytes, charged);
     this.#port.postMessage({ ...message, position: this.#producer.position }, transfer);
     this.#producer.countPosted(entries, wants);
+    this.#bytes += charge;
     this.#charges.push(charge);
-    this.#entries.push(entries);
+    this.#entries.push(charged);
     this.#lanes.push(message.kind === 'attach' ? 1 : 0);
     if (queued) this.#queued = this.#charges.length - this.#first;
     // Nobody need ever ask.
@@ -190,4 +177,12 @@ export class BesideQueue {
 
 function chargeOf(bytes: number, entries: number): number {
   return Math.max(bytes, CHARGED_BYTES_MIN * entries);
+}
+
+function encoderFor(memory: SharedArrayBuffer): LaneTextEncoder {
+  const bytes = Buffer.from(memory);
+  return {
+    byteLength: (text) => Buffer.byteLength(text),
+    write: (text, offset, bytesMax) => bytes.write(text, offset, bytesMax, 'utf8'),
+  };
 }

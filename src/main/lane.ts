@@ -30,7 +30,7 @@ import {
   describeValue,
   type LaneOptions,
 } from './options.js';
-import { packBatch } from './packed-records.js';
+import { packBatch } from './packed-batch.js';
 import { PendingAppends } from './pending-appends.js';
 import { errorFromFailure, WalError } from './wal-error.js';
 
@@ -168,9 +168,7 @@ export class Lane {
     this.#doorbell = parts.doorbell;
     this.#writerPort = parts.writerPort;
     this.#syncPort = parts.syncPort;
-    this.#beside = new BesideQueue(parts.writerPort, views.i32, this.#producer, options.maxPending, () =>
-      this.#doorbell.ring(true),
-    );
+    this.#beside = new BesideQueue(parts.writerPort, views.i32, this.#producer, options.maxPending);
     this.#recordMax = maxRecordPayload(views.ringBytes);
     this.#plainMax = Math.min(this.#recordMax, options.maxEntrySize);
     this.#ringMark = views.ringBytes * RING_SHARE_THAT_RINGS;
@@ -438,7 +436,6 @@ export class Lane {
 
   #flush(timeoutMs: number): void {
     this.#flushError = undefined;
-    this.#beside.flush();
     const ticket = this.#producer.requestFlush();
     this.#doorbell.ring(true);
     const deadline = performance.now() + timeoutMs;
@@ -626,8 +623,7 @@ export class Lane {
     const load = { bytes, entries: parts.length, wants, queued: fitsRing };
     const records = packBatch(parts);
     if (records !== undefined) {
-      const message = { kind: 'records', records, entries: parts.length } as const;
-      this.#beside.post(message, { ...load, transfer: [records.buffer] });
+      this.#beside.post({ kind: 'records', records }, { ...load, transfer: [records.buffer] });
       return;
     }
     const copies = copiesInOne(parts, bytes);
@@ -803,7 +799,6 @@ export class Lane {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#busyPoll?.stop();
-    this.#beside.drop();
     const error = makeError();
     const toldUnsynced =
       this.#written.reject(0, firstUnwritten, error) + this.#durable.reject(0, firstUnwritten, error);

@@ -641,8 +641,21 @@ function isIntegerWithin(value: unknown, min: number, max: number): boolean {
 }
 
 function refuse(name: string, expected: string, value: unknown): never {
-  throw new WalError('ERR_WAL_OPTION', `${name} must be ${expected}, not ${describeValue(value)}.`);
+  const unit = UNITS[name];
+  const inUnit = unit === undefined ? '' : `, in ${unit}`;
+  throw new WalError('ERR_WAL_OPTION', `${name} must be ${expected}${inUnit}, not ${describeValue(value)}.`);
 }
+
+/** Of those that are numbers of something. */
+const UNITS: Readonly<Record<string, string>> = {
+  maxFileSize: 'bytes',
+  maxTotalSize: 'bytes',
+  maxPending: 'bytes',
+  maxEntrySize: 'bytes',
+  maxAge: 'milliseconds',
+  syncInterval: 'milliseconds',
+  commitDelay: 'milliseconds',
+};
 
 /** A value that was refused, for the message. */
 export function describeValue(value: unknown): string {

@@ -28,8 +28,8 @@ export interface VerifyReport {
   /** The first thing that is wrong. */
   readonly trouble?: VerifyTrouble;
   /**
-   * Entries that were there, as far as what is left shows it, and cannot be read, whatever is done. Empty unless the log is
-   * corrupt.
+   * Entries that were there, as far as what is left shows it, and that no repair keeps: the damaged ones, and those
+   * behind them up to the next that proves where it belongs. Empty unless the log is corrupt.
    */
   readonly lost: readonly LsnRange[];
   /**

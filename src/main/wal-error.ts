@@ -24,6 +24,8 @@ export class WalError extends Error {
   // On the prototype, so that `stack`, which is made with the error, begins with it.
   static {
     WalError.prototype.name = 'WalError';
+    // A bundler may call the class otherwise, and what prints an error shows that.
+    Object.defineProperty(WalError, 'name', { value: 'WalError' });
   }
 
   /** Which kind it is. */

@@ -85,7 +85,7 @@ export class WalReader {
 
   /**
    * The durable entries from `from` on (default: `firstLsn`) as they come, in order and without a gap, until the log is
-   * closed. Nothing is polled for: the thread that syncs wakes who waits. A slow consumer holds back nobody but retention,
+   * closed: then it ends, also if entries are left that it has not handed out. Nothing is polled for: the thread that syncs wakes who waits. A slow consumer holds back nobody but retention,
    * and that only for the segment it is reading. Of a log that another process writes see {@link Wal.follow}.
    *
    * @throws ERR_WAL_PURGED: `from` is below `firstLsn`, or retention was faster

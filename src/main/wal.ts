@@ -30,6 +30,7 @@ import { readSegment } from './read-segment.js';
 import type { WalEntry } from './segment-reader.js';
 import { readStats, type WalStats } from './stats.js';
 import { type VerifyReport, verifyDirectory } from './verify.js';
+import { WalError } from './wal-error.js';
 import { WalLane } from './wal-lane.js';
 import { WalReader } from './wal-reader.js';
 
@@ -51,10 +52,19 @@ import { WalReader } from './wal-reader.js';
  * ```
  */
 export class Wal extends WalReader {
+  // A bundler may call the class otherwise, and what prints a log shows that.
+  static {
+    Object.defineProperty(Wal, 'name', { value: 'Wal' });
+  }
+
   readonly #connection: OpenConnection;
 
   /** Use `Wal.open`. */
   private constructor(connection: OpenConnection) {
+    // Without types it can be called.
+    if (typeof connection !== 'object') {
+      throw new WalError('ERR_WAL_OPTION', 'A log is opened by await Wal.open(directory), not by new Wal().');
+    }
     super(connection.view, connection.recovery);
     this.#connection = connection;
   }

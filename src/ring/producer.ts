@@ -184,6 +184,14 @@ export class LaneProducer {
     Atomics.store(this.#i32, LaneWord.posted, this.#posted);
   }
 
+  /**
+   * Counts an entry that is about to be added to a chunk (chunk.ts). Call it right before: whoever sees the entry sees its wish. If it
+   * cannot be added it has to be posted then, by [countPosted] without entries.
+   */
+  countAdded(wants: number): void {
+    this.#count(1, wants);
+  }
+
   /** Would an entry of `payloadBytes` be taken now? */
   hasRoom(payloadBytes: number): boolean {
     return this.#hasFree(this.#needed(recordBytes(payloadBytes)));

@@ -1,5 +1,6 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import type { LaneFigures } from '../format/stats-file.js';
+import { TakenChunk } from '../ring/chunk.js';
 import { LaneConsumer } from '../ring/consumer.js';
 import type { Kernel } from '../ring/kernel/kernel.js';
 import { type LaneViews, PACKED_BYTES } from '../ring/layout.js';
@@ -16,11 +17,19 @@ export interface LaneMark {
 /** An entry or batch that travels beside the ring and is written by itself. */
 export type Beside = Extract<ToWriter, { kind: 'entry' | 'batch' }>;
 
+const ENTRY_KINDS: readonly ToWriter['kind'][] = ['entry', 'batch', 'chunk', 'records'];
+
+/** A message and, if it brings records, how far they are dealt with. */
+interface Received {
+  readonly message: ToWriter;
+  readonly chunk: TakenChunk | undefined;
+}
+
 /** What is no entry. */
-export type Wish = Exclude<ToWriter, { kind: 'entry' | 'batch' | 'records' }>;
+export type Wish = Exclude<ToWriter, { kind: 'entry' | 'batch' | 'chunk' | 'records' }>;
 
 export function isWish(message: ToWriter): message is Wish {
-  return message.kind !== 'entry' && message.kind !== 'batch' && message.kind !== 'records';
+  return !ENTRY_KINDS.includes(message.kind);
 }
 
 /**
@@ -42,12 +51,12 @@ export class LaneIntake {
   readonly #teller: RunTeller;
   readonly #port: MessagePort;
   /** Received, from slot `#firstMessage` on not yet taken; messages keep their place relative to the ring. */
-  #messages: ToWriter[] = [];
+  #messages: Received[] = [];
   #firstMessage = 0;
-  /** Bytes that are released of the due message, if that has records. */
-  #releasedOfMessage = 0;
-  /** The run that [nextRun] answered last is of such a message. */
-  #isPackedRun = false;
+  /** The newest message, as long as records may be added to it. */
+  #openChunk: TakenChunk | undefined;
+  /** Where the run that [nextRun] answered last comes from; `undefined`: the ring. */
+  #runOf: TakenChunk | undefined;
 
   /** Sequence number of the next entry to write. */
   next = 1;
@@ -86,7 +95,15 @@ export class LaneIntake {
     if (this.#isFrozen) return;
     consumer.loadHead();
     const received = this.#messages.length - this.#firstMessage;
+    // Loaded behind `posted`: a chunk that another message stands behind is known whole.
+    this.#loadOpenChunk();
     for (let waiting = consumer.postedWaiting - received; waiting > 0; waiting--) this.#receive();
+    this.#noteWishes();
+  }
+
+  /** Behind all that was loaded: whose entry is known his wish is. */
+  #noteWishes(): void {
+    const consumer = this.#consumer;
     this.#writtenWanted.note(consumer.writtenWanted, this.next);
     this.#durableWanted.note(consumer.durableWanted, this.next);
     this.#commitWanted.note(consumer.commitWanted, this.next);
@@ -100,10 +117,13 @@ export class LaneIntake {
     if (this.#isFrozen) return;
     this.look();
     this.#isFrozen = true;
+    this.#openChunk?.freeze();
+    this.#openChunk = undefined;
+    this.#noteWishes();
     const { head } = this.#consumer;
     this.#messages = this.#messages
       .slice(this.#firstMessage)
-      .filter(({ position }) => ((position - head) | 0) <= 0);
+      .filter(({ message }) => ((message.position - head) | 0) <= 0);
     this.#firstMessage = 0;
   }
 
@@ -145,10 +165,15 @@ export class LaneIntake {
     };
   }
 
-  /** The message whose turn it is: every ring record before it is drained. */
+  /** The message whose turn it is: every ring record before it is drained, and it has something that the last [look] saw. */
   dueMessage(): ToWriter | undefined {
+    return this.#due()?.message;
+  }
+
+  #due(): Received | undefined {
     const first = this.#messages[this.#firstMessage];
-    return first !== undefined && first.position === this.#consumer.position ? first : undefined;
+    if (first === undefined || first.message.position !== this.#consumer.position) return undefined;
+    return first.chunk === undefined || first.chunk.loaded.length > 0 ? first : undefined;
   }
 
   /** The due message is dealt with; its bytes no longer count against the producer's `maxPending`. */
@@ -167,36 +192,32 @@ export class LaneIntake {
    * before it. Those of a message are laid behind staging, as many as have room there.
    */
   nextRun(run: { from: number; to: number }): boolean {
-    const due = this.dueMessage();
-    this.#isPackedRun = due?.kind === 'records';
-    if (due?.kind === 'records') {
+    const chunk = this.#due()?.chunk;
+    this.#runOf = chunk;
+    if (chunk !== undefined) {
       const { i32, u8, packedStart } = this.views;
-      const from = this.#releasedOfMessage;
-      const packed = due.records.subarray(from, from + PACKED_BYTES);
-      u8.set(packed, packedStart);
+      const records = chunk.loaded.subarray(0, PACKED_BYTES);
+      u8.set(records, packedStart);
       run.from = packedStart;
-      run.to = endOfWholeRecords(i32, packedStart, packedStart + packed.length);
+      run.to = endOfWholeRecords(i32, packedStart, packedStart + records.length);
       return true;
     }
-    const limit = this.#messages[this.#firstMessage]?.position;
+    const limit = this.#messages[this.#firstMessage]?.message.position;
     return limit === undefined ? this.#consumer.nextRun(run) : this.#consumer.nextRun(run, limit);
   }
 
   /** Frees what stands in front of the byte `to` of the run that [nextRun] answered last. */
   release(to: number): void {
-    if (this.#isPackedRun) {
-      this.#releasePacked(to - this.views.packedStart);
+    const chunk = this.#runOf;
+    if (chunk === undefined) {
+      this.#consumer.release(to);
+      if (this.#consumer.takeRoomWish()) this.post({ kind: 'room' });
       return;
     }
-    this.#consumer.release(to);
-    if (this.#consumer.takeRoomWish()) this.post({ kind: 'room' });
-  }
-
-  #releasePacked(bytes: number): void {
-    const due = this.dueMessage() as Extract<ToWriter, { kind: 'records' }>;
-    this.#releasedOfMessage += bytes;
-    if (this.#releasedOfMessage < due.records.length) return;
-    this.#releasedOfMessage = 0;
+    chunk.release(to - this.views.packedStart);
+    // Otherwise there is more of it, which this look has seen or the next one will.
+    if (!chunk.seal()) return;
+    if (chunk === this.#openChunk) this.#openChunk = undefined;
     this.takeMessage();
   }
 
@@ -288,8 +309,21 @@ export class LaneIntake {
   #receive(): void {
     const received = receiveMessageOnPort(this.#port);
     if (received === undefined) throw new Error('a lane has counted a message that is not there');
-    this.#messages.push(received.message as ToWriter);
+    const message = received.message as ToWriter;
+    const chunk = chunkOf(message);
+    this.#messages.push({ message, chunk });
+    this.#openChunk = chunk;
+    this.#loadOpenChunk();
   }
+
+  #loadOpenChunk(): void {
+    if (this.#openChunk?.load() === false) this.#openChunk = undefined;
+  }
+}
+
+function chunkOf(message: ToWriter): TakenChunk | undefined {
+  if (message.kind === 'chunk') return new TakenChunk(message.memory);
+  return message.kind === 'records' ? new TakenChunk(message.records) : undefined;
 }
 
 /** Appends a run, or lengthens the last one where both sequence and LSN go on. */

@@ -233,16 +233,10 @@ export interface LogCommand {
  * before those behind it.
  */
 export type ToWriter =
-  /**
-   * Small entries beside the ring, queued in front of a full one, or one atomic batch: `entries` in records as in the ring, without
-   * WRAP. Those of a batch may be more than `PACKED_BYTES`.
-   */
-  | {
-      readonly kind: 'records';
-      readonly position: number;
-      readonly records: Uint8Array;
-      readonly entries: number;
-    }
+  /** Small entries queued in front of a full ring: a `GrowingChunk` of src/ring/chunk.ts, to which more may be added. */
+  | { readonly kind: 'chunk'; readonly position: number; readonly memory: SharedArrayBuffer }
+  /** An atomic batch of small entries beside the ring: its records as in the ring, without WRAP. */
+  | { readonly kind: 'records'; readonly position: number; readonly records: Uint8Array }
   /** One entry beside the ring: too large for it, or queued in front of a full one and not small. */
   | { readonly kind: 'entry'; readonly position: number; readonly data: Uint8Array }
   /** An atomic batch beside the ring, of which a part is not small. */

@@ -25,7 +25,7 @@ test('verify says what is damaged, changes nothing and ends with 1', async (t) =
   assert.equal(code, 1);
   assert.match(stdout, /^wal-0 {2}corrupt .* from byte \d+: the checksum of its data does not match$/m);
   assert.match(stdout, /Entry 4 in wal-0 at byte \d+: the checksum of its data does not match\./);
-  assert.match(stdout, /Lost, whatever is done: 4 to 8 \(5 entries\)\./);
+  assert.match(stdout, /No repair keeps: 4 to 8 \(5 entries\)\./);
   assert.match(stdout, /Behind the damage, and readable: 9 to 26 \(18 entries\)\./);
   assert.deepEqual(snapshot(log), before);
 });

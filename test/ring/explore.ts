@@ -308,6 +308,7 @@ function createSteppingAtomics() {
       current.access('store', a, i, () => realAtomics.store(a, i, v)),
     add: (a: Words, i: number, v: number) => current.access('add', a, i, () => realAtomics.add(a, i, v)),
     sub: (a: Words, i: number, v: number) => current.access('sub', a, i, () => realAtomics.sub(a, i, v)),
+    or: (a: Words, i: number, v: number) => current.access('or', a, i, () => realAtomics.or(a, i, v)),
     and: (a: Words, i: number, v: number) => current.access('and', a, i, () => realAtomics.and(a, i, v)),
     compareExchange: (a: Words, i: number, expected: number, v: number) =>
       current.access('compareExchange', a, i, () => realAtomics.compareExchange(a, i, expected, v)),

@@ -3,6 +3,7 @@ import { type TestContext, test } from 'node:test';
 import { createReferenceKernel } from '../../src/ring/kernel/reference.js';
 import { LaneWord } from '../../src/ring/layout.js';
 import { RunPoller } from '../../src/ring/polled-runs.js';
+import { countEntries } from '../../src/ring/records.js';
 import { LaneIntake } from '../../src/worker/lane-intake.js';
 import { LaneClient, Level } from './support/lane-client.js';
 import { TestLog } from './support/test-log.js';
@@ -154,5 +155,52 @@ test('a flush that was given up and is answered late takes nothing from a newer 
   intake.finishFlush(newer);
   intake.finishFlush(givenUp);
   assert.ok(lane.isFlushed(newer));
+  lane.dispose();
+});
+
+test('what is added to a chunk behind a look waits for the next one, and its wish with it', () => {
+  const lane = new LaneClient();
+  const intake = new LaneIntake(0, lane.views, createReferenceKernel(lane.views), lane.writerPort);
+  const run = { from: 0, to: 0 };
+  const take = () => {
+    assert.ok(intake.nextRun(run));
+    const entries = countEntries(lane.views.i32, run.from, run.to);
+    intake.release(run.to);
+    intake.noteWritten(entries, intake.next + entries - 1, true);
+    return entries;
+  };
+  lane.appendQueued([Buffer.from('nobody waits')]);
+  intake.look();
+  lane.appendQueued([Buffer.from('waits')], Level.durable);
+  assert.equal(take(), 1);
+  assert.equal(intake.dueMessage(), undefined, 'nothing that was seen is left');
+  assert.ok(intake.isDrained);
+  assert.deepEqual(intake.startSync(), []);
+  assert.ok(intake.hasWork(), 'the writer would sleep on it');
+  assert.equal(take(), 1);
+  assert.deepEqual(intake.startSync(), [2, 1, 2]);
+  assert.ok(!intake.hasWork());
+  // The chunk is taken: what comes now comes in another one.
+  lane.appendQueued([Buffer.from('later')]);
+  assert.ok(intake.hasWork());
+  assert.equal(take(), 1);
+  lane.dispose();
+});
+
+test('what was in a chunk when the lane was frozen counts, and nothing that comes later', () => {
+  const lane = new LaneClient();
+  const intake = new LaneIntake(0, lane.views, createReferenceKernel(lane.views), lane.writerPort);
+  lane.appendQueued([Buffer.from('a')]);
+  intake.look();
+  lane.appendQueued([Buffer.from('b')], Level.durable);
+  intake.freeze();
+  lane.appendQueued([Buffer.from('c')], Level.durable);
+  const run = { from: 0, to: 0 };
+  assert.ok(intake.nextRun(run));
+  assert.equal(countEntries(lane.views.i32, run.from, run.to), 2);
+  intake.release(run.to);
+  intake.noteWritten(2, 2, true);
+  assert.deepEqual(intake.startSync(), [1, 2, 1]);
+  assert.ok(!intake.hasWork());
   lane.dispose();
 });

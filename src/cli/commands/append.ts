@@ -11,6 +11,7 @@ import { CliError, ExitCode } from '../exit-code.js';
 import { LOG_OPTIONS, type ParsedLogOptions, pickLogOptions } from '../log-options.js';
 import { MarkedAppends } from '../marked-appends.js';
 import { RECORD_FORMATS, type RecordFormat, RecordSplitter } from '../record-splitter.js';
+import { tellOfRecovery } from '../recovery-text.js';
 import type { StatusLine } from '../status-line.js';
 import { bytes, duration, integer, lsnRange, perSecond, plural } from '../text.js';
 
@@ -70,6 +71,7 @@ export const append = defineCommand<Options>({
         onError: (error) => failures.push(error),
       }),
     );
+    tellOfRecovery(context, wal);
     const appending = new Appending(context, options, wal, failures);
     const status = context.statusLine();
     try {

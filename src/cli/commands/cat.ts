@@ -4,7 +4,10 @@ import type { Context } from '../context.js';
 import { defineCommand } from '../definition.js';
 import { ENTRY_FORMATS, type EntryFormat, EntryWriter } from '../entry-format.js';
 import { CliError, ExitCode } from '../exit-code.js';
+import { type Piece, walkFrames } from '../frame-walk.js';
 import { kindOf } from '../log-directory.js';
+import { withSegment } from '../segment-file.js';
+import { integer } from '../text.js';
 import { parseLsn } from '../values.js';
 
 interface Options {
@@ -19,7 +22,7 @@ export const cat = defineCommand<Options>({
   name: 'cat',
   summary: 'print the entries of a log, or of one segment file',
   details: [
-    "Prints what the log holds when the command starts, also while another process writes it. Of a segment file, wal-go's included, it prints everything up to damage, if there is any.",
+    "Prints what the log holds when the command starts, also while another process writes it. Of a segment file, wal-go's included, it prints everything up to damage, if there is any, and says so; it ends with 1 if entries stand behind it.",
   ],
   arguments: [new Argument('<path>', "the log's directory, or a segment file")],
   options: [
@@ -40,8 +43,8 @@ export const cat = defineCommand<Options>({
       format: options.json === true ? 'json' : options.format,
       withLsn: options.lsn,
     });
-    if (kindOf(path) === 'file') await catSegment(context, options, path, writer);
-    else await catLog(context, options, path, writer);
+    if (kindOf(path) === 'file') return catSegment(context, options, path, writer);
+    await catLog(context, options, path, writer);
     return ExitCode.ok;
   },
 });
@@ -63,18 +66,20 @@ async function catLog(
       for (const entry of batch) if (!writer.write(entry)) await writer.flush();
       signal.throwIfAborted();
     }
-    await writer.flush();
   } finally {
+    // What stands in front of damage is what one wants to see.
+    await writer.flush();
     await reader.close();
   }
 }
 
 async function catSegment(
-  { signal }: Context,
+  context: Context,
   { from = 1, to = Number.POSITIVE_INFINITY, reverse }: Options,
   path: string,
   writer: EntryWriter,
-): Promise<void> {
+): Promise<ExitCode> {
+  const { signal } = context;
   if (reverse === true) {
     throw new CliError(
       ExitCode.usage,
@@ -91,12 +96,32 @@ async function catSegment(
   try {
     await writeAll(wanted(), writer);
   } finally {
-    // What stands in front of damage is what one wants to see.
     await writer.flush();
   }
+  return tellOfDamage(context, path);
+}
+
+/** A file that ends in damage looks like one that was cut short by a crash, which is no error. What stands behind it tells. */
+function tellOfDamage(context: Context, path: string): ExitCode {
+  let damage: Piece | undefined;
+  for (const piece of withSegment(path, (source) => walkFrames(source, -1, undefined))) {
+    if (damage === undefined) {
+      if (piece.kind === 'damaged') damage = piece;
+    } else if (piece.kind === 'valid' || piece.kind === 'unproven') {
+      context.error(
+        `"${path}" is damaged at byte ${integer(damage.offset)} (${damage.reason}), and entries stand behind it. \`ringwal inspect ${path}\` shows them.`,
+      );
+      return ExitCode.no;
+    }
+  }
+  if (damage !== undefined) {
+    context.error(
+      `"${path}" ends at byte ${integer(damage.offset)} in what is no entry (${damage.reason}): a write that was interrupted, or damage.`,
+    );
+  }
+  return ExitCode.ok;
 }
 
 async function writeAll(entries: AsyncIterable<WalEntry>, writer: EntryWriter): Promise<void> {
   for await (const entry of entries) if (!writer.write(entry)) await writer.flush();
-  await writer.flush();
 }

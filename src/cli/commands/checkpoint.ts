@@ -3,6 +3,7 @@ import { Wal } from '../../index.js';
 import { defineCommand } from '../definition.js';
 import { ExitCode } from '../exit-code.js';
 import { expectLog, readStateFile } from '../log-directory.js';
+import { tellOfRecovery } from '../recovery-text.js';
 import { integer } from '../text.js';
 import { parseCount } from '../values.js';
 
@@ -32,6 +33,7 @@ export const checkpoint = defineCommand({
       return ExitCode.ok;
     }
     const wal = await context.waitFor('opening the log', Wal.open(directory, { readOnly: false, signal }));
+    tellOfRecovery(context, wal);
     try {
       const before = wal.checkpointLsn;
       await wal.checkpoint(Number(lsnText));

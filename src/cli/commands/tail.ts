@@ -49,10 +49,10 @@ export const tail = defineCommand<Options>({
         for await (const entry of reader.entries({ from, signal })) {
           if (!writer.write(entry)) await writer.flush();
         }
-        await writer.flush();
       }
       return ExitCode.ok;
     } finally {
+      await writer.flush();
       await reader.close();
     }
   },

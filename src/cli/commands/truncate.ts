@@ -4,6 +4,7 @@ import { defineCommand } from '../definition.js';
 import { CliError, ExitCode } from '../exit-code.js';
 import { expectLog } from '../log-directory.js';
 import { confirm } from '../question.js';
+import { tellOfRecovery } from '../recovery-text.js';
 import { bytes, integer, lsnRange, plural } from '../text.js';
 import { parseLsn } from '../values.js';
 
@@ -42,6 +43,7 @@ export const truncate = defineCommand<Options>({
     const log = dryRun
       ? await context.waitFor('opening the log', Wal.open(directory, { readOnly: true, signal }))
       : await context.waitFor('opening the log', Wal.open(directory, { readOnly: false, signal }));
+    if (log instanceof Wal) tellOfRecovery(context, log);
     try {
       const was = extentOf(log.segments(), log.firstLsn, log.lastLsn);
       const going =

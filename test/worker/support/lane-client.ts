@@ -1,5 +1,6 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
-import { PackedRecords, packBatch } from '../../../src/main/packed-records.js';
+import { packBatch } from '../../../src/main/packed-batch.js';
+import { GrowingChunk } from '../../../src/ring/chunk.js';
 import {
   createLaneMemory,
   type LaneViews,
@@ -28,6 +29,9 @@ export const Level = {
 /** Small, so that a few entries wrap the ring and a batch takes several groups. */
 export const RING_BYTES = 4096;
 const STAGING_BYTES = 2048;
+/** Of a chunk: a few small entries fill it. */
+const CHUNK_BYTES = 2048;
+const NO_TEXT = () => ({ byteLength: () => 0, write: () => 0 });
 /** Up to so many bytes an entry may be packed: with its frame it fits into staging. */
 export const SMALL_PAYLOAD_MAX = 1024;
 
@@ -42,6 +46,8 @@ export class LaneClient {
   /** Every message so far, oldest first. */
   readonly heard: ToLane[] = [];
   #producer: LaneProducer;
+  #chunk: GrowingChunk | undefined;
+  #chunkPosition = 0;
   readonly #poller: RunPoller;
   #isPolling = false;
   /** What came and was not heard yet. */
@@ -75,12 +81,30 @@ export class LaneClient {
     return this.#producer.sequence;
   }
 
-  /** Appends entries, each small, as if they had found the ring full: in one message beside it. Answers as [append]. */
+  /**
+   * Appends entries, each small, as if they had found the ring full: in a message beside it, which may be one that the writer has
+   * already. Answers as [append].
+   */
   appendQueued(entries: readonly Uint8Array[], level: number = Level.none): number {
-    const packed = new PackedRecords();
-    for (const data of entries) packed.add(data, data.length);
-    this.#postRecords(packed.take(), entries.length, level);
+    for (const data of entries) {
+      // What is in the ring by now comes behind the chunk.
+      const isBehindRing = this.#chunkPosition !== this.#producer.position;
+      if (!isBehindRing && this.#chunk?.hasRoom(data.length) === true) {
+        this.#producer.countAdded(level);
+        if (!this.#chunk.add(data, data.length)) this.#postChunk(data, 0, Level.none);
+      } else {
+        this.#postChunk(data, 1, level);
+      }
+    }
     return this.#producer.sequence;
+  }
+
+  #postChunk(data: Uint8Array, entries: number, level: number): void {
+    const chunk = new GrowingChunk(CHUNK_BYTES, NO_TEXT);
+    chunk.add(data, data.length);
+    this.#post({ kind: 'chunk', position: this.#producer.position, memory: chunk.memory }, entries, level);
+    this.#chunk = chunk;
+    this.#chunkPosition = this.#producer.position;
   }
 
   /** Appends one atomic batch; answers the sequence number of its last entry, 0 = no room. */
@@ -92,7 +116,7 @@ export class LaneClient {
         ? packBatch(bytes)
         : undefined;
     if (records !== undefined) {
-      this.#postRecords(records, bytes.length, level);
+      this.#post({ kind: 'records', position: this.#producer.position, records }, bytes.length, level);
     } else if (total > RING_BYTES / 2) {
       this.#post({ kind: 'batch', position: this.#producer.position, parts: bytes }, bytes.length, level);
     } else if (!this.#producer.tryPushBatch(bytes, level)) {
@@ -114,10 +138,6 @@ export class LaneClient {
   /** Newest sequence number that was taken. */
   get sequence(): number {
     return this.#producer.sequence;
-  }
-
-  #postRecords(records: Uint8Array, entries: number, level: number): void {
-    this.#post({ kind: 'records', position: this.#producer.position, records, entries }, entries, level);
   }
 
   /** Answers the id that the answer will bear. */
@@ -247,6 +267,8 @@ export class LaneClient {
   }
 
   #post(message: ToWriter, entries: number, level: number = Level.none, transfer: MessagePort[] = []): void {
+    this.#chunk?.seal();
+    this.#chunk = undefined;
     this.#port.postMessage(message, transfer);
     this.#producer.countPosted(entries, level);
   }
