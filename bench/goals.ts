@@ -47,28 +47,28 @@ const GOALS: readonly Goal[] = [
     fire('createWriteStream', 'entriesPerS', 100),
   ),
   ratio(
-    'the same to lmdb',
+    'fire-and-forget, 100 B: throughput to lmdb',
     'at least',
     5,
     fire('ringwal', 'entriesPerS', 100),
     fire('lmdb', 'entriesPerS', 100),
   ),
   ratio(
-    'the same to classic-level',
+    'fire-and-forget, 100 B: throughput to classic-level',
     'at least',
     10,
     fire('ringwal', 'entriesPerS', 100),
     fire('classic-level', 'entriesPerS', 100),
   ),
   ratio(
-    'the same to 1 MiB-block writes + fsync of the same bytes',
+    'fire-and-forget, 100 B: throughput to 1 MiB-block writes + fsync of the same bytes',
     'at least',
     0.9,
     fire('ringwal', 'entriesPerS', 100),
     fire('raw 1 MiB blocks', 'entriesPerS', 100),
   ),
   ratio(
-    'the same of 4 threads together to 1 thread, each by a lane of its own',
+    'fire-and-forget, 100 B: throughput of 4 threads together to 1 thread, each by a lane of its own',
     'at least',
     1,
     of('lanes', '4 threads', 'entriesPerS'),
@@ -77,7 +77,7 @@ const GOALS: readonly Goal[] = [
   plain('main thread inside accepted calls, 100 B', 'at most', 100, 'ns', fire('ringwal', 'insideNs', 100)),
   plain('main thread inside accepted calls, 16 B', 'at most', 60, 'ns', fire('ringwal', 'insideNs', 16)),
   ratio(
-    "the same, 100 B, to createWriteStream's main-thread CPU",
+    "main thread inside accepted calls, 100 B, to createWriteStream's main-thread CPU",
     'at most',
     0.7,
     fire('ringwal', 'insideNs', 100),
@@ -92,14 +92,14 @@ const GOALS: readonly Goal[] = [
     of('durable-latency', 'raw loop, rewriting', 'p50Us'),
   ),
   ratio(
-    'the same with `busyPoll`',
+    'durable, one at a time, with `busyPoll`: p50 to a raw loop that rewrites allocated blocks',
     'at most',
     1.2,
     of('durable-latency', 'ringwal, busyPoll', 'p50Us'),
     of('durable-latency', 'raw loop, rewriting', 'p50Us'),
   ),
   ratio(
-    'the same, without it, to such a loop on another thread',
+    'durable, one at a time: p50 to such a raw loop on another thread',
     'at most',
     1.2,
     of('durable-latency', 'ringwal', 'p50Us'),
@@ -118,7 +118,7 @@ const GOALS: readonly Goal[] = [
       ),
   },
   ratio(
-    'the same to lmdb',
+    'durable, 1,000 in flight: throughput to lmdb',
     'at least',
     4,
     of('durable-in-flight', 'ringwal', 'entriesPerS'),
@@ -133,7 +133,20 @@ const GOALS: readonly Goal[] = [
   ),
   plain('replay through batches()', 'at most', 130, 'ns/entry', of('replay', 'ringwal', 'batchesNs')),
   plain('replay through entries()', 'at most', 300, 'ns/entry', of('replay', 'ringwal', 'entriesNs')),
-  plain('get(lsn) at random', 'at most', 20, 'µs', of('replay', 'ringwal', 'getUs')),
+  plain(
+    'get(lsn) at random, of what the process wrote last',
+    'at most',
+    20,
+    'µs',
+    of('replay', 'ringwal', 'getUs'),
+  ),
+  plain(
+    'get(lsn) at random, of a log that was opened again',
+    'at most',
+    20,
+    'µs',
+    of('replay', 'ringwal, reopened', 'getUs'),
+  ),
   plain(
     'opening 200 full segments, beyond opening one',
     'at most',
@@ -142,7 +155,7 @@ const GOALS: readonly Goal[] = [
     of('open', 'ringwal', 'openMoreMs'),
   ),
   plain(
-    'event-loop delay p99 of an HTTP server at half load, beyond without the log',
+    'event-loop delay p99 of an HTTP server at half load, beyond without the appends',
     'at most',
     1,
     'ms',
@@ -189,7 +202,7 @@ function memoryGoals(workload: string, load: string): Goal[] {
   return [
     plain(`memory beside the lanes, ${load}`, 'at most', MEMORY_MIB, 'MiB', whole),
     {
-      what: 'the same, beyond what the load takes without a log',
+      what: `memory beside the lanes, ${load}, beyond what the load takes without a log`,
       bound: 'at most',
       target: MEMORY_MIB,
       unit: 'MiB',

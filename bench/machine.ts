@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { readFileSync, statfsSync } from 'node:fs';
 import { arch, availableParallelism, cpus, platform, release, totalmem } from 'node:os';
 
@@ -10,6 +11,29 @@ export interface Machine {
   readonly memoryGib: number;
   readonly fileSystem: string;
   readonly packages: Readonly<Record<string, string>>;
+}
+
+/** What was measured. */
+export interface Source {
+  /** Abbreviated; `undefined`: the sources are in no repository. */
+  readonly commit?: string | undefined;
+  /** It was changed since then. */
+  readonly isChanged: boolean;
+  /** As `2026-11-24`. */
+  readonly date: string;
+}
+
+export function describeSource(root: string): Source {
+  const git = (...args: string[]) => spawnSync('git', ['-C', root, ...args], { encoding: 'utf8' });
+  const commit = git('rev-parse', '--short=10', 'HEAD').stdout?.trim() || undefined;
+  const { stdout } = git('status', '--porcelain', '--', 'src', 'bench', ':!bench/results.*', ':!bench/plots');
+  return { commit, isChanged: stdout !== '', date: new Date().toISOString().slice(0, 10) };
+}
+
+/** For people. */
+export function formatSource({ commit, isChanged, date }: Source): string {
+  const what = commit === undefined ? 'sources without a commit' : `commit ${commit}`;
+  return `${what}${isChanged ? ', changed since' : ''}, ${date}`;
 }
 
 const FILE_SYSTEMS: Readonly<Record<number, string>> = {

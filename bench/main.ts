@@ -1,11 +1,7 @@
 /**
  * The command line of the suite.
  *
- *   npm run bench                        everything, several rounds; writes results.json, results.md and plots/ here
- *   npm run bench -- --quick             small amounts within two minutes; writes to dist/quick/
- *   npm run bench -- --only NAME         one workload, or several; writes to dist/only/
- *   npm run bench -- --compare OLD.json  flags what became worse than in OLD.json: exit code 1
- *   … --rounds N, --scratch DIR, --output DIR, --list
+ * Exit codes: 1, something of ringwal's became worse, is missing or could not be measured; 2, the call was wrong.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -13,12 +9,12 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { CONTENDERS } from './contenders/all.js';
 import { judgeGoals } from './goals.js';
-import { describeMachine, formatMachine } from './machine.js';
+import { describeMachine, describeSource, formatMachine } from './machine.js';
 import { compareResults, describeMismatch, formatChanges } from './report/compare.js';
 import { drawPlots } from './report/plots.js';
 import { countOf, formatGoals, formatReport } from './report/table.js';
-import type { Results } from './results.js';
-import { measure, type Progress, type Schedule } from './schedule.js';
+import { kindOf, type Results } from './results.js';
+import { measure, type Progress, removeRuns, type Schedule } from './schedule.js';
 import { WORKLOADS } from './workloads/all.js';
 import type { Workload } from './workloads/workload.js';
 
@@ -29,36 +25,56 @@ const QUICK_BUDGET_MS = 90_000;
 /** Beyond what Node and this repository say of themselves, the versions of these are in the report. */
 const TOOLS = ['tinybench', 'protobufjs', 'crc-32'];
 
-const { values: options } = parseArgs({
-  options: {
-    quick: { type: 'boolean', default: false },
-    only: { type: 'string', multiple: true },
-    compare: { type: 'string' },
-    rounds: { type: 'string' },
-    scratch: { type: 'string' },
-    output: { type: 'string' },
-    list: { type: 'boolean', default: false },
-  },
-});
+const HELP = `npm run bench                        everything, five rounds; writes results.json, results.md and plots/ to bench/
+npm run bench -- --quick             small amounts within two minutes; writes to bench/dist/quick/
+npm run bench -- --only NAME         one workload, or several; writes to bench/dist/only/
+npm run bench -- --compare OLD.json  flags what became worse than in OLD.json: exit code 1
+… --rounds N, --scratch DIR, --output DIR, --list, --help`;
 
-if (options.list) for (const { name, title } of WORKLOADS) console.log(`${name.padEnd(20)} ${title}`);
+const options = parseOptions();
+
+if (options.help) console.log(HELP);
+else if (options.list) for (const { name, title } of WORKLOADS) console.log(`${name.padEnd(20)} ${title}`);
 else process.exitCode = await bench();
+
+function parseOptions() {
+  try {
+    return parseArgs({
+      options: {
+        quick: { type: 'boolean', default: false },
+        only: { type: 'string', multiple: true },
+        compare: { type: 'string' },
+        rounds: { type: 'string' },
+        scratch: { type: 'string' },
+        output: { type: 'string' },
+        list: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    }).values;
+  } catch (error) {
+    fail(`${(error as Error).message}\n\n${HELP}`);
+  }
+}
 
 async function bench(): Promise<number> {
   const scale = options.quick ? 'quick' : 'full';
   const workloads = chosenWorkloads(options.only);
   const before = options.compare === undefined ? undefined : readResults(options.compare);
-  const output = resolve(options.output ?? join(BENCH, outputFolder()));
+  const rounds = positiveInteger('--rounds', options.rounds) ?? ROUNDS;
+  const output = resolve(options.output ?? join(BENCH, outputFolder(rounds)));
+  // Now, and not when hours of measurements are to be kept.
+  makeDirectory('--output', join(output, 'plots'));
   const schedule: Schedule = {
     root: ROOT,
     childProgram: join(BENCH, 'dist/child.mjs'),
     scratch: resolve(options.scratch ?? join(ROOT, 'node_modules/.cache/ringwal-bench')),
     scale,
     workloads,
-    rounds: positiveInteger('--rounds', options.rounds) ?? ROUNDS,
+    rounds,
     budgetMs: options.quick ? QUICK_BUDGET_MS : Number.POSITIVE_INFINITY,
   };
-  mkdirSync(schedule.scratch, { recursive: true });
+  makeDirectory('--scratch', schedule.scratch);
+  removeAtSignals(schedule.scratch);
   const packages = CONTENDERS.flatMap(({ package: name }) => (name === undefined ? [] : [name]));
   const machine = describeMachine(ROOT, schedule.scratch, [...packages, ...TOOLS]);
   console.log(`${formatMachine(machine)}\n`);
@@ -71,27 +87,40 @@ async function bench(): Promise<number> {
   const startedMs = performance.now();
   const measured = await measure(schedule, progressOn(process.stderr));
   const durationS = Math.round((performance.now() - startedMs) / 1e3);
-  const results: Results = { version: 1, machine, scale, durationS, ...measured };
+  const source = describeSource(ROOT);
+  const results: Results = { version: 1, source, machine, scale, durationS, ...measured };
 
   write(output, results, workloads);
   const goals = formatGoals(judgeGoals(results));
   if (goals !== '') console.log(`${goals}\n`);
+  if (options.quick) console.log('Quick: so little is measured that these figures decide nothing.\n');
   console.log(`${countOf(results.rounds, 'round')} in ${durationS} s: ${join(output, 'results.md')}`);
 
   const isWorse = before !== undefined && reportChanges(before, results, workloads);
-  const isBroken = results.skipped.some(({ what, hasFailed }) => hasFailed && what.endsWith(', ringwal'));
+  const isBroken = reportBroken(results);
   return isWorse || isBroken ? 1 : 0;
 }
 
 /** Only a whole run with full amounts takes the place of the one that documents show. */
-function outputFolder(): string {
+function outputFolder(rounds: number): string {
   if (options.only !== undefined) return 'dist/only';
-  return options.quick ? 'dist/quick' : '.';
+  if (options.quick) return 'dist/quick';
+  return rounds < ROUNDS ? 'dist/short' : '.';
+}
+
+/** True = something of ringwal's could not be measured. */
+function reportBroken({ skipped }: Results): boolean {
+  const broken = skipped.filter(({ what, hasFailed }) => {
+    // As `schedule.ts` labels a case: workload, size, contender.
+    const contender = what.split(', ').slice(2).join(', ');
+    return hasFailed && kindOf(contender) === 'ringwal';
+  });
+  for (const { what, why } of broken) console.log(`FAILED  ${what}: ${why}`);
+  return broken.length > 0;
 }
 
 function write(output: string, results: Results, workloads: readonly Workload[]): void {
   const plots = join(output, 'plots');
-  mkdirSync(plots, { recursive: true });
   writeFileSync(join(output, 'results.json'), `${JSON.stringify(results, undefined, 1)}\n`);
   writeFileSync(join(output, 'results.md'), formatReport(results, workloads));
   for (const [name, svg] of drawPlots(results, workloads)) writeFileSync(join(plots, name), svg);
@@ -100,10 +129,12 @@ function write(output: string, results: Results, workloads: readonly Workload[])
 /** True = something of ringwal's became worse. */
 function reportChanges(before: Results, now: Results, workloads: readonly Workload[]): boolean {
   const mismatch = describeMismatch(before, now);
-  if (mismatch !== undefined) console.log(`\nCompare with care, ${mismatch}.`);
   const changes = compareResults(before, now, workloads);
   console.log(`\n${formatChanges(changes)}`);
-  return changes.some(({ verdict }) => verdict === 'worse');
+  if (mismatch !== undefined) console.log(`\nThis decides nothing: ${mismatch}.`);
+  return (
+    mismatch === undefined && changes.some(({ verdict }) => verdict === 'worse' || verdict === 'missing')
+  );
 }
 
 /** On a terminal one line that changes, else one for each workload of a round. */
@@ -139,9 +170,33 @@ function chosenWorkloads(names: readonly string[] | undefined): readonly Workloa
 }
 
 function readResults(path: string): Results {
-  const results = JSON.parse(readFileSync(path, 'utf8')) as Results;
-  if (results.version !== 1) fail(`${path} is not of this version of the suite.`);
+  let results: Results;
+  try {
+    results = JSON.parse(readFileSync(path, 'utf8')) as Results;
+  } catch (error) {
+    fail(`--compare: ${path} cannot be read as results.json: ${(error as Error).message}`);
+  }
+  if (results?.version !== 1 || !Array.isArray(results.cases) || results.machine === undefined)
+    fail(`--compare: ${path} is no results.json of this version of the suite.`);
   return results;
+}
+
+function makeDirectory(option: string, path: string): void {
+  try {
+    mkdirSync(path, { recursive: true });
+  } catch (error) {
+    fail(`${option}: ${(error as Error).message}`);
+  }
+}
+
+/** Whoever interrupts a run is left no gigabyte. */
+function removeAtSignals(scratch: string): void {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      removeRuns(scratch);
+      process.exit(signal === 'SIGINT' ? 130 : 143);
+    });
+  }
 }
 
 function positiveInteger(option: string, value: string | undefined): number | undefined {

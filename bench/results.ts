@@ -1,5 +1,5 @@
 import { CONTENDERS } from './contenders/all.js';
-import type { Machine } from './machine.js';
+import type { Machine, Source } from './machine.js';
 import { type Spread, spreadOf } from './measure/statistics.js';
 import type { MetricName } from './metrics.js';
 import type { Outcome, Scale } from './workloads/workload.js';
@@ -7,6 +7,8 @@ import type { Outcome, Scale } from './workloads/workload.js';
 /** What `results.json` holds. */
 export interface Results {
   readonly version: 1;
+  /** Absent in results of before. */
+  readonly source?: Source;
   readonly machine: Machine;
   readonly scale: Scale;
   /** Completed ones. */

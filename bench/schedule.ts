@@ -1,5 +1,5 @@
 import { fork } from 'node:child_process';
-import { closeSync, fsyncSync, mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { closeSync, fsyncSync, mkdirSync, mkdtempSync, openSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { CONTENDERS } from './contenders/all.js';
 import { wantedNodeOf } from './machine.js';
@@ -36,6 +36,7 @@ export interface Measured {
 /** A child that takes longer than this hangs. */
 const CHILD_TIMEOUT_MS = { full: 300_000, quick: 20_000 } as const;
 const STDERR_SHOWN_CHARACTERS = 400;
+const RUN_PREFIX = 'run-';
 
 interface Case {
   readonly workload: Workload;
@@ -52,8 +53,9 @@ interface Case {
 export async function measure(schedule: Schedule, progress: Progress): Promise<Measured> {
   const skipped: Skipped[] = [];
   const skip = (what: string, why: string, hasFailed = false) => {
-    skipped.push({ what, why, hasFailed });
-    progress.skipped({ what, why, hasFailed });
+    const entry = { what, why: withoutPaths(why, schedule.root), hasFailed };
+    skipped.push(entry);
+    progress.skipped(entry);
   };
   const runnable = await withoutObstacles(schedule, skip);
   let cases = runnable.workloads.flatMap((workload) => casesOf(workload, schedule.scale, runnable.absent));
@@ -73,7 +75,7 @@ export async function measure(schedule: Schedule, progress: Progress): Promise<M
       }
       progress.starting(labelOf(each), done, due.length, round);
       try {
-        each.outcomes.push(await runCase(schedule, each));
+        each.outcomes.push(await runCase(schedule, each, round));
       } catch (error) {
         skip(labelOf(each), (error as Error).message, true);
         cases = cases.filter((other) => other !== each);
@@ -103,11 +105,12 @@ async function withoutObstacles(
       await inScratch(schedule, (directory) => runChild(schedule, ['probe', name, directory]));
     } catch (error) {
       const wanted = wantedNodeOf(schedule.root, packageName);
-      const hint =
+      // Not installed, or installed and not for this machine.
+      const why =
         wanted === undefined
-          ? `npm install --no-save --ignore-scripts ${packageName}`
-          : `it asks for Node ${wanted}`;
-      skip(name, `${(error as Error).message} (${hint})`);
+          ? `not installed; npm install --no-save --ignore-scripts ${packageName}, where the machine and this version of Node have a build of it`
+          : `${(error as Error).message} (it asks for Node ${wanted})`;
+      skip(name, why);
       absent.add(name);
     }
   }
@@ -127,13 +130,18 @@ function backwards<T>(items: readonly T[]): T[] {
   return [...items].reverse();
 }
 
-function runCase(schedule: Schedule, { workload, contender, entryBytes }: Case): Promise<Outcome> {
+function runCase(
+  schedule: Schedule,
+  { workload, contender, entryBytes }: Case,
+  round: number,
+): Promise<Outcome> {
   return inScratch(schedule, async (directory) => {
     const task: Task = {
       workload: workload.name,
       contender,
       entryBytes,
       scale: schedule.scale,
+      round,
       directory,
     };
     if (workload.fillsPageCache === true && schedule.scale === 'full') warmPageCache(schedule.scratch);
@@ -144,7 +152,7 @@ function runCase(schedule: Schedule, { workload, contender, entryBytes }: Case):
 /** Runs `work` in a fresh directory, and lets the disk finish with it before the next measurement begins. */
 async function inScratch<T>({ scratch }: Schedule, work: (directory: string) => Promise<T>): Promise<T> {
   mkdirSync(scratch, { recursive: true });
-  const directory = mkdtempSync(join(scratch, 'run-'));
+  const directory = mkdtempSync(join(scratch, RUN_PREFIX));
   try {
     return await work(directory);
   } finally {
@@ -184,6 +192,18 @@ function describeEnd(code: number | null, signal: string | null, complaint: stri
   const message = /^(?:\w*Error\b.*)$/m.exec(complaint)?.[0] ?? complaint.trim();
   const end = signal === null ? `ended with exit code ${code}` : `was ended by ${signal}`;
   return message === '' ? end : `${end}: ${message.slice(0, STDERR_SHOWN_CHARACTERS)}`;
+}
+
+/** Removes what an interrupted run has left. */
+export function removeRuns(scratch: string): void {
+  for (const name of readdirSync(scratch)) {
+    if (name.startsWith(RUN_PREFIX)) rmSync(join(scratch, name), { recursive: true, force: true });
+  }
+}
+
+/** Nobody else has them. */
+function withoutPaths(text: string, root: string): string {
+  return text.replaceAll(root, '');
 }
 
 function labelOf({ workload, contender, entryBytes }: Case): string {

@@ -5,7 +5,15 @@ import { fsPromises } from './fs-promises.js';
 import { lmdb } from './lmdb.js';
 import { noLog } from './no-log.js';
 import { rawAppend, rawBlocks, rawOtherThread, rawRead, rawRewrite } from './raw.js';
-import { ringwal, ringwalBusyPoll, ringwalGrowing, ringwalRecycle, ringwalZero } from './ringwal.js';
+import {
+  ringwal,
+  ringwalBusyPoll,
+  ringwalGrowing,
+  ringwalRecycle,
+  ringwalReopened,
+  ringwalTuned,
+  ringwalZero,
+} from './ringwal.js';
 import { ringwalLanes } from './ringwal-lanes.js';
 import { pinoTransport, sonicBoom, writeStream } from './streams.js';
 
@@ -16,6 +24,8 @@ export const CONTENDERS: readonly Contender[] = [
   ringwalZero,
   ringwalBusyPoll,
   ringwalRecycle,
+  ringwalReopened,
+  ...ringwalTuned,
   ...ringwalLanes,
   rawBlocks,
   rawRewrite,

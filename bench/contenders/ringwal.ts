@@ -16,6 +16,42 @@ export const ringwalRecycle = contenderWith('ringwal, recycle', "`preallocate: '
   maxFiles: 2,
 });
 
+const MIB = 2 ** 20;
+
+/** What there is to tune, one at a time: docs/performance.md. */
+export const ringwalTuned: readonly Contender[] = [
+  contenderWith('ringwal, ring of 1 MiB', '`ringSize` of 1 MiB instead of 16', { ringSize: MIB }),
+  contenderWith('ringwal, ring of 64 MiB', '`ringSize` of 64 MiB', { ringSize: 64 * MIB }),
+  contenderWith('ringwal, segments of 8 MiB', '`maxFileSize` of 8 MiB instead of 64', {
+    maxFileSize: 8 * MIB,
+  }),
+  contenderWith('ringwal, segments of 512 MiB', '`maxFileSize` of 512 MiB', { maxFileSize: 512 * MIB }),
+  contenderWith('ringwal, commit delay', '`commitDelay: 0.1`, in milliseconds', { commitDelay: 0.1 }),
+];
+
+/** Read by another log than the one that wrote it. */
+export const ringwalReopened: Contender = {
+  name: 'ringwal, reopened',
+  kind: 'ringwal',
+  note: 'the log was closed and opened again before it is read: nothing of it was written by this one',
+  async openArchive(directory) {
+    const { Wal } = await import('#ringwal');
+    const path = join(directory, 'log');
+    let archive = archiveOf(await Wal.open(path));
+    return {
+      async fill(entry, count) {
+        await archive.fill(entry, count);
+        await archive.close();
+        archive = archiveOf(await Wal.open(path));
+      },
+      readBatches: () => archive.readBatches?.() ?? Promise.resolve(0),
+      readEntries: () => archive.readEntries?.() ?? Promise.resolve(0),
+      readOne: (index) => archive.readOne?.(index) ?? Promise.resolve(0),
+      close: () => archive.close(),
+    };
+  },
+};
+
 function contenderWith(name: string, note: string, options: WalOptions & { readOnly?: false }): Contender {
   const open = async (directory: string) => {
     const { Wal } = await import('#ringwal');

@@ -29,7 +29,7 @@ export const kernel: Workload = {
     'the opening field 4. protobufjs + crc-32 is what one would write without a kernel.',
   metrics: ['entryNs'],
   contenders: ['wasm kernel', 'reference kernel', 'protobufjs + crc-32'],
-  sizes: (scale) => (scale === 'quick' ? [100] : [16, 100, 1024, 4096]),
+  sizes: (scale) => (scale === 'quick' ? [100] : [16, 100, 1024, 4096, 65_536]),
   run: async ({ contender, entryBytes, scale }: Task) => {
     const memory = createLaneMemory(RUN_BYTES, STAGING_BYTES);
     const views = viewLane(memory);

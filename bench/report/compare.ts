@@ -3,10 +3,12 @@ import { formatFigure, METRICS, type Metric, type MetricName } from '../metrics.
 import { type CaseResult, figuresOf, findCase, kindOf, type Results } from '../results.js';
 import type { Workload } from '../workloads/workload.js';
 
-/** Changes of the median below this share of it are not told from noise, however quiet the rounds were. */
-const LEAST_CHANGE = 0.1;
-/** The same for the tails of distributions, and where either run has few rounds. */
-const LEAST_LOUD_CHANGE = 0.5;
+/** Medians whose ratio is below this are not told from noise, however quiet the rounds were. */
+const LEAST_RATIO = 1.1;
+/** The same where either run has few rounds: their quartiles say little. */
+const LEAST_RATIO_OF_FEW = 1.25;
+/** The same for the tails of distributions. */
+const LEAST_RATIO_OF_TAILS = 1.5;
 const FEW_ROUNDS = 5;
 /** Of all pairs of a round before and a round now, how many must agree. */
 const AGREEING_SHARE = 0.95;
@@ -18,14 +20,14 @@ export interface Change {
   readonly now: Spread;
   /** The figures are ratios to the floor of the same round. */
   readonly isToFloor: boolean;
-  readonly verdict: 'worse' | 'better' | 'same';
+  readonly verdict: 'worse' | 'better' | 'same' | 'missing';
 }
 
 /**
  * What became of ringwal's figures since `before`. Where a workload has a floor, each round is divided by the floor of
  * the same round first: a disk that is slower today is nobody's regression. A figure is worse when nearly every round
  * now is worse than nearly every round before, and the medians differ by more than a tenth. A count is worse as soon as
- * it is higher by more than comes and goes.
+ * it is higher. A figure that a run of the same workload had and this one has not is missing, which is no better than worse.
  */
 export function compareResults(
   before: Results,
@@ -33,7 +35,7 @@ export function compareResults(
   workloads: readonly Workload[],
 ): readonly Change[] {
   return workloads.flatMap((workload) =>
-    now.cases
+    before.cases
       .filter((each) => each.workload === workload.name && kindOf(each.contender) === 'ringwal')
       .flatMap((each) => workload.metrics.map((metric) => compareFigure(before, now, workload, each, metric)))
       .filter((change) => change !== undefined),
@@ -50,14 +52,18 @@ function compareFigure(
   const about: Metric = METRICS[metric];
   if (about.better === undefined) return undefined;
   const [old, fresh] = [before, now].map((results) => normalised(results, workload, result, metric));
-  if (old === undefined || fresh === undefined) return undefined;
-  if (old.figures.length === 0 || fresh.figures.length === 0) return undefined;
+  if (old === undefined || fresh === undefined || old.figures.length === 0) return undefined;
+  const what = `${workload.name}, ${result.entryBytes} B, ${result.contender}`;
+  if (fresh.figures.length === 0) {
+    const spread = spreadOf(old.figures);
+    return { what, metric, before: spread, now: spread, isToFloor: false, verdict: 'missing' };
+  }
   // Without its floor in one of the runs a figure is compared as it is.
   const isToFloor = old.isToFloor && fresh.isToFloor;
   const [beforeRounds, nowRounds] = [old, fresh].map((each) => (isToFloor ? each.toFloor : each.figures));
   const judged = judge(beforeRounds as number[], nowRounds as number[], about, workload.isCount === true);
   return {
-    what: `${workload.name}, ${result.entryBytes} B, ${result.contender}`,
+    what,
     metric,
     before: spreadOf(beforeRounds as number[]),
     now: spreadOf(nowRounds as number[]),
@@ -86,24 +92,30 @@ function judge(
   { isTail, noise = 0 }: Metric,
   isCount: boolean,
 ): 'lower' | 'higher' | 'same' {
-  const change = spreadOf(now).median - spreadOf(before).median;
+  const [was, is] = [spreadOf(before).median, spreadOf(now).median];
+  const change = is - was;
   if (Math.abs(change) <= noise) return 'same';
   const direction = change > 0 ? 'higher' : 'lower';
   if (isCount) return direction;
-  const isLoud = isTail === true || Math.min(before.length, now.length) < FEW_ROUNDS;
-  const least = (isLoud ? LEAST_LOUD_CHANGE : LEAST_CHANGE) * Math.abs(spreadOf(before).median);
+  const isOfFew = Math.min(before.length, now.length) < FEW_ROUNDS;
+  const least = isTail === true ? LEAST_RATIO_OF_TAILS : isOfFew ? LEAST_RATIO_OF_FEW : LEAST_RATIO;
+  // Of figures around zero, which may be below it, there is no ratio: what comes and goes of them is in `noise`.
+  const isFar = was <= 0 || is <= 0 || Math.max(is / was, was / is) > least;
   const agreeing = before.flatMap((old) => now.filter((fresh) => (fresh - old) * change > 0)).length;
   const isClear = agreeing >= AGREEING_SHARE * before.length * now.length;
-  return isClear && Math.abs(change) > least ? direction : 'same';
+  return isClear && isFar ? direction : 'same';
 }
 
 export function formatChanges(changes: readonly Change[]): string {
   const lines = changes
     .filter(({ verdict }) => verdict !== 'same')
     .map(({ what, metric, before, now, isToFloor, verdict }) => {
+      if (verdict === 'missing')
+        return `MISSING  ${what}: ${formatSpread(before)} before (${METRICS[metric].label})`;
       const unit = `${METRICS[metric].label}${isToFloor ? ', to the floor' : ''}`;
       return `${verdict.toUpperCase()}  ${what}: ${formatSpread(before)} → ${formatSpread(now)} (${unit})`;
     });
+  if (changes.length === 0) return 'There is nothing to compare: the two runs have no figure in common.';
   const same = changes.length - lines.length;
   return [...lines, `${same} of ${changes.length} figures are the same within the noise.`].join('\n');
 }
@@ -114,7 +126,7 @@ function formatSpread({ median, q1, q3 }: Spread): string {
 
 /** Why the two runs cannot be compared figure by figure, if they cannot. */
 export function describeMismatch(before: Results, now: Results): string | undefined {
-  const differing = (['cpu', 'cpus', 'node', 'fileSystem'] as const).filter(
+  const differing = (['cpu', 'cpus', 'memoryGib', 'platform', 'node', 'fileSystem'] as const).filter(
     (field) => before.machine[field] !== now.machine[field],
   );
   if (before.scale !== now.scale) return `one run is ${before.scale}, the other ${now.scale}`;

@@ -1,6 +1,6 @@
 import { contenderNamed } from '../contenders/all.js';
 import { type GoalResult, judgeGoals } from '../goals.js';
-import { formatMachine } from '../machine.js';
+import { formatMachine, formatSource } from '../machine.js';
 import type { Spread } from '../measure/statistics.js';
 import { formatFigure, METRICS, type MetricName } from '../metrics.js';
 import { findCase, kindOf, type Results, spreadOfCase } from '../results.js';
@@ -12,7 +12,7 @@ export function formatReport(results: Results, workloads: readonly Workload[]): 
   const parts = [
     '# Benchmark results',
     'Written by `npm run bench`; [README.md](README.md) says how each figure is taken. Median (first to third ' +
-      `quartile) of ${countOf(results.rounds, 'round')}${results.scale === 'quick' ? ', quick: small amounts, loud figures' : ''}.`,
+      `quartile) of ${countOf(results.rounds, 'round')}${results.scale === 'quick' ? ', quick: small amounts, loud figures' : ''}${results.source === undefined ? '' : `, of ${formatSource(results.source)}`}.`,
     formatMachine(results.machine).replace('\n', '\n\n'),
     formatGoals(judgeGoals(results)),
     ...measured.map((workload) => formatWorkload(results, workload)),

@@ -5,12 +5,13 @@ import { figures } from '../functions/figures.js';
 import { kernel } from '../functions/kernel.js';
 import { durableLatency } from './durable-latency.js';
 import { eventLoop } from './event-loop.js';
-import { fireAndForget, preallocated } from './fire-and-forget.js';
+import { fireAndForget, preallocated, tuned } from './fire-and-forget.js';
 import { idle } from './idle.js';
 import { durableInFlight, writtenInFlight } from './in-flight.js';
 import { lanes } from './lanes.js';
 import { memory, memoryInFlight } from './memory.js';
 import { open } from './open.js';
+import { overrun } from './overrun.js';
 import { replay } from './replay.js';
 import { scavenges } from './scavenges.js';
 import { verify } from './verify.js';
@@ -20,11 +21,13 @@ import type { Workload } from './workload.js';
 export const WORKLOADS: readonly Workload[] = [
   fireAndForget,
   preallocated,
+  tuned,
   lanes,
   scavenges,
   durableLatency,
   durableInFlight,
   writtenInFlight,
+  overrun,
   replay,
   open,
   verify,

@@ -40,7 +40,24 @@ export const preallocated: Workload = {
   name: 'preallocated',
   title: 'The same with `preallocate`, 100 B',
   note: 'As above. Durable latency, below, is what it is for.',
-  contenders: ['ringwal', 'ringwal, growing', 'ringwal, zero', 'ringwal, recycle'],
+  contenders: ['ringwal', 'ringwal, growing', 'ringwal, zero', 'ringwal, recycle', 'raw 1 MiB blocks'],
+  sizes: oneSize,
+};
+
+/** What the sizes that can be chosen bring and cost. */
+export const tuned: Workload = {
+  ...fireAndForget,
+  name: 'tuned',
+  title: 'The same with other sizes of ring and segment, 100 B',
+  note: 'As above. What a larger ring is for are bursts.',
+  contenders: [
+    'ringwal',
+    'ringwal, ring of 1 MiB',
+    'ringwal, ring of 64 MiB',
+    'ringwal, segments of 8 MiB',
+    'ringwal, segments of 512 MiB',
+    'raw 1 MiB blocks',
+  ],
   sizes: oneSize,
 };
 

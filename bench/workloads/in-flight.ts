@@ -12,7 +12,14 @@ export const durableInFlight: Workload = {
   title: 'Durable appends, 1,000 in flight, 100 B',
   note: 'A closed loop: each of 1,000 callers awaits its append and makes the next one at once.',
   metrics: ['entriesPerS', 'entriesPerSync'],
-  contenders: ['ringwal', 'ringwal, growing', 'lmdb', 'fs.promises', 'classic-level'],
+  contenders: [
+    'ringwal',
+    'ringwal, growing',
+    'ringwal, commit delay',
+    'lmdb',
+    'fs.promises',
+    'classic-level',
+  ],
   sizes: oneSize,
   run: (task) => run(task, 'durable'),
 };

@@ -12,10 +12,10 @@ export const replay: Workload = {
   title: 'Replay, 100 B',
   note:
     'From the page cache, the second pass of two: the first one compiles the reader. In bulk: `batches()`, ' +
-    "classic-level's `nextv`. One by one: `entries()`, iterators. At random: `get`, each awaited. Only " +
-    'ringwal checks a CRC of every entry.',
+    "classic-level's `nextv`. One by one: `entries()`, iterators. At random: `get`, each awaited; of what this process wrote last ringwal " +
+    'reads it on the calling thread, of anything else through the thread pool. Only ringwal checks a CRC of every entry.',
   metrics: ['batchesNs', 'entriesNs', 'getUs'],
-  contenders: ['ringwal', 'raw read', 'lmdb', 'better-sqlite3', 'classic-level'],
+  contenders: ['ringwal', 'ringwal, reopened', 'raw read', 'lmdb', 'better-sqlite3', 'classic-level'],
   sizes: oneSize,
   run,
 };

@@ -33,6 +33,8 @@ export interface Task {
   readonly contender: string;
   readonly entryBytes: number;
   readonly scale: Scale;
+  /** From 0. */
+  readonly round: number;
   /** Empty; removed afterwards. */
   readonly directory: string;
 }

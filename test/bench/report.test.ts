@@ -35,7 +35,22 @@ test('a figure whose rounds mingle, or that differs by less than a tenth, is the
 
 test('of few rounds only a large change is believed', () => {
   assert.equal(verdictOf([100, 101, 102], [80, 81, 82]), 'same');
-  assert.equal(verdictOf([100, 101, 102], [40, 41, 42]), 'worse');
+  assert.equal(verdictOf([100, 101, 102], [70, 71, 72]), 'worse');
+});
+
+test('half as fast is as much of a change as twice as fast', () => {
+  for (const factor of [1.15, 1.3, 2]) {
+    const [slow, fast] = [[100, 101, 102, 103, 104], [100, 101, 102, 103, 104].map((each) => each * factor)];
+    assert.equal(verdictOf(slow, fast), 'better', `${factor}`);
+    assert.equal(verdictOf(fast, slow), 'worse', `${factor}`);
+  }
+});
+
+test('a figure that is not there any more is missing, and not the same', () => {
+  const before = resultsOf([inFireAndForget('ringwal', [100, 101, 102])]);
+  const verdicts = compareResults(before, resultsOf([]), WORKLOADS).map(({ verdict }) => verdict);
+  assert.ok(verdicts.length > 0);
+  assert.ok(verdicts.every((verdict) => verdict === 'missing'));
 });
 
 test('a disk that became slower is no regression', () => {
