@@ -1,3 +1,4 @@
+import { dirname, relative } from 'node:path';
 import { WalError } from '../index.js';
 
 /** What the process ends with. docs/cli.md and the man page have the same table, made of or checked against [EXIT_CODES]. */
@@ -101,10 +102,13 @@ function exitCodeOf(error: WalError): ExitCode {
   }
 }
 
-function hintFor({ code }: WalError): string | undefined {
+function hintFor({ code, path }: WalError): string | undefined {
   switch (code) {
-    case 'ERR_WAL_CORRUPT':
-      return '`ringwal verify DIR` shows what is damaged, `ringwal repair DIR --dry-run` what can be saved.';
+    case 'ERR_WAL_CORRUPT': {
+      // It names the segment.
+      const directory = path === undefined ? 'DIR' : relative('.', dirname(path)) || '.';
+      return `\`ringwal verify ${directory}\` shows what is damaged, \`ringwal repair ${directory} --dry-run\` what can be saved.`;
+    }
     case 'ERR_WAL_LOCKED':
       return 'Reading works meanwhile: cat, tail, get, inspect, verify, stats.';
     case 'ERR_WAL_UNSUPPORTED':

@@ -16,11 +16,16 @@ import { EXIT_CODES, ExitCode, tellError } from './exit-code.js';
 /** Parses the command line and runs what it says. */
 export async function runProgram(context: Context, argv: readonly string[]): Promise<ExitCode> {
   let exitCode: ExitCode = ExitCode.ok;
-  const program = createProgram(context, (done) => {
+  const program = createProgram(context, argv.includes('--json'), (done) => {
     exitCode = done;
   });
   try {
     if (argv.length === 0) program.help({ error: true });
+    const [first, topic] = argv;
+    if (first === 'help' && topic !== undefined && COMMANDS.every(({ name }) => name !== topic))
+      program.error(
+        `error: unknown command '${topic}'\nThe commands are ${COMMANDS.map(({ name }) => name).join(', ')}.`,
+      );
     await program.parseAsync(argv, { from: 'user' });
     return exitCode;
   } catch (error) {
@@ -46,7 +51,7 @@ export function reportError(context: Context, error: unknown, argv: readonly str
   return exitCode;
 }
 
-function createProgram(context: Context, onDone: (exitCode: ExitCode) => void): Commander {
+function createProgram(context: Context, isJson: boolean, onDone: (exitCode: ExitCode) => void): Commander {
   const program = createCommand('ringwal')
     .description(DESCRIPTION)
     .version(VERSION, VERSION_FLAGS, 'print the version')
@@ -59,6 +64,10 @@ function createProgram(context: Context, onDone: (exitCode: ExitCode) => void): 
       writeErr: (text) => context.error(text.replace(/\n$/, '')),
       outputError: (text, write) => {
         const said = text.replace(/^error: /, '').trimEnd();
+        if (isJson) {
+          write(JSON.stringify({ error: { message: said, exitCode: ExitCode.usage } }));
+          return;
+        }
         write(`${context.errorColors.red('ringwal:')} ${said.charAt(0).toUpperCase()}${said.slice(1)}`);
       },
       getOutHelpWidth: () => context.out.columns,
@@ -66,7 +75,8 @@ function createProgram(context: Context, onDone: (exitCode: ExitCode) => void): 
       getErrHasColors: () => context.errorColors.isColorSupported,
     })
     .addHelpText('after', `\n${exitCodeHelp()}\n\n\`ringwal help COMMAND\` has examples.`);
-  for (const command of COMMANDS) program.addCommand(createSubcommand(program, context, command, onDone));
+  for (const command of COMMANDS)
+    program.addCommand(createSubcommand(program, context, command, isJson, onDone));
   return program;
 }
 
@@ -74,6 +84,7 @@ function createSubcommand(
   program: Commander,
   context: Context,
   command: Command,
+  isJson: boolean,
   onDone: (exitCode: ExitCode) => void,
 ): Commander {
   const sub = program
@@ -82,7 +93,7 @@ function createSubcommand(
     .summary(command.summary)
     .description([sentence(command.summary), ...command.details].join('\n\n'))
     .helpOption(HELP_FLAGS, 'print this help')
-    .showHelpAfterError(`\`ringwal help ${command.name}\` says more.`)
+    .showHelpAfterError(isJson ? false : `\`ringwal help ${command.name}\` says more.`)
     .addHelpText('after', () => exampleHelp(command));
   for (const argument of command.arguments) sub.addArgument(argument);
   for (const option of optionsOf(command)) sub.addOption(option);

@@ -1,4 +1,4 @@
-import { basename } from 'node:path';
+import { basename, dirname, relative } from 'node:path';
 import type { LsnRange, VerifyReport } from '../index.js';
 import { ExitCode } from './exit-code.js';
 import type { Colors } from './output.js';
@@ -53,7 +53,8 @@ export function describeVerdict(report: VerifyReport, colors: Colors): string[] 
     lines.push(
       `  Acknowledged as durable were entries up to ${integer(watermark)}, as far as the files show it.`,
     );
-    lines.push('  `ringwal repair DIR --dry-run` shows what can be saved, in either of two ways.');
+    const directory = trouble === undefined ? 'DIR' : relative('.', dirname(trouble.path)) || '.';
+    lines.push(`  \`ringwal repair ${directory} --dry-run\` shows what can be saved, in either of two ways.`);
   }
   if (stateFault !== undefined)
     lines.push(`  ringwal.state cannot be read: ${stateFault}. Losing it loses only what it knew.`);

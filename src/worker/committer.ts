@@ -448,10 +448,12 @@ export class Committer {
       this.#tellOfPreallocation(outcome.recycled.troubles);
     }
     for (const failure of outcome.troubles) this.#host.tell({ kind: 'trouble', failure });
-    this.#tellOfPublication(outcome.publicationFailure);
     this.housekeeper.noteDone(job, outcome);
     this.#noteDuration(job, this.#nowMs() - this.#syncStartedMs);
     this.#noteSynced(job);
+    // The first that notices when the directory is gone, under a load that makes no segment: files that are open do not.
+    if (outcome.publicationFailure?.cause?.code === 'ENOENT') this.#host.groups.segments.checkPlace();
+    this.#tellOfPublication(outcome.publicationFailure);
   }
 
   /** Zeros take longer than a small group, and say nothing of how quick the disk is. */

@@ -45,6 +45,17 @@ const entry = (i: number) => `${i} `.padEnd(1300, 'x');
 const CORRUPT = walError('ERR_WAL_CORRUPT');
 const GONE = walError('ERR_WAL_IO', { cause: 'ENOENT' });
 
+test('a log whose directory was removed ends under a load that makes no new segment, too', async (t) => {
+  const directory = temporaryLog(t);
+  const errors: WalError[] = [];
+  const wal = await openLog(t, directory, { onError: (error) => errors.push(error) });
+  await wal.append('before', { durable: true });
+  removeAtOnce(directory);
+  await until(() => wal.append('x', { durable: true }).then(() => false, GONE));
+  await assert.rejects(wal.close(), GONE);
+  for (const error of errors) GONE(error);
+});
+
 for (const { what, take, how } of [
   { what: 'removed', take: removeAtOnce, how: 'a rotation' },
   { what: 'removed', take: removeAtOnce, how: 'an idle time' },
