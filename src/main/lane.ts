@@ -281,7 +281,7 @@ export class Lane {
   /** The writer may be lingering on a full ring, or be gone: who found no room can afford to look. */
   #noticeFull(): void {
     this.#doorbell.ring(true);
-    if (this.#doorbell.failed || this.#doorbell.closing) this.#drainPorts();
+    if (this.#doorbell.failed || this.#doorbell.closing) this.drainPorts();
     if (this.#doorbell.dead && !this.#isOver) this.die();
     this.#assertTaking();
     this.#refused += 1;
@@ -423,7 +423,7 @@ export class Lane {
 
   /** Waits until everything accepted is durable, also while the log is being closed. */
   flushAtExit(): void {
-    this.#drainPorts();
+    this.drainPorts();
     if (this.#isOver) return;
     const lost = this.#lost;
     try {
@@ -443,7 +443,7 @@ export class Lane {
       if (this.#producer.waitForFlush(ticket, Math.max(0, Math.min(leftMs, LIVENESS_CHECK_MS)))) break;
       if (!this.#parts.areThreadsAlive()) {
         // Closed, or dead: the port tells.
-        this.#drainPorts();
+        this.drainPorts();
         if (!this.#isOver) this.die();
         if (this.#failure !== undefined) throw this.#failure();
         break;
@@ -458,7 +458,7 @@ export class Lane {
       }
     }
     // Posted before the flush was answered: what failed of it.
-    this.#drainPorts();
+    this.drainPorts();
     if (this.#flushError !== undefined) throw this.#flushError;
   }
 
@@ -505,7 +505,7 @@ export class Lane {
 
   /** A thread of the log is gone without having been asked: everything unsettled rejects. */
   die(cause?: unknown): void {
-    this.#drainPorts();
+    this.drainPorts();
     if (this.#failure !== undefined) return;
     this.#failure = () => threadDied(this.#parts.directory, cause);
     this.#end(this.#failure, this.#accepted - this.#countUnwritten() + 1);
@@ -513,7 +513,7 @@ export class Lane {
 
   /** Nothing will come any more: settles what is left and lets go of the ports. */
   detach(): void {
-    this.#drainPorts();
+    this.drainPorts();
     this.#end(() => this.#closedError(), this.#accepted + 1);
     this.letGo();
   }
@@ -539,11 +539,6 @@ export class Lane {
   /** For the figures that other processes see. A lane that ends may have its memory pooled before it hears of it. */
   #tally(word: number, count: number): void {
     if (this.#ended === undefined) Atomics.store(this.#parts.views.i32, word, count | 0);
-  }
-
-  /** Takes in what has been posted to this lane without waiting for the event loop. */
-  drainPorts(): void {
-    this.#drainPorts();
   }
 
   stats(): LaneStats {
@@ -768,7 +763,8 @@ export class Lane {
     this.#updateHold();
   }
 
-  #drainPorts(): void {
+  /** Takes in what has been posted to this lane without waiting for the event loop. */
+  drainPorts(): void {
     this.#busyPoll?.take();
     this.#drain(this.#syncPort);
     this.#drain(this.#writerPort);

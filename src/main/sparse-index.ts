@@ -2,7 +2,7 @@ import { type ChainContext, createChain } from '../format/chain.js';
 
 /**
  * Bytes from one place to the next. Bet: what a reader then goes over before it meets its entry, 8 KiB at most, costs it
- * less than the read that brings them (bench/workloads, get); a full segment of 64 MiB has 8,192 places, 128 KiB.
+ * less than the read that brings them (bench/workloads/replay.ts); a full segment of 64 MiB has 8,192 places, 128 KiB.
  */
 export const PLACE_SPACING_BYTES = 8 * 1024;
 

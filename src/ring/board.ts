@@ -24,24 +24,24 @@
  *    104  lanes            writer          lanes that a producer has, or may still take up; the opener's is one
  *    112  lanesPooled      writer          lane memories that wait for the next producer
  *    120  lanesReused      writer          lanes that were made from such a one
- *    136  lanesGone        writer          lanes whose thread ended without closing them
- *    152  retries          both            calls that were repeated: short writes, EINTR, EAGAIN
  *    128  pinned (int32)   main            lowest segment number that a reader of this process has open, or is about to
  *                                          open, -1 = none
  *    132  watermarkAsked   both            1 = a follower waits for `durableLsn` to move. The follower stores 1, then
  *         (int32)                          loads durableLsn, and sleeps if that is not enough; who stores durableLsn then
  *                                          exchanges 0, and if it was 1 posts `watermark`. Sequential consistency: one of
  *                                          the two sees the other's store
+ *    136  lanesGone        writer          lanes whose thread ended without closing them
  *    144  syncsWatched     main            1 = somebody subscribed to `ringwal:sync`: each sync is to be told. Ordered against
  *         (int32)                          nothing: whoever reads the old value tells of one sync more or less
+ *    152  retries          writer          calls of the writer that were repeated: short writes, EINTR, EAGAIN
  *
  *    256  writeMicros      writer          histogram: what each write call of a group took, µs
  *   2120  syncMicros       both            histogram: what each round of syncs took, µs
  *   3984  groupEntries     writer          histogram: entries of each group
  *
  * Every access is Atomics, hence sequentially consistent: a value read here is ordered after everything that its writer
- * did before. Stored once for each group, never for each entry: a store of a BigInt64
- * costs about as much as a whole append.
+ * did before. Stored once for each group, never for each entry: a store of a BigInt64 costs about as much as a whole
+ * append.
  */
 import { HISTOGRAM_BYTES, Histogram } from './histogram.js';
 

@@ -84,14 +84,14 @@ export class GroupWriter {
   }
 
   /**
-   * Writes one group from the lane's ring; returns how many entries it holds, 0 = the ring holds none up to its loaded
-   * head or the message due next.
+   * Writes one group of the lane's records, from its ring or from a message that brings some; none if there are none up to its
+   * loaded head or the message due next.
    *
    * @throws the system's error of a write or of creating a segment
    */
-  writeRun(lane: LaneIntake): number {
+  writeRun(lane: LaneIntake): void {
     const run = this.#run;
-    if (!lane.nextRun(run)) return 0;
+    if (!lane.nextRun(run)) return;
     const { u8, stagingStart, stagingBytes } = lane.views;
     const segment = this.#ensureLive();
     run.maxEntries = 0x7fff_ffff;
@@ -112,7 +112,8 @@ export class GroupWriter {
     if (run.entries === 0) {
       // Only the word that begins a batch stood before the end of the ring: its entries are at the start.
       lane.release(run.consumedTo);
-      return this.writeRun(lane);
+      this.writeRun(lane);
+      return;
     }
     const frameBytes = run.outTo - stagingStart;
     const startedMs = this.#host.nowMs();
@@ -123,7 +124,6 @@ export class GroupWriter {
     this.#count(lane, run.wholeBatchEntries, run.outTo - run.wholeBatchOutTo);
     this.#nextLsn += run.entries - run.wholeBatchEntries;
     lane.noteWritten(run.entries - run.wholeBatchEntries, this.#nextLsn - 1, false);
-    return run.entries;
   }
 
   /**

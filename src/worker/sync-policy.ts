@@ -49,11 +49,6 @@ export class SyncPolicy {
     this.#commitDueMs = Number.POSITIVE_INFINITY;
   }
 
-  /** Is anything written that no started sync covers? */
-  get hasUnsynced(): boolean {
-    return this.#intervalDueMs !== Number.POSITIVE_INFINITY;
-  }
-
   /** Is any of it waited for, and due? */
   isCommitDue(nowMs: number): boolean {
     return nowMs >= this.#commitDueMs;

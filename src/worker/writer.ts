@@ -74,8 +74,8 @@ const CLOSED: NextStep = { kind: 'closed' };
  *      └─────▶ closed ◀┘
  *
  * It does not wait for work; its caller does (`writer-thread.ts` on the doorbell), so that tests and the simulation can
- * step it. It blocks only where the log cannot go on otherwise: in its own write calls, in the `fdatasync` of a lone
- * durable append, and where a sealed segment must be synced before the next one is created.
+ * step it. It blocks in its own write calls, in the `fdatasync` of a small group on a quick disk (`Committer` decides), and
+ * where a sealed segment must be synced before the next one is created.
  */
 export class Writer {
   readonly #disk: Disk;

@@ -1,6 +1,6 @@
 /**
  * The wasm kernel, in AssemblyScript: `frameRun` of ../kernel.ts over one lane's memory, without a JS call per
- * entry. ../build.mjs compiles it, ../wasm.ts instantiates it and turns a Run into arguments and globals.
+ * entry. src/build-kernels.mjs compiles it, ../wasm.ts instantiates it and turns a Run into arguments and globals.
  *
  * All state is in the lane's memory or in the arguments; the module has no data of its own and allocates nothing.
  *
