@@ -18,7 +18,7 @@ export const copy: Workload = {
     'pieces of something larger. Set alone: `set` into shared memory, which goes by bytes where the two do not lie alike.',
   metrics: ['entryNs'],
   contenders: ['copy in, aligned', 'copy in, unaligned', 'set alone, unaligned'],
-  sizes: (scale) => (scale === 'quick' ? [100] : [16, 100, 1024, 4096, 65_536]),
+  sizes: (scale) => (scale === 'quick' ? [1024] : [16, 100, 256, 1024, 4096, 65_536]),
   run: ({ contender, entryBytes, scale }: Task) => {
     const { u8 } = viewLane(createLaneMemory(RING_BYTES, RING_BYTES));
     const offset = contender === 'copy in, aligned' ? 0 : 1;

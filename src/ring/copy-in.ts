@@ -9,13 +9,14 @@ import { RECORD_HEADER_BYTES, recordBytes } from './layout.js';
  *
  *     from  (any offset) ──▶ scratch (offset 0) ──▶ ring (a multiple of 8)
  *
- * Bet: two quick copies cost less than a slow one, from 64 bytes on (bench/functions/copy.ts). What a server hands on is
+ * Bet: two quick copies cost less than a slow one, from 128 bytes on (bench/functions/copy.ts). What a server hands on is
  * mostly a piece of something larger, a chunk from a socket or a line of a file, and lies anywhere.
  */
 
 /** Up to this length a loop beats `set`, whose call alone costs as much as about ten rounds of the loop. */
 const LOOP_BYTES_MAX = 8;
-const STRAIGHTEN_BYTES_MIN = 64;
+/** Below it, to ask where the source begins costs most entries more than it saves a few. */
+const STRAIGHTEN_BYTES_MIN = 128;
 const WORD_BYTES = 8;
 /**
  * A multiple of 8. Longer entries go through it piece by piece: within the first-level cache, and not so many that
