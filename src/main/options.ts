@@ -148,7 +148,8 @@ export interface WalOptions {
   /** Cancels opening, and not the open log: `open` rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
   /**
-   * Hears of failures that no promise tells: lost entries of `tryAppend`, a segment that could not be removed. Called once for each
+   * Hears of failures that no promise tells: lost entries of `tryAppend`, a failed sync of such, a segment that could not be
+   * removed. Called once for each
    * failure, in the thread that opened the log.
    *
    * @defaultValue `process.emitWarning`
