@@ -149,8 +149,7 @@ export interface WalOptions {
   signal?: AbortSignal | undefined;
   /**
    * Hears of failures that no promise tells: lost entries of `tryAppend`, a failed sync of such, a segment that could not be
-   * removed. Called once for each
-   * failure, in the thread that opened the log.
+   * removed. Called once for each failure, in the thread that opened the log.
    *
    * @defaultValue `process.emitWarning`
    */
