@@ -110,11 +110,9 @@ function outputFolder(rounds: number): string {
 
 /** True = something of ringwal's could not be measured. */
 function reportBroken({ skipped }: Results): boolean {
-  const broken = skipped.filter(({ what, hasFailed }) => {
-    // As `schedule.ts` labels a case: workload, size, contender.
-    const contender = what.split(', ').slice(2).join(', ');
-    return hasFailed && kindOf(contender) === 'ringwal';
-  });
+  const broken = skipped.filter(
+    ({ contender }) => contender !== undefined && kindOf(contender) === 'ringwal',
+  );
   for (const { what, why } of broken) console.log(`FAILED  ${what}: ${why}`);
   return broken.length > 0;
 }

@@ -24,6 +24,8 @@ export interface Skipped {
   readonly why: string;
   /** It was tried and ended in an error, and not merely left out. */
   readonly hasFailed: boolean;
+  /** Of a case. */
+  readonly contender?: string;
 }
 
 /** A contender in a workload with one size of entry. */

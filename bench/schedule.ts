@@ -52,8 +52,13 @@ interface Case {
  */
 export async function measure(schedule: Schedule, progress: Progress): Promise<Measured> {
   const skipped: Skipped[] = [];
-  const skip = (what: string, why: string, hasFailed = false) => {
-    const entry = { what, why: withoutPaths(why, schedule.root), hasFailed };
+  const skip = (what: string, why: string, failed?: Case) => {
+    const entry: Skipped = {
+      what,
+      why: withoutPaths(why, schedule.root),
+      hasFailed: failed !== undefined,
+      ...(failed !== undefined && { contender: failed.contender }),
+    };
     skipped.push(entry);
     progress.skipped(entry);
   };
@@ -77,7 +82,7 @@ export async function measure(schedule: Schedule, progress: Progress): Promise<M
       try {
         each.outcomes.push(await runCase(schedule, each, round));
       } catch (error) {
-        skip(labelOf(each), (error as Error).message, true);
+        skip(labelOf(each), (error as Error).message, each);
         cases = cases.filter((other) => other !== each);
         ended.push(each);
       }

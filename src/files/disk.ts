@@ -1,3 +1,5 @@
+import { pause } from './pause.js';
+
 /**
  * The disk seam: everything that the log asks of a file system. The writer runs unchanged on Node's file system
  * (`node-disk.ts`), on the simulated one (`simulated-disk.ts`), and on whatever a test puts between.
@@ -216,8 +218,6 @@ export function readExactly(file: DiskFile, target: Uint8Array, position: number
 class Patience {
   static readonly #ATTEMPTS_MAX = 32;
   static readonly #WAIT_MS_MAX = 16;
-  /** Nobody else has this word, so nothing ever wakes the wait but its time. */
-  static readonly #privateWord = new Int32Array(new SharedArrayBuffer(4));
   #attempts = 0;
 
   /** Calls that this thread repeated since the last [takeRetries]. */
@@ -234,7 +234,7 @@ class Patience {
     if (this.#attempts > Patience.#ATTEMPTS_MAX) return false;
     Patience.retries += 1;
     if (this.#attempts > 1) {
-      Atomics.wait(Patience.#privateWord, 0, 0, Math.min(Patience.#WAIT_MS_MAX, 2 ** (this.#attempts - 2)));
+      pause(Math.min(Patience.#WAIT_MS_MAX, 2 ** (this.#attempts - 2)));
     }
     return true;
   }

@@ -2,6 +2,7 @@ import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import { DiskError, type DiskLock, isMissing, type LockHolder, systemCode } from './disk.js';
+import { pause } from './pause.js';
 
 /**
  * The lock that keeps a second writer out: an open-file-description lock (Linux), `flock` (macOS) or `LockFileEx`
@@ -81,7 +82,7 @@ export function holdLifeline(path: string, number: number): void {
   let isHeld = false;
   try {
     for (let waits = 0; waits < PROBE_WAITS_MAX && !isHeld; waits += 1) {
-      if (waits > 0) Atomics.wait(privateWord, 0, 0, PROBE_WAIT_MS);
+      if (waits > 0) pause(PROBE_WAIT_MS);
       isHeld = acquire(fd, path, 'exclusive', LOCK_AT + number);
     }
   } finally {
@@ -138,7 +139,7 @@ function lockForWriting(fd: number, path: string): boolean {
     // Where a shared lock is granted no writer is; this one looks like a probe itself for a moment.
     if (!acquire(fd, path, 'shared')) return false;
     loadNative(path).unlock(fd, ...range(LOCK_AT));
-    Atomics.wait(privateWord, 0, 0, PROBE_WAIT_MS);
+    pause(PROBE_WAIT_MS);
   }
   return false;
 }
@@ -157,9 +158,6 @@ function acquire(fd: number, path: string, kind: 'shared' | 'exclusive', at = LO
     throw error;
   }
 }
-
-/** Nobody else has this word, so nothing ever wakes the wait but its time. */
-const privateWord = new Int32Array(new SharedArrayBuffer(4));
 
 /** Best effort: on a full disk the lock counts and the id is missing. */
 function leavePid(fd: number): void {

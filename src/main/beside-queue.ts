@@ -102,12 +102,16 @@ export class BesideQueue {
     this.#send(message, load);
   }
 
+  /** Posts a copy of an entry of `bytes` bytes. `queued`: as of [Load]. */
+  postEntry(data: EntryData, bytes: number, wants: number, queued: boolean): void {
+    const copy = copyBytes(typeof data === 'string' ? data : viewBytes(data));
+    this.post({ kind: 'entry', data: copy }, { bytes, entries: 1, wants, queued, transfer: [copy.buffer] });
+  }
+
   /** An entry that found the ring full. `bytes`: its length, in UTF-8 where it is text. */
   queue(data: EntryData, bytes: number, wants: number): void {
     if (bytes > PACKED_PAYLOAD_MAX) {
-      const copy = copyBytes(typeof data === 'string' ? data : viewBytes(data));
-      const load = { bytes, entries: 1, wants, queued: true, transfer: [copy.buffer] };
-      this.post({ kind: 'entry', data: copy }, load);
+      this.postEntry(data, bytes, wants, true);
       return;
     }
     const entry = typeof data === 'string' ? data : viewBytes(data);

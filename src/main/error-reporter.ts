@@ -1,4 +1,5 @@
 import { writeSync } from 'node:fs';
+import { pause } from '../files/pause.js';
 import type { WalError } from './wal-error.js';
 
 /** How long whoever reads standard error has for making room in a pipe that is full. */
@@ -54,11 +55,9 @@ function writeToStderr(text: string): void {
     try {
       rest = rest.subarray(writeSync(process.stderr.fd, rest));
     } catch (error) {
-      // A pipe that does not block says so instead.
+      // A pipe that does not block says so instead. Of any other error nobody is left who could be told.
       if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' || performance.now() > untilMs) return;
-      Atomics.wait(privateWord, 0, 0, 1);
+      pause(1);
     }
   }
 }
-
-const privateWord = new Int32Array(new SharedArrayBuffer(4));

@@ -15,14 +15,7 @@ import { countEntries } from '../ring/records.js';
 import type { LogCommand, ToLane } from '../worker/messages.js';
 import { BesideQueue } from './beside-queue.js';
 import { BusyPoll } from './busy-poll.js';
-import {
-  byteLengthOf,
-  copiesInOne,
-  copyBytes,
-  type Encode,
-  type EntryData,
-  viewBytes,
-} from './entry-data.js';
+import { byteLengthOf, copiesInOne, type Encode, type EntryData, viewBytes } from './entry-data.js';
 import {
   type AppendOptions,
   checkAppendOptions,
@@ -588,8 +581,7 @@ export class Lane {
   #pushBeside(data: EntryData, bytes: number, wants: number): boolean {
     if (bytes > this.#options.maxEntrySize) throw this.#tooLarge(bytes);
     if (this.#beside.isQueued || !this.#beside.admits(bytes)) return false;
-    const copy = copyBytes(typeof data === 'string' ? data : viewBytes(data));
-    this.#beside.post({ kind: 'entry', data: copy }, { bytes, entries: 1, wants, transfer: [copy.buffer] });
+    this.#beside.postEntry(data, bytes, wants, false);
     return true;
   }
 

@@ -19,6 +19,11 @@ import {
  * Entries of one lane are in the log in the order of their calls; those of several lanes are merged fairly.
  */
 export class WalLane {
+  // As of Wal.
+  static {
+    Object.defineProperty(WalLane, 'name', { value: 'WalLane' });
+  }
+
   readonly #attached: AttachedLane;
 
   /** Use `Wal.attach`. */

@@ -11,6 +11,11 @@ import type { WalEntry } from './segment-reader.js';
  * another process: no lock, nothing is changed. {@link Wal} extends it.
  */
 export class WalReader {
+  // As of Wal.
+  static {
+    Object.defineProperty(WalReader, 'name', { value: 'WalReader' });
+  }
+
   readonly #view: LogView;
   readonly #recovery: RecoveryReport;
 

@@ -81,7 +81,7 @@ export const SEGMENT_FIELD_START = 1024;
 export const SEGMENT_FIELD_BYTES_MAX = 64;
 export const CRC_TABLES_START = 4096;
 export const CRC_TABLES_BYTES = 16_384;
-/** Of the region for packed records; also of a message with such. */
+/** Of the region for packed records, and of a chunk at most. */
 export const PACKED_BYTES = 65_536;
 /** Longest payload of a packed record. */
 export const PACKED_PAYLOAD_MAX = 4096;

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Wal } from '#ringwal';
@@ -184,5 +184,21 @@ test('append to a disk that gets full says up to which record the input is in th
   for (const [at, line] of behind.entries()) {
     assert.equal(found[records + at], lines[line], 'a whole line of the input');
     assert.ok(line >= records && (at === 0 || line > (behind[at - 1] as number)), 'in order');
+  }
+});
+
+test('a command that opens a log for writing says what that has cut off', async (t) => {
+  for (const command of [
+    ['append', '--json'],
+    ['checkpoint', '1'],
+    ['truncate', '--before', '1', '--yes'],
+  ]) {
+    const log = temporaryLog(t);
+    await ringwalOk(t, ['append', log], { input: 'one\ntwo\n' });
+    appendFileSync(join(log, 'wal-0'), 'half a frame');
+    const [name = '', ...rest] = command;
+    const { code, stderr } = await ringwal(t, [name, log, ...rest], { input: '' });
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /^An interrupted write was cut off behind entry 2: 12 B, kept in ringwal\.cut-/m);
   }
 });

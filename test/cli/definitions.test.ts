@@ -55,7 +55,10 @@ test('a wrong command line ends with 2, says what is wrong and where to read on'
     [['cat', 'x', '--from', '0'], /It must be an LSN, an integer from 1\./],
     [['cat', 'x', '--format', 'xml'], /Allowed choices are text, json, hex, raw/],
     [['append', 'x', '--max-file-size', '1furlong'], /It must be a size, like 65536, 64KiB or 1GB\./],
+    [['append', 'x', '--max-age', '7'], /It must be a time with its unit, like 200ms, 5s, 10m, 12h or 7d\./],
     [['cat', 'x', 'y'], /Too many arguments/],
+    [['help', 'inspct'], /Unknown command 'inspct'\nThe commands are append, cat, /],
+    [['cat', '--json'], /^\{"error":\{"message":"missing required argument 'path'","exitCode":2\}\}\n$/],
   ] as const;
   await Promise.all(
     cases.map(async ([args, why]) => {

@@ -4,7 +4,7 @@ import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { temporaryDirectory } from '../cleanup.js';
-import { makeLog, range, temporaryLog } from '../main/support.js';
+import { makeLog, openLog, range, temporaryLog } from '../main/support.js';
 import { dataOf } from '../worker/damaged-logs.js';
 import {
   commandFile,
@@ -99,6 +99,58 @@ test('cat of a damaged log says what to do, and of its segment prints what can b
   const one = await ringwal(t, ['cat', join(log, 'wal-4')]);
   assert.equal(one.code, 0);
   assert.equal(one.stdout, `${Buffer.from(dataOf(25))}\n`);
+});
+
+test('cat and tail of damage in the middle print what stands in front of it, or in reverse what stands behind its segment', async (t) => {
+  const log = temporaryLog(t);
+  const lines = range(1, 400).map((n) => `entry ${n}`);
+  await makeLog(log, lines, { maxFileSize: 4096 });
+  const segment = join(log, 'wal-1');
+  const bytes = readFileSync(segment);
+  const damaged = 249;
+  const at = bytes.indexOf('entry 250');
+  assert.ok(at > 0 && bytes.includes('entry 251'));
+  bytes[at] = (bytes[at] as number) ^ 1;
+  writeFileSync(segment, bytes);
+  const printed = async (...args: string[]) => {
+    const { code, stdout, stderr } = await ringwal(t, args);
+    assert.equal(code, 1, stderr);
+    assert.match(stderr, /at byte [\d,]+/);
+    return stdout.split('\n').slice(0, -1);
+  };
+  assert.deepEqual(await printed('cat', log), lines.slice(0, damaged));
+  const behind = await printed('cat', log, '--reverse');
+  assert.ok(behind.length > 0);
+  assert.deepEqual(behind, lines.slice(-behind.length).reverse());
+  assert.deepEqual(await printed('tail', log, '--from', '100'), lines.slice(99, damaged));
+  const ofSegment = await printed('cat', segment);
+  assert.deepEqual(ofSegment, lines.slice(damaged - ofSegment.length, damaged));
+  const upTo = await ringwal(t, ['cat', segment, '--to', String(damaged - 1)]);
+  assert.deepEqual([upTo.code, upTo.stderr], [0, ''], 'what was not asked for is not looked at');
+});
+
+test('cat of a live segment in a file that is used again does not take what it held before for damage', async (t) => {
+  const log = temporaryLog(t);
+  const wal = await openLog(t, log, { maxFileSize: 8192, maxFiles: 1, preallocate: 'recycle' });
+  const isRecycled = () => {
+    const segment = join(log, `wal-${wal.segments().at(-1)?.number}`);
+    const [entry] = wal.segments().slice(-1);
+    return (
+      entry !== undefined &&
+      entry.bytes < 2000 &&
+      readFileSync(segment)
+        .subarray(4096)
+        .some((byte) => byte !== 0)
+    );
+  };
+  for (let n = 1; n < 100 || !isRecycled(); n++)
+    await wal.append(`entry ${n} `.padEnd(100, '-'), { durable: true });
+  const { number = 0 } = wal.segments().at(-1) ?? {};
+  const { code, stderr, stdout } = await ringwal(t, ['cat', join(log, `wal-${number}`)]);
+  assert.equal(code, 0, stderr);
+  assert.doesNotMatch(stderr, /stand behind it/);
+  assert.match(stdout, /^entry \d+ /);
+  await wal.close();
 });
 
 test("cat prints wal-go's segments", async (t) => {

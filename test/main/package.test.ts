@@ -15,6 +15,8 @@ test('require and import give the same classes', { skip }, async (t) => {
   assert.equal(required.Wal, imported.Wal);
   assert.equal(required.WalError, imported.WalError);
   assert.deepEqual(Object.keys(required).sort(), Object.keys(imported).sort());
+  for (const [name, each] of Object.entries(required))
+    if (typeof each === 'function') assert.equal(each.name, name);
   const wal = await required.Wal.open(temporaryLog(t));
   cleanUp(t, () => wal.close());
   assert.ok(wal instanceof imported.Wal && wal instanceof imported.WalReader);

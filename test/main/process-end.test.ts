@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Wal } from '#ringwal';
-import { Child, Faults, range, runChild, temporaryLog, texts } from './support.js';
+import { Child, Faults, range, runChild, temporaryLog, texts, until } from './support.js';
 
 /** The entries that a process left in its log. */
 async function left(directory: string): Promise<string[]> {
@@ -286,4 +286,28 @@ test('a process whose log has died tells whoever waits before it ends', async (t
       ended.stderr,
     );
   }
+});
+
+test('an error that the exit meets is told though the pipe of standard error is full just then', async (t) => {
+  const faults = new Faults(t);
+  const child = new Child(
+    t,
+    `import { writeFileSync, writeSync } from 'node:fs';
+    import { Wal } from '#ringwal';
+    const [directory, workerUrl] = process.argv.slice(1);
+    const wal = await Wal.open(directory, { workerUrl: new URL(workerUrl), syncInterval: 60_000 });
+    wal.tryAppend('a');
+    // Whoever has used it has a pipe that does not block.
+    process.stderr;
+    try { for (;;) writeSync(2, 'x'.repeat(1024)); } catch (error) { console.log('full: ' + error.code); }
+    writeFileSync(new URL('fail-sync', workerUrl), 'EIO');
+    process.exit();`,
+    [temporaryLog(t), faults.workerUrl.href],
+  );
+  child.process.stderr.pause();
+  await until(() => faults.isMet('fail-sync'));
+  child.process.stderr.resume();
+  const { stdout, stderr } = await child.ended;
+  assert.equal(stdout, 'full: EAGAIN\n');
+  assert.match(stderr, /x.*WalError.*EIO/);
 });

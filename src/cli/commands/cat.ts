@@ -6,7 +6,7 @@ import { ENTRY_FORMATS, type EntryFormat, EntryWriter } from '../entry-format.js
 import { CliError, ExitCode } from '../exit-code.js';
 import { type Piece, walkFrames } from '../frame-walk.js';
 import { kindOf } from '../log-directory.js';
-import { withSegment } from '../segment-file.js';
+import { readStamp, withSegment } from '../segment-file.js';
 import { integer } from '../text.js';
 import { parseLsn } from '../values.js';
 
@@ -86,10 +86,14 @@ async function catSegment(
       "--reverse works on a log's directory: one segment is read forward only.",
     );
   }
+  let isPartOnly = false;
   const wanted = async function* () {
     for await (const entry of Wal.readSegment(path)) {
       signal.throwIfAborted();
-      if (entry.lsn > to) return;
+      if (entry.lsn > to) {
+        isPartOnly = true;
+        return;
+      }
       if (entry.lsn >= from) yield entry;
     }
   };
@@ -98,16 +102,20 @@ async function catSegment(
   } finally {
     await writer.flush();
   }
-  return tellOfDamage(context, path);
+  return isPartOnly ? ExitCode.ok : tellOfDamage(context, path);
 }
 
-/** A file that ends in damage looks like one that was cut short by a crash, which is no error. What stands behind it tells. */
+/**
+ * A file that ends in damage looks like one that was cut short by a crash, which is no error. What stands behind it tells; but in
+ * a recycled one only what proves itself, since there may be frames of a former life.
+ */
 function tellOfDamage(context: Context, path: string): ExitCode {
+  const isRecycled = readStamp(path)?.recycled === true;
   let damage: Piece | undefined;
   for (const piece of withSegment(path, (source) => walkFrames(source, -1, undefined))) {
     if (damage === undefined) {
       if (piece.kind === 'damaged') damage = piece;
-    } else if (piece.kind === 'valid' || piece.kind === 'unproven') {
+    } else if (piece.kind === 'valid' || (piece.kind === 'unproven' && !isRecycled)) {
       context.error(
         `"${path}" is damaged at byte ${integer(damage.offset)} (${damage.reason}), and entries stand behind it. \`ringwal inspect ${path}\` shows them.`,
       );

@@ -1,0 +1,7 @@
+/** Nobody else has this word, so nothing ever wakes the wait but its time. */
+const privateWord = new Int32Array(new SharedArrayBuffer(4));
+
+/** Blocks the calling thread for `ms` milliseconds. */
+export function pause(ms: number): void {
+  Atomics.wait(privateWord, 0, 0, ms);
+}
