@@ -105,7 +105,10 @@ export class BesideQueue {
   /** Posts a copy of an entry of `bytes` bytes. `queued`: as of [Load]. */
   postEntry(data: EntryData, bytes: number, wants: number, queued: boolean): void {
     const copy = copyBytes(typeof data === 'string' ? data : viewBytes(data));
-    this.post({ kind: 'entry', data: copy }, { bytes, entries: 1, wants, queued, transfer: [copy.buffer] });
+    this.post(
+      { kind: 'parts', parts: [copy] },
+      { bytes, entries: 1, wants, queued, transfer: [copy.buffer] },
+    );
   }
 
   /** An entry that found the ring full. `bytes`: its length, in UTF-8 where it is text. */
@@ -135,7 +138,7 @@ export class BesideQueue {
   #postChunk(entry: Uint8Array | string, bytes: number, load: Load): void {
     const chunk = new GrowingChunk(Math.max(this.#chunkBytes, recordBytes(bytes)), encoderFor);
     chunk.add(entry, bytes);
-    this.post({ kind: 'chunk', memory: chunk.memory }, { ...load, queued: true });
+    this.post({ kind: 'records', records: chunk.memory }, { ...load, queued: true });
     this.#chunk = chunk;
     this.#chunkPosition = this.#producer.position;
   }

@@ -6,7 +6,7 @@ import { Board, createBoard } from '../ring/board.js';
 import { createDoorbellMemory, Doorbell } from '../ring/doorbell.js';
 import { type LaneMemory, resetLane, viewLane } from '../ring/layout.js';
 import type { RecoveryReport, SyncThreadData, ToLane, WriterThreadData } from '../worker/messages.js';
-import { createSyncWords } from '../worker/sync-words.js';
+import { createSyncWords } from '../worker/sync/sync-words.js';
 import { createAttachment, type LaneSurroundings, type WalAttachment } from './attachment.js';
 import { isWatched, publish } from './diagnostics.js';
 import { ErrorReporter } from './error-reporter.js';

@@ -244,7 +244,7 @@ export class Lane {
     if (this.#beside.isQueued || !this.#beside.admits(maxLength)) return false;
     const memory = new ArrayBuffer(maxLength);
     const data = new Uint8Array(memory, 0, this.#encode(Buffer.from(memory), encode));
-    this.#beside.post({ kind: 'entry', data }, { bytes: maxLength, entries: 1, transfer: [memory] });
+    this.#beside.post({ kind: 'parts', parts: [data] }, { bytes: maxLength, entries: 1, transfer: [memory] });
     return true;
   }
 
@@ -615,7 +615,7 @@ export class Lane {
     }
     const copies = copiesInOne(parts, bytes);
     this.#beside.post(
-      { kind: 'batch', parts: copies },
+      { kind: 'parts', parts: copies },
       { ...load, transfer: [copies[0]?.buffer as ArrayBuffer] },
     );
   }

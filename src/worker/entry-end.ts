@@ -5,8 +5,8 @@ import { SegmentScanner } from '../format/scan.js';
 import { segmentName } from '../format/segment-name.js';
 import { LogFailure } from './failure.js';
 import { openSource } from './log-files.js';
-import type { SegmentCatalog } from './segment-catalog.js';
 import type { CutPlace } from './tail-cut.js';
+import type { SegmentCatalog } from './write/segment-catalog.js';
 
 /** Where a log is cut, and the last entry that stays. */
 export interface EntryEnd extends CutPlace {

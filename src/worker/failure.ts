@@ -1,4 +1,4 @@
-import { isMissing } from '../files/disk.js';
+import { isFullDisk, isMissing, isOutOfDescriptors } from '../files/disk.js';
 import type { Failure, SystemCause, WalErrorCode } from './messages.js';
 
 export interface FailureDetails {
@@ -31,6 +31,21 @@ export class LogFailure extends Error {
   static of(failure: Failure): LogFailure {
     return new LogFailure(failure.code, failure.message, failure);
   }
+}
+
+/**
+ * The system refuses something that it may grant later, and nothing was harmed: what waits for it rejects, the log goes on. `cause` is
+ * the system's error.
+ */
+export class PassingError extends Error {
+  constructor(cause: unknown) {
+    super(systemCause(cause).message, { cause });
+  }
+}
+
+/** No room, in the file system or for another descriptor, or a [PassingError]: a passing state in which nothing was harmed. */
+export function mayPass(error: unknown): boolean {
+  return isFullDisk(error) || isOutOfDescriptors(error) || error instanceof PassingError;
 }
 
 /** What of an error crosses threads; of one that has crossed already, the same. */

@@ -1,13 +1,13 @@
-import { type Disk, isFullDisk } from '../files/disk.js';
+import type { Disk } from '../files/disk.js';
 import type { LogState } from '../format/state-file.js';
 import type { Board } from '../ring/board.js';
 import type { Failure, ToLane, WriterOptions } from './messages.js';
-import type { Preallocation } from './preallocation.js';
-import { expiredSegments, segmentsBelow } from './retention.js';
-import type { SegmentCatalog } from './segment-catalog.js';
+import { expiredSegments, RetentionHolds, segmentsBelow } from './retention.js';
 import { writeState } from './state-store.js';
-import { keepHouse, type SyncJob } from './sync-job.js';
-import type { SyncOutcome } from './syncer.js';
+import { keepHouse, type SyncJob } from './sync/sync-job.js';
+import type { SyncOutcome } from './sync/syncer.js';
+import type { Preallocation } from './write/preallocation.js';
+import type { SegmentCatalog } from './write/segment-catalog.js';
 
 export interface HousekeeperParts {
   readonly disk: Disk;
@@ -21,8 +21,6 @@ export interface HousekeeperParts {
   /** W as the state file has it. */
   readonly stateWatermark: number;
   readonly tell: (message: ToLane) => void;
-  /** The disk is full: true = something was given back. */
-  readonly makeRoom: () => boolean;
 }
 
 /**
@@ -31,6 +29,7 @@ export interface HousekeeperParts {
  */
 export class Housekeeper {
   readonly #parts: HousekeeperParts;
+  readonly #holds = new RetentionHolds();
   #checkpoint: number;
   #stateWatermark: number;
   /** When the state file is to be written because nothing new came for an interval. */
@@ -44,8 +43,8 @@ export class Housekeeper {
     this.#parts = parts;
     this.#checkpoint = parts.checkpoint;
     this.#stateWatermark = parts.stateWatermark;
+    this.noteCheckpoint(parts.checkpoint);
     this.#isWorkDue = this.#isExpired(watermark);
-    parts.board.set('checkpointLsn', parts.checkpoint);
   }
 
   get checkpoint(): number {
@@ -111,14 +110,8 @@ export class Housekeeper {
 
   /** @throws the system's error; LogFailure ERR_WAL_SYNC_FAILED */
   writeState(state: LogState): void {
-    const { disk, options, makeRoom } = this.#parts;
-    const write = () => writeState(disk, options.directory, state, options.fileMode);
-    try {
-      write();
-    } catch (error) {
-      if (!isFullDisk(error) || !makeRoom()) throw error;
-      write();
-    }
+    const { disk, options } = this.#parts;
+    writeState(disk, options.directory, state, options.fileMode);
     this.#stateWatermark = state.watermark;
   }
 
@@ -132,6 +125,7 @@ export class Housekeeper {
   /** The state file says so already. */
   noteCheckpoint(lsn: number): void {
     this.#checkpoint = lsn;
+    if (this.#parts.options.retainFromCheckpoint) this.#holds.set('checkpoint', lsn);
     this.#parts.board.set('checkpointLsn', lsn);
   }
 
@@ -179,7 +173,7 @@ export class Housekeeper {
   #expired(watermark: number, pinned: number): number[] {
     const { disk, options, catalog } = this.#parts;
     const segments = catalog.records;
-    const releasedLsn = options.retainFromCheckpoint ? this.#checkpoint : Number.POSITIVE_INFINITY;
+    const { releasedLsn } = this.#holds;
     return expiredSegments(options, { segments, watermark, releasedLsn, pinned, nowMs: disk.now() });
   }
 }

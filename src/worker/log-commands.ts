@@ -1,26 +1,13 @@
 import type { Disk } from '../files/disk.js';
 import type { Board } from '../ring/board.js';
 import { findEntryEnd } from './entry-end.js';
-import { failureOf, LogFailure, systemCause } from './failure.js';
-import type { GroupWriter } from './group-writer.js';
-import type { Housekeeper } from './housekeeper.js';
-import type { Failure, LogCommand, ToLane, WriterOptions } from './messages.js';
-import { describeSegments, type SegmentCatalog } from './segment-catalog.js';
+import { failureOf, LogFailure, mayPass, PassingError, systemCause } from './failure.js';
+import type { AckChannel } from './intake/ack-channel.js';
+import type { Failure, LogCommand, WriterOptions } from './messages.js';
+import type { Committer } from './sync/committer.js';
 import { type CutPlace, cutLog } from './tail-cut.js';
-
-/** What commands need of the writer. */
-export interface CommandHost {
-  readonly groups: GroupWriter;
-  readonly watermark: number;
-  /** When it returns recovery is done, and everything that was accepted before the command is durable. */
-  syncAll(): void;
-  /** The log ends at entry `lsn` from here on; what it says to others follows. */
-  lowerWatermark(lsn: number): void;
-  /** The cut is made: the next entry is written behind `lsn`. */
-  resumeAt(lsn: number): void;
-  /** A state of the system that passes, and in which nothing was harmed. */
-  mayPass(error: unknown): boolean;
-}
+import type { LogTail } from './write/log-tail.js';
+import { describeSegments, type SegmentCatalog } from './write/segment-catalog.js';
 
 /**
  * `checkpoint`, `truncateBefore`, `truncateAfter`. A command runs to its end on the writer thread: nothing is taken in
@@ -32,25 +19,28 @@ export class LogCommands {
   readonly #logId: bigint;
   readonly #catalog: SegmentCatalog;
   readonly #board: Board;
-  readonly #housekeeper: Housekeeper;
-  readonly #tell: (message: ToLane) => void;
-  readonly #host: CommandHost;
+  readonly #opener: AckChannel;
+  readonly #tail: LogTail;
+  readonly #committer: Committer;
 
-  constructor(
-    { disk, options, board }: { readonly disk: Disk; readonly options: WriterOptions; readonly board: Board },
-    { logId, catalog }: { readonly logId: bigint; readonly catalog: SegmentCatalog },
-    housekeeper: Housekeeper,
-    tell: (message: ToLane) => void,
-    host: CommandHost,
-  ) {
-    this.#disk = disk;
-    this.#options = options;
-    this.#logId = logId;
-    this.#catalog = catalog;
-    this.#board = board;
-    this.#housekeeper = housekeeper;
-    this.#tell = tell;
-    this.#host = host;
+  constructor(parts: {
+    readonly disk: Disk;
+    readonly options: WriterOptions;
+    readonly board: Board;
+    readonly logId: bigint;
+    readonly catalog: SegmentCatalog;
+    readonly opener: AckChannel;
+    readonly tail: LogTail;
+    readonly committer: Committer;
+  }) {
+    this.#disk = parts.disk;
+    this.#options = parts.options;
+    this.#logId = parts.logId;
+    this.#catalog = parts.catalog;
+    this.#board = parts.board;
+    this.#opener = parts.opener;
+    this.#tail = parts.tail;
+    this.#committer = parts.committer;
   }
 
   /**
@@ -59,19 +49,22 @@ export class LogCommands {
    * @throws what the log must end for
    */
   run({ name, lsn }: LogCommand): Failure | undefined {
-    const host = this.#host;
+    const committer = this.#committer;
+    const { housekeeper } = committer;
     try {
-      host.syncAll();
-      host.groups.segments.checkPlace();
+      committer.syncAll();
+      this.#tail.checkPlace();
       this.#checkRange(name, lsn);
-      if (name === 'truncateBefore') return this.#housekeeper.removeBelow(lsn);
-      if (name === 'checkpoint') this.#housekeeper.setCheckpoint(lsn, host.watermark);
-      else if (lsn < host.groups.wholeLsn) this.#truncateAfter(lsn);
+      if (name === 'truncateBefore') return housekeeper.removeBelow(lsn);
+      if (name === 'checkpoint')
+        committer.withRoom(() => housekeeper.setCheckpoint(lsn, committer.watermark));
+      else if (lsn < this.#tail.wholeLsn) this.#truncateAfter(lsn);
       return undefined;
     } catch (error) {
       if (this.#isTerminal(error)) throw error;
       const { directory } = this.#options;
-      return failureOf(error, `${name}(${lsn}) on "${directory}"`, directory);
+      const cause = error instanceof PassingError ? error.cause : error;
+      return failureOf(cause, `${name}(${lsn}) on "${directory}"`, directory);
     }
   }
 
@@ -79,12 +72,12 @@ export class LogCommands {
   #isTerminal(error: unknown): boolean {
     if (error instanceof LogFailure)
       return error.failure.code === 'ERR_WAL_SYNC_FAILED' || error.failure.code === 'ERR_WAL_IO';
-    return !this.#host.mayPass(error);
+    return !mayPass(error);
   }
 
   #checkRange(name: LogCommand['name'], lsn: number): void {
     const { firstLsn } = this.#catalog;
-    const lastLsn = this.#host.groups.wholeLsn;
+    const lastLsn = this.#tail.wholeLsn;
     const isLow = name === 'truncateAfter' && lsn < firstLsn;
     // One past the end is where the next entry will be: everything before it may go.
     const isHigh = lsn > (name === 'truncateBefore' ? lastLsn + 1 : lastLsn);
@@ -104,26 +97,25 @@ export class LogCommands {
    */
   #truncateAfter(wantedLsn: number): void {
     const { directory, fileMode } = this.#options;
-    const { groups } = this.#host;
-    const housekeeper = this.#housekeeper;
+    const committer = this.#committer;
+    const { housekeeper } = committer;
     const end = findEntryEnd(this.#disk, directory, this.#catalog, this.#logId, wantedLsn);
     const { lsn, ...place } = end;
-    if (lsn === groups.wholeLsn) return;
+    if (lsn === this.#tail.wholeLsn) return;
     // What stands behind the frames is nothing that a side file should keep.
-    groups.segments.trim();
+    this.#tail.trim();
     const segments = this.#catalog.records.map(({ number }) => number);
     const checkpoint = Math.min(housekeeper.checkpoint, lsn);
     const state = { ...housekeeper.state(lsn), checkpoint };
     let isBegun = false;
     try {
       cutLog(this.#disk, { directory, segments, place, lsn: lsn + 1, fileMode, keepsTail: true }, () => {
-        housekeeper.writeState({ ...state, pendingCut: { ...place, lsn } });
+        committer.withRoom(() => housekeeper.writeState({ ...state, pendingCut: { ...place, lsn } }));
         isBegun = true;
         this.#announceCut(place, lsn, checkpoint);
       });
-      housekeeper.writeState(state);
-      groups.segments.close();
-      this.#host.resumeAt(lsn);
+      committer.withRoom(() => housekeeper.writeState(state));
+      this.#tail.reopenAt(lsn);
     } catch (error) {
       if (!isBegun || error instanceof LogFailure) throw error;
       throw new LogFailure(
@@ -137,12 +129,11 @@ export class LogCommands {
   /** Before anything goes: a reader is told of the cut, not that a file is missing. From here on it is made, or the log ends. */
   #announceCut(place: CutPlace, lsn: number, checkpoint: number): void {
     this.#catalog.cutBehind(place.segment, place.offset);
-    this.#host.lowerWatermark(lsn);
-    this.#housekeeper.noteCheckpoint(checkpoint);
-    this.#board.set('durableLsn', lsn);
+    this.#committer.lowerWatermark(lsn);
+    this.#committer.housekeeper.noteCheckpoint(checkpoint);
     this.#board.set('lastLsn', lsn);
     this.#board.set('liveBytes', place.offset);
     const segments = describeSegments(this.#catalog, this.#options.directory, lsn);
-    this.#tell({ kind: 'truncated', lsn, segments });
+    this.#opener.post({ kind: 'truncated', lsn, segments });
   }
 }

@@ -93,6 +93,9 @@ export interface WriterOptions {
  */
 export type LaneRuns = number[];
 
+/** The levels at which an append can be acknowledged, lowest first: an entry reaches them in this order. */
+export type AckLevel = 'written' | 'durable';
+
 /** A segment of a log: {@link WalReader.segments}. */
 export interface SegmentInfo {
   /** n in `wal-<n>`. */
@@ -233,14 +236,20 @@ export interface LogCommand {
  * before those behind it.
  */
 export type ToWriter =
-  /** Small entries queued in front of a full ring: a `GrowingChunk` of src/ring/chunk.ts, to which more may be added. */
-  | { readonly kind: 'chunk'; readonly position: number; readonly memory: SharedArrayBuffer }
-  /** An atomic batch of small entries beside the ring: its records as in the ring, without WRAP. */
-  | { readonly kind: 'records'; readonly position: number; readonly records: Uint8Array }
-  /** One entry beside the ring: too large for it, or queued in front of a full one and not small. */
-  | { readonly kind: 'entry'; readonly position: number; readonly data: Uint8Array }
-  /** An atomic batch beside the ring, of which a part is not small. */
-  | { readonly kind: 'batch'; readonly position: number; readonly parts: readonly Uint8Array[] }
+  /**
+   * Small entries beside the ring, as records of the ring without WRAP: those that found it full, in a `GrowingChunk` of
+   * src/ring/chunk.ts to which more may be added, or an atomic batch, complete.
+   */
+  | {
+      readonly kind: 'records';
+      readonly position: number;
+      readonly records: SharedArrayBuffer | Uint8Array;
+    }
+  /**
+   * Entries beside the ring, each framed around its own bytes: one, or an atomic batch, that is too large for the ring or found it full,
+   * and is not small.
+   */
+  | { readonly kind: 'parts'; readonly position: number; readonly parts: readonly Uint8Array[] }
   /** Make durable what every lane holds now; answered by `synced` or `sync-rejected`. */
   | { readonly kind: 'sync'; readonly position: number; readonly id: number }
   /** Answered by `command-done` or `command-rejected`. */
@@ -271,8 +280,8 @@ export type ToLane =
       readonly segments: readonly SegmentInfo[];
     }
   | { readonly kind: 'refused'; readonly failure: Failure }
-  | { readonly kind: 'written'; readonly runs: LaneRuns }
-  | { readonly kind: 'durable'; readonly runs: LaneRuns }
+  /** Entries of this lane have reached the level. */
+  | { readonly kind: AckLevel; readonly runs: LaneRuns }
   | { readonly kind: 'synced'; readonly id: number; readonly watermark: number }
   /** `id` 0: the flush that is blocked. */
   | { readonly kind: 'sync-rejected'; readonly id: number; readonly failure: Failure }

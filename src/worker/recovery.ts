@@ -14,15 +14,28 @@ import { LogFailure, syncFailed } from './failure.js';
 import { finishCut } from './interrupted-cut.js';
 import { listLog, newLogId, pendingCutOf, withoutCut } from './log-files.js';
 import type { RecoveryCut, RecoveryReport, RepairReport, WriterOptions } from './messages.js';
-import { removeLeftovers } from './preallocation.js';
 import { removeStats } from './publication.js';
 import { type RepairMode, repairLog } from './repair.js';
-import { SegmentCatalog, type SegmentRecord } from './segment-catalog.js';
 import { readState, writeState } from './state-store.js';
 import { cutLog } from './tail-cut.js';
-import type { LogStart } from './writer.js';
+import { removeLeftovers } from './write/preallocation.js';
+import { SegmentCatalog, type SegmentRecord } from './write/segment-catalog.js';
 
 const REWRITE_BYTES = 1024 * 1024;
+
+/** Where the log stands when the writer takes over from recovery. */
+export interface LogStart {
+  readonly logId: bigint;
+  readonly catalog: SegmentCatalog;
+  readonly lastLsn: number;
+  readonly watermark: number;
+  readonly checkpoint: number;
+  /**
+   * What recovery could not do yet, for lack of room: throws the system's error as long as it cannot; after it the
+   * state file is written and everything that was recovered is durable. `undefined`: it is done.
+   */
+  readonly finishRecovery: (() => void) | undefined;
+}
 
 export interface Recovered {
   readonly start: LogStart;
@@ -42,7 +55,7 @@ export interface Recovered {
  *   4. state    the state file says that all of it is durable
  *
  * Power may go at any point: 2 leaves the log ending behind the same entry, 3 changes no byte, 4 is atomic; the next
- * open begins at 1 and comes to the same end. Where 2, 3 or 4 find no room they are put off ([LogStart.settle]): the
+ * open begins at 1 and comes to the same end. Where 2, 3 or 4 find no room they are put off ([LogStart.finishRecovery]): the
  * log can be read, its watermark stays, and appends reject until there is room.
  *
  * @throws LogFailure ERR_WAL_CORRUPT, ERR_WAL_UNSUPPORTED, ERR_WAL_SYNC_FAILED; the system's errors
@@ -72,7 +85,7 @@ export function recoverLog(disk: Disk, options: WriterOptions): Recovered {
     judgement,
     segments.map((segment) => segment.number),
   );
-  const settle = () => {
+  const finishRecovery = () => {
     // First: on a full disk that is the room for the rest.
     removeLeftovers(disk, directory);
     tail.run();
@@ -80,7 +93,7 @@ export function recoverLog(disk: Disk, options: WriterOptions): Recovered {
       writeState(disk, directory, { logId, watermark: lastLsn, checkpoint }, options.fileMode);
     }
   };
-  const postponed = attempt(settle);
+  const postponed = attempt(finishRecovery);
   return {
     start: {
       logId,
@@ -88,7 +101,7 @@ export function recoverLog(disk: Disk, options: WriterOptions): Recovered {
       lastLsn,
       watermark: postponed === undefined ? lastLsn : Math.min(watermark, lastLsn),
       checkpoint,
-      settle: postponed === undefined ? undefined : settle,
+      finishRecovery: postponed === undefined ? undefined : finishRecovery,
     },
     report: {
       row: judgement.row,

@@ -1,4 +1,4 @@
-import type { SegmentRecord } from './segment-catalog.js';
+import type { SegmentRecord } from './write/segment-catalog.js';
 
 export interface RetentionPolicy {
   /** Segments kept, the live one included. */
@@ -9,11 +9,28 @@ export interface RetentionPolicy {
   readonly maxAge: number;
 }
 
+/** What of the log itself keeps entries from retention. Readers keep segments: [RetentionView.pinned]. */
+export type RetentionHold = 'checkpoint';
+
+export class RetentionHolds {
+  readonly #lsns = new Map<RetentionHold, number>();
+
+  /** Everything above entry `lsn` is held. */
+  set(hold: RetentionHold, lsn: number): void {
+    this.#lsns.set(hold, lsn);
+  }
+
+  /** Entries up to it are held by nothing; Infinity = there is no hold. */
+  get releasedLsn(): number {
+    return Math.min(Number.POSITIVE_INFINITY, ...this.#lsns.values());
+  }
+}
+
 export interface RetentionView {
   /** Lowest number first; the last one is live. */
   readonly segments: readonly SegmentRecord[];
   readonly watermark: number;
-  /** Entries above it are held back: the checkpoint, or Infinity. */
+  /** Entries above it are held back, Infinity = none: [RetentionHolds]. */
   readonly releasedLsn: number;
   /** Lowest segment that a reader of this process has open, -1 = none. */
   readonly pinned: number;

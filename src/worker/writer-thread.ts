@@ -10,12 +10,14 @@ import { touchRing, viewLane } from '../ring/layout.js';
 import { lockDirectory, lookBeforeLock } from './directory-lock.js';
 import { failureOf } from './failure.js';
 import { finishClosing } from './finish-closing.js';
-import { LaneIntake } from './lane-intake.js';
-import { LanePool } from './lane-pool.js';
+import { LanePool } from './intake/lane-pool.js';
+import { WriterLane } from './intake/writer-lane.js';
+import { WriterLanes } from './intake/writer-lanes.js';
 import type { ToLane, WriterThreadData } from './messages.js';
 import { recoverLog, refuseUntouched } from './recovery.js';
-import { describeSegments } from './segment-catalog.js';
-import { ThreadSyncer } from './thread-syncer.js';
+import { SyncRound } from './sync/sync-round.js';
+import { ThreadSyncer } from './sync/thread-syncer.js';
+import { describeSegments } from './write/segment-catalog.js';
 import { Writer } from './writer.js';
 
 /**
@@ -41,15 +43,19 @@ export async function runWriterThread(data: WriterThreadData<MessagePort>): Prom
     touchRing(views);
     const board = new Board(data.board);
     const pool = new LanePool(options.directory, data, board, chooseKernel);
+    const lanes = new WriterLanes(new WriterLane(0, views, chooseKernel(data.lane, views), lanePort));
+    const nowMs = () => performance.now();
+    const { directory } = options;
     const writer = new Writer({
       disk,
-      nowMs: () => performance.now(),
+      nowMs,
       board,
       doorbell: new Doorbell(data.bell),
       options,
-      opener: new LaneIntake(0, views, chooseKernel(data.lane, views), lanePort),
+      lanes,
       pool,
       syncer,
+      round: new SyncRound({ disk, nowMs, directory, board, channels: lanes.channels }),
       start: recovered.start,
     });
     say({
@@ -74,7 +80,7 @@ export async function runWriterThread(data: WriterThreadData<MessagePort>): Prom
  * a thread to be woken, which takes about as long (bench/workloads/durable-latency.ts). Bounded by one such time for
  * each sync, and not where there is but one processor, which the caller needs.
  */
-const EXPECTANT_MS = availableParallelism() > 1 ? 0.05 : 0;
+const SPIN_MS = availableParallelism() > 1 ? 0.05 : 0;
 
 async function workUntilClosed(writer: Writer, sleeper: DoorbellSleeper, pool: LanePool): Promise<void> {
   for (;;) {
@@ -82,7 +88,7 @@ async function workUntilClosed(writer: Writer, sleeper: DoorbellSleeper, pool: L
     if (next.kind === 'closed') return;
     if (pool.takeClosedPorts()) await finishClosing();
     if (next.kind === 'again') continue;
-    if (next.expectant && comesSoon(writer)) continue;
+    if (next.afterLoneCommit && comesSoon(writer)) continue;
     const announced = sleeper.announce(next.lingering ? BellState.lingering : BellState.parked);
     // The last look comes after the announcement: whoever published before it is seen, whoever does after it rings.
     if (!writer.hasWork()) sleeper.wait(announced, next.forMs);
@@ -91,7 +97,7 @@ async function workUntilClosed(writer: Writer, sleeper: DoorbellSleeper, pool: L
 }
 
 function comesSoon(writer: Writer): boolean {
-  const untilMs = performance.now() + EXPECTANT_MS;
+  const untilMs = performance.now() + SPIN_MS;
   while (performance.now() < untilMs) if (writer.hasWork()) return true;
   return false;
 }

@@ -1,31 +1,21 @@
-import { type Disk, isDenied, isFullDisk, isOutOfDescriptors } from '../files/disk.js';
+import type { Disk } from '../files/disk.js';
 import type { Board } from '../ring/board.js';
 import type { Doorbell } from '../ring/doorbell.js';
-import { type CommitHost, Committer } from './committer.js';
-import { failureOf, systemCause } from './failure.js';
-import { type GroupHost, GroupWriter } from './group-writer.js';
-import { isWish, type LaneIntake, type Wish } from './lane-intake.js';
-import type { LanePool } from './lane-pool.js';
-import { type CommandHost, LogCommands } from './log-commands.js';
-import type { AttachRequest, Failure, LogCommand, ToLane, WriterOptions } from './messages.js';
-import type { SegmentCatalog } from './segment-catalog.js';
-import type { OpenSegment } from './segment-writer.js';
-import { SyncRequests } from './sync-requests.js';
-import type { Syncer } from './syncer.js';
-
-/** Where the log stands when the writer takes over from recovery. */
-export interface LogStart {
-  readonly logId: bigint;
-  readonly catalog: SegmentCatalog;
-  readonly lastLsn: number;
-  readonly watermark: number;
-  readonly checkpoint: number;
-  /**
-   * What recovery could not do yet, for lack of room: throws the system's error as long as it cannot; after it the
-   * state file is written and everything that was recovered is durable. `undefined`: it is done.
-   */
-  readonly settle: (() => void) | undefined;
-}
+import { failureOf, mayPass, PassingError, systemCause } from './failure.js';
+import type { LaneRequest } from './intake/lane-input.js';
+import type { LanePool } from './intake/lane-pool.js';
+import type { WriterLane } from './intake/writer-lane.js';
+import type { WriterLanes } from './intake/writer-lanes.js';
+import { LogCommands } from './log-commands.js';
+import type { AttachRequest, Failure, LogCommand, WriterOptions } from './messages.js';
+import type { LogStart } from './recovery.js';
+import { Committer } from './sync/committer.js';
+import { SyncRequests } from './sync/sync-requests.js';
+import type { SyncRound } from './sync/sync-round.js';
+import type { Syncer } from './sync/syncer.js';
+import { Framer } from './write/framer.js';
+import { LogTail } from './write/log-tail.js';
+import { Preallocation } from './write/preallocation.js';
 
 export interface WriterParts {
   readonly disk: Disk;
@@ -34,11 +24,13 @@ export interface WriterParts {
   readonly board: Board;
   readonly doorbell: Doorbell;
   readonly options: WriterOptions;
-  /** The opener's lane: it also hears of segments and troubles. */
-  readonly opener: LaneIntake;
+  /** The opener's, to begin with. */
+  readonly lanes: WriterLanes;
   /** Lanes for other threads. */
   readonly pool: LanePool;
   readonly syncer: Syncer;
+  /** The round of syncs that runs on this thread. */
+  readonly round: SyncRound;
   readonly start: LogStart;
 }
 
@@ -46,14 +38,14 @@ export interface WriterParts {
 export type NextStep =
   | { readonly kind: 'again' }
   /**
-   * Nothing to do before `forMs` are over or somebody rings; `lingering`: only those in a hurry need to ring; `expectant`:
+   * Nothing to do before `forMs` are over or somebody rings. `lingering`: only those in a hurry need to ring. `afterLoneCommit`:
    * somebody was told of a lone durable append just now, and may make the next one at once.
    */
   | {
       readonly kind: 'wait';
       readonly forMs: number;
       readonly lingering: boolean;
-      readonly expectant: boolean;
+      readonly afterLoneCommit: boolean;
     }
   | { readonly kind: 'closed' };
 
@@ -67,7 +59,12 @@ const AGAIN: NextStep = { kind: 'again' };
 const CLOSED: NextStep = { kind: 'closed' };
 
 /**
- * The writer: takes what the lanes hold, has it written and synced, and tells who waits.
+ * The writer: takes what the lanes hold, has it framed, written and synced, and tells who waits. What is below it is called from here
+ * and calls nothing here:
+ *
+ *   WriterLane ──▶ Framer ──▶ LogTail ──▶ Committer       lane's entries → Group → the file → durable
+ *
+ * Its life:
  *
  *   running ──▶ failed   a sync, a write or a cut failed: everything unacknowledged was rejected, nothing more is taken
  *      │           │
@@ -78,99 +75,46 @@ const CLOSED: NextStep = { kind: 'closed' };
  * where a sealed segment must be synced before the next one is created.
  */
 export class Writer {
-  readonly #disk: Disk;
   readonly #nowMs: () => number;
   readonly #board: Board;
   readonly #doorbell: Doorbell;
   readonly #options: WriterOptions;
-  readonly #opener: LaneIntake;
+  readonly #lanes: WriterLanes;
   readonly #pool: LanePool;
-  /** The opener's, then those of other threads in order of their coming. */
-  readonly #lanes: LaneIntake[];
-  /** Lanes that nobody uses any more; freed between two rounds, when nobody is in the middle of one. */
-  #leavers: LaneIntake[] = [];
   readonly #syncer: Syncer;
-  readonly #start: LogStart;
-  readonly #catalog: SegmentCatalog;
-  readonly #groupHost: GroupHost;
-  #groups: GroupWriter;
+  readonly #framer = new Framer();
+  readonly #tail: LogTail;
   readonly #committer: Committer;
-  readonly #requests = new SyncRequests((lane) => this.#leavers.push(lane));
   readonly #commands: LogCommands;
-  #settle: (() => void) | undefined;
+  readonly #requests = new SyncRequests((lane) => this.#leavers.push(lane));
+  /** Lanes that nobody uses any more; freed between two rounds, when nobody is in the middle of one. */
+  #leavers: WriterLane[] = [];
   #failure: Failure | undefined;
   #closing = false;
   #lingered = true;
 
   constructor(parts: WriterParts) {
-    this.#disk = parts.disk;
-    this.#nowMs = parts.nowMs;
-    this.#board = parts.board;
+    const { disk, nowMs, board, options, lanes, start } = parts;
+    this.#nowMs = nowMs;
+    this.#board = board;
     this.#doorbell = parts.doorbell;
-    this.#options = parts.options;
-    this.#opener = parts.opener;
+    this.#options = options;
+    this.#lanes = lanes;
     this.#pool = parts.pool;
-    this.#lanes = [parts.opener];
     this.#syncer = parts.syncer;
-    this.#start = parts.start;
-    this.#catalog = parts.start.catalog;
-    this.#settle = parts.start.settle;
-    const tell = (message: ToLane) => this.#opener.post(message);
-    this.#committer = new Committer(parts, this.#commitHost(tell));
-    this.#groupHost = {
-      nowMs: () => this.#nowMs(),
-      // Not the committer's, who hears of a sync later than those who wait for it: whatever they append then proves it.
-      watermark: () => this.#board.get('durableLsn'),
-      beforeAdvance: () => {
-        this.#groups.segments.checkPlace();
-        this.#committer.syncSealed();
-      },
-      advanced: (sealed, live, firstLsn) => this.#advanced(sealed, live, firstLsn),
-    };
-    this.#groups = this.#resumeAt(parts.start.lastLsn);
-    const { housekeeper } = this.#committer;
-    this.#commands = new LogCommands(parts, parts.start, housekeeper, tell, this.#commandHost());
-  }
-
-  #commitHost(tell: (message: ToLane) => void): CommitHost {
-    const writer = this;
-    return {
-      get groups() {
-        return writer.#groups;
-      },
-      lanes: this.#lanes,
-      get isClosing() {
-        return writer.#closing;
-      },
-      tell,
-      noteSynced: (watermark) => this.#requests.answer(watermark),
-    };
-  }
-
-  #commandHost(): CommandHost {
-    const writer = this;
-    return {
-      get groups() {
-        return writer.#groups;
-      },
-      get watermark() {
-        return writer.#committer.watermark;
-      },
-      syncAll: () => {
-        this.#settleRecovery();
-        this.#committer.syncAll();
-      },
-      lowerWatermark: (lsn) => this.#committer.lowerWatermark(lsn),
-      resumeAt: (lsn) => {
-        this.#groups = this.#resumeAt(lsn);
-      },
-      mayPass: (error) => this.#mayPass(error),
-    };
+    const preallocation = new Preallocation(options.preallocate, options.maxFileSize);
+    const { logId, catalog, lastLsn } = start;
+    this.#tail = new LogTail({ disk, nowMs, options, board, logId, catalog, preallocation, lastLsn });
+    const tail = this.#tail;
+    this.#committer = new Committer({ ...parts, tail, preallocation });
+    const committer = this.#committer;
+    const opener = lanes.opener.acks;
+    this.#commands = new LogCommands({ disk, options, board, logId, catalog, opener, tail, committer });
   }
 
   /** The last look before a wait: has anything come that no [step] has seen? */
   hasWork(): boolean {
-    return this.#lanes.some((lane) => lane.hasWork()) || this.#syncer.isDone;
+    return this.#lanes.all.some((lane) => lane.hasWork()) || this.#syncer.isDone;
   }
 
   /** One round: takes in, writes, starts or finishes syncs, answers. */
@@ -185,21 +129,22 @@ export class Writer {
       this.#lingered = false;
       return AGAIN;
     }
-    const forMs = Math.max(0, this.#nextDueMs() - this.#nowMs());
-    if (this.#lingered) return { kind: 'wait', forMs, lingering: false, expectant: false };
+    const dueMs = this.#failure === undefined ? this.#committer.dueMs : Number.POSITIVE_INFINITY;
+    const forMs = Math.max(0, dueMs - this.#nowMs());
+    if (this.#lingered) return { kind: 'wait', forMs, lingering: false, afterLoneCommit: false };
     this.#lingered = true;
-    const expectant = this.#committer.takeExpectant();
-    return { kind: 'wait', forMs: Math.min(forMs, LINGER_MS), lingering: true, expectant };
+    const afterLoneCommit = this.#committer.takeLoneCommit();
+    return { kind: 'wait', forMs: Math.min(forMs, LINGER_MS), lingering: true, afterLoneCommit };
   }
 
   #work(): boolean {
     try {
       this.#requests.startRound();
       let worked = this.#committer.poll();
-      for (const lane of this.#lanes) worked = this.#serve(lane) || worked;
-      this.#requests.finishRound(this.#lanes, this.#groups.wholeLsn);
-      worked = this.#requests.answer(this.#committer.watermark) || worked;
-      return this.#startDueJob() || worked;
+      for (const lane of this.#lanes.all) worked = this.#serve(lane) || worked;
+      this.#requests.finishRound(this.#lanes.all, this.#tail.wholeLsn);
+      worked = this.#answerRequests() || worked;
+      return this.#startDue() || worked;
     } catch (error) {
       this.#fail(failureOf(error, `write to "${this.#options.directory}"`, this.#options.directory));
       return true;
@@ -207,46 +152,111 @@ export class Writer {
   }
 
   /**
-   * Gives one lane its turn: one group, one entry beside the ring, or one request, so that it waits for no more than that of
+   * Gives one lane its turn: one group, or one request, so that it waits for no more than that of
    * each other one. A batch is never left off in the middle, since only its own lane may be drained then.
    */
-  #serve(lane: LaneIntake): boolean {
+  #serve(lane: WriterLane): boolean {
     lane.look();
     let worked = this.#takeFlush(lane);
     do {
-      const message = lane.dueMessage();
-      if (message !== undefined && isWish(message)) {
-        lane.takeMessage();
-        this.#heed(lane, message);
-      } else if (lane.isDrained) {
+      const request = lane.input.dueRequest();
+      if (request !== undefined) {
+        lane.input.takeRequest();
+        this.#handle(lane, request);
+      } else if (lane.input.isDrained) {
         return worked;
       } else {
-        this.#writeGroup(lane);
+        this.#writeOrReject(lane);
       }
       worked = true;
-    } while (this.#groups.insideBatch);
+    } while (this.#framer.insideBatch);
     return true;
   }
 
-  #heed(lane: LaneIntake, message: Wish): void {
-    switch (message.kind) {
+  /** Writes one group of what `lane` holds, or rejects everything if the disk is full. */
+  #writeOrReject(lane: WriterLane): void {
+    try {
+      this.#committer.finishRecovery();
+      if (this.#writeGroup(lane) === 'segment-full') {
+        this.#rotate();
+        this.#writeGroup(lane);
+      }
+    } catch (error) {
+      if (!mayPass(error)) throw error;
+      this.#rejectAll(error);
+      return;
+    }
+    this.#committer.noteWritten(lane);
+    if (this.#framer.insideBatch) return;
+    this.#committer.poll();
+    this.#startDue();
+  }
+
+  /** The way of one group from the lane to the file. */
+  #writeGroup(lane: WriterLane): 'written' | 'segment-full' | 'nothing' {
+    const { place } = this.#tail;
+    if (place === undefined) return 'segment-full';
+    // Not the committer's, who hears of a sync later than those who wait for it: whatever they append then proves it.
+    const group = this.#framer.frame(lane, place, this.#board.get('durableLsn'));
+    if (typeof group === 'string') return group;
+    this.#committer.withRoom(() => this.#tail.append(group));
+    lane.noteWritten(group);
+    return 'written';
+  }
+
+  #rotate(): void {
+    this.#tail.checkPlace();
+    this.#committer.syncSealed();
+    const { live, firstLsn, sealedBytes } = this.#committer.withRoom(() => this.#tail.rotate());
+    if (sealedBytes !== undefined) this.#committer.housekeeper.noteSealed();
+    const { number, createdMs } = live;
+    this.#lanes.opener.post({
+      kind: 'segment-opened',
+      number,
+      createdMs,
+      firstLsn,
+      sealedBytes: sealedBytes ?? 0,
+    });
+  }
+
+  /** Starts what is due, a sync or housework, unless a job is under way. */
+  #startDue(): boolean {
+    const committer = this.#committer;
+    const isForced = this.#closing || this.#requests.reachBeyond(committer.watermark);
+    try {
+      if (!committer.startDue(isForced)) return false;
+    } catch (error) {
+      if (!(error instanceof PassingError)) throw error;
+      this.#requests.rejectAll(outOfRoom(error, this.#options.directory));
+      return false;
+    }
+    this.#answerRequests();
+    return true;
+  }
+
+  #answerRequests(): boolean {
+    return this.#requests.answer(this.#committer.watermark);
+  }
+
+  #handle(lane: WriterLane, request: LaneRequest): void {
+    switch (request.kind) {
       case 'sync':
-        this.#requests.add(lane, { kind: 'sync', id: message.id });
+        this.#requests.add(lane, { kind: 'sync', id: request.id });
         break;
       case 'echo':
         lane.post({ kind: 'room' });
         break;
       case 'command':
-        this.#runCommand(lane, message.id, message.command);
+        this.#runCommand(lane, request.id, request.command);
         break;
       case 'attach':
-        this.#attach(message);
+        this.#attach(request);
         break;
       case 'detach':
         this.#startLeaving(lane);
         break;
       case 'gone':
-        this.#noteGone(message.lane);
+        this.#noteGone(request.lane);
         break;
       case 'close':
         this.#startClosing();
@@ -264,14 +274,14 @@ export class Writer {
     }
     const lane = this.#pool.open(request);
     if (lane === undefined) return;
-    this.#lanes.push(lane);
+    this.#lanes.add(lane);
     this.#syncer.addLane(lane.index, request.syncPort);
     const { lifePort } = request;
-    this.#opener.post({ kind: 'lane-opened', lane: lane.index, lifePort }, [lifePort]);
+    this.#lanes.opener.post({ kind: 'lane-opened', lane: lane.index, lifePort }, [lifePort]);
   }
 
   /** Nothing more comes by `lane`: once all of it is durable it is freed. */
-  #startLeaving(lane: LaneIntake): void {
+  #startLeaving(lane: WriterLane): void {
     if (lane.isLeaving) return;
     lane.isLeaving = true;
     if (this.#failure !== undefined) this.#leavers.push(lane);
@@ -280,7 +290,7 @@ export class Writer {
 
   /** The thread of a lane has ended. What it had published is written like any other's. */
   #noteGone(index: number): void {
-    const lane = this.#lanes.find((each) => each.index === index);
+    const lane = this.#lanes.find(index);
     if (lane === undefined || lane.isLeaving) return;
     this.#board.add('lanesGone', 1);
     // The look sees all: the opening thread heard of the end, and said so here, after the thread's last store.
@@ -292,7 +302,7 @@ export class Writer {
     if (this.#leavers.length === 0) return;
     this.#committer.noteNews();
     for (const lane of this.#leavers) {
-      this.#lanes.splice(this.#lanes.indexOf(lane), 1);
+      this.#lanes.remove(lane);
       // Says it to the lane, before the port of the sync thread closes.
       this.#pool.free(lane);
       this.#syncer.removeLane(lane.index);
@@ -306,94 +316,24 @@ export class Writer {
    */
   #startClosing(): void {
     this.#closing = true;
-    for (const lane of this.#lanes) if (lane !== this.#opener) lane.freeze();
+    this.#committer.startClosing();
+    for (const lane of this.#lanes.all) if (lane !== this.#lanes.opener) lane.freeze();
   }
 
-  #takeFlush(lane: LaneIntake): boolean {
-    const ticket = lane.takeFlush();
+  #takeFlush(lane: WriterLane): boolean {
+    const ticket = lane.input.takeFlush();
     if (ticket === undefined) return false;
     this.#requests.add(lane, { kind: 'flush', ticket });
     return true;
   }
 
-  /** Writes one group of what `lane` holds, or rejects everything if the disk is full. */
-  #writeGroup(lane: LaneIntake): void {
-    try {
-      this.#settleRecovery();
-      const message = lane.dueMessage();
-      if (message?.kind === 'entry' || message?.kind === 'batch') {
-        this.#groups.writeBeside(lane, message);
-        lane.takeMessage();
-      } else {
-        this.#groups.writeRun(lane);
-      }
-    } catch (error) {
-      if (!this.#mayPass(error)) throw error;
-      this.#rejectAll(error);
-      return;
-    }
-    this.#committer.noteWritten(lane);
-    if (this.#groups.insideBatch) return;
-    this.#committer.poll();
-    this.#startDueJob();
-  }
-
-  /** Starts what is due, a sync or housework, unless a job is under way. */
-  #startDueJob(): boolean {
-    const committer = this.#committer;
-    if (!committer.canSync) return false;
-    const isForced = this.#closing || this.#requests.reachBeyond(committer.watermark);
-    if (this.#settle !== undefined) return isForced && this.#settleOrReject();
-    return committer.startDue(isForced);
-  }
-
-  #advanced(sealed: OpenSegment | undefined, live: OpenSegment, firstLsn: number): void {
-    if (sealed !== undefined) this.#committer.housekeeper.noteSealed();
-    this.#opener.post({
-      kind: 'segment-opened',
-      sealedBytes: sealed?.record.bytes ?? 0,
-      firstLsn,
-      number: live.record.number,
-      createdMs: live.record.createdMs,
-    });
-  }
-
-  /** The writer of groups behind entry `lastLsn`, where the catalog's segments end. */
-  #resumeAt(lastLsn: number): GroupWriter {
-    const { directory, maxFileSize, fileMode } = this.#options;
-    const { reserve } = this.#committer;
-    const options = { directory, maxFileSize, fileMode, logId: this.#start.logId, reserve };
-    const groups = new GroupWriter(this.#disk, this.#catalog, options, lastLsn, this.#groupHost, this.#board);
-    this.#board.set('firstLsn', this.#catalog.firstLsn);
-    this.#board.set('lastLsn', lastLsn);
-    this.#board.set('liveBytes', groups.segments.mark.offset);
-    return groups;
-  }
-
-  #runCommand(lane: LaneIntake, id: number, command: LogCommand): void {
+  #runCommand(lane: WriterLane, id: number, command: LogCommand): void {
     const failure = this.#commands.run(command);
+    // It has synced for its own sake: those that asked before it hear of that first.
+    this.#answerRequests();
     lane.post(
       failure === undefined ? { kind: 'command-done', id } : { kind: 'command-rejected', id, failure },
     );
-  }
-
-  #settleRecovery(): void {
-    if (this.#settle === undefined) return;
-    this.#settle();
-    this.#settle = undefined;
-    this.#committer.noteRecovered(this.#start.lastLsn);
-  }
-
-  #settleOrReject(): boolean {
-    try {
-      this.#settleRecovery();
-    } catch (error) {
-      if (!this.#mayPass(error)) throw error;
-      this.#requests.rejectAll(outOfRoom(error, this.#options.directory));
-      return false;
-    }
-    this.#requests.answer(this.#committer.watermark);
-    return true;
   }
 
   /**
@@ -404,16 +344,16 @@ export class Writer {
   #rejectAll(error: unknown): void {
     const failure = outOfRoom(error, this.#options.directory);
     this.#committer.finishJob();
-    if (this.#settle === undefined) {
-      for (const number of this.#groups.takeBack()) this.#opener.post({ kind: 'segment-withdrawn', number });
-      this.#committer.noteTakenBack();
-    }
-    const losers = this.#lanes.filter((lane) => this.#discard(lane, failure));
+    this.#framer.reset();
+    for (const number of this.#tail.takeBack())
+      this.#lanes.opener.post({ kind: 'segment-withdrawn', number });
+    this.#committer.noteTakenBack();
+    const losers = this.#lanes.all.filter((lane) => this.#discard(lane, failure));
     this.#requests.rejectVoid(losers, failure);
   }
 
   /** Rejects all entries that `lane` holds, and each `sync` behind one of them; true = there were any. */
-  #discard(lane: LaneIntake, failure: Failure): boolean {
+  #discard(lane: WriterLane, failure: Failure): boolean {
     lane.look();
     this.#takeFlush(lane);
     let lost = 0;
@@ -421,27 +361,24 @@ export class Writer {
       const { from, to } = lane.discard();
       if (to > from) lane.post({ kind: 'rejected', from, to, failure });
       lost += to - from;
-      const message = lane.dueMessage();
-      if (message === undefined) break;
-      lane.takeMessage();
-      if (message.kind === 'sync' && lost > 0) lane.post({ kind: 'sync-rejected', id: message.id, failure });
-      else if (isWish(message)) this.#heed(lane, message);
+      const request = lane.input.dueRequest();
+      if (request === undefined) break;
+      lane.input.takeRequest();
+      if (request.kind === 'sync' && lost > 0) lane.post({ kind: 'sync-rejected', id: request.id, failure });
+      else this.#handle(lane, request);
     }
     this.#board.add('rejected', lost);
     if (lost > 0) this.#committer.noteNews();
     return lost > 0;
   }
 
-  /** No room, or, as long as recovery is not done, no permission: what is to be written now rejects, the log goes on. */
-  #mayPass(error: unknown): boolean {
-    return isOutOfRoom(error) || (this.#settle !== undefined && isDenied(error));
-  }
-
   /** The log ends: nothing more is taken, whoever waits is told. */
   #fail(cause: Failure): void {
     const failure = endOfLog(cause);
     this.#failure = failure;
-    for (const lane of this.#lanes) lane.post({ kind: 'failed', written: lane.nextWhole, failure });
+    this.#answerRequests();
+    for (const lane of this.#lanes.all)
+      lane.post({ kind: 'failed', written: lane.waiters.nextWhole, failure });
     this.#doorbell.setFailed();
     this.#requests.rejectAll(failure);
     this.#serveFailed();
@@ -450,17 +387,15 @@ export class Writer {
   /** After a failure: nobody stays blocked, and `close` is heard. */
   #serveFailed(): boolean {
     let worked = this.#committer.pollLate();
-    for (const lane of this.#lanes) {
+    for (const lane of this.#lanes.all) {
       lane.look();
-      const ticket = lane.takeFlush();
-      if (ticket !== undefined) lane.finishFlush(ticket);
+      worked = this.#releaseFlush(lane) || worked;
       const { from, to } = lane.discard();
-      worked = worked || to > from || ticket !== undefined;
-      for (let message = lane.dueMessage(); message !== undefined; message = lane.dueMessage()) {
-        lane.takeMessage();
+      worked = worked || to > from;
+      for (let request = lane.input.dueRequest(); request !== undefined; request = lane.input.dueRequest()) {
+        lane.input.takeRequest();
         // A sync or command was rejected by the failure, as its lane has been told.
-        if (message.kind === 'close' || message.kind === 'attach') this.#heed(lane, message);
-        else if (message.kind === 'detach' || message.kind === 'gone') this.#heed(lane, message);
+        if (HEARD_AFTER_FAILURE.includes(request.kind)) this.#handle(lane, request);
         worked = true;
         lane.discard();
       }
@@ -468,33 +403,38 @@ export class Writer {
     return worked;
   }
 
+  #releaseFlush(lane: WriterLane): boolean {
+    const ticket = lane.input.takeFlush();
+    if (ticket !== undefined) lane.input.finishFlush(ticket);
+    return ticket !== undefined;
+  }
+
   /** Nothing is left to write, to sync or to answer. */
   #isQuiet(): boolean {
     return (
-      !this.#syncer.busy &&
+      this.#committer.isAtRest &&
       this.#requests.isEmpty &&
       this.#leavers.length === 0 &&
-      (this.#settle !== undefined || this.#groups.wholeLsn === this.#committer.watermark) &&
-      !this.#lanes.some((lane) => lane.hasWork())
+      !this.#lanes.all.some((lane) => lane.hasWork())
     );
   }
 
   #close(): void {
     if (this.#failure === undefined) this.#sealLast();
-    this.#committer.close(this.#failure === undefined && this.#settle === undefined);
+    this.#committer.close(this.#failure !== undefined);
     // Said first: whoever sees that the lock is free, or a thread gone, knows that the log was closed and nobody died.
-    for (const lane of this.#lanes) lane.post({ kind: 'closed', taken: lane.nextWhole });
+    for (const lane of this.#lanes.all) lane.post({ kind: 'closed', taken: lane.waiters.nextWhole });
     this.#syncer.stop();
-    this.#groups.segments.close();
+    this.#tail.close();
   }
 
   #sealLast(): void {
-    const { segments } = this.#groups;
+    const tail = this.#tail;
     try {
-      segments.checkPlace();
+      tail.checkPlace();
       // A segment may have been sealed for an entry that then found no room.
       this.#committer.syncSealed();
-      segments.seal();
+      tail.seal();
       this.#committer.makeRoom();
     } catch (error) {
       this.#fail(failureOf(error, `close "${this.#options.directory}"`, this.#options.directory));
@@ -503,24 +443,15 @@ export class Writer {
 
   /** After the last word: whoever came to wait while the log was being closed finds it in the port. */
   wakeFlushes(): void {
-    for (const lane of this.#lanes) {
+    for (const lane of this.#lanes.all) {
       lane.look();
-      const ticket = lane.takeFlush();
-      if (ticket !== undefined) lane.finishFlush(ticket);
+      this.#releaseFlush(lane);
     }
   }
-
-  #nextDueMs(): number {
-    if (this.#failure !== undefined) return Number.POSITIVE_INFINITY;
-    // What recovery could not do yet is tried when somebody waits for it, not by the clock.
-    return this.#settle === undefined ? this.#committer.dueMs : this.#committer.syncDueMs;
-  }
 }
 
-/** No room, in the file system or for another descriptor: a passing state in which nothing was harmed. */
-function isOutOfRoom(error: unknown): boolean {
-  return isFullDisk(error) || isOutOfDescriptors(error);
-}
+/** What still counts once the log has failed. */
+const HEARD_AFTER_FAILURE: readonly LaneRequest['kind'][] = ['close', 'attach', 'detach', 'gone'];
 
 /** The failure with the way out, which a failed sync has in its message already. */
 function endOfLog(failure: Failure): Failure {
@@ -532,7 +463,7 @@ function endOfLog(failure: Failure): Failure {
 }
 
 function outOfRoom(error: unknown, directory: string): Failure {
-  const cause = systemCause(error);
+  const cause = systemCause(error instanceof PassingError ? error.cause : error);
   return {
     code: 'ERR_WAL_IO',
     message:

@@ -1,11 +1,12 @@
 import { basename } from 'node:path';
+import type { DiskFile } from '../../src/files/disk.js';
 import { parseSegmentName, STATE_FILE_ASIDE } from '../../src/format/segment-name.js';
 import type { Kernel } from '../../src/ring/kernel/kernel.js';
 import { createReferenceKernel } from '../../src/ring/kernel/reference.js';
 import type { LaneViews } from '../../src/ring/layout.js';
-import type { SyncJob } from '../../src/worker/sync-job.js';
-import type { SyncOutcome } from '../../src/worker/syncer.js';
-import { StepSyncer } from '../worker/support/step-syncer.js';
+import type { SyncJob } from '../../src/worker/sync/sync-job.js';
+import { SyncRound } from '../../src/worker/sync/sync-round.js';
+import { StepSyncer, type SyncerHost } from '../worker/support/step-syncer.js';
 import { DIRECTORY } from '../worker/support/test-log.js';
 import type { LifeSettings } from './random-life.js';
 
@@ -20,43 +21,56 @@ export interface Mutant {
 /** By the model, or by the log that will not open. */
 const LOST = /were acknowledged|hold acknowledged/;
 
-class AcknowledgesFirst extends StepSyncer {
-  protected override run(job: SyncJob): SyncOutcome {
-    if (job.files.length > 0) this.tell(job);
-    return super.run({ ...job, acknowledgements: [] });
+class AcknowledgesFirst extends SyncRound {
+  override run(job: SyncJob): number {
+    this.announce(job, 0);
+    this.sync(job);
+    return 0;
   }
 }
 
-class AcknowledgesWhatCameMeanwhile extends StepSyncer {
+/** Syncs at the start of a job, and acknowledges at its end what was written by then. */
+class AcknowledgesWhatCameMeanwhile extends SyncRound {
   #lsnBefore: number | undefined;
   #isSynced = false;
 
-  override start(job: SyncJob): void {
-    this.#lsnBefore ??= this.host.board.get('durableLsn');
-    this.#isSynced = false;
+  syncEarly(job: SyncJob): void {
+    this.#lsnBefore ??= this.parts.board.get('durableLsn');
     super.sync(job);
     this.#isSynced = true;
-    super.start(job);
   }
 
   protected override sync(job: SyncJob): void {
     if (!this.#isSynced) super.sync(job);
+    this.#isSynced = false;
   }
 
-  protected override tell(job: SyncJob): void {
-    super.tell(job);
+  protected override announce(job: SyncJob, durationMs: number): void {
+    super.announce(job, durationMs);
     const before = this.#lsnBefore ?? 0;
-    this.host.acknowledge(0, [1, this.host.board.get('lastLsn') - before, before + 1]);
+    const entries = this.parts.board.get('lastLsn') - before;
+    this.parts.channels.get(0)?.acknowledge('durable', [1, entries, before + 1]);
   }
 }
 
-class SyncsLiveSegmentOnly extends StepSyncer {
+class StartsEarly extends StepSyncer {
+  constructor(host: SyncerHost) {
+    super({ ...host, createRound: (parts) => new AcknowledgesWhatCameMeanwhile(parts) });
+  }
+
+  override start(job: SyncJob<DiskFile>): void {
+    if (job.files.length > 0) (this.round as AcknowledgesWhatCameMeanwhile).syncEarly(job);
+    super.start(job);
+  }
+}
+
+class SyncsLiveSegmentOnly extends SyncRound {
   protected override sync(job: SyncJob): void {
     super.sync({ ...job, files: job.files.slice(-1) });
   }
 }
 
-class SyncsAgainAfterFailure extends StepSyncer {
+class SyncsAgainAfterFailure extends SyncRound {
   protected override sync(job: SyncJob): void {
     try {
       super.sync(job);
@@ -98,12 +112,12 @@ export const HONEST: readonly LifeSettings[] = [
 export const MUTANTS: readonly Mutant[] = [
   {
     mistake: 'acknowledges before the sync',
-    settings: { createSyncer: (host) => new AcknowledgesFirst(host) },
+    settings: { createRound: (parts) => new AcknowledgesFirst(parts) },
     complaint: LOST,
   },
   {
     mistake: 'acknowledges what was written during the sync',
-    settings: { createSyncer: (host) => new AcknowledgesWhatCameMeanwhile(host) },
+    settings: { createSyncer: (host) => new StartsEarly(host) },
     complaint: LOST,
   },
   {
@@ -116,12 +130,12 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     mistake: 'syncs the live segment and not the sealed one before it',
-    settings: { createSyncer: (host) => new SyncsLiveSegmentOnly(host) },
+    settings: { createRound: (parts) => new SyncsLiveSegmentOnly(parts) },
     complaint: LOST,
   },
   {
     mistake: 'syncs again after a sync has failed',
-    settings: { createSyncer: (host) => new SyncsAgainAfterFailure(host), tamper: syncsFail },
+    settings: { createRound: (parts) => new SyncsAgainAfterFailure(parts), tamper: syncsFail },
     complaint: LOST,
   },
   {

@@ -8,6 +8,7 @@ import type { LogCommand, WriterOptions } from '../../src/worker/messages.js';
 import { recoverLog } from '../../src/worker/recovery.js';
 import { repairLog } from '../../src/worker/repair.js';
 import { readState } from '../../src/worker/state-store.js';
+import type { SyncRound, SyncRoundParts } from '../../src/worker/sync/sync-round.js';
 import { assertNothingGone, type Image, imageOf, judgeFully } from '../worker/damaged-logs.js';
 import { Level } from '../worker/support/lane-client.js';
 import { readFrames } from '../worker/support/segments.js';
@@ -20,6 +21,7 @@ export interface SimulationSettings {
   readonly disk: SimulatedDisk;
   readonly options: Partial<WriterOptions>;
   /** Default: an honest one. */
+  readonly createRound?: ((parts: SyncRoundParts) => SyncRound) | undefined;
   readonly createSyncer?: ((host: SyncerHost) => StepSyncer) | undefined;
   /** Default: an honest one. */
   readonly createKernel?: ((views: LaneViews) => Kernel) | undefined;
@@ -76,20 +78,20 @@ export class Simulation {
   /** @throws Stopped; whatever keeps the log from being opened */
   open(): void {
     this.#isAtRest = false;
-    const { disk, options, createSyncer, createKernel } = this.#settings;
+    const { disk, options, createRound, createSyncer, createKernel } = this.#settings;
     try {
-      this.#log = new TestLog({ disk, options, createSyncer, createKernel });
+      this.#log = new TestLog({ disk, options, createRound, createSyncer, createKernel });
     } catch (error) {
       if (this.#hasStopped) throw new Stopped();
       // What was written and not durable may be gone with the page cache.
       if ((error as Partial<LogFailure>).failure?.code === 'ERR_WAL_SYNC_FAILED') this.#lastEnd = 'power cut';
       throw error;
     }
-    const { settle, lastLsn, checkpoint } = this.#log.recovered.start;
+    const { finishRecovery, lastLsn, checkpoint } = this.#log.recovered.start;
     const frames = readFrames(this.#log.files, lastLsn);
-    this.model.noteRecovered(frames, this.#lastEnd, checkpoint, settle === undefined);
+    this.model.noteRecovered(frames, this.#lastEnd, checkpoint, finishRecovery === undefined);
     this.#damaged = undefined;
-    this.#isSettled = settle === undefined;
+    this.#isSettled = finishRecovery === undefined;
   }
 
   /** Something befalls the files of a log that [isAtRest]. */
@@ -188,7 +190,7 @@ export class Simulation {
       if (!this.#hasStopped) assert.equal(next.kind, 'closed');
     });
     this.model.assertAllAnswered();
-    this.#isAtRest = !this.model.hasFailed && this.log.recovered.start.settle === undefined;
+    this.#isAtRest = !this.model.hasFailed && this.log.recovered.start.finishRecovery === undefined;
     if (this.#isAtRest) {
       this.model.noteClosed();
       // Whole frames and nothing else, and no file beside them that was made ready for more.

@@ -293,14 +293,14 @@ test('the next append is expected once, after a lone durable one that the writer
   log.syncer.isPrompt = true;
   log.lane.append('the first makes a segment, which takes more than one sync', Level.durable);
   log.run();
-  for (const [level, expectant] of [
+  for (const [level, afterLoneCommit] of [
     [Level.durable, true],
     [Level.written, false],
     [Level.durable, true],
   ] as const) {
     log.lane.append('alone', level);
-    assert.equal(firstWait().expectant, expectant);
-    assert.equal(firstWait().expectant, false);
+    assert.equal(firstWait().afterLoneCommit, afterLoneCommit);
+    assert.equal(firstWait().afterLoneCommit, false);
     // What is not durable yet would keep the next one from being alone.
     log.sleep(log.options.syncInterval);
   }

@@ -37,7 +37,7 @@ let intact: Image | undefined;
  * A closed log of 26 entries. `[ ]` are groups, of which the first frame alone is a head; `( )` are batches: one spans
  * a rotation, one begins a segment. Of a batch every frame but the last proves itself.
  *
- *   wal-0  [1 2] [3 4 5] [(6        wal-1  7] [8)] [9 10] [11 12]        wal-2  [(13] [14 15 16)] [17 18]
+ *   wal-0  [1 2] [3 4 5] [(6        wal-1  [7 8)] [9 10] [11 12]        wal-2  [(13 14 15 16)] [17 18]
  *   wal-3  [19] [20] [21 22] [(23 24)]      wal-4  [25] [26]
  */
 export function intactLog(): Image {
@@ -67,7 +67,7 @@ function writeIntactLog(): Image {
   batch(4);
   for (const count of [3, 1, 2]) group(count);
   batch(2);
-  group(2);
+  for (const count of [1, 1]) group(count);
   log.close();
   return imageOf(disk);
 }

@@ -74,7 +74,7 @@ export class LaneClient {
   append(data: Uint8Array | string, level: number = Level.none): number {
     const bytes = typeof data === 'string' ? Buffer.from(data) : data;
     if (bytes.length > maxRecordPayload(RING_BYTES)) {
-      this.#post({ kind: 'entry', position: this.#producer.position, data: bytes }, 1, level);
+      this.#post({ kind: 'parts', position: this.#producer.position, parts: [bytes] }, 1, level);
     } else if (!this.#producer.tryPush(bytes, level)) {
       return 0;
     }
@@ -102,7 +102,7 @@ export class LaneClient {
   #postChunk(data: Uint8Array, entries: number, level: number): void {
     const chunk = new GrowingChunk(CHUNK_BYTES, NO_TEXT);
     chunk.add(data, data.length);
-    this.#post({ kind: 'chunk', position: this.#producer.position, memory: chunk.memory }, entries, level);
+    this.#post({ kind: 'records', position: this.#producer.position, records: chunk.memory }, entries, level);
     this.#chunk = chunk;
     this.#chunkPosition = this.#producer.position;
   }
@@ -118,7 +118,7 @@ export class LaneClient {
     if (records !== undefined) {
       this.#post({ kind: 'records', position: this.#producer.position, records }, bytes.length, level);
     } else if (total > RING_BYTES / 2) {
-      this.#post({ kind: 'batch', position: this.#producer.position, parts: bytes }, bytes.length, level);
+      this.#post({ kind: 'parts', position: this.#producer.position, parts: bytes }, bytes.length, level);
     } else if (!this.#producer.tryPushBatch(bytes, level)) {
       return 0;
     }

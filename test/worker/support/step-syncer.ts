@@ -1,23 +1,28 @@
 import type { MessagePort } from 'node:worker_threads';
-import type { Disk } from '../../../src/files/disk.js';
+import type { Disk, DiskFile } from '../../../src/files/disk.js';
 import type { Board } from '../../../src/ring/board.js';
-import { failureOf } from '../../../src/worker/failure.js';
-import type { LaneRuns, WriterOptions } from '../../../src/worker/messages.js';
+import { AckChannel } from '../../../src/worker/intake/ack-channel.js';
+import type { WriterOptions } from '../../../src/worker/messages.js';
 import { Publisher } from '../../../src/worker/publication.js';
-import { keepHouse, type SyncJob, syncFiles } from '../../../src/worker/sync-job.js';
-import type { Syncer, SyncOutcome } from '../../../src/worker/syncer.js';
+import { JobRunner } from '../../../src/worker/sync/job-runner.js';
+import type { SyncJob } from '../../../src/worker/sync/sync-job.js';
+import type { SyncRound, SyncRoundParts } from '../../../src/worker/sync/sync-round.js';
+import type { Syncer, SyncOutcome } from '../../../src/worker/sync/syncer.js';
 
 export interface SyncerHost {
   readonly disk: Disk;
+  readonly nowMs: () => number;
   readonly board: Board;
   readonly options: WriterOptions;
-  acknowledge(lane: number, runs: LaneRuns): void;
+  /** The sync thread's way to the opener. */
+  readonly openerPort: MessagePort;
+  readonly createRound: (parts: SyncRoundParts) => SyncRound;
 }
 
 /** The process that the figures are published for. */
 export const PID = 4711;
 
-/** What src/worker/sync-thread.ts does with a job, when the test says so: a sync takes as long as a test needs. */
+/** The sync thread's code (`JobRunner`), run when the test says so: a sync takes as long as a test needs. */
 export class StepSyncer implements Syncer {
   /** Run each job as soon as it is started. */
   isPrompt = false;
@@ -26,19 +31,26 @@ export class StepSyncer implements Syncer {
   hasFailed = false;
   /** Every job so far. */
   readonly jobs: SyncJob[] = [];
-  protected readonly host: SyncerHost;
+  protected readonly round: SyncRound;
   readonly #publisher: Publisher;
-  /** By lane, but for the opener's. */
-  readonly lanePorts = new Map<number, MessagePort>();
+  readonly #runner: JobRunner;
+  readonly #channels: Map<number, AckChannel>;
   #job: SyncJob | undefined;
   /** Of the job under way, once it is done and the writer has not heard of it. */
   #done: SyncOutcome | undefined;
   #outcome: SyncOutcome | undefined;
 
-  constructor(host: SyncerHost) {
-    this.host = host;
-    const { disk, board, options } = host;
+  constructor({ disk, nowMs, board, options, openerPort, createRound }: SyncerHost) {
+    this.#channels = new Map([[0, new AckChannel(openerPort)]]);
     this.#publisher = new Publisher(disk, options.directory, board, options.fileMode, PID);
+    this.round = createRound({
+      disk,
+      nowMs,
+      directory: options.directory,
+      board,
+      channels: this.#channels,
+    });
+    this.#runner = new JobRunner(disk, options, this.round, this.#publisher);
   }
 
   get busy(): boolean {
@@ -49,7 +61,7 @@ export class StepSyncer implements Syncer {
     return this.#outcome !== undefined;
   }
 
-  start(job: SyncJob): void {
+  start(job: SyncJob<DiskFile>): void {
     if (this.busy) throw new Error('two jobs at a time');
     this.jobs.push(job);
     this.#job = job;
@@ -61,7 +73,7 @@ export class StepSyncer implements Syncer {
    * may write more, which the sync does not cover.
    */
   work(): void {
-    if (this.#job !== undefined) this.#done ??= this.run(this.#job);
+    if (this.#job !== undefined) this.#done ??= this.#run(this.#job);
   }
 
   /** The sync that is under way, if any, returns. */
@@ -87,12 +99,17 @@ export class StepSyncer implements Syncer {
   }
 
   addLane(lane: number, port: MessagePort): void {
-    this.lanePorts.set(lane, port);
+    this.#channels.set(lane, new AckChannel(port));
   }
 
   removeLane(lane: number): void {
-    this.lanePorts.get(lane)?.close();
-    if (!this.lanePorts.delete(lane)) throw new Error('a lane is removed that was not added');
+    this.#channels.get(lane)?.close();
+    if (!this.#channels.delete(lane)) throw new Error('a lane is removed that was not added');
+  }
+
+  /** Of lanes that were added and not removed. */
+  get lanes(): number {
+    return this.#channels.size - 1;
   }
 
   stop(): void {
@@ -101,31 +118,9 @@ export class StepSyncer implements Syncer {
     this.isStopped = true;
   }
 
-  protected run(job: SyncJob): SyncOutcome {
-    const { disk, options } = this.host;
-    try {
-      this.sync(job);
-      if (job.files.length > 0) this.tell(job);
-      const done = keepHouse(disk, options.directory, job, options.fileMode);
-      if (job.publication === undefined) return done;
-      return { ...done, publicationFailure: this.#publisher.publish(job.publication) };
-    } catch (error) {
-      this.hasFailed = true;
-      const failure = failureOf(error, 'sync the log', options.directory);
-      return { failure, stateWritten: false, unremoved: [], troubles: [] };
-    }
-  }
-
-  protected sync(job: SyncJob): void {
-    syncFiles(this.host.disk, this.host.options.directory, job);
-  }
-
-  protected tell(job: SyncJob): void {
-    this.host.board.set('durableLsn', job.watermark);
-    this.host.board.add('syncs', 1);
-    for (const { lane, runs } of job.acknowledgements) {
-      if (lane === 0) this.host.acknowledge(lane, runs);
-      else this.lanePorts.get(lane)?.postMessage({ kind: 'durable', runs });
-    }
+  #run(job: SyncJob): SyncOutcome {
+    const outcome = this.#runner.run(job);
+    this.hasFailed ||= outcome.failure !== undefined;
+    return outcome;
   }
 }

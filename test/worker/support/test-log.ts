@@ -7,10 +7,12 @@ import { createDoorbellMemory, Doorbell } from '../../../src/ring/doorbell.js';
 import type { Kernel } from '../../../src/ring/kernel/kernel.js';
 import { createReferenceKernel } from '../../../src/ring/kernel/reference.js';
 import { type LaneViews, viewLane } from '../../../src/ring/layout.js';
-import { LaneIntake } from '../../../src/worker/lane-intake.js';
-import { LanePool } from '../../../src/worker/lane-pool.js';
+import { LanePool } from '../../../src/worker/intake/lane-pool.js';
+import { WriterLane } from '../../../src/worker/intake/writer-lane.js';
+import { WriterLanes } from '../../../src/worker/intake/writer-lanes.js';
 import type { ToLane, WriterOptions } from '../../../src/worker/messages.js';
 import { type Recovered, recoverLog } from '../../../src/worker/recovery.js';
+import { SyncRound, type SyncRoundParts } from '../../../src/worker/sync/sync-round.js';
 import { type NextStep, Writer } from '../../../src/worker/writer.js';
 import { LaneClient, RING_BYTES } from './lane-client.js';
 import { type FrameOnDisk, type LogBytes, readFrames, readState, segmentNumbers } from './segments.js';
@@ -38,7 +40,7 @@ export const PARKED: NextStep = {
   kind: 'wait',
   forMs: Number.POSITIVE_INFINITY,
   lingering: false,
-  expectant: false,
+  afterLoneCommit: false,
 };
 
 /** More rounds than any amount of work here takes: whoever needs more will never rest. */
@@ -47,6 +49,8 @@ const ROUNDS_MAX = 10_000;
 export interface TestLogSettings {
   readonly disk?: SimulatedDisk;
   readonly options?: Partial<WriterOptions>;
+  /** The round of syncs of both threads. Default: an honest one. */
+  readonly createRound?: ((parts: SyncRoundParts) => SyncRound) | undefined;
   /** Default: an honest one. */
   readonly createSyncer?: ((host: SyncerHost) => StepSyncer) | undefined;
   /** Default: the reference kernel. */
@@ -74,6 +78,7 @@ export class TestLog {
   constructor({
     disk = newDisk(),
     options = {},
+    createRound = (parts) => new SyncRound(parts),
     createSyncer,
     createKernel = createReferenceKernel,
     maxLanes = 64,
@@ -84,26 +89,33 @@ export class TestLog {
     this.recovered = recoverLog(disk, this.options);
     // Only now: a log that is refused would take it along.
     this.lane = new LaneClient();
+    const { views, writerPort } = this.lane;
+    const { board } = this;
+    const nowMs = () => this.#nowMs;
     const host: SyncerHost = {
       disk,
-      board: this.board,
+      nowMs,
+      board,
       options: this.options,
-      acknowledge: (_lane, runs) => this.lane.deliver({ kind: 'durable', runs }),
+      openerPort: writerPort,
+      createRound,
     };
     this.syncer = createSyncer?.(host) ?? new StepSyncer(host);
-    const { views, writerPort } = this.lane;
+    const lanes = new WriterLanes(new WriterLane(0, views, createKernel(views), writerPort));
+    const { directory } = this.options;
     try {
       this.#writer = new Writer({
         disk,
-        nowMs: () => this.#nowMs,
-        board: this.board,
+        nowMs,
+        board,
         doorbell: this.doorbell,
         options: this.options,
-        opener: new LaneIntake(0, views, createKernel(views), writerPort),
-        pool: new LanePool(DIRECTORY, { ringSize: RING_BYTES, maxLanes }, this.board, (_memory, laneViews) =>
+        lanes,
+        pool: new LanePool(DIRECTORY, { ringSize: RING_BYTES, maxLanes }, board, (_memory, laneViews) =>
           createKernel(laneViews),
         ),
         syncer: this.syncer,
+        round: createRound({ disk, nowMs, directory, board, channels: lanes.channels }),
         start: this.recovered.start,
       });
     } catch (error) {

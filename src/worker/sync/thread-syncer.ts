@@ -1,6 +1,6 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
-import type { DiskFile, FileIdentity } from '../files/disk.js';
-import { LogFailure } from './failure.js';
+import type { DiskFile, FileIdentity } from '../../files/disk.js';
+import { LogFailure } from '../failure.js';
 import type { SyncJob } from './sync-job.js';
 import { SyncWord } from './sync-words.js';
 import type { Syncer, SyncOutcome } from './syncer.js';
@@ -61,7 +61,8 @@ export class ThreadSyncer implements Syncer {
     return this.#busy && Atomics.load(this.#words, SyncWord.done) === this.#requested;
   }
 
-  start(job: SyncJob): void {
+  start(job: SyncJob<DiskFile>): void {
+    if (this.#busy) throw new Error('two jobs at a time');
     this.#busy = true;
     const newLanes = [...this.#newLanes].map(([lane, port]) => ({ lane, port }));
     const goneLanes = this.#goneLanes;

@@ -1,20 +1,21 @@
-import type { LaneIntake, LaneMark } from './lane-intake.js';
-import type { Failure } from './messages.js';
+import type { LaneMark } from '../intake/lane-input.js';
+import type { WriterLane } from '../intake/writer-lane.js';
+import type { Failure } from '../messages.js';
 
 /** Somebody wants to know when all that was accepted before is durable, on whichever lane. */
 interface SyncRequest {
-  readonly lane: LaneIntake;
-  readonly wish: SyncWish;
+  readonly lane: WriterLane;
+  readonly reason: SyncReason;
   /** Lanes that had more, when they were looked at after the request came, than was written by then. */
-  behind: readonly { readonly lane: LaneIntake; readonly mark: LaneMark }[];
+  behind: readonly { readonly lane: WriterLane; readonly mark: LaneMark }[];
 }
 
-export type SyncWish =
+export type SyncReason =
   /** `sync`: answered by a message with this id. */
   | { readonly kind: 'sync'; readonly id: number }
   /** A producer is blocked until the flush with this ticket is done. */
   | { readonly kind: 'flush'; readonly ticket: number }
-  /** Not a wish to know: the lane's end, once all of it is durable. */
+  /** Not a reason to know: the lane's end, once all of it is durable. */
   | { readonly kind: 'leave' };
 
 /**
@@ -27,7 +28,7 @@ export type SyncWish =
  *   placed   the newest entry at that moment is its target: durable so far, it is answered
  */
 export class SyncRequests {
-  readonly #onLeave: (lane: LaneIntake) => void;
+  readonly #onLeave: (lane: WriterLane) => void;
   #new: SyncRequest[] = [];
   /** Of the heard ones those that the round under way has heard. */
   #fresh: SyncRequest[] = [];
@@ -35,7 +36,7 @@ export class SyncRequests {
   #placed: (SyncRequest & { readonly target: number })[] = [];
 
   /** `onLeave` is told of a lane whose last entry is durable, or lost. */
-  constructor(onLeave: (lane: LaneIntake) => void) {
+  constructor(onLeave: (lane: WriterLane) => void) {
     this.#onLeave = onLeave;
   }
 
@@ -48,8 +49,8 @@ export class SyncRequests {
     return this.#placed.some(({ target }) => target > watermark);
   }
 
-  add(lane: LaneIntake, wish: SyncWish): void {
-    this.#new.push({ lane, wish, behind: [] });
+  add(lane: WriterLane, reason: SyncReason): void {
+    this.#new.push({ lane, reason, behind: [] });
   }
 
   /** Before a round looks at each lane: what came until now is heard by it. */
@@ -60,14 +61,14 @@ export class SyncRequests {
   }
 
   /** After it. `wholeLsn`: the newest entry that is written and in no unfinished batch. */
-  finishRound(lanes: readonly LaneIntake[], wholeLsn: number): void {
+  finishRound(lanes: readonly WriterLane[], wholeLsn: number): void {
     if (this.#heard.length === 0) return;
-    const unfinished = lanes.filter((lane) => !lane.isDrained);
-    const behind = unfinished.map((lane) => ({ lane, mark: lane.mark }));
+    const unfinished = lanes.filter((lane) => !lane.input.isDrained);
+    const behind = unfinished.map((lane) => ({ lane, mark: lane.input.mark }));
     for (const request of this.#fresh) request.behind = behind;
     this.#fresh = [];
     this.#heard = this.#heard.filter((request) => {
-      request.behind = request.behind.filter(({ lane, mark }) => !lane.hasPassed(mark));
+      request.behind = request.behind.filter(({ lane, mark }) => !lane.input.hasPassed(mark));
       if (request.behind.length > 0) return true;
       this.#placed.push({ ...request, target: wholeLsn });
       return false;
@@ -79,10 +80,10 @@ export class SyncRequests {
     const due = this.#placed.filter(({ target }) => target <= watermark);
     if (due.length === 0) return false;
     this.#placed = this.#placed.filter(({ target }) => target > watermark);
-    for (const { lane, wish } of due) {
-      if (wish.kind === 'leave') this.#onLeave(lane);
-      else if (wish.kind === 'sync') lane.post({ kind: 'synced', id: wish.id, watermark });
-      else lane.finishFlush(wish.ticket);
+    for (const { lane, reason } of due) {
+      if (reason.kind === 'leave') this.#onLeave(lane);
+      else if (reason.kind === 'sync') lane.post({ kind: 'synced', id: reason.id, watermark });
+      else lane.input.finishFlush(reason.ticket);
     }
     return true;
   }
@@ -98,22 +99,22 @@ export class SyncRequests {
    * What `losers` had accepted is lost: requests that would have covered any of it reject. Those with a target cover only what
    * is written. By its own lane a `sync` came before what is lost, or it was met among it; a flush has no place in the lane.
    */
-  rejectVoid(losers: readonly LaneIntake[], failure: Failure): void {
-    const isVoid = ({ lane, wish }: SyncRequest) =>
-      wish.kind === 'flush' || (wish.kind === 'sync' && losers.some((loser) => loser !== lane));
+  rejectVoid(losers: readonly WriterLane[], failure: Failure): void {
+    const isVoid = ({ lane, reason }: SyncRequest) =>
+      reason.kind === 'flush' || (reason.kind === 'sync' && losers.some((loser) => loser !== lane));
     for (const request of [...this.#heard, ...this.#new].filter(isVoid)) this.#reject(request, failure);
     this.#heard = this.#heard.filter((request) => !isVoid(request));
     this.#new = this.#new.filter((request) => !isVoid(request));
   }
 
-  #reject({ lane, wish }: SyncRequest, failure: Failure): void {
+  #reject({ lane, reason }: SyncRequest, failure: Failure): void {
     // Whoever leaves has been told of what was lost; nothing of it is left to wait for.
-    if (wish.kind === 'leave') this.#onLeave(lane);
-    else if (wish.kind === 'sync') lane.post({ kind: 'sync-rejected', id: wish.id, failure });
+    if (reason.kind === 'leave') this.#onLeave(lane);
+    else if (reason.kind === 'sync') lane.post({ kind: 'sync-rejected', id: reason.id, failure });
     else {
       // What a woken producer finds in its port was posted before.
       lane.post({ kind: 'sync-rejected', id: 0, failure });
-      lane.finishFlush(wish.ticket);
+      lane.input.finishFlush(reason.ticket);
     }
   }
 }

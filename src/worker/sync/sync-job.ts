@@ -1,21 +1,30 @@
 import { join } from 'node:path';
-import { type Disk, type DiskFile, isFullDisk, isMissing, isOutOfDescriptors } from '../files/disk.js';
-import { segmentName } from '../format/segment-name.js';
-import type { LogState } from '../format/state-file.js';
-import { failureOf, LogFailure, syncFailed } from './failure.js';
-import type { Failure, LaneRuns } from './messages.js';
-import { type FillStep, fill, type Recycling, type RecyclingOutcome, recycle } from './preallocation.js';
-import type { Publication } from './publication.js';
-import { writeState } from './state-store.js';
+import { type Disk, type DiskFile, isFullDisk, isMissing, isOutOfDescriptors } from '../../files/disk.js';
+import { segmentName } from '../../format/segment-name.js';
+import type { LogState } from '../../format/state-file.js';
+import { failureOf, LogFailure, syncFailed } from '../failure.js';
+import type { Failure, LaneRuns } from '../messages.js';
+import type { Publication } from '../publication.js';
+import { writeState } from '../state-store.js';
+import {
+  type FillStep,
+  fill,
+  type Recycling,
+  type RecyclingOutcome,
+  recycle,
+} from '../write/preallocation.js';
+
+/** A file as far as a sync needs it. */
+export type SyncableFile = Pick<DiskFile, 'path' | 'datasync'>;
 
 /**
- * One round of the sync thread. What it makes durable, in this order: the sealed segments, the directory, the live
+ * One job of the sync thread. What it makes durable, in this order: the sealed segments, the directory, the live
  * segment. Only then is `watermark` true and `acknowledgements` may go out; what follows (state file, removals) is
  * nobody's wait.
  */
-export interface SyncJob {
+export interface SyncJob<File extends SyncableFile = SyncableFile> {
   /** Sealed segments first, the live one last. Empty: nothing to sync, only the rest. */
-  readonly files: readonly DiskFile[];
+  readonly files: readonly File[];
   /** A segment was created since the directory was last synced. */
   readonly directoryChanged: boolean;
   /** Zeros were written ahead of the frames of the live one. */
@@ -36,7 +45,11 @@ export interface SyncJob {
   readonly publication?: Publication | undefined;
 }
 
-/** Makes the job's files durable. Throws `ERR_WAL_SYNC_FAILED`: a failed sync is terminal, whatever its code. */
+/**
+ * Makes the job's files durable.
+ *
+ * @throws LogFailure ERR_WAL_SYNC_FAILED: a failed sync is terminal, whatever its code
+ */
 export function syncFiles(disk: Disk, directory: string, job: SyncJob): void {
   let path = directory;
   try {
@@ -54,7 +67,7 @@ export function syncFiles(disk: Disk, directory: string, job: SyncJob): void {
       live.datasync();
     }
   } catch (error) {
-    throw syncFailed(error, path);
+    throw error instanceof LogFailure ? error : syncFailed(error, path);
   }
 }
 

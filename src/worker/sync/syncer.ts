@@ -1,5 +1,6 @@
 import type { MessagePort } from 'node:worker_threads';
-import type { Failure } from './messages.js';
+import type { DiskFile } from '../../files/disk.js';
+import type { Failure } from '../messages.js';
 import type { Housekeeping, SyncJob } from './sync-job.js';
 
 /** How a started job ended. */
@@ -20,7 +21,7 @@ export interface Syncer {
   /** [poll] has an outcome. */
   readonly isDone: boolean;
   /** Starts a job. Only while not busy. */
-  start(job: SyncJob): void;
+  start(job: SyncJob<DiskFile>): void;
   /** The outcome of the job, once; `undefined` while it runs. */
   poll(): SyncOutcome | undefined;
   /** Waits for the job under way. */

@@ -6,16 +6,20 @@ import {
   isFullDisk,
   isMissing,
   isSameFile,
+  takeRetries,
   writeFully,
-} from '../files/disk.js';
-import { frameChecksumSeed, type SegmentStamp } from '../format/frame.js';
-import { SPARE_FILE, segmentName } from '../format/segment-name.js';
-import { LogFailure, syncFailed, systemCause } from './failure.js';
-import { type LiveProgress, type ReadyName, writeZeros } from './preallocation.js';
+} from '../../files/disk.js';
+import { frameChecksumSeed } from '../../format/frame.js';
+import type { Place } from '../../format/place.js';
+import { SPARE_FILE, segmentName } from '../../format/segment-name.js';
+import type { Board } from '../../ring/board.js';
+import { LogFailure, syncFailed, systemCause } from '../failure.js';
+import type { FramePlace, Group } from './group.js';
+import { type LiveProgress, type Preallocation, writeZeros } from './preallocation.js';
 import type { SegmentCatalog, SegmentRecord } from './segment-catalog.js';
 
 /** A segment that frames are appended to, or were and no sync has covered it yet. */
-export interface OpenSegment {
+interface OpenSegment {
   /** Its entry in the catalog; `record.bytes` is where the next frame goes. */
   readonly record: SegmentRecord;
   readonly path: string;
@@ -26,36 +30,28 @@ export interface OpenSegment {
   stampAt: number;
   /** Bytes of frames in it when this process began to write into it. */
   readonly startBytes: number;
-  /** The file's size: behind the last frame there is room that is allocated already. */
+  /** The file's size: after the last frame there is room that is allocated already. */
   fileBytes: number;
   /** That room holds what the file was before. */
   readonly isRecycled: boolean;
 }
 
-/** Segments made ready ahead of their use. */
-export interface SegmentReserve {
-  /** Whether the live segment is to have its blocks allocated before they are written. */
-  readonly isOn: boolean;
-  /** The name of a file of `maxFileSize` bytes, if one is ready: it is the caller's then. */
-  take(): ReadyName | undefined;
-  /** It could not be used, and is where it was. */
-  putBack(name: ReadyName): void;
-  /** The disk is full: gives back what is not used yet. True = there is more room now. */
-  makeRoom(): boolean;
-}
-
-/** A point between two frames to which the log can be taken back. */
-export interface SegmentMark {
-  readonly number: number;
-  readonly offset: number;
-}
-
-export interface SegmentWriterOptions {
-  readonly directory: string;
-  readonly maxFileSize: number;
-  readonly fileMode: number;
+export interface LogTailParts {
+  readonly disk: Disk;
+  /** Milliseconds of a clock that never goes back. */
+  readonly nowMs: () => number;
+  readonly options: {
+    readonly directory: string;
+    readonly maxFileSize: number;
+    readonly fileMode: number;
+  };
+  readonly board: Board;
   readonly logId: bigint;
-  readonly reserve: SegmentReserve;
+  readonly catalog: SegmentCatalog;
+  /** The segments that are made ready ahead. */
+  readonly preallocation: Preallocation;
+  /** The last entry of the log. */
+  readonly lastLsn: number;
 }
 
 /**
@@ -69,27 +65,39 @@ const AHEAD_BYTES_MAX = 512 * 1024;
 const SMALL_COMMIT_BYTES = 128 * 1024;
 
 /**
- * The tail of the log: the live segment, and the sealed ones before it that no sync has covered yet.
+ * The tail of the log: the live segment, and the sealed ones before it that no sync has covered yet. What is appended here is
+ * written, and part of the log as soon as its batch is whole: `wholeLsn` stays before an unfinished batch, and [takeBack] cuts it
+ * off again if the disk fills up in the middle.
  *
  * What is on disk if power goes:
  *   - after create, before the directory is synced: the file may be missing; nothing in it was acknowledged, since
  *     [takeUnsynced] hands out `directoryChanged` together with the file.
  *   - after a seal, before its sync: frames of n may be missing while frames of n + 1 are there. Nothing of n + 1 is
  *     acknowledged before n is synced, through the descriptor that wrote it, and n + 2 is not created before that
- *     (`Committer.syncSealed` sees to it): so at most the last two segments can be in doubt.
- *   - while a segment is live: behind its frames there may be zeros, and in a recycled one what the file was before. It is
+ *     (`Committer.syncSealed` sees to it, [rotate] insists on it): so at most the last two segments can be in doubt.
+ *   - while a segment is live: after its frames there may be zeros, and in a recycled one what the file was before. It is
  *     cut to its frames before the next one is created, so that a killed process leaves no room in the middle of the
  *     log; that cut is synced together with its frames.
  *   - while zeros are written ahead of its frames: any part of them. It is this thread that writes both, one after the other.
  */
-export class SegmentWriter {
+export class LogTail {
   readonly #disk: Disk;
-  readonly #options: SegmentWriterOptions;
+  readonly #nowMs: () => number;
+  readonly #options: LogTailParts['options'];
+  readonly #board: Board;
+  readonly #logId: bigint;
   readonly #catalog: SegmentCatalog;
+  readonly #preallocation: Preallocation;
   #live: OpenSegment | undefined;
   #sealed: OpenSegment[] = [];
   #directoryChanged = false;
-  #nextNumber: number;
+  #nextNumber = 0;
+  #nextLsn = 1;
+  /** Last LSN written that is not inside an unfinished batch, and where its frame ends. */
+  #wholeLsn = 0;
+  #wholePlace: Place = { segment: 0, offset: 0, index: 0 };
+  /** Bytes may stand after `#wholePlace`. */
+  #isTouched = false;
   /** Bytes of frames that no sync was asked to cover yet. */
   #pendingBytes = 0;
   /** Nor zeros ahead of them. */
@@ -102,13 +110,20 @@ export class SegmentWriter {
   #growsBare = false;
 
   /** Goes on in the catalog's last segment, which recovery has cut to its last frame. */
-  constructor(disk: Disk, catalog: SegmentCatalog, options: SegmentWriterOptions) {
+  constructor({ disk, nowMs, options, board, logId, catalog, preallocation, lastLsn }: LogTailParts) {
     this.#disk = disk;
-    this.#catalog = catalog;
+    this.#nowMs = nowMs;
     this.#options = options;
-    const last = catalog.records.at(-1);
-    this.#nextNumber = last === undefined ? 0 : last.number + 1;
-    if (last !== undefined) this.#live = this.#open(last, 'r+');
+    this.#board = board;
+    this.#logId = logId;
+    this.#catalog = catalog;
+    this.#preallocation = preallocation;
+    this.#continueAfter(lastLsn);
+  }
+
+  /** Last LSN written that is not inside an unfinished batch. */
+  get wholeLsn(): number {
+    return this.#wholeLsn;
   }
 
   get pendingBytes(): number {
@@ -124,41 +139,89 @@ export class SegmentWriter {
     return { bytes: live?.record.bytes ?? 0, startBytes: live?.startBytes ?? 0 };
   }
 
-  get live(): OpenSegment | undefined {
-    return this.#live;
-  }
-
   /** A sync of the live segment alone covers everything written. */
   get isOnlyLiveUnsynced(): boolean {
     return this.#sealed.length === 0 && !this.#directoryChanged;
   }
 
-  get mark(): SegmentMark {
-    return this.#live === undefined
-      ? { number: this.#nextNumber, offset: 0 }
-      : { number: this.#live.record.number, offset: this.#live.record.bytes };
+  /** Where the next frame goes; `undefined`: there is no segment yet. */
+  get place(): FramePlace | undefined {
+    const live = this.#live;
+    if (live === undefined) return undefined;
+    const { bytes, number, createdMs } = live.record;
+    return {
+      offset: bytes,
+      room: Math.max(0, this.#options.maxFileSize - bytes),
+      checksumSeed: live.checksumSeed,
+      stamp:
+        live.stampAt >= 0 ? undefined : { logId: this.#logId, number, createdMs, recycled: live.isRecycled },
+      nextLsn: this.#nextLsn,
+    };
   }
 
-  /** Bytes that frames may still take in the live segment. */
-  get room(): number {
-    return this.#live === undefined ? 0 : Math.max(0, this.#options.maxFileSize - this.#live.record.bytes);
+  /**
+   * Hands a group to the system. When it returns the group is written: whoever is told of it finds it in the files, in the log's bounds
+   * and in the figures.
+   *
+   * @throws the system's error; bytes may stand after the log's end then. Append the same group again, [takeBack], or end the log
+   */
+  append(group: Group): void {
+    const live = this.#live as OpenSegment;
+    if (group.firstLsn !== this.#nextLsn) throw new Error('a group was framed for another place');
+    const startedMs = this.#nowMs();
+    this.#isTouched = true;
+    let position = live.record.bytes;
+    for (const piece of group.pieces) {
+      writeFully(live.file, piece, 0, piece.length, position);
+      position += piece.length;
+    }
+    this.#countGroup(group, this.#nowMs() - startedMs);
+    const { record } = live;
+    const wholeOffset = record.bytes + group.wholeBytes;
+    if (live.stampAt < 0) live.stampAt = record.bytes;
+    if (record.firstLsn === 0) record.firstLsn = group.firstLsn;
+    record.bytes = position;
+    live.fileBytes = Math.max(live.fileBytes, position);
+    this.#pendingBytes += group.frameBytes;
+    this.#writtenBytes += group.frameBytes;
+    this.#nextLsn += group.entries;
+    if (group.wholeEntries === 0) return;
+    this.#wholeLsn = group.firstLsn + group.wholeEntries - 1;
+    this.#wholePlace = { segment: record.number, offset: wholeOffset, index: 0 };
+    this.#isTouched = group.wholeEntries < group.entries;
+    this.#publish();
   }
 
-  /** Seals the live segment, if there is one, and creates the next, from one that is ready if it can. */
-  advance(): OpenSegment {
+  /**
+   * Seals the live segment, if there is one, and begins the next, from a file that is ready if it can. No segment that was sealed
+   * before may be without a sync. `sealedBytes`: of the one that is sealed now.
+   *
+   * @throws the system's error; the log is as it was
+   */
+  rotate(): {
+    readonly live: SegmentRecord;
+    readonly firstLsn: number;
+    readonly sealedBytes: number | undefined;
+  } {
+    if (!this.isOnlyLiveUnsynced) throw new Error('more than two segments would be in doubt');
     this.trim();
     const record = { number: this.#nextNumber, createdMs: this.#disk.now(), firstLsn: 0, bytes: 0 };
-    const next = this.#openReady(record) ?? this.#withRoom(() => this.#open(record, 'wx+'));
+    const next = this.#openReady(record) ?? this.#open(record, 'wx+');
+    const sealed = this.#live;
     this.#growsBare = false;
-    if (this.#live !== undefined) {
-      this.#sealed.push(this.#live);
+    if (sealed !== undefined) {
+      this.#sealed.push(sealed);
       this.#isSealPending = true;
+      this.#board.add('rotations', 1);
     }
     this.#live = next;
     this.#catalog.add(record);
     this.#directoryChanged = true;
     this.#nextNumber = record.number + 1;
-    return next;
+    // Nothing of it is written yet: taking back to here leaves an empty segment, which is as good as none.
+    if (this.#nextLsn === this.#wholeLsn + 1)
+      this.#wholePlace = { segment: record.number, offset: 0, index: 0 };
+    return { live: record, firstLsn: this.#nextLsn, sealedBytes: sealed?.record.bytes };
   }
 
   /**
@@ -184,46 +247,17 @@ export class SegmentWriter {
     );
   }
 
-  /** The stamp for field 8 of the next frame, if that has to carry it. */
-  dueStamp(): SegmentStamp | undefined {
-    const live = this.#live;
-    if (live === undefined || live.stampAt >= 0) return undefined;
-    const { number, createdMs } = live.record;
-    return { logId: this.#options.logId, number, createdMs, recycled: live.isRecycled };
-  }
-
   /**
-   * Hands whole frames, `bytes[from, to)`, to the system. `firstLsn` is that of the first frame.
-   *
-   * @throws the system's error; bytes may have been written behind `offset` then: [takeBack] them or end the log
-   */
-  write(bytes: Uint8Array, from: number, to: number, firstLsn: number): void {
-    const live = this.#live as OpenSegment;
-    this.#withRoom(() => writeFully(live.file, bytes, from, to, live.record.bytes));
-    this.#noteWritten(live, to - from, firstLsn);
-  }
-
-  /** As [write] for one frame whose pieces lie in several places. */
-  writeParts(parts: readonly Uint8Array[], lsn: number): void {
-    const live = this.#live as OpenSegment;
-    let position = live.record.bytes;
-    for (const part of parts) {
-      const at = position;
-      this.#withRoom(() => writeFully(live.file, part, 0, part.length, at));
-      position += part.length;
-    }
-    this.#noteWritten(live, position - live.record.bytes, lsn);
-  }
-
-  /**
-   * Cuts everything behind `mark` off again, durably: frames of a rejected group must not come back after a power cut.
-   * Returns the numbers of the segments that were withdrawn.
+   * Takes the log back to the end of the last finished batch, durably: frames of a rejected group must not come back after a power
+   * cut. Cuts a half-written group and an unfinished batch, and removes the segments that were begun for it; returns their numbers.
    *
    * @throws LogFailure if a step fails; the log must end then
    */
-  takeBack(mark: SegmentMark): number[] {
+  takeBack(): number[] {
+    if (!this.#isTouched) return [];
+    const { segment, offset } = this.#wholePlace;
     const withdrawn: number[] = [];
-    while (this.#live !== undefined && this.#live.record.number > mark.number) {
+    while (this.#live !== undefined && this.#live.record.number > segment) {
       const gone = this.#live;
       this.#attempt(`remove "${gone.path}"`, gone.path, () => {
         gone.file.close();
@@ -235,21 +269,49 @@ export class SegmentWriter {
       this.#nextNumber = gone.record.number;
       this.#live = this.#sealed.pop() ?? this.#reopenLast();
     }
-    const live = this.#live;
-    if (live === undefined) return withdrawn;
-    this.#attempt(`cut "${live.path}" back to ${mark.offset} bytes`, live.path, () =>
-      live.file.truncate(mark.offset),
-    );
+    this.#nextLsn = this.#wholeLsn + 1;
+    if (this.#live !== undefined) this.#cutTo(this.#live, offset);
+    this.#isTouched = false;
+    this.#publish();
+    return withdrawn;
+  }
+
+  #cutTo(live: OpenSegment, offset: number): void {
+    this.#attempt(`cut "${live.path}" back to ${offset} bytes`, live.path, () => live.file.truncate(offset));
     try {
       live.file.sync();
     } catch (error) {
       throw syncFailed(error, live.path);
     }
-    live.record.bytes = mark.offset;
-    live.fileBytes = mark.offset;
-    if (mark.offset === 0) live.record.firstLsn = 0;
-    if (live.stampAt >= mark.offset) live.stampAt = -1;
-    return withdrawn;
+    live.record.bytes = offset;
+    live.fileBytes = offset;
+    if (offset === 0) live.record.firstLsn = 0;
+    if (live.stampAt >= offset) live.stampAt = -1;
+  }
+
+  /** The log was cut, by somebody who goes by the names of its files: it ends with `lastLsn`, where the catalog's segments end. */
+  reopenAt(lastLsn: number): void {
+    this.close();
+    this.#continueAfter(lastLsn);
+  }
+
+  #continueAfter(lastLsn: number): void {
+    const last = this.#catalog.records.at(-1);
+    this.#nextNumber = last === undefined ? 0 : last.number + 1;
+    this.#live = last === undefined ? undefined : this.#open(last, 'r+');
+    this.#directoryChanged = false;
+    this.#pendingBytes = 0;
+    this.#hasPendingZeros = false;
+    this.#isSealPending = false;
+    this.#writtenBytes = 0;
+    this.#growsBare = false;
+    this.#isTouched = false;
+    this.#nextLsn = lastLsn + 1;
+    this.#wholeLsn = lastLsn;
+    this.#wholePlace = { segment: last?.number ?? 0, offset: last?.bytes ?? 0, index: 0 };
+    this.#board.set('firstLsn', this.#catalog.firstLsn);
+    this.#board.set('lastLsn', lastLsn);
+    this.#board.set('liveBytes', this.#wholePlace.offset);
   }
 
   /** What the next sync has to cover; the live segment last. */
@@ -284,8 +346,8 @@ export class SegmentWriter {
    */
   fillAhead(): void {
     const live = this.#live;
-    const { reserve, maxFileSize } = this.#options;
-    if (live === undefined || !reserve.isOn || this.#growsBare) return;
+    const { maxFileSize } = this.#options;
+    if (live === undefined || !this.#preallocation.isOn || this.#growsBare) return;
     const { bytes } = live.record;
     const to = Math.min(maxFileSize, bytes + Math.min(AHEAD_BYTES_MAX, this.#writtenBytes));
     if (live.fileBytes > bytes || to <= bytes || this.#pendingBytes > SMALL_COMMIT_BYTES) return;
@@ -339,20 +401,20 @@ export class SegmentWriter {
 
   /** Makes a segment of the file that is ready; `undefined`: there is none. */
   #openReady(record: SegmentRecord): OpenSegment | undefined {
-    const { directory, maxFileSize, reserve } = this.#options;
-    const name = reserve.take();
+    const { directory, maxFileSize } = this.#options;
+    const name = this.#preallocation.take();
     if (name === undefined) return undefined;
     const path = join(directory, segmentName(record.number));
     // A rename would take the place of whatever is there: to create it anew is an error.
     if (this.#disk.stat(path) !== undefined) {
-      reserve.putBack(name);
+      this.#preallocation.putBack(name);
       return undefined;
     }
     try {
       this.#disk.rename(join(directory, name), path);
     } catch (error) {
       // The directory has no room for the name, or somebody has removed the file: it can be done without.
-      if (isFullDisk(error)) reserve.putBack(name);
+      if (isFullDisk(error)) this.#preallocation.putBack(name);
       else if (!isMissing(error)) throw error;
       return undefined;
     }
@@ -366,23 +428,13 @@ export class SegmentWriter {
     }
   }
 
-  /** Runs `act`; if the disk is full and room can be made, once more. */
-  #withRoom<T>(act: () => T): T {
-    try {
-      return act();
-    } catch (error) {
-      if (!isFullDisk(error) || !this.#options.reserve.makeRoom()) throw error;
-      return act();
-    }
-  }
-
   #open(record: SegmentRecord, flags: 'r+' | 'wx+'): OpenSegment {
     const path = join(this.#options.directory, segmentName(record.number));
     return {
       record,
       path,
       file: this.#disk.open(path, flags, this.#options.fileMode),
-      checksumSeed: frameChecksumSeed(this.#options.logId, record.number),
+      checksumSeed: frameChecksumSeed(this.#logId, record.number),
       stampAt: -1,
       startBytes: record.bytes,
       fileBytes: record.bytes,
@@ -390,14 +442,24 @@ export class SegmentWriter {
     };
   }
 
-  #noteWritten(live: OpenSegment, bytes: number, firstLsn: number): void {
-    const { record } = live;
-    if (live.stampAt < 0) live.stampAt = record.bytes;
-    if (record.firstLsn === 0) record.firstLsn = firstLsn;
-    record.bytes += bytes;
-    live.fileBytes = Math.max(live.fileBytes, record.bytes);
-    this.#pendingBytes += bytes;
-    this.#writtenBytes += bytes;
+  /** Before anybody is told: who has its LSN finds an entry in the figures. */
+  #countGroup(group: Group, writeMs: number): void {
+    const board = this.#board;
+    board.add('entries', group.entries);
+    board.add('payloadBytes', group.payloadBytes);
+    board.add('frameBytes', group.frameBytes);
+    board.add('groups', 1);
+    board.groupEntries.record(group.entries);
+    board.writeMicros.record(writeMs * 1000);
+    const retries = takeRetries();
+    if (retries > 0) board.add('retries', retries);
+  }
+
+  /** Before anybody is told of an entry: who has its LSN finds it within the log's bounds. */
+  #publish(): void {
+    if (this.#board.get('firstLsn') === 0) this.#board.set('firstLsn', this.#catalog.firstLsn);
+    this.#board.set('lastLsn', this.#wholeLsn);
+    this.#board.set('liveBytes', this.#wholePlace.offset);
   }
 
   #syncDirectory(): void {

@@ -1,16 +1,18 @@
-import type { Disk } from '../files/disk.js';
-import type { Board } from '../ring/board.js';
-import { failureOf, LogFailure } from './failure.js';
-import type { GroupWriter } from './group-writer.js';
-import { Housekeeper } from './housekeeper.js';
-import type { LaneIntake } from './lane-intake.js';
-import type { Failure, ToLane, WriterOptions } from './messages.js';
-import { type FillStep, Preallocation, type ReadyName } from './preallocation.js';
-import { type Publication, PublicationPolicy, removeStats } from './publication.js';
-import type { SegmentCatalog } from './segment-catalog.js';
-import type { SegmentReserve } from './segment-writer.js';
-import { type SyncJob, syncFiles } from './sync-job.js';
+import { type Disk, type DiskFile, isFullDisk, isRefusal } from '../../files/disk.js';
+import type { Board } from '../../ring/board.js';
+import { failureOf, LogFailure, PassingError } from '../failure.js';
+import { Housekeeper } from '../housekeeper.js';
+import type { WriterLane } from '../intake/writer-lane.js';
+import type { WriterLanes } from '../intake/writer-lanes.js';
+import type { Failure, ToLane, WriterOptions } from '../messages.js';
+import { type Publication, PublicationPolicy, removeStats } from '../publication.js';
+import type { LogTail } from '../write/log-tail.js';
+import type { FillStep, Preallocation } from '../write/preallocation.js';
+import type { SegmentCatalog } from '../write/segment-catalog.js';
+import { type CommitView, chooseJob } from './job-choice.js';
+import type { SyncJob } from './sync-job.js';
 import { SyncPolicy } from './sync-policy.js';
+import type { SyncRound } from './sync-round.js';
 import type { Syncer, SyncOutcome } from './syncer.js';
 
 /** Up to so much the writer syncs itself while the sync thread fills a file ahead: that is as quickly done as a step. */
@@ -31,30 +33,26 @@ export interface CommitterParts {
   readonly nowMs: () => number;
   readonly board: Board;
   readonly options: WriterOptions;
+  readonly lanes: WriterLanes;
+  readonly tail: LogTail;
+  readonly preallocation: Preallocation;
   readonly syncer: Syncer;
+  /** The round that runs on this thread. */
+  readonly round: SyncRound;
   /** Where the log stands; `watermark` as the state file has it. */
   readonly start: {
     readonly logId: bigint;
     readonly catalog: SegmentCatalog;
+    readonly lastLsn: number;
     readonly watermark: number;
     readonly checkpoint: number;
+    readonly finishRecovery: (() => void) | undefined;
   };
 }
 
-/** What a committer needs of the writer. */
-export interface CommitHost {
-  readonly groups: GroupWriter;
-  readonly lanes: readonly LaneIntake[];
-  readonly isClosing: boolean;
-  /** To the opener's lane. */
-  tell(message: ToLane): void;
-  /** Everything up to `watermark` is durable. */
-  noteSynced(watermark: number): void;
-}
-
 /**
- * Makes durable what is written: decides when, starts the jobs of the sync thread, syncs by itself where that is quicker, and
- * takes note of what came of it. At most one job is under way:
+ * Makes durable what is written: decides when (job-choice.ts), starts the jobs of the sync thread, syncs by itself where that is quicker,
+ * and takes note of what came of it. At most one job is under way:
  *
  *   sync          of everything written, with the acknowledgements; housekeeping and publication with it where they are due
  *   housekeeping  alone, when everything is durable already
@@ -67,36 +65,45 @@ export class Committer {
   readonly #nowMs: () => number;
   readonly #board: Board;
   readonly #options: WriterOptions;
+  readonly #lanes: WriterLanes;
+  readonly #tail: LogTail;
   readonly #syncer: Syncer;
-  readonly #logId: bigint;
-  readonly #host: CommitHost;
+  readonly #round: SyncRound;
+  readonly #start: CommitterParts['start'];
   readonly #policy: SyncPolicy;
   readonly #publications: PublicationPolicy;
   readonly #preallocation: Preallocation;
   #watermark: number;
+  /** What recovery put off for lack of room, as long as it is not done: nothing is written or synced before it. */
+  #finishRecovery: (() => void) | undefined;
+  #isClosing = false;
   /** The job that the syncer runs. */
-  #job: SyncJob | undefined;
+  #job: SyncJob<DiskFile> | undefined;
   /** All that the job under way does, if it is one of these. */
   #filling: FillStep | undefined;
   /** Of trouble with publishing `onError` hears once: it is the same trouble every second. */
   #hasToldOfPublications = false;
-  #isExpectant = false;
+  #hadLoneCommit = false;
   /** How long the last sync took, with what the writer did before it looked. */
   #lastSyncMs = Number.POSITIVE_INFINITY;
   #syncStartedMs = 0;
 
-  constructor({ disk, nowMs, board, options, syncer, start }: CommitterParts, host: CommitHost) {
+  constructor(parts: CommitterParts) {
+    const { disk, nowMs, board, options, start, preallocation } = parts;
     this.#disk = disk;
     this.#nowMs = nowMs;
     this.#board = board;
     this.#options = options;
-    this.#syncer = syncer;
-    this.#logId = start.logId;
-    this.#host = host;
+    this.#lanes = parts.lanes;
+    this.#tail = parts.tail;
+    this.#syncer = parts.syncer;
+    this.#round = parts.round;
+    this.#start = start;
     this.#policy = new SyncPolicy(options);
     this.#publications = new PublicationPolicy(nowMs());
-    this.#preallocation = new Preallocation(options.preallocate, options.maxFileSize);
+    this.#preallocation = preallocation;
     this.#watermark = start.watermark;
+    this.#finishRecovery = start.finishRecovery;
     this.housekeeper = new Housekeeper(
       {
         disk,
@@ -105,9 +112,8 @@ export class Committer {
         board,
         ...start,
         stateWatermark: start.watermark,
-        preallocation: this.#preallocation,
-        tell: (message) => host.tell(message),
-        makeRoom: () => this.makeRoom(),
+        preallocation,
+        tell: (message) => this.#tell(message),
       },
       start.watermark,
     );
@@ -119,40 +125,26 @@ export class Committer {
     return this.#watermark;
   }
 
-  /** The segments that are made ready ahead. */
-  get reserve(): SegmentReserve {
-    const preallocation = this.#preallocation;
-    return {
-      isOn: preallocation.isOn,
-      take: () => preallocation.take(),
-      putBack: (name: ReadyName) => preallocation.putBack(name),
-      makeRoom: () => this.makeRoom(),
-    };
-  }
-
-  /** Nothing is under way that a sync would have to wait for: of a file that is being filled it does not take notice. */
-  get canSync(): boolean {
-    return !this.#syncer.busy || (this.#filling !== undefined && this.#isSmall);
-  }
-
-  /** When what is written is to be synced. */
-  get syncDueMs(): number {
-    return this.canSync ? this.#policy.dueMs : Number.POSITIVE_INFINITY;
-  }
-
-  /** When [startDue] has something to start. */
+  /** When [startDue] has something to start; Infinity = not before something comes. */
   get dueMs(): number {
-    if (this.#syncer.busy) return this.syncDueMs;
+    const syncDueMs = this.#syncThread === 'working' ? Number.POSITIVE_INFINITY : this.#policy.dueMs;
+    // What recovery could not do yet is tried when somebody waits for it, not by the clock.
+    if (this.#syncer.busy || this.#finishRecovery !== undefined) return syncDueMs;
     const housekeepingDueMs = this.#isUnsynced ? Number.POSITIVE_INFINITY : this.housekeeper.dueMs;
-    return Math.min(this.#policy.dueMs, housekeepingDueMs, this.#publicationDueMs);
+    return Math.min(syncDueMs, housekeepingDueMs, this.#publicationDueMs);
+  }
+
+  /** No job is under way, and everything that can be is durable. */
+  get isAtRest(): boolean {
+    return !this.#syncer.busy && (this.#finishRecovery !== undefined || !this.#isUnsynced);
   }
 
   /** A group of `lane` was written. */
-  noteWritten(lane: LaneIntake): void {
+  noteWritten(lane: WriterLane): void {
     const now = this.#nowMs();
     this.housekeeper.noteNews();
-    this.#policy.noteWritten(now, this.#host.groups.segments);
-    if (lane.wantsCommit) this.#policy.noteCommit(now);
+    this.#policy.noteWritten(now, this.#tail);
+    if (lane.waiters.wantsCommit) this.#policy.noteCommit(now);
   }
 
   /** What was written of an unfinished batch is gone again. */
@@ -167,50 +159,100 @@ export class Committer {
     this.#publications.noteNews();
   }
 
-  /** Recovery has come to its end late: all that it kept, up to `lsn`, is durable, and the state file says so. */
-  noteRecovered(lsn: number): void {
-    this.#watermark = lsn;
-    this.housekeeper.noteStateWritten(lsn);
-    if (this.#board.moveWatermark(lsn)) this.#host.tell({ kind: 'watermark' });
+  /** From now on nothing is begun that a closed log has no use for. */
+  startClosing(): void {
+    this.#isClosing = true;
   }
 
-  /** The log is being cut behind entry `lsn`. */
+  /** The log is being cut after entry `lsn`. */
   lowerWatermark(lsn: number): void {
     this.#watermark = lsn;
+    this.#board.set('durableLsn', lsn);
   }
 
-  /** Was somebody told of a lone durable append, since this was asked last? He may make the next one at once. */
-  takeExpectant(): boolean {
-    const isExpectant = this.#isExpectant;
-    this.#isExpectant = false;
-    return isExpectant;
+  /** Was somebody told of a lone durable append, since this was asked last? That producer may make the next one at once. */
+  takeLoneCommit(): boolean {
+    const hadLoneCommit = this.#hadLoneCommit;
+    this.#hadLoneCommit = false;
+    return hadLoneCommit;
   }
 
-  /** Starts what is due, a sync or housework, unless a job is under way. `isForced`: somebody waits for a sync. */
+  /**
+   * Does what recovery put off, if it put off anything: from then on all that it kept is durable, and the state file says so.
+   *
+   * @throws PassingError if there still is no room or no permission for it
+   */
+  finishRecovery(): void {
+    if (this.#finishRecovery === undefined) return;
+    try {
+      this.#finishRecovery();
+    } catch (error) {
+      throw isRefusal(error) ? new PassingError(error) : error;
+    }
+    this.#finishRecovery = undefined;
+    const { lastLsn } = this.#start;
+    this.#watermark = lastLsn;
+    this.housekeeper.noteStateWritten(lastLsn);
+    if (this.#board.moveWatermark(lastLsn)) this.#tell({ kind: 'watermark' });
+  }
+
+  /**
+   * Starts what is due: true = something was. `isForced`: somebody waits for a sync.
+   *
+   * @throws PassingError if it was the end of recovery, and there still is no room for it
+   */
   startDue(isForced: boolean): boolean {
-    if (!this.canSync) return false;
-    const now = this.#nowMs();
-    const isUnsynced = this.#isUnsynced;
-    if (isUnsynced && (isForced || now >= this.#policy.dueMs)) {
-      const isAwaited = isForced || this.#policy.isCommitDue(now);
-      if (isAwaited && !this.#host.isClosing) this.#host.groups.segments.fillAhead();
-      this.#startFilling();
-      const isHere = this.#filling !== undefined || (isAwaited && this.#isQuick(now));
-      if (isHere) this.#syncHere();
-      else this.#startJob(true);
-      return true;
+    switch (chooseJob(this.#view(isForced))) {
+      case 'nothing':
+        return false;
+      case 'recover':
+        this.finishRecovery();
+        return true;
+      case 'fill-and-sync-here':
+        this.#writeZerosAhead(isForced);
+        this.#startFilling();
+        this.#syncHere();
+        return true;
+      case 'sync-here':
+        this.#writeZerosAhead(isForced);
+        this.#syncHere();
+        return true;
+      case 'sync':
+        this.#writeZerosAhead(isForced);
+        this.#startJob(true);
+        return true;
+      case 'keep-house':
+        this.#startJob(false);
+        return true;
+      case 'publish':
+        this.#startAlone({ publication: this.#publication(this.#nowMs()) });
+        return true;
+      case 'fill':
+        this.#startFilling();
+        return false;
     }
-    if (this.#filling !== undefined) return false;
-    if (!isUnsynced && now >= this.housekeeper.dueMs) {
-      this.#startJob(false);
-      return true;
-    }
-    if (now >= this.#publicationDueMs) {
-      this.#startAlone({ publication: this.#publication(now) });
-      return true;
-    }
-    this.#startFilling();
-    return false;
+  }
+
+  #view(isForced: boolean): CommitView {
+    const nowMs = this.#nowMs();
+    return {
+      syncThread: this.#syncThread,
+      isRecoveryPostponed: this.#finishRecovery !== undefined,
+      isForced,
+      isUnsynced: this.#isUnsynced,
+      isSyncDue: nowMs >= this.#policy.dueMs,
+      isAwaited: isForced || this.#policy.isCommitDue(nowMs),
+      isQuick: this.#isQuick(nowMs),
+      isHousekeepingDue: nowMs >= this.housekeeper.dueMs,
+      isPublicationDue: nowMs >= this.#publicationDueMs,
+      isFillingDue: this.#dueFilling !== undefined,
+    };
+  }
+
+  /** Before a sync that somebody waits for. */
+  #writeZerosAhead(isForced: boolean): void {
+    const isAwaited = isForced || this.#policy.isCommitDue(this.#nowMs());
+    if (isAwaited && !this.#isClosing) this.#tail.fillAhead();
   }
 
   /**
@@ -219,9 +261,8 @@ export class Committer {
    * meanwhile: a sync of the live segment alone, or none.
    */
   syncSealed(): void {
-    const { segments } = this.#host.groups;
     if (this.#isSealUnderWay) this.finishJob();
-    if (segments.isOnlyLiveUnsynced) return;
+    if (this.#tail.isOnlyLiveUnsynced) return;
     if (this.#filling !== undefined) {
       this.#syncHere();
       return;
@@ -231,8 +272,9 @@ export class Committer {
     this.finishJob();
   }
 
-  /** When it returns everything that is written is durable. */
+  /** When it returns everything that is written is durable. @throws PassingError as [finishRecovery] */
   syncAll(): void {
+    this.finishRecovery();
     this.finishJob();
     if (!this.#isUnsynced) return;
     this.#startJob(true);
@@ -273,24 +315,45 @@ export class Committer {
     return isDone || wasFilling || wasRemoving;
   }
 
-  /** The log is being closed; nothing more is started. `isWhole`: it has not failed, and everything is durable. */
-  close(isWhole: boolean): void {
+  /** Runs `act`; if the disk is full and room can be made, once more. */
+  withRoom<T>(act: () => T): T {
+    try {
+      return act();
+    } catch (error) {
+      if (!isFullDisk(error) || !this.makeRoom()) throw error;
+      return act();
+    }
+  }
+
+  /** The log is being closed; nothing more is started. `hasFailed`: what is not durable stays so. */
+  close(hasFailed: boolean): void {
     const { directory } = this.#options;
+    const isWhole = !hasFailed && this.#finishRecovery === undefined;
     if (isWhole && this.housekeeper.isStateBehind(this.#watermark)) {
       try {
-        this.housekeeper.writeState(this.housekeeper.state(this.#watermark));
+        this.withRoom(() => this.housekeeper.writeState(this.housekeeper.state(this.#watermark)));
       } catch (error) {
         // Everything is durable: only the proof that the last group was is missing at the next open.
         const failure = failureOf(error, `write the state file of "${directory}"`, directory);
-        this.#host.tell({ kind: 'trouble', failure });
+        this.#tell({ kind: 'trouble', failure });
       }
     }
     if (this.#syncer.busy) this.#tellOfLateFailure(this.#syncer.finish());
     if (this.#publications.hasBegun) this.#tellOfPublication(removeStats(this.#disk, directory));
   }
 
+  #tell(message: ToLane): void {
+    this.#lanes.opener.post(message);
+  }
+
+  /** Of a file that is being filled a small sync takes no notice. */
+  get #syncThread(): CommitView['syncThread'] {
+    if (!this.#syncer.busy) return 'free';
+    return this.#filling !== undefined && this.#isSmall ? 'filling' : 'working';
+  }
+
   get #isUnsynced(): boolean {
-    return this.#host.groups.wholeLsn > this.#watermark;
+    return this.#tail.wholeLsn > this.#watermark;
   }
 
   /** Is a job to make more durable than what the live segment, when it started, held? */
@@ -299,7 +362,7 @@ export class Committer {
   }
 
   get #isSmall(): boolean {
-    return this.#host.groups.segments.pendingBytes <= SYNC_HERE_BYTES_MAX;
+    return this.#tail.pendingBytes <= SYNC_HERE_BYTES_MAX;
   }
 
   /**
@@ -307,11 +370,10 @@ export class Committer {
    * only cost time.
    */
   #isQuick(nowMs: number): boolean {
-    const { groups, lanes } = this.#host;
     return (
       this.#lastSyncMs <= QUICK_MS_MAX &&
-      groups.segments.pendingBytes <= QUICK_BYTES_MAX &&
-      !lanes.some((lane) => lane.wantsWritten) &&
+      this.#tail.pendingBytes <= QUICK_BYTES_MAX &&
+      !this.#lanes.all.some(({ waiters }) => waiters.wantsWritten) &&
       this.#needsNoThread(nowMs)
     );
   }
@@ -321,11 +383,7 @@ export class Committer {
    * publish its figures otherwise.
    */
   #needsNoThread(nowMs: number): boolean {
-    return (
-      this.#host.groups.segments.isOnlyLiveUnsynced &&
-      !this.housekeeper.isWorkDue &&
-      !this.#publications.isDue(nowMs)
-    );
+    return this.#tail.isOnlyLiveUnsynced && !this.housekeeper.isWorkDue && !this.#publications.isDue(nowMs);
   }
 
   #startJob(withFiles: boolean): void {
@@ -334,11 +392,15 @@ export class Committer {
     this.#syncer.start(this.#job);
   }
 
-  /** Has the sync thread make a step towards the next segment, if one is due and nothing else is to be done there. */
+  /** The step towards the next segment that the sync thread is to make, if it has nothing else to do. */
+  get #dueFilling(): FillStep | undefined {
+    if (this.#syncer.busy || this.housekeeper.isWorkDue || this.#isClosing || !this.#isSmall)
+      return undefined;
+    return this.#preallocation.dueStep(this.#tail.progress);
+  }
+
   #startFilling(): void {
-    if (this.#syncer.busy || this.housekeeper.isWorkDue || this.#host.isClosing || !this.#isSmall) return;
-    const step = this.#preallocation.dueStep(this.#host.groups.segments.progress);
-    if (step === undefined) return;
+    const step = this.#dueFilling as FillStep;
     this.#filling = step;
     this.#startAlone({ fill: step });
   }
@@ -357,30 +419,21 @@ export class Committer {
 
   /** Without the housework, which is for the sync thread. */
   #syncHere(): void {
-    const { lanes } = this.#host;
     const job = this.#createJob(true, true);
     const startedMs = this.#nowMs();
-    syncFiles(this.#disk, this.#options.directory, job);
-    const durationMs = this.#nowMs() - startedMs;
-    this.#noteDuration(job, durationMs);
-    const isFollowed = this.#board.moveWatermark(job.watermark);
-    this.#board.add('syncs', 1);
-    this.#board.syncMicros.record(durationMs * 1000);
-    for (const { lane, runs } of job.acknowledgements) {
-      lanes.find(({ index }) => index === lane)?.acknowledge(runs);
-    }
-    if (isFollowed) this.#host.tell({ kind: 'watermark' });
-    if (this.#board.syncsWatched)
-      this.#host.tell({ kind: 'sync-made', watermark: job.watermark, durationMs });
-    this.#isExpectant = job.acknowledgements.length > 0 && job.watermark === this.#watermark + 1;
+    this.#round.run(job);
+    this.#noteDuration(job, this.#nowMs() - startedMs);
+    this.#hadLoneCommit = job.acknowledgements.length > 0 && job.watermark === this.#watermark + 1;
     this.#noteSynced(job);
   }
 
-  #createJob(withFiles: boolean, isHere = false): SyncJob {
-    const { segments, wholeLsn: watermark } = this.#host.groups;
+  #createJob(withFiles: boolean, isHere = false): SyncJob<DiskFile> {
+    const tail = this.#tail;
+    const watermark = tail.wholeLsn;
+    if (watermark < this.#watermark) throw new Error('the watermark of a log goes back by a cut only');
     const hasWork = !isHere && (this.housekeeper.isWorkDue || !withFiles);
-    const { files, directoryChanged, hasZeros } = withFiles ? segments.takeUnsynced() : NOTHING_UNSYNCED;
-    if (hasWork) segments.checkPlace();
+    const { files, directoryChanged, hasZeros } = withFiles ? tail.takeUnsynced() : NOTHING_UNSYNCED;
+    if (hasWork) tail.checkPlace();
     this.housekeeper.noteNews();
     if (withFiles) this.#policy.noteStarted();
     const acknowledgements = withFiles ? this.#startAcknowledgements() : [];
@@ -403,9 +456,9 @@ export class Committer {
 
   #startAcknowledgements(): SyncJob['acknowledgements'] {
     const acknowledgements = [];
-    for (const lane of this.#host.lanes) {
-      const runs = lane.startSync();
-      if (runs.length > 0) acknowledgements.push({ lane: lane.index, runs });
+    for (const { index, waiters } of this.#lanes.all) {
+      const runs = waiters.startSync();
+      if (runs.length > 0) acknowledgements.push({ lane: index, runs });
     }
     return acknowledgements;
   }
@@ -413,13 +466,13 @@ export class Committer {
   #duePublication(syncs: boolean): Publication | undefined {
     const now = this.#nowMs();
     const hasNews = syncs || this.#publications.hasNews;
-    const isDue = hasNews && !this.#host.isClosing && this.#publications.isDue(now);
+    const isDue = hasNews && !this.#isClosing && this.#publications.isDue(now);
     return isDue ? this.#publication(now) : undefined;
   }
 
   /** When a log that has come to rest publishes once more. What is unsynced has a sync to come, which does it. */
   get #publicationDueMs(): number {
-    const isAtRest = !this.#isUnsynced && !this.#host.isClosing;
+    const isAtRest = !this.#isUnsynced && !this.#isClosing;
     return isAtRest ? this.#publications.dueMs : Number.POSITIVE_INFINITY;
   }
 
@@ -427,14 +480,14 @@ export class Committer {
   #publication(nowMs: number): Publication {
     this.#publications.notePublished(nowMs);
     return {
-      logId: this.#logId,
+      logId: this.#start.logId,
       uptimeMs: this.#publications.uptimeMs(nowMs),
-      lanes: this.#host.lanes.map((lane) => lane.figures),
+      lanes: this.#lanes.all.map((lane) => lane.figures),
     };
   }
 
   #noteOutcome(outcome: SyncOutcome): void {
-    const job = this.#job as SyncJob;
+    const job = this.#job as SyncJob<DiskFile>;
     this.#job = undefined;
     const step = this.#filling;
     this.#filling = undefined;
@@ -447,12 +500,12 @@ export class Committer {
       this.#preallocation.noteSpare(outcome.recycled.spareBytes);
       this.#tellOfPreallocation(outcome.recycled.troubles);
     }
-    for (const failure of outcome.troubles) this.#host.tell({ kind: 'trouble', failure });
+    for (const failure of outcome.troubles) this.#tell({ kind: 'trouble', failure });
     this.housekeeper.noteDone(job, outcome);
     this.#noteDuration(job, this.#nowMs() - this.#syncStartedMs);
     this.#noteSynced(job);
     // The first that notices when the directory is gone, under a load that makes no segment: files that are open do not.
-    if (outcome.publicationFailure?.cause?.code === 'ENOENT') this.#host.groups.segments.checkPlace();
+    if (outcome.publicationFailure?.cause?.code === 'ENOENT') this.#tail.checkPlace();
     this.#tellOfPublication(outcome.publicationFailure);
   }
 
@@ -467,11 +520,10 @@ export class Committer {
     this.#tellOfPreallocation(troubles);
   }
 
-  #noteSynced(job: SyncJob): void {
-    this.#host.groups.segments.synced(job.files);
+  #noteSynced(job: SyncJob<DiskFile>): void {
+    this.#tail.synced(job.files);
     this.#watermark = job.watermark;
     if (job.files.length > 0 && job.publication === undefined) this.#publications.noteNews();
-    this.#host.noteSynced(job.watermark);
     // A state file that found no room waits for the next sync: trying again and again would only tell of it again.
     if (job.files.length > 0) this.#expectIdle();
   }
@@ -481,17 +533,17 @@ export class Committer {
   }
 
   #tellOfPreallocation(troubles: readonly Failure[]): void {
-    for (const failure of this.#preallocation.toTell(troubles)) this.#host.tell({ kind: 'trouble', failure });
+    for (const failure of this.#preallocation.toTell(troubles)) this.#tell({ kind: 'trouble', failure });
   }
 
   #tellOfPublication(failure: Failure | undefined): void {
     if (failure === undefined || this.#hasToldOfPublications) return;
     this.#hasToldOfPublications = true;
-    this.#host.tell({ kind: 'trouble', failure });
+    this.#tell({ kind: 'trouble', failure });
   }
 
   #tellOfLateFailure({ failure }: SyncOutcome): void {
-    if (failure !== undefined) this.#host.tell({ kind: 'trouble', failure });
+    if (failure !== undefined) this.#tell({ kind: 'trouble', failure });
   }
 }
 

@@ -1,5 +1,5 @@
-import type { Board } from '../ring/board.js';
-import type { Kernel } from '../ring/kernel/kernel.js';
+import type { Board } from '../../ring/board.js';
+import type { Kernel } from '../../ring/kernel/kernel.js';
 import {
   createLaneMemory,
   type LaneMemory,
@@ -7,9 +7,9 @@ import {
   resetLane,
   stagingBytesFor,
   viewLane,
-} from '../ring/layout.js';
-import { LaneIntake } from './lane-intake.js';
-import type { AttachRequest, ToLane } from './messages.js';
+} from '../../ring/layout.js';
+import type { AttachRequest, ToLane } from '../messages.js';
+import { WriterLane } from './writer-lane.js';
 
 interface PooledLane {
   readonly memory: LaneMemory;
@@ -38,7 +38,7 @@ export class LanePool {
   readonly #board: Board;
   readonly #createKernel: (memory: LaneMemory, views: LaneViews) => Kernel;
   readonly #pooled: PooledLane[] = [];
-  readonly #used = new Map<LaneIntake, PooledLane>();
+  readonly #used = new Map<WriterLane, PooledLane>();
   /** Never used twice: word of a lane that is gone must not be taken for another's. 0 is the opener's. */
   #nextIndex = 1;
   #hasClosedPorts = false;
@@ -58,7 +58,7 @@ export class LanePool {
   }
 
   /** Makes the lane that was asked for and sends it; `undefined`: it was refused. */
-  open(request: AttachRequest): LaneIntake | undefined {
+  open(request: AttachRequest): WriterLane | undefined {
     if (this.#used.size + 1 >= this.#maxLanes) {
       this.#refuseAsFull(
         request,
@@ -67,22 +67,22 @@ export class LanePool {
       return undefined;
     }
     const pooled = this.#pooled.pop();
-    let lane: PooledLane;
+    let made: PooledLane;
     try {
-      lane = pooled ?? this.#create();
+      made = pooled ?? this.#create();
     } catch (error) {
       // No address space for it: those who have a lane go on.
       this.#refuseAsFull(request, `there is no memory for another lane (${(error as Error).message})`);
       return undefined;
     }
     // In this thread, before the memory is sent: the port orders it for the producer.
-    resetLane(lane.views);
-    const intake = new LaneIntake(this.#nextIndex++, lane.views, lane.kernel, request.writerPort);
-    this.#used.set(intake, lane);
+    resetLane(made.views);
+    const lane = new WriterLane(this.#nextIndex++, made.views, made.kernel, request.writerPort);
+    this.#used.set(lane, made);
     if (pooled !== undefined) this.#board.add('lanesReused', 1);
     this.#publish();
-    intake.post({ kind: 'attached', memory: lane.memory, isNew: pooled === undefined });
-    return intake;
+    lane.post({ kind: 'attached', memory: made.memory, isNew: pooled === undefined });
+    return lane;
   }
 
   /** Tells whoever takes up the other end why there is no lane. */
@@ -93,12 +93,12 @@ export class LanePool {
   }
 
   /** Takes back the memory of a lane that nobody uses any more, and says so. */
-  free(intake: LaneIntake): void {
-    this.#pooled.push(this.#used.get(intake) as PooledLane);
-    this.#used.delete(intake);
+  free(lane: WriterLane): void {
+    this.#pooled.push(this.#used.get(lane) as PooledLane);
+    this.#used.delete(lane);
     // Before the producer hears of it: who attaches again then is not told that there is no room.
     this.#publish();
-    intake.detach();
+    lane.detach();
     this.#hasClosedPorts = true;
   }
 

@@ -1,0 +1,39 @@
+import type { MessagePort } from 'node:worker_threads';
+import type { PolledRun, RunTeller } from '../../ring/polled-runs.js';
+import type { AckLevel, LaneRuns, ToLane } from '../messages.js';
+
+/**
+ * The way back to the producer of one lane, as one thread of the log sees it. An acknowledgement goes by one of three ways, and the
+ * producer (`PendingAppends`) puts them in order:
+ *
+ *   the writer thread's port   what is written; what the writer thread has synced
+ *   the sync thread's port     what the sync thread has synced: one thread switch less
+ *   the slot in the lane       one durable run that the writer thread has synced, for a producer that polls: no message at all
+ */
+export class AckChannel {
+  readonly #port: Pick<MessagePort, 'postMessage' | 'close'>;
+  readonly #slot: RunTeller | undefined;
+
+  /** `slot`: only the writer thread may have it, since the slot has one writer. */
+  constructor(port: Pick<MessagePort, 'postMessage' | 'close'>, slot?: RunTeller) {
+    this.#port = port;
+    this.#slot = slot;
+  }
+
+  /** Tells of entries that have reached `level`. There is at least one run. */
+  acknowledge(level: AckLevel, runs: LaneRuns): void {
+    if (level === 'durable' && runs.length === 3 && this.#slot !== undefined) {
+      const [first, count, lsn] = runs as PolledRun;
+      if (this.#slot.tell(first, count, lsn)) return;
+    }
+    this.post({ kind: level, runs });
+  }
+
+  post(message: ToLane, transfer: MessagePort[] = []): void {
+    this.#port.postMessage(message, transfer);
+  }
+
+  close(): void {
+    this.#port.close();
+  }
+}

@@ -1,0 +1,240 @@
+import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { TakenChunk } from '../../ring/chunk.js';
+import type { LaneConsumer } from '../../ring/consumer.js';
+import { type LaneViews, PACKED_BYTES } from '../../ring/layout.js';
+import { countEntries, endOfWholeRecords } from '../../ring/records.js';
+import type { ToWriter } from '../messages.js';
+
+/** How far a producer had got at some look: modulo 2^32, good for as long as fewer than 2^31 bytes are drained. */
+export interface LaneMark {
+  readonly head: number;
+  readonly posted: number;
+}
+
+/** A message that brings entries. */
+type EntryMessage = Extract<ToWriter, { kind: 'records' | 'parts' }>;
+
+/** A message that asks for something and brings no entry. */
+export type LaneRequest = Exclude<ToWriter, EntryMessage>;
+
+/** A message that has come beside the ring and is not dealt with. */
+interface Received {
+  readonly message: ToWriter;
+  /** Of a message with records: how far they are dealt with. */
+  readonly chunk: TakenChunk | undefined;
+  /** Of a message with parts: how many of them are written. */
+  partsTaken: number;
+}
+
+/**
+ * What comes by one lane, in the order of the producer's calls.
+ *
+ * Ring records come in ring order. A message beside the ring names the position that it stands at, and the ring
+ * is drained just up to there. That is safe because a producer posts the message, counts it in `posted`, and only then
+ * publishes later records: a thread that sees a record has received every message before it.
+ */
+export class LaneInput {
+  readonly #views: LaneViews;
+  readonly #consumer: LaneConsumer;
+  readonly #port: MessagePort;
+  /** Received, from slot `#firstMessage` on not yet taken; messages keep their place relative to the ring. */
+  #messages: Received[] = [];
+  #firstMessage = 0;
+  /** The newest message, as long as records may be added to it. */
+  #openChunk: TakenChunk | undefined;
+  /** Where the run that [nextRun] answered last comes from; `undefined`: the ring. */
+  #runOf: TakenChunk | undefined;
+  /** The newest flush that is not answered, and the newest that [takeFlush] has handed out. */
+  #flushTicket: number | undefined;
+  #flushTaken: number | undefined;
+  /** Nothing that the producer publishes from now on counts. */
+  #isFrozen = false;
+
+  constructor(views: LaneViews, consumer: LaneConsumer, port: MessagePort) {
+    this.#views = views;
+    this.#consumer = consumer;
+    this.#port = port;
+  }
+
+  /** Takes note of all that the producer has published until now; false = the lane is frozen, and only flushes count. */
+  look(): boolean {
+    const consumer = this.#consumer;
+    // Before the head, which then covers everything that was taken before the ticket.
+    this.#flushTicket = consumer.flushTicket();
+    if (this.#isFrozen) return false;
+    consumer.loadHead();
+    const received = this.#messages.length - this.#firstMessage;
+    // Loaded after `posted`: a chunk that another message stands after is known whole.
+    this.#loadOpenChunk();
+    for (let waiting = consumer.postedWaiting - received; waiting > 0; waiting--) this.#receive();
+    return true;
+  }
+
+  /** Looks for the last time. Messages go that stand after records which this look did not see. False = it was frozen already. */
+  freeze(): boolean {
+    if (!this.look()) return false;
+    this.#isFrozen = true;
+    this.#openChunk?.freeze();
+    this.#openChunk = undefined;
+    const { head } = this.#consumer;
+    this.#messages = this.#messages
+      .slice(this.#firstMessage)
+      .filter(({ message }) => ((message.position - head) | 0) <= 0);
+    this.#firstMessage = 0;
+    return true;
+  }
+
+  /** Where the producer was at the last [look]. */
+  get mark(): LaneMark {
+    return { head: this.#consumer.head, posted: this.#consumer.posted };
+  }
+
+  /** Everything before `mark` is taken. */
+  hasPassed(mark: LaneMark): boolean {
+    const { position, taken } = this.#consumer;
+    return this.#isFrozen
+      ? this.isDrained
+      : ((position - mark.head) | 0) >= 0 && ((taken - mark.posted) | 0) >= 0;
+  }
+
+  /** Is anything published, as of the last [look], and not taken? */
+  get hasWork(): boolean {
+    const isEmpty = this.#consumer.loadedBytes === 0 && this.#messages.length === this.#firstMessage;
+    return !isEmpty || this.#flushTicket !== this.#flushTaken;
+  }
+
+  /**
+   * Nothing more can be taken of what the last [look] saw. A message may be left: head is loaded before `posted`, so that
+   * its place may be after records that only the next look will see.
+   */
+  get isDrained(): boolean {
+    return this.#consumer.loadedBytes === 0 && this.#due() === undefined;
+  }
+
+  /** The request whose turn it is; `undefined`: entries come first, or nothing is there. */
+  dueRequest(): LaneRequest | undefined {
+    const message = this.#due()?.message;
+    return message === undefined || isEntryMessage(message) ? undefined : message;
+  }
+
+  /** The due request is dealt with. */
+  takeRequest(): void {
+    this.#takeMessage();
+  }
+
+  /** What is left of the due message's parts; `undefined`: records come next. The first part opens an atomic batch if there are more. */
+  dueParts(): readonly Uint8Array[] | undefined {
+    const due = this.#due();
+    if (due?.message.kind !== 'parts') return undefined;
+    const { parts } = due.message;
+    return due.partsTaken === 0 ? parts : parts.slice(due.partsTaken);
+  }
+
+  /**
+   * The next records: of the due message, if that has some, else of the ring, up to the loaded head or to the message that stands
+   * before it. Those of a message are laid after staging, as many as have room there.
+   */
+  nextRun(run: { from: number; to: number }): boolean {
+    const chunk = this.#due()?.chunk;
+    this.#runOf = chunk;
+    if (chunk !== undefined) {
+      const { i32, u8, packedStart } = this.#views;
+      const records = chunk.loaded.subarray(0, PACKED_BYTES);
+      u8.set(records, packedStart);
+      run.from = packedStart;
+      run.to = endOfWholeRecords(i32, packedStart, packedStart + records.length);
+      return true;
+    }
+    const limit = this.#messages[this.#firstMessage]?.message.position;
+    return limit === undefined ? this.#consumer.nextRun(run) : this.#consumer.nextRun(run, limit);
+  }
+
+  /**
+   * What was next is dealt with: `entries` of the due parts, or, of the run that [nextRun] answered last, what stands before the byte
+   * `consumedTo`.
+   */
+  release({ consumedTo, entries }: { readonly consumedTo: number; readonly entries: number }): void {
+    const due = this.#due();
+    if (due?.message.kind === 'parts') {
+      due.partsTaken += entries;
+      if (due.partsTaken === due.message.parts.length) this.#takeMessage();
+      return;
+    }
+    const chunk = this.#runOf;
+    if (chunk === undefined) {
+      this.#consumer.release(consumedTo);
+      return;
+    }
+    chunk.release(consumedTo - this.#views.packedStart);
+    // Otherwise there is more of it, which this look has seen or the next one will.
+    if (!chunk.seal()) return;
+    if (chunk === this.#openChunk) this.#openChunk = undefined;
+    this.#takeMessage();
+  }
+
+  /** Drops all entries up to the next request; answers how many. */
+  discard(): number {
+    let dropped = 0;
+    const run = { from: 0, to: 0 };
+    for (;;) {
+      const parts = this.dueParts();
+      if (parts !== undefined) {
+        dropped += parts.length;
+        this.release({ consumedTo: 0, entries: parts.length });
+      } else if (this.nextRun(run)) {
+        dropped += countEntries(this.#views.i32, run.from, run.to);
+        this.release({ consumedTo: run.to, entries: 0 });
+      } else {
+        return dropped;
+      }
+    }
+  }
+
+  /** A flush that came since the last call, as of the last [look]. */
+  takeFlush(): number | undefined {
+    if (this.#flushTicket === this.#flushTaken) return undefined;
+    this.#flushTaken = this.#flushTicket;
+    return this.#flushTaken;
+  }
+
+  /** Answers a flush: wakes the producer that is blocked in it. What it is to find by port was posted before. */
+  finishFlush(ticket: number): void {
+    this.#consumer.finishFlush(ticket);
+  }
+
+  /** The message whose turn it is: every ring record before it is drained, and it has something that the last [look] saw. */
+  #due(): Received | undefined {
+    const first = this.#messages[this.#firstMessage];
+    if (first === undefined || first.message.position !== this.#consumer.position) return undefined;
+    return first.chunk === undefined || first.chunk.loaded.length > 0 ? first : undefined;
+  }
+
+  /** The due message is dealt with; its bytes no longer count against the producer's `maxPending`. */
+  #takeMessage(): void {
+    // A slot and no shift: of a long array that would move all the others.
+    this.#firstMessage += 1;
+    if (this.#firstMessage > this.#messages.length / 2) {
+      this.#messages.splice(0, this.#firstMessage);
+      this.#firstMessage = 0;
+    }
+    this.#consumer.takePosted();
+  }
+
+  #receive(): void {
+    const received = receiveMessageOnPort(this.#port);
+    if (received === undefined) throw new Error('a lane has counted a message that is not there');
+    const message = received.message as ToWriter;
+    const chunk = message.kind === 'records' ? new TakenChunk(message.records) : undefined;
+    this.#messages.push({ message, chunk, partsTaken: 0 });
+    this.#openChunk = chunk;
+    this.#loadOpenChunk();
+  }
+
+  #loadOpenChunk(): void {
+    if (this.#openChunk?.load() === false) this.#openChunk = undefined;
+  }
+}
+
+function isEntryMessage(message: ToWriter): message is EntryMessage {
+  return message.kind === 'records' || message.kind === 'parts';
+}

@@ -1,0 +1,93 @@
+import type { MessagePort } from 'node:worker_threads';
+import type { LaneFigures } from '../../format/stats-file.js';
+import { LaneConsumer } from '../../ring/consumer.js';
+import type { Kernel } from '../../ring/kernel/kernel.js';
+import type { LaneViews } from '../../ring/layout.js';
+import { RunTeller } from '../../ring/polled-runs.js';
+import type { AckLevel, LaneRuns, ToLane } from '../messages.js';
+import { AckChannel } from './ack-channel.js';
+import { LaneInput } from './lane-input.js';
+import { LaneWaiters, type WrittenEntries } from './lane-waiters.js';
+
+/** The writer thread's end of one lane: what comes (`input`), who waits for it (`waiters`), and the way back (`acks`). */
+export class WriterLane {
+  /** 0 is the opener's. Never used twice. */
+  readonly index: number;
+  readonly views: LaneViews;
+  readonly kernel: Kernel;
+  readonly input: LaneInput;
+  readonly waiters = new LaneWaiters();
+  readonly acks: AckChannel;
+  readonly #consumer: LaneConsumer;
+  /** Its producer has said its last word, or is gone: the lane is freed once all of it is durable. */
+  isLeaving = false;
+
+  constructor(index: number, views: LaneViews, kernel: Kernel, port: MessagePort) {
+    this.index = index;
+    this.views = views;
+    this.kernel = kernel;
+    this.#consumer = new LaneConsumer(views);
+    this.input = new LaneInput(views, this.#consumer, port);
+    this.acks = new AckChannel(port, new RunTeller(views));
+  }
+
+  /** Takes note of all that the producer has published until now. */
+  look(): void {
+    if (this.input.look()) this.waiters.look(this.#consumer);
+  }
+
+  /**
+   * Looks for the last time: what is published later is never taken, and the producer learns what was. The cut is between
+   * two entries of its order.
+   */
+  freeze(): void {
+    if (this.input.freeze()) this.waiters.look(this.#consumer);
+  }
+
+  /** Looks, and tells whether anything is published and not taken. */
+  hasWork(): boolean {
+    this.look();
+    return this.input.hasWork;
+  }
+
+  /** What the framer made of the lane's next entries is in the file. */
+  noteWritten(group: WrittenEntries & { readonly consumedTo: number }): void {
+    this.input.release(group);
+    if (this.#consumer.takeRoomWish()) this.acks.post({ kind: 'room' });
+    this.waiters.noteWritten(group);
+    const runs = this.waiters.takeRuns('written');
+    if (runs.length > 0) this.acks.acknowledge('written', runs);
+  }
+
+  acknowledge(level: AckLevel, runs: LaneRuns): void {
+    this.acks.acknowledge(level, runs);
+  }
+
+  post(message: ToLane, transfer: MessagePort[] = []): void {
+    this.acks.post(message, transfer);
+  }
+
+  /** Drops everything published and not written, and what was written of an unfinished batch; answers the sequence numbers [from, to). */
+  discard(): { from: number; to: number } {
+    const lost = this.waiters.discard(this.input.discard());
+    if (this.#consumer.takeRoomWish()) this.acks.post({ kind: 'room' });
+    return lost;
+  }
+
+  /** How full the lane is now, for the figures that other processes see. */
+  get figures(): LaneFigures {
+    return {
+      index: this.index,
+      ringBytes: this.views.ringBytes,
+      ...this.#consumer.figures(),
+      entries: this.waiters.nextWhole - 1,
+    };
+  }
+
+  /** The lane is nobody's any more. */
+  detach(): void {
+    this.#consumer.free();
+    this.acks.post({ kind: 'detached' });
+    this.acks.close();
+  }
+}

@@ -1,0 +1,49 @@
+import type { Disk } from '../../files/disk.js';
+import { failureOf } from '../failure.js';
+import type { Publisher } from '../publication.js';
+import { keepHouse, type SyncJob } from './sync-job.js';
+import type { SyncRound } from './sync-round.js';
+import type { SyncOutcome } from './syncer.js';
+
+/**
+ * What the sync thread does with a job: the round of syncs, then what nobody waits for: housekeeping, and the publication of the
+ * log's figures.
+ */
+export class JobRunner {
+  readonly #disk: Disk;
+  readonly #directory: string;
+  readonly #fileMode: number;
+  readonly #round: SyncRound;
+  readonly #publisher: Publisher;
+
+  constructor(
+    disk: Disk,
+    options: { readonly directory: string; readonly fileMode: number },
+    round: SyncRound,
+    publisher: Publisher,
+  ) {
+    this.#disk = disk;
+    this.#directory = options.directory;
+    this.#fileMode = options.fileMode;
+    this.#round = round;
+    this.#publisher = publisher;
+  }
+
+  run(job: SyncJob): SyncOutcome {
+    try {
+      if (job.files.length > 0) this.#round.run(job);
+      const done = keepHouse(this.#disk, this.#directory, job, this.#fileMode);
+      if (job.publication === undefined) return done;
+      return { ...done, publicationFailure: this.#publisher.publish(job.publication) };
+    } catch (error) {
+      return failedOutcome(error, `sync "${this.#directory}"`, this.#directory);
+    }
+  }
+}
+
+/** Of a job that has failed: the log must end. */
+export function failedOutcome(error: unknown, doing: string, directory: string): SyncOutcome {
+  return { ...NOTHING_DONE, failure: failureOf(error, doing, directory) };
+}
+
+export const NOTHING_DONE: SyncOutcome = { stateWritten: false, unremoved: [], troubles: [] };

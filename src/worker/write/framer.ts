@@ -1,0 +1,148 @@
+import { crc32 } from 'node:zlib';
+import { encodeFrameAround, encodeSegmentField } from '../../format/encode.js';
+import { createRun, type Run } from '../../ring/kernel/kernel.js';
+import { SEGMENT_FIELD_START } from '../../ring/layout.js';
+import type { WriterLane } from '../intake/writer-lane.js';
+import type { FramePlace, Group } from './group.js';
+
+/**
+ * Bytes of frames that one write call hands over, unless a single frame is longer. Bet: large enough that the file system
+ * takes them in large pieces of its cache, small enough that most of staging is still in the L2 cache when the system copies it
+ * (bench/workloads/fire-and-forget.ts: than with 256 KiB a fifth more entries of 4 and 64 KiB a second, and some more small ones).
+ */
+const GROUP_BYTES = 1024 * 1024;
+
+/**
+ * Makes groups of what a lane holds: gives the entries their LSNs and frames them for the place where they will stand. Frames are
+ * bound to their place, so a group that finds no room in a segment is framed again for the next one.
+ *
+ * A batch may take several groups and span segments.
+ */
+export class Framer {
+  readonly #run: Run = createRun();
+  /** Entries of a batch that came as parts and are still to be framed. */
+  #partsRemaining = 0;
+
+  /** Is a batch begun and not finished? Then only its lane may be drained. */
+  get insideBatch(): boolean {
+    return this.#run.batchRemaining > 0 || this.#partsRemaining > 0;
+  }
+
+  /** The unfinished batch, if there is one, is given up. */
+  reset(): void {
+    this.#run.batchRemaining = 0;
+    this.#partsRemaining = 0;
+  }
+
+  /**
+   * The next group of `lane`. `syncedLsn`: the watermark, for the first frame. `'segment-full'`: not even one frame fits before
+   * the segment's end, and the segment has some. `'nothing'`: the lane has no entries up to its loaded head or to the request due next.
+   */
+  frame(lane: WriterLane, place: FramePlace, syncedLsn: number): Group | 'segment-full' | 'nothing' {
+    const parts = lane.input.dueParts();
+    if (parts !== undefined) return this.#frameParts(parts, place, syncedLsn);
+    const run = this.#run;
+    while (lane.input.nextRun(run)) {
+      const isFull = !this.#frameRun(lane, place, syncedLsn);
+      if (isFull) return 'segment-full';
+      if (run.entries > 0) return this.#groupOfRun(lane, place);
+      // Only the word that begins a batch stood before the end of the ring: its entries are at the start.
+      lane.input.release({ consumedTo: run.consumedTo, entries: 0 });
+    }
+    return 'nothing';
+  }
+
+  /** False: the next record's frame does not fit. */
+  #frameRun({ views, kernel }: WriterLane, place: FramePlace, syncedLsn: number): boolean {
+    const run = this.#run;
+    const { batchRemaining } = run;
+    const { stagingBytes } = views;
+    const attempt = (maxEntries: number, bytes: number): boolean => {
+      run.maxEntries = maxEntries;
+      run.outEnd = views.stagingStart + bytes;
+      kernel.frameRun(run);
+      if (run.entries > 0 || run.stop !== 'out-full') return true;
+      // Nothing was made and nothing is released: a BATCH word that was consumed is met again.
+      run.batchRemaining = batchRemaining;
+      return false;
+    };
+    run.out = views.stagingStart;
+    run.lsn = place.nextLsn;
+    run.fileOffset = place.offset;
+    run.checksumSeed = place.checksumSeed;
+    run.syncedLsn = syncedLsn;
+    run.segmentFieldAt = SEGMENT_FIELD_START;
+    run.segmentFieldBytes = 0;
+    if (place.stamp !== undefined) {
+      const field = encodeSegmentField(place.stamp);
+      views.u8.set(field, SEGMENT_FIELD_START);
+      run.segmentFieldBytes = field.length;
+    }
+    return (
+      attempt(ANY_NUMBER, Math.min(GROUP_BYTES, stagingBytes, place.room)) ||
+      // The first frame alone is longer than a group, or than what is left of the segment.
+      attempt(1, Math.min(stagingBytes, place.room)) ||
+      // It is longer than a segment: it stands alone in its own.
+      (place.offset === 0 && attempt(1, stagingBytes))
+    );
+  }
+
+  #groupOfRun({ views }: WriterLane, place: FramePlace): Group {
+    const run = this.#run;
+    const { stagingStart } = views;
+    return {
+      pieces: [views.u8.subarray(stagingStart, run.outTo)],
+      frameBytes: run.outTo - stagingStart,
+      firstLsn: place.nextLsn,
+      entries: run.entries,
+      payloadBytes: run.payloadBytes,
+      wholeEntries: run.wholeBatchEntries,
+      wholeBytes: run.wholeBatchOutTo - stagingStart,
+      consumedTo: run.consumedTo,
+    };
+  }
+
+  /** As many of `parts` as fit. Their bytes are written from where they lie. */
+  #frameParts(parts: readonly Uint8Array[], place: FramePlace, syncedLsn: number): Group | 'segment-full' {
+    const pieces: Uint8Array[] = [];
+    let payloadBytes = 0;
+    let frameBytes = 0;
+    let entries = 0;
+    for (const data of parts) {
+      const isFirst = entries === 0;
+      const lsn = place.nextLsn + entries;
+      const { before, after } = encodeFrameAround({
+        lsn,
+        dataBytes: data.length,
+        crc: crc32(Uint8Array.of(lsn % 256), crc32(data)),
+        syncedLsn: isFirst ? syncedLsn : undefined,
+        batchRemaining: parts.length - 1 - entries,
+        segment: isFirst ? place.stamp : undefined,
+        checksumSeed: place.checksumSeed,
+        fileOffset: place.offset + frameBytes,
+      });
+      const bytes = before.length + data.length + after.length;
+      const isAlone = isFirst && place.offset === 0;
+      if (frameBytes + bytes > place.room && !isAlone) break;
+      pieces.push(before, data, after);
+      frameBytes += bytes;
+      payloadBytes += data.length;
+      entries += 1;
+    }
+    if (entries === 0) return 'segment-full';
+    this.#partsRemaining = parts.length - entries;
+    const isWhole = this.#partsRemaining === 0;
+    return {
+      pieces,
+      frameBytes,
+      firstLsn: place.nextLsn,
+      entries,
+      payloadBytes,
+      wholeEntries: isWhole ? entries : 0,
+      wholeBytes: isWhole ? frameBytes : 0,
+      consumedTo: 0,
+    };
+  }
+}
+
+const ANY_NUMBER = 0x7fff_ffff;
