@@ -20,7 +20,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Of the writer's code the opening thread takes types only, and the layout of the words between the two threads. */
-const MAIN_MAY_RUN_OF_WORKER = ['worker/sync-words.ts'];
+const MAIN_MAY_RUN_OF_WORKER = ['worker/sync/sync-words.ts'];
 
 /** No `node:`, no Buffer, no timers: these folders compile with `types: []`. */
 const PURE = ['format', 'ring'];
