@@ -1,9 +1,11 @@
 import { crc32 } from 'node:zlib';
 import { type Disk, takeRetries } from '../files/disk.js';
 import { encodeFrameAround, encodeSegmentField } from '../format/encode.js';
+import { MAX_LSN } from '../format/frame.js';
 import type { Board } from '../ring/board.js';
 import { createRun, type Run } from '../ring/kernel/kernel.js';
 import { SEGMENT_FIELD_START } from '../ring/layout.js';
+import { LogFailure } from './failure.js';
 import type { Beside, LaneIntake } from './lane-intake.js';
 import type { SegmentCatalog } from './segment-catalog.js';
 import {
@@ -41,6 +43,7 @@ export interface GroupHost {
  */
 export class GroupWriter {
   readonly #segments: SegmentWriter;
+  readonly #options: SegmentWriterOptions;
   readonly #catalog: SegmentCatalog;
   readonly #host: GroupHost;
   readonly #board: Board;
@@ -60,6 +63,7 @@ export class GroupWriter {
     board: Board,
   ) {
     this.#segments = new SegmentWriter(disk, catalog, options);
+    this.#options = options;
     this.#catalog = catalog;
     this.#host = host;
     this.#board = board;
@@ -94,7 +98,7 @@ export class GroupWriter {
     if (!lane.nextRun(run)) return;
     const { u8, stagingStart, stagingBytes } = lane.views;
     const segment = this.#ensureLive();
-    run.maxEntries = 0x7fff_ffff;
+    run.maxEntries = Math.min(0x7fff_ffff, this.#lsnsLeft());
     run.outEnd = stagingStart + Math.min(GROUP_BYTES, stagingBytes, this.#segments.room);
     this.#frame(lane, segment);
     if (run.entries === 0 && run.stop === 'out-full') {
@@ -182,6 +186,7 @@ export class GroupWriter {
 
   /** Writes one frame around `data`, straight from where it lies, and answers the frame's bytes. */
   #writeAlone(data: Uint8Array, batchRemaining: number, opensGroup: boolean): number {
+    this.#lsnsLeft();
     let segment = this.#ensureLive();
     let frame = this.#encodeAround(segment, data, batchRemaining, opensGroup);
     if (frame.byteLength > this.#segments.room && segment.record.bytes > 0) {
@@ -213,6 +218,22 @@ export class GroupWriter {
       fileOffset: segment.record.bytes,
     });
     return { before, after, byteLength: before.length + data.length + after.length };
+  }
+
+  /**
+   * How many LSNs there are, at least one. Only a log whose frames say that LSNs were skipped comes near the end of them.
+   *
+   * @throws LogFailure: there is none, and a frame with a larger one could not be read
+   */
+  #lsnsLeft(): number {
+    const left = MAX_LSN - this.#nextLsn + 1;
+    if (left > 0) return left;
+    const { directory } = this.#options;
+    throw new LogFailure(
+      'ERR_WAL_UNSUPPORTED',
+      `Cannot append to "${directory}": its last LSN is ${MAX_LSN}, the largest there is. Append to a new log.`,
+      { path: directory, lsn: MAX_LSN },
+    );
   }
 
   #ensureLive(): OpenSegment {
