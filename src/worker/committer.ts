@@ -127,6 +127,7 @@ export class Committer {
       take: () => preallocation.take(),
       putBack: (name: ReadyName) => preallocation.putBack(name),
       makeRoom: () => this.makeRoom(),
+      tell: (trouble: Failure) => this.#tellOfPreallocation([trouble]),
     };
   }
 
@@ -378,9 +379,9 @@ export class Committer {
 
   #createJob(withFiles: boolean, isHere = false): SyncJob {
     const { segments, wholeLsn: watermark } = this.#host.groups;
-    const hasWork = !isHere && (this.housekeeper.isWorkDue || !withFiles);
+    const isWorkDue = !isHere && (this.housekeeper.isWorkDue || !withFiles);
     const { files, directoryChanged, hasZeros } = withFiles ? segments.takeUnsynced() : NOTHING_UNSYNCED;
-    if (hasWork) segments.checkPlace();
+    const hasWork = isWorkDue && this.#mayKeepHouse();
     this.housekeeper.noteNews();
     if (withFiles) this.#policy.noteStarted();
     const acknowledgements = withFiles ? this.#startAcknowledgements() : [];
@@ -399,6 +400,25 @@ export class Committer {
       fill: undefined,
       publication,
     };
+  }
+
+  /**
+   * Whether files may be replaced and removed by their names. Where that cannot be found out, it is put off: what is written and
+   * synced needs no name.
+   *
+   * @throws LogFailure: the directory is not the log's any more
+   */
+  #mayKeepHouse(): boolean {
+    try {
+      this.#host.groups.segments.checkPlace();
+      return true;
+    } catch (error) {
+      if (error instanceof LogFailure) throw error;
+      const { directory } = this.#options;
+      this.#host.tell({ kind: 'trouble', failure: failureOf(error, `look at "${directory}"`, directory) });
+      this.housekeeper.putOff();
+      return false;
+    }
   }
 
   #startAcknowledgements(): SyncJob['acknowledgements'] {
@@ -448,6 +468,9 @@ export class Committer {
       this.#tellOfPreallocation(outcome.recycled.troubles);
     }
     for (const failure of outcome.troubles) this.#host.tell({ kind: 'trouble', failure });
+    // The directory may be gone, which ends the log, or what is missing is a file that can be done without.
+    if (outcome.troubles.some(({ cause }) => cause?.code === 'ENOENT'))
+      this.#host.groups.segments.checkPlace();
     this.housekeeper.noteDone(job, outcome);
     this.#noteDuration(job, this.#nowMs() - this.#syncStartedMs);
     this.#noteSynced(job);

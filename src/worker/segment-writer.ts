@@ -10,7 +10,8 @@ import {
 } from '../files/disk.js';
 import { frameChecksumSeed, type SegmentStamp } from '../format/frame.js';
 import { SPARE_FILE, segmentName } from '../format/segment-name.js';
-import { LogFailure, syncFailed, systemCause } from './failure.js';
+import { failureOf, LogFailure, syncFailed, systemCause } from './failure.js';
+import type { Failure } from './messages.js';
 import { type LiveProgress, type ReadyName, writeZeros } from './preallocation.js';
 import type { SegmentCatalog, SegmentRecord } from './segment-catalog.js';
 
@@ -42,6 +43,8 @@ export interface SegmentReserve {
   putBack(name: ReadyName): void;
   /** The disk is full: gives back what is not used yet. True = there is more room now. */
   makeRoom(): boolean;
+  /** What kept something from being made ready, which costs no entry. */
+  tell(trouble: Failure): void;
 }
 
 /** A point between two frames to which the log can be taken back. */
@@ -98,7 +101,7 @@ export class SegmentWriter {
   #isSealPending = false;
   /** Bytes of frames that were written since open. */
   #writtenBytes = 0;
-  /** There was no room for zeros ahead of this segment. */
+  /** Zeros could not be written ahead of this segment's frames. */
   #growsBare = false;
 
   /** Goes on in the catalog's last segment, which recovery has cut to its last frame. */
@@ -294,10 +297,21 @@ export class SegmentWriter {
       writeZeros(live.file, bytes, to);
       this.#hasPendingZeros = true;
     } catch (error) {
-      if (!isFullDisk(error)) throw error;
-      // It costs nobody anything but the room: what was written of it is given back.
+      // Whatever it is, a full disk or a limit of the process's: it costs nobody anything but the room.
       this.#growsBare = true;
+      if (!isFullDisk(error))
+        reserve.tell(failureOf(error, `write zeros ahead in "${live.path}"`, live.path));
+      this.#giveBackZeros();
+    }
+  }
+
+  /** What was written of zeros takes room. Where they cannot be cut off they stand behind the frames until these are cut anyway. */
+  #giveBackZeros(): void {
+    try {
       this.trim();
+    } catch (error) {
+      const { path } = this.#live as OpenSegment;
+      this.#options.reserve.tell(failureOf(error, `give back zeros ahead in "${path}"`, path));
     }
   }
 
@@ -337,32 +351,33 @@ export class SegmentWriter {
     return this.#attempt(`open "${path}"`, path, () => this.#open(last, 'r+'));
   }
 
-  /** Makes a segment of the file that is ready; `undefined`: there is none. */
+  /** Makes a segment of the file that is ready; `undefined`: there is none, or it cannot be had, and can be done without. */
   #openReady(record: SegmentRecord): OpenSegment | undefined {
     const { directory, maxFileSize, reserve } = this.#options;
     const name = reserve.take();
     if (name === undefined) return undefined;
     const path = join(directory, segmentName(record.number));
-    // A rename would take the place of whatever is there: to create it anew is an error.
-    if (this.#disk.stat(path) !== undefined) {
-      reserve.putBack(name);
-      return undefined;
-    }
     try {
+      // A rename would take the place of whatever is there: to create it anew is an error.
+      if (this.#disk.stat(path) !== undefined) {
+        reserve.putBack(name);
+        return undefined;
+      }
       this.#disk.rename(join(directory, name), path);
     } catch (error) {
-      // The directory has no room for the name, or somebody has removed the file: it can be done without.
+      // The directory may have no room for the name, or somebody may have removed the file.
       if (isFullDisk(error)) reserve.putBack(name);
-      else if (!isMissing(error)) throw error;
+      else if (!isMissing(error)) reserve.tell(failureOf(error, `use "${name}" as "${path}"`, path));
       return undefined;
     }
     try {
       const segment = this.#open(record, 'r+');
       return { ...segment, fileBytes: maxFileSize, isRecycled: name === SPARE_FILE };
     } catch (error) {
-      // The next attempt would meet the name.
+      // What creates the segment instead would meet the name.
       this.#attempt(`remove "${path}"`, path, () => this.#disk.unlink(path));
-      throw error;
+      reserve.tell(failureOf(error, `use "${name}" as "${path}"`, path));
+      return undefined;
     }
   }
 
