@@ -102,7 +102,7 @@ class FrameWalk {
   #isHead(): boolean {
     const { frame } = this.#reader;
     const { seed } = this.#chain;
-    if (frame.syncedLsn < 0 || frame.syncedLsn >= frame.lsn || seed === undefined) return false;
+    if (frame.syncedLsn < 0 || seed === undefined) return false;
     return this.#reader.frameChecksum(seed) === frame.frameCrc;
   }
 

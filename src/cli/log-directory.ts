@@ -1,5 +1,7 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { readFully } from '../files/disk.js';
+import { createNodeDisk } from '../files/node-disk.js';
 import { parseSegmentName, STATE_FILE } from '../format/segment-name.js';
 import { decodeState, type LogState } from '../format/state-file.js';
 import { CliError, ExitCode } from './exit-code.js';
@@ -24,11 +26,20 @@ export function expectLog(directory: string): void {
   );
 }
 
+/** More than any state file has. */
+const STATE_BYTES_MAX = 4096;
+
 /** What the state file says; `undefined` where it is missing or cannot be read, which loses only what it knew. */
 export function readStateFile(directory: string): LogState | undefined {
   try {
-    const state = decodeState(readFileSync(join(directory, STATE_FILE)));
-    return 'fault' in state ? undefined : state;
+    const file = createNodeDisk().open(join(directory, STATE_FILE), 'r');
+    try {
+      const bytes = new Uint8Array(STATE_BYTES_MAX);
+      const state = decodeState(bytes.subarray(0, readFully(file, bytes, 0)));
+      return 'fault' in state ? undefined : state;
+    } finally {
+      file.close();
+    }
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;

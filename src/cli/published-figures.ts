@@ -1,5 +1,6 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
+import { type DiskFile, IrregularFile, isMissing, readFully } from '../files/disk.js';
+import { createNodeDisk } from '../files/node-disk.js';
 import { type HistogramReading, sinceReading } from '../format/histogram.js';
 import { STATS_FILE } from '../format/segment-name.js';
 import {
@@ -122,20 +123,19 @@ function readStats(path: string): PublishedStats | StatsFault | undefined {
 
 /** As much of a file as its figures may take, whatever its size. */
 function readStart(path: string): Uint8Array | 'no file' | undefined {
-  let fd: number;
+  let file: DiskFile;
   try {
-    // Not to wait for whoever writes, should it be a pipe. Windows has no such flag.
-    fd = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+    file = createNodeDisk().open(path, 'r');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (isMissing(error)) return undefined;
+    if (error instanceof IrregularFile) return 'no file';
     throw error;
   }
   try {
-    if (!fstatSync(fd).isFile()) return 'no file';
     const bytes = new Uint8Array(STATS_BYTES_MAX);
-    return bytes.subarray(0, readSync(fd, bytes, 0, bytes.length, 0));
+    return bytes.subarray(0, readFully(file, bytes, 0));
   } finally {
-    closeSync(fd);
+    file.close();
   }
 }
 

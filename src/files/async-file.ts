@@ -1,5 +1,6 @@
-import { close, fstat, open, read, readSync, stat } from 'node:fs';
+import { close, fstat, read, readSync, stat } from 'node:fs';
 import { DiskError, type FileIdentity, isMissing, isSameFile, systemCode } from './disk.js';
+import { openRegularFileAside } from './regular-file.js';
 
 /**
  * A file that a thread with an event loop reads, without blocking it.
@@ -11,7 +12,7 @@ import { DiskError, type FileIdentity, isMissing, isSameFile, systemCode } from 
 export interface AsyncFile {
   readonly path: string;
   readonly identity: FileIdentity;
-  /** Fills `target` from `position` on. Returns the bytes read: may be short, 0 at the end. @throws EIO, EISDIR, EBADF */
+  /** Fills `target` from `position` on. Returns the bytes read: may be short, 0 at the end. @throws EIO, EBADF */
   read(target: Uint8Array, position: number): Promise<number>;
   /** As [read], on the calling thread: blocks it for as long as the system takes, so only for what is in memory. */
   readNow(target: Uint8Array, position: number): number;
@@ -23,17 +24,10 @@ export interface AsyncFile {
   close(): Promise<void>;
 }
 
-/** @throws ENOENT, EACCES, ENOTDIR, EMFILE, … */
+/** @throws IrregularFile, ENOENT, EACCES, ENOTDIR, EMFILE, … */
 export async function openForReading(path: string): Promise<AsyncFile> {
-  const fd = await new Promise<number>((resolve, reject) => {
-    open(path, 'r', (error, opened) => (error === null ? resolve(opened) : reject(error)));
-  });
-  try {
-    return new CallbackFile(fd, path, await identify(fd));
-  } catch (error) {
-    close(fd);
-    throw error;
-  }
+  const { fd, identity } = await openRegularFileAside(path);
+  return new CallbackFile(fd, path, identity);
 }
 
 class CallbackFile implements AsyncFile {
@@ -107,12 +101,4 @@ class CallbackFile implements AsyncFile {
       this.#inFlight += 1;
     });
   }
-}
-
-function identify(fd: number): Promise<FileIdentity> {
-  return new Promise((resolve, reject) => {
-    fstat(fd, { bigint: true }, (error, stats) =>
-      error === null ? resolve({ dev: stats.dev, ino: stats.ino }) : reject(error),
-    );
-  });
 }

@@ -21,10 +21,10 @@ import { pause } from './pause.js';
  */
 export interface Disk {
   /**
-   * Opens a file. `mode` is that of a file which this call creates, before the process's umask (default 0o666).
-   * A directory may open for reading; then its reads throw. A symbolic link opens for reading only.
+   * Opens a regular file, at once. `mode` is that of a file which this call creates, before the process's umask (default
+   * 0o666). A symbolic link opens for reading only.
    *
-   * @throws ENOENT, EEXIST (with `x`), EACCES, EISDIR, ENOTDIR, ELOOP, EMFILE, ENFILE, ENOSPC, EDQUOT, EROFS, EIO
+   * @throws IrregularFile (EISDIR, EINVAL); ENOENT, EEXIST (with `x`), EACCES, ENOTDIR, ELOOP, EMFILE, ENFILE, ENOSPC, EDQUOT, EROFS, EIO
    */
   open(path: string, flags: OpenFlags, mode?: number): DiskFile;
   /** Names in a directory, without '.' and '..', in no order. @throws ENOENT, ENOTDIR, EACCES, EMFILE */
@@ -46,7 +46,7 @@ export interface Disk {
   syncDirectory(directory: string): void;
   /**
    * Takes the exclusive lock of the file `path`, which is created where it is missing and never removed; `undefined`
-   * while anybody holds it, this process included. It goes when it is released and when the process, or the worker
+   * while anybody holds it, this process included. No symbolic link is followed. It goes when it is released and when the process, or the worker
    * thread that took it, ends in whatever way. The holder's process id is left in the file, for people only.
    *
    * @throws as [open]; ENOTSUP or the like where the file system has no locks
@@ -118,6 +118,13 @@ export interface FileStat extends FileIdentity {
 export interface DiskLock {
   /** Idempotent. The file stays: unlinking it would let two processes lock two files of one name. */
   release(): void;
+  /**
+   * Whether the lock file's name still leads to the file that is locked. False: somebody has removed or replaced it, and
+   * another process may hold a lock by that name.
+   *
+   * @throws as [Disk.stat]
+   */
+  isNamed(): boolean;
 }
 
 export interface LockHolder {
@@ -144,6 +151,13 @@ export class DiskError extends Error implements SystemError {
     this.code = code;
     this.syscall = syscall;
     this.path = path;
+  }
+}
+
+/** What bears the name is a directory, a FIFO, a socket or a device: nothing of it was read, nothing is waited for. */
+export class IrregularFile extends DiskError {
+  constructor(path: string, kind: string) {
+    super(kind === 'directory' ? 'EISDIR' : 'EINVAL', 'open', path, `not a regular file but a ${kind}`);
   }
 }
 

@@ -1,8 +1,17 @@
-import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, constants, readSync, statSync, writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
-import { DiskError, type DiskLock, isMissing, type LockHolder, systemCode } from './disk.js';
+import {
+  DiskError,
+  type DiskLock,
+  type FileIdentity,
+  isMissing,
+  isSameFile,
+  type LockHolder,
+  systemCode,
+} from './disk.js';
 import { pause } from './pause.js';
+import { openDirectory, openRegularFile } from './regular-file.js';
 
 /**
  * The lock that keeps a second writer out: an open-file-description lock (Linux), `flock` (macOS) or `LockFileEx`
@@ -32,7 +41,8 @@ const PID_CHARS = 10;
 export function tryLock(path: string, mode = 0o666): DiskLock | undefined {
   // Not through a symbolic link: the process id is written into it.
   const flags = constants.O_RDWR | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0);
-  let fd = openSync(path, flags, mode);
+  const { identity, ...opened } = openRegularFile(path, flags, mode);
+  let { fd } = opened;
   let isHeld = false;
   try {
     isHeld = lockForWriting(fd, path);
@@ -48,6 +58,7 @@ export function tryLock(path: string, mode = 0o666): DiskLock | undefined {
       fd = -1;
       closeSync(held);
     },
+    isNamed: () => leadsTo(path, identity),
   };
 }
 
@@ -55,7 +66,7 @@ export function tryLock(path: string, mode = 0o666): DiskLock | undefined {
 export function lockHolder(path: string): LockHolder | undefined {
   let fd: number;
   try {
-    fd = openSync(path, 'r');
+    ({ fd } = openRegularFile(path, constants.O_RDONLY));
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;
@@ -78,7 +89,7 @@ export function lockHolder(path: string): LockHolder | undefined {
  */
 export function holdLifeline(path: string, number: number): void {
   // Where there are no ranges the directory has the lock, which nobody else locks: `flock` asks for no writable descriptor.
-  const fd = HAS_RANGES ? openSync(path, 'r+') : openSync(dirname(path), 'r');
+  const fd = HAS_RANGES ? openRegularFile(path, constants.O_RDWR).fd : openDirectory(dirname(path));
   let isHeld = false;
   try {
     for (let waits = 0; waits < PROBE_WAITS_MAX && !isHeld; waits += 1) {
@@ -106,8 +117,8 @@ export class LockWatch {
   constructor(path: string, lifelineNumber: number) {
     this.#path = path;
     this.#number = lifelineNumber;
-    this.#lockFd = openSync(path, 'r');
-    this.#lifelineFd = HAS_RANGES ? this.#lockFd : openSync(dirname(path), 'r');
+    this.#lockFd = openRegularFile(path, constants.O_RDONLY).fd;
+    this.#lifelineFd = HAS_RANGES ? this.#lockFd : openDirectory(dirname(path));
   }
 
   /** Both live. Not to be asked once closed. */
@@ -130,6 +141,15 @@ export class LockWatch {
     if (!acquire(fd, this.#path, 'shared', at)) return true;
     loadNative(this.#path).unlock(fd, ...range(at));
     return false;
+  }
+}
+
+function leadsTo(path: string, identity: FileIdentity): boolean {
+  try {
+    return isSameFile(statSync(path, { bigint: true }), identity);
+  } catch (error) {
+    if (isMissing(error) || systemCode(error) === 'ENOTDIR') return false;
+    throw error;
   }
 }
 

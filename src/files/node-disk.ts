@@ -7,7 +7,6 @@ import {
   fsyncSync,
   ftruncateSync,
   mkdirSync,
-  openSync,
   readdirSync,
   readSync,
   renameSync,
@@ -29,6 +28,7 @@ import {
   systemCode,
 } from './disk.js';
 import { lockHolder, tryLock } from './lock.js';
+import { openDirectory, openRegularFile } from './regular-file.js';
 
 /** The file system of this machine, by Node's synchronous calls. */
 export interface MachineDisk extends Disk {
@@ -52,7 +52,7 @@ export function createNodeDisk(): MachineDisk {
  * [DiskFile.identity] with the opener's AFTER the sync and before anybody is told.
  */
 export function adoptDescriptor(fd: number, path: string): DiskFile {
-  return new NodeFile(fd, path, false);
+  return new NodeFile(fd, path, undefined);
 }
 
 /**
@@ -77,7 +77,8 @@ class NodeDisk implements MachineDisk {
   #held: (FileIdentity & { readonly directory: string; readonly fd: number }) | undefined;
 
   open(path: string, flags: OpenFlags, mode = 0o666): DiskFile {
-    return new NodeFile(openSync(path, OPEN_FLAGS[flags], mode), path, true);
+    const { fd, identity } = openRegularFile(path, OPEN_FLAGS[flags], mode);
+    return new NodeFile(fd, path, identity);
   }
 
   list(directory: string): string[] {
@@ -123,7 +124,7 @@ class NodeDisk implements MachineDisk {
       fsyncSync(held.fd);
       return;
     }
-    const fd = openSync(directory, 'r');
+    const fd = openDirectory(directory);
     try {
       fsyncSync(fd);
     } finally {
@@ -133,7 +134,7 @@ class NodeDisk implements MachineDisk {
 
   holdDirectory(directory: string): void {
     if (process.platform === 'win32') return;
-    const fd = openSync(directory, 'r');
+    const fd = openDirectory(directory);
     const { dev, ino } = fstatSync(fd, { bigint: true });
     this.#held = { directory, fd, dev, ino };
   }
@@ -170,13 +171,14 @@ class NodeDisk implements MachineDisk {
 
 class NodeFile implements DiskFile {
   readonly path: string;
-  readonly #owned: boolean;
+  /** Of a file that was opened here, which it is as long as it is open. Of a descriptor of others the system is asked. */
+  readonly #identity: FileIdentity | undefined;
   #fd: number;
 
-  constructor(fd: number, path: string, owned: boolean) {
+  constructor(fd: number, path: string, identity: FileIdentity | undefined) {
     this.#fd = fd;
     this.path = path;
-    this.#owned = owned;
+    this.#identity = identity;
   }
 
   get fd(): number {
@@ -212,11 +214,13 @@ class NodeFile implements DiskFile {
     const fd = this.#fd;
     // First: a close that throws has closed all the same, and the number may be another file's already.
     this.#fd = -1;
-    if (this.#owned && fd >= 0) closeSync(fd);
+    if (this.#identity !== undefined && fd >= 0) closeSync(fd);
   }
 
   identity(): FileIdentity {
-    const { dev, ino } = fstatSync(this.#live('fstat'), { bigint: true });
+    const fd = this.#live('fstat');
+    if (this.#identity !== undefined) return this.#identity;
+    const { dev, ino } = fstatSync(fd, { bigint: true });
     return { dev, ino };
   }
 

@@ -178,6 +178,7 @@ export class SimulatedDisk implements Disk {
           if (isHeld && boot === this.#machine.counts.boots) node.isLocked = false;
           isHeld = false;
         },
+        isNamed: () => this.#machine.operate({ kind: 'stat', path }, () => this.#find(path) === node),
       };
     });
   }

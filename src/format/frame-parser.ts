@@ -95,7 +95,7 @@ export function parsePrefix(
   return undefined;
 }
 
-/** Everything after the data, `[start, end)` of `bytes`. */
+/** Everything after the data, `[start, end)` of `bytes`; `frame` holds what [parsePrefix] found. */
 export function parseSuffix(
   bytes: Uint8Array,
   start: number,
@@ -131,7 +131,8 @@ function parseExtension(bytes: Uint8Array, start: number, end: number, frame: Fr
     if (!readField(bytes, end, field)) return false;
     switch (field.number) {
       case 4:
-        if (field.type !== WIRE_VARINT) return false;
+        // The watermark of a moment at which this entry was not written yet: above it, it would promise what never was.
+        if (field.type !== WIRE_VARINT || field.value >= frame.lsn) return false;
         frame.syncedLsn = field.value;
         break;
       case 5:

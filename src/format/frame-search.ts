@@ -27,7 +27,7 @@ export function findHeads(files: readonly SegmentFile[], from: Place, logId: big
   let unsupported: Heads['unsupported'];
   for (const { index, offset, reader } of candidates(files, from)) {
     const { frame } = reader;
-    if (frame.syncedLsn < 0 || frame.syncedLsn >= frame.lsn) continue;
+    if (frame.syncedLsn < 0) continue;
     const seed = frameChecksumSeed(logId, files[index].number);
     if (reader.frameChecksum(seed) !== frame.frameCrc) continue;
     if (frame.syncedLsn > syncedLsn) syncedLsn = frame.syncedLsn;

@@ -22,7 +22,7 @@
  *   1. 2 ≤ size ≤ 2^30 + 128, and it ends within the file;
  *   2. it parses canonically and uses exactly `size` bytes: fields 1 to 14 ascending, then 16 and up ascending, then
  *      15, each at most once and of its declared wire type, minimal varints, defaults omitted (except in 4 and 15),
- *      1 ≤ LSN < 2^53, CRC < 2^32, at most 128 bytes besides the data; inside Segment the same;
+ *      1 ≤ LSN < 2^53, CRC < 2^32, synced_lsn < LSN, at most 128 bytes besides the data; inside Segment the same;
  *   3. its LSN is the predecessor's + 1 + skipped (the first frame that is scanned: any), and after
  *      batch_remaining r > 0 it carries r - 1;
  *   4. CRC matches;
@@ -30,7 +30,7 @@
  *
  * frame-parser.ts decides 1 and 2, chain.ts decides 3 to 5.
  *
- * A head is a frame, at any offset, that passes 1 and 2, has a synced_lsn below its LSN and a matching frame_crc. It
+ * A head is a frame, at any offset, that passes 1 and 2, has a synced_lsn and a matching frame_crc. It
  * proves itself without its neighbours and its data: bytes inside a payload have another offset, number or log_id.
  *
  * Fields from 16 on are critical, in Segment too: a reader that does not know one must not go on. Others are skipped.

@@ -195,7 +195,7 @@ class SalvageScan {
     for (; tagAt >= 0; tagAt = reader.find(TAG.lsn, tagAt + 1)) {
       const offset = tagAt - SIZE_WORD_BYTES;
       if (reader.parseAt(offset) !== undefined) continue;
-      const isHead = frame.syncedLsn >= 0 && frame.syncedLsn < frame.lsn;
+      const isHead = frame.syncedLsn >= 0;
       if (!isHead && frame.batchRemaining === 0) continue;
       if (reader.frameChecksum(seed) !== frame.frameCrc) continue;
       if (frame.batchRemaining > 0) this.#noteBrokenBatch(frame);

@@ -118,14 +118,25 @@ export interface SegmentReport {
 }
 
 /** Decides on a log: reads, changes nothing, holds one segment open at a time. */
-export function judgeLog({ segments: files, state, full = false, known }: LogFiles): Judgement {
+export function judgeLog(log: LogFiles): Judgement {
+  const found = readLog(log);
+  if (!log.full || found.verdict !== 'torn') return found;
+  // Frames that lie may lead a full reading past what the one of `open` stumbles over, which then refuses the log. A full
+  // reading is to say so: what it takes for torn `open` cuts.
+  const opened = readLog({ ...log, full: false, known: undefined });
+  const { row, verdict, trouble } = opened;
+  if (verdict !== 'corrupt' && verdict !== 'unsupported') return found;
+  return { ...found, row, verdict, trouble: row === 1 || row === 4 ? trouble : found.trouble };
+}
+
+function readLog({ segments: files, state, full = false, known }: LogFiles): Judgement {
   const survey = surveyLog(files, state !== undefined && 'fault' in state ? undefined : state);
   const { starts } = survey;
   const from = full ? 0 : holderOf(starts, survey.watermark);
   const walk = walkLog(files, from, survey.logId, known);
   // Only the state file named the log, and an intact Segment names another one: the state file is not this log's.
   if (walk.fault?.reason === 'other-log' && !survey.isNamedBySegment) {
-    return judgeLog({ segments: files, state: undefined, full, known });
+    return readLog({ segments: files, state: undefined, full, known });
   }
 
   const { end, lastLsn } = walk;

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type Disk, type DiskLock, systemCode } from '../files/disk.js';
+import { type Disk, type DiskLock, IrregularFile, systemCode } from '../files/disk.js';
 import { LOCK_FILE } from '../format/segment-name.js';
 import { LogFailure, systemCause } from './failure.js';
 
@@ -28,7 +28,7 @@ export function lockDirectory(disk: Disk, directory: string, fileMode: number): 
   } catch (error) {
     const { message } = systemCause(error);
     throw new LogFailure('ERR_WAL_IO', `Cannot lock "${directory}": ${message} (${systemCode(error)})`, {
-      path: directory,
+      path: error instanceof IrregularFile ? error.path : directory,
       cause: error,
     });
   }

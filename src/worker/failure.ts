@@ -1,4 +1,4 @@
-import { isFullDisk, isMissing, isOutOfDescriptors } from '../files/disk.js';
+import { IrregularFile, isFullDisk, isMissing, isOutOfDescriptors } from '../files/disk.js';
 import type { Failure, SystemCause, WalErrorCode } from './messages.js';
 
 export interface FailureDetails {
@@ -63,15 +63,16 @@ export function systemCause(error: unknown): SystemCause {
 
 /**
  * The failure that an error stands for: its own when it is a [LogFailure], else an `ERR_WAL_IO` that says what was
- * being done.
+ * being done. `path` is that of the work; where something that is no file bears a file's name, the failure names that.
  */
 export function failureOf(error: unknown, doing: string, path?: string): Failure {
   if (error instanceof LogFailure) return error.failure;
   const cause = systemCause(error);
+  const place = error instanceof IrregularFile ? error.path : path;
   return {
     code: 'ERR_WAL_IO',
     message: `Cannot ${doing}: ${cause.message}`,
-    ...(path === undefined ? {} : { path }),
+    ...(place === undefined ? {} : { path: place }),
     cause,
   };
 }

@@ -82,6 +82,12 @@ export class Housekeeper {
     }
   }
 
+  /** It cannot be done now: the next time that there is a reason for it. */
+  putOff(): void {
+    this.#isWorkDue = false;
+    this.noteNews();
+  }
+
   /** A job that makes everything up to `watermark` durable is about to start: what it does besides. */
   takeWork(watermark: number): Pick<SyncJob, 'state' | 'removals' | 'recycling'> {
     this.#isWorkDue = false;

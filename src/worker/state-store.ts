@@ -3,6 +3,7 @@ import { type Disk, type DiskFile, isMissing, readFully, writeFully } from '../f
 import { STATE_FILE, STATE_FILE_ASIDE } from '../format/segment-name.js';
 import { decodeState, encodeState, type LogState } from '../format/state-file.js';
 import { syncFailed } from './failure.js';
+import { syncDirectory } from './side-files.js';
 
 /** No honest state file is larger; a larger one is not read. */
 const STATE_BYTES_MAX = 4096;
@@ -33,6 +34,17 @@ export function readState(disk: Disk, directory: string): LogState | { readonly 
  * @throws the system's error of the write or rename (the old file stays), `ERR_WAL_SYNC_FAILED` of a sync
  */
 export function writeState(disk: Disk, directory: string, state: LogState, fileMode: number): void {
+  replaceState(disk, directory, state, fileMode);
+  syncDirectory(disk, directory);
+}
+
+/**
+ * As [writeState], but for the sync of the directory, which is the caller's: until then the name leads to the old file or to
+ * the new one. Whatever keeps it from being written, a failed sync too, harms no entry, and no state that was written before.
+ *
+ * @throws as [writeState]
+ */
+export function replaceState(disk: Disk, directory: string, state: LogState, fileMode: number): void {
   const aside = join(directory, STATE_FILE_ASIDE);
   const bytes = encodeState(state);
   const file = disk.open(aside, 'w', fileMode);
@@ -47,9 +59,4 @@ export function writeState(disk: Disk, directory: string, state: LogState, fileM
     file.close();
   }
   disk.rename(aside, join(directory, STATE_FILE));
-  try {
-    disk.syncDirectory(directory);
-  } catch (error) {
-    throw syncFailed(error, directory);
-  }
 }

@@ -208,7 +208,7 @@ export class Writer {
     this.#tail.checkPlace();
     this.#committer.syncSealed();
     const { live, firstLsn, sealedBytes } = this.#committer.withRoom(() => this.#tail.rotate());
-    if (sealedBytes !== undefined) this.#committer.housekeeper.noteSealed();
+    this.#committer.noteRotated(sealedBytes !== undefined);
     const { number, createdMs } = live;
     this.#lanes.opener.post({
       kind: 'segment-opened',
@@ -456,9 +456,12 @@ const HEARD_AFTER_FAILURE: readonly LaneRequest['kind'][] = ['close', 'attach', 
 /** The failure with the way out, which a failed sync has in its message already. */
 function endOfLog(failure: Failure): Failure {
   if (failure.code !== 'ERR_WAL_IO') return failure;
-  const message =
-    `${failure.message.replace(/\.$/, '')}. The log has ended: what was not acknowledged may or may not be in it. ` +
-    'Close it and open it again once the cause is gone.';
+  // No file may be that large, for the process or in the file system: that is no lack of room, and does not pass.
+  const wayOut =
+    failure.cause?.code === 'EFBIG'
+      ? 'Close it and open it again with a maxFileSize below the limit (`ulimit -f`), or raise that.'
+      : 'Close it and open it again once the cause is gone.';
+  const message = `${failure.message.replace(/\.$/, '')}. The log has ended: what was not acknowledged may or may not be in it. ${wayOut}`;
   return { ...failure, message };
 }
 

@@ -50,7 +50,8 @@ export function testDiskContract(name: string, make: (t: TestContext) => Candida
     assert.equal(disk.stat(join(root, 'file', 'a')), undefined);
   });
 
-  check('a directory cannot be opened for writing, nor locked', ({ disk, root }) => {
+  check('a directory cannot be opened, nor locked', ({ disk, root }) => {
+    assert.throws(() => disk.open(root, 'r'), { code: 'EISDIR' });
     assert.throws(() => disk.open(root, 'r+'), { code: 'EISDIR' });
     assert.throws(() => disk.lock(root), { code: 'EISDIR' });
   });
@@ -123,6 +124,22 @@ export function testDiskContract(name: string, make: (t: TestContext) => Candida
     for (const name of ['wal-10', 'wal-9', 'ringwal.lock']) put(disk, join(root, name), '').close();
     disk.mkdir(join(root, 'directory'));
     assert.deepEqual(disk.list(root).sort(), ['directory', 'ringwal.lock', 'wal-10', 'wal-9']);
+  });
+
+  check('a lock knows whether its name still leads to its file', ({ disk, root }) => {
+    const path = join(root, 'lock');
+    const lock = disk.lock(path) ?? assert.fail('nobody has it');
+    assert.equal(lock.isNamed(), true);
+    disk.rename(path, join(root, 'elsewhere'));
+    assert.equal(lock.isNamed(), false);
+    put(disk, path, '').close();
+    assert.equal(lock.isNamed(), false);
+    const other = disk.lock(path) ?? assert.fail('nobody has the new one');
+    assert.equal(other.isNamed(), true);
+    disk.rename(join(root, 'elsewhere'), path);
+    assert.deepEqual([lock.isNamed(), other.isNamed()], [true, false]);
+    other.release();
+    lock.release();
   });
 
   check('stat tells files, directories and nothing apart', ({ disk, root }) => {

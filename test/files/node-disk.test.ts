@@ -77,9 +77,10 @@ test('a device is neither file nor directory', { skip: skipOnWindows }, () => {
 });
 
 test('a full device is ENOSPC', { skip: process.platform !== 'linux' && 'only Linux has /dev/full' }, () => {
-  const file = disk.open('/dev/full', 'r+');
+  const fd = openSync('/dev/full', 'r+');
+  const file = adoptDescriptor(fd, '/dev/full');
   assert.throws(() => file.write(new Uint8Array(1), 0, 1, 0), { code: 'ENOSPC' });
-  file.close();
+  closeSync(fd);
 });
 
 test('a position above 2^32 is kept', (t) => {

@@ -22,9 +22,10 @@ const ACCEPTED: Readonly<Record<string, string>> = {
   'the shortest entry': '0801',
   'the largest LSN': '08 ffffffffffffff0f',
   'the largest CRC': '0801 18 ffffffff0f',
+  'a watermark right below the LSN': `0804 2003 ${FRAME_CRC}`,
   'a watermark of 0': `0801 2000 ${FRAME_CRC}`,
   'the largest batch': `0801 28 ffffffff0f ${FRAME_CRC}`,
-  'every known field': `0801 1201aa 1805 2003 2801 3802 4200 ${FRAME_CRC}`,
+  'every known field': `0804 1201aa 1805 2003 2801 3802 4200 ${FRAME_CRC}`,
   'nothing but a frame checksum behind the entry': `0801 1805 ${FRAME_CRC}`,
   'unknown fields of every type below 16': `0801 3000 49 0000000000000000 5200 5d 00000000 ${FRAME_CRC}`,
   'an unknown varint of 64 bits': `0801 30 ffffffffffffffffff01 ${FRAME_CRC}`,
@@ -60,15 +61,18 @@ const REJECTED: Readonly<Record<string, string>> = {
   'data before LSN': '1201aa 0801',
   'a second LSN': '0801 0802',
   'a second CRC': '0801 1801 1802',
-  'a second watermark': `0801 2001 2001 ${FRAME_CRC}`,
-  'a padded watermark': `0801 208100 ${FRAME_CRC}`,
-  'a watermark of another wire type': `0801 22 00 ${FRAME_CRC}`,
+  'a watermark that is the LSN': `0804 2004 ${FRAME_CRC}`,
+  'a watermark above the LSN': `0847 20c601 ${FRAME_CRC}`,
+  'a watermark of 64 bits': `0801 20 ffffffffffffffffff01 ${FRAME_CRC}`,
+  'a second watermark': `0802 2001 2001 ${FRAME_CRC}`,
+  'a padded watermark': `0802 208100 ${FRAME_CRC}`,
+  'a watermark of another wire type': `0802 22 00 ${FRAME_CRC}`,
   'a batch_remaining of 0': `0801 2800 ${FRAME_CRC}`,
   'a batch_remaining of 2^32': `0801 28 8080808010 ${FRAME_CRC}`,
   'a batch_remaining of another wire type': `0801 2d 01000000 ${FRAME_CRC}`,
   'a skipped of 0': `0801 3800 ${FRAME_CRC}`,
   'a skipped of another wire type': `0801 3a00 ${FRAME_CRC}`,
-  'fields that descend': `0801 2801 2001 ${FRAME_CRC}`,
+  'fields that descend': `0802 2801 2001 ${FRAME_CRC}`,
   'a Segment of another wire type': `0801 4000 ${FRAME_CRC}`,
   'a Segment that does not end within the frame': '0801 4205 1001',
   'a frame checksum of another wire type': '0801 7800',
@@ -144,7 +148,7 @@ test('a critical field that is not known is named, in the entry and inside Segme
 
 test('a frame object that is used again keeps nothing of the frame before', () => {
   const frame = createFrame();
-  const rich = frameOf(`0801 1201aa 1805 2003 2801 3802 4203 9a0100 ${FRAME_CRC}`);
+  const rich = frameOf(`0804 1201aa 1805 2003 2801 3802 4203 9a0100 ${FRAME_CRC}`);
   const plain = frameOf('0802');
   parseFrame(rich, 0, rich.length, frame);
   parseFrame(plain, 0, plain.length, frame);

@@ -41,8 +41,9 @@ const fieldsArbitrary: fc.Arbitrary<Fields> = fc
     number: count,
     fileOffset: fc.nat(2 ** 31 - 1),
   })
-  .map(({ logId, number, segment, ...fields }) => ({
+  .map(({ logId, number, segment, syncedLsn, ...fields }) => ({
     ...fields,
+    syncedLsn: syncedLsn === undefined ? undefined : syncedLsn % fields.lsn,
     segment: segment && { logId, number, ...segment },
     checksumSeed: frameChecksumSeed(logId, number),
   }));

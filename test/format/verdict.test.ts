@@ -731,6 +731,19 @@ test('the last entry of a segment that is not scanned follows from the next one,
   );
 });
 
+test('what a full reading finds torn is corrupt if the reading of open finds it so', () => {
+  // The frame that skips a thousand LSNs leads the chain past every watermark that stands behind it.
+  const builder = new LogBuilder().group(entries(1), 0).frame({ data: fill(9, 1), skipped: 1000 });
+  builder.raw(fill(10, 3));
+  builder.nextLsn = 5;
+  builder.newSegment().group(entries(1), 4).raw(fill(10, 3));
+  builder.nextLsn = 7;
+  builder.newSegment().group(entries(1), 6);
+  const [opened, whole] = [builder.judge(), builder.judge({ full: true })];
+  assert.deepEqual([opened.row, opened.lastLsn], [2, 5]);
+  assert.deepEqual([whole.row, whole.verdict, whole.lastLsn], [2, 'corrupt', 1002]);
+});
+
 test('empty segments in front of the first entry have none', () => {
   const judgement = new LogBuilder({ isPlain: true }).newSegment().newSegment().group(entries(2), 0).judge();
   assert.deepEqual(

@@ -88,6 +88,24 @@ test('only src/files opens, writes, renames or removes files', () => {
   );
 });
 
+test('one file opens files: what bears a name may be a FIFO, and whoever opens that by himself waits for ever', () => {
+  const opening = ['src/files', 'src/main', 'src/worker', 'src/cli'].flatMap(sourceFiles).filter((file) => {
+    const text = readFileSync(join(root, file), 'utf8');
+    const names = [...text.matchAll(/import ([^;]*?) from 'node:fs(?:\/promises)?'/g)].map(
+      ([, list]) => list,
+    );
+    return names.some((list) =>
+      /\b(open|openSync|readFile|readFileSync|createReadStream|createWriteStream)\b/.test(list ?? ''),
+    );
+  });
+  // The input of `append` may be a pipe, and `bench` writes into a directory that it has just made.
+  assert.deepEqual(opening.sort(), [
+    'src/cli/bench/measures.ts',
+    'src/cli/commands/append.ts',
+    'src/files/regular-file.ts',
+  ]);
+});
+
 test('every export of the package is named', () => {
   assert.doesNotMatch(readFileSync(join(root, 'src/index.ts'), 'utf8'), /export \*/);
 });

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { OperationKind } from '../../src/files/simulated-disk.js';
+import { MAX_LSN } from '../../src/format/frame.js';
 import type { LogFailure } from '../../src/worker/failure.js';
+import { entries, LogBuilder } from '../format/log-builder.js';
 import { Level } from './support/lane-client.js';
 import { DIRECTORY, newDisk, PARKED, TestLog } from './support/test-log.js';
 
@@ -63,6 +65,35 @@ for (const code of ['EIO', 'EFBIG', 'EROFS']) {
     assert.deepEqual([...log.lane.acknowledged('written')], []);
     assertEnded(log, 'ERR_WAL_IO');
     assert.equal(log.lane.all('failed')[0]?.failure.cause?.code, code);
+  });
+}
+
+const APPENDS: Readonly<Record<string, (log: TestLog) => unknown>> = {
+  'an append': (log) => log.lane.append('beyond', Level.durable),
+  'a batch': (log) => log.lane.appendBatch(['beyond', 'and more'], Level.durable),
+  'a large entry': (log) => log.lane.append(new Uint8Array(1_000_000), Level.durable),
+};
+
+for (const [what, append] of Object.entries(APPENDS)) {
+  test(`behind the largest LSN ${what} ends the log, and nothing is written that could not be read`, () => {
+    const disk = newDisk();
+    const builder = new LogBuilder({ firstLsn: MAX_LSN - 1 }).group(entries(1), 0);
+    disk.plant(`${DIRECTORY}/wal-0`, builder.build()[0] as Uint8Array);
+    const log = new TestLog({ disk });
+    log.syncer.isPrompt = true;
+    const last = log.lane.append('the last one', Level.durable);
+    log.run();
+    assert.equal(log.lane.acknowledged('durable').get(last), MAX_LSN);
+    log.lane.hear();
+    const { length } = disk.contents(`${DIRECTORY}/wal-0`);
+    append(log);
+    log.run();
+    const { failure } = log.lane.all('failed')[0] ?? assert.fail();
+    assert.deepEqual([failure.code, failure.lsn], ['ERR_WAL_UNSUPPORTED', MAX_LSN]);
+    log.close();
+    assert.equal(disk.contents(`${DIRECTORY}/wal-0`).length, length);
+    const { report } = new TestLog({ disk }).recovered;
+    assert.deepEqual([report.verdict, report.lastLsn], ['clean', MAX_LSN]);
   });
 }
 

@@ -147,6 +147,12 @@ export class Committer {
     if (lane.waiters.wantsCommit) this.#policy.noteCommit(now);
   }
 
+  /** A segment was begun; `sealed`: the one before it is complete. */
+  noteRotated(sealed: boolean): void {
+    if (sealed) this.housekeeper.noteSealed();
+    this.#tellOfPreallocation(this.#preallocation.takeTroubles());
+  }
+
   /** What was written of an unfinished batch is gone again. */
   noteTakenBack(): void {
     // Of a batch that is gone nothing is left to sync.
@@ -252,7 +258,9 @@ export class Committer {
   /** Before a sync that somebody waits for. */
   #writeZerosAhead(isForced: boolean): void {
     const isAwaited = isForced || this.#policy.isCommitDue(this.#nowMs());
-    if (isAwaited && !this.#isClosing) this.#tail.fillAhead();
+    if (!isAwaited || this.#isClosing) return;
+    this.#tail.fillAhead();
+    this.#tellOfPreallocation(this.#preallocation.takeTroubles());
   }
 
   /**
@@ -431,9 +439,9 @@ export class Committer {
     const tail = this.#tail;
     const watermark = tail.wholeLsn;
     if (watermark < this.#watermark) throw new Error('the watermark of a log goes back by a cut only');
-    const hasWork = !isHere && (this.housekeeper.isWorkDue || !withFiles);
+    const isWorkDue = !isHere && (this.housekeeper.isWorkDue || !withFiles);
     const { files, directoryChanged, hasZeros } = withFiles ? tail.takeUnsynced() : NOTHING_UNSYNCED;
-    if (hasWork) tail.checkPlace();
+    const hasWork = isWorkDue && this.#mayKeepHouse();
     this.housekeeper.noteNews();
     if (withFiles) this.#policy.noteStarted();
     const acknowledgements = withFiles ? this.#startAcknowledgements() : [];
@@ -452,6 +460,25 @@ export class Committer {
       fill: undefined,
       publication,
     };
+  }
+
+  /**
+   * Whether files may be replaced and removed by their names. Where that cannot be found out, it is put off: what is written and
+   * synced needs no name.
+   *
+   * @throws LogFailure: the directory is not the log's any more
+   */
+  #mayKeepHouse(): boolean {
+    try {
+      this.#tail.checkPlace();
+      return true;
+    } catch (error) {
+      if (error instanceof LogFailure) throw error;
+      const { directory } = this.#options;
+      this.#tell({ kind: 'trouble', failure: failureOf(error, `look at "${directory}"`, directory) });
+      this.housekeeper.putOff();
+      return false;
+    }
   }
 
   #startAcknowledgements(): SyncJob['acknowledgements'] {
@@ -501,6 +528,8 @@ export class Committer {
       this.#tellOfPreallocation(outcome.recycled.troubles);
     }
     for (const failure of outcome.troubles) this.#tell({ kind: 'trouble', failure });
+    // The directory may be gone, which ends the log, or what is missing is a file that can be done without.
+    if (outcome.troubles.some(({ cause }) => cause?.code === 'ENOENT')) this.#tail.checkPlace();
     this.housekeeper.noteDone(job, outcome);
     this.#noteDuration(job, this.#nowMs() - this.#syncStartedMs);
     this.#noteSynced(job);

@@ -1,11 +1,12 @@
 import { join } from 'node:path';
-import { type Disk, type DiskFile, isFullDisk, isMissing, isOutOfDescriptors } from '../../files/disk.js';
+import { type Disk, type DiskFile, isMissing } from '../../files/disk.js';
 import { segmentName } from '../../format/segment-name.js';
 import type { LogState } from '../../format/state-file.js';
 import { failureOf, LogFailure, syncFailed } from '../failure.js';
 import type { Failure, LaneRuns } from '../messages.js';
 import type { Publication } from '../publication.js';
-import { writeState } from '../state-store.js';
+import { syncDirectory } from '../side-files.js';
+import { replaceState } from '../state-store.js';
 import {
   type FillStep,
   fill,
@@ -85,7 +86,8 @@ export interface Housekeeping {
 
 /**
  * State file, then removals, lowest first with the directory synced after each, so that a crash leaves no hole.
- * A full disk or a file that cannot be removed is reported; a failed sync throws, since it is terminal like any other.
+ * Nothing that an entry rests on is in these files: what keeps one from being written or removed is reported, whatever it is.
+ * A failed sync of the directory throws, since the names of segments are in it.
  */
 export function keepHouse(
   disk: Disk,
@@ -97,12 +99,12 @@ export function keepHouse(
   let stateWritten = false;
   if (job.state !== undefined) {
     try {
-      writeState(disk, directory, job.state, fileMode);
+      replaceState(disk, directory, job.state, fileMode);
       stateWritten = true;
     } catch (error) {
-      if (!isFullDisk(error) && !isOutOfDescriptors(error)) throw error;
       troubles.push(failureOf(error, `write the state file of "${directory}"`, directory));
     }
+    if (stateWritten) syncDirectory(disk, directory);
   }
   let unremoved: readonly number[] = [];
   let recycled: RecyclingOutcome | undefined;
@@ -129,9 +131,5 @@ function removeFile(disk: Disk, directory: string, path: string): void {
     // Somebody was faster.
     if (!isMissing(error)) throw error;
   }
-  try {
-    disk.syncDirectory(directory);
-  } catch (error) {
-    throw syncFailed(error, directory);
-  }
+  syncDirectory(disk, directory);
 }

@@ -79,7 +79,7 @@ export class Framer {
       run.segmentFieldBytes = field.length;
     }
     return (
-      attempt(ANY_NUMBER, Math.min(GROUP_BYTES, stagingBytes, place.room)) ||
+      attempt(Math.min(ANY_NUMBER, place.lsnsLeft), Math.min(GROUP_BYTES, stagingBytes, place.room)) ||
       // The first frame alone is longer than a group, or than what is left of the segment.
       attempt(1, Math.min(stagingBytes, place.room)) ||
       // It is longer than a segment: it stands alone in its own.
@@ -109,6 +109,7 @@ export class Framer {
     let frameBytes = 0;
     let entries = 0;
     for (const data of parts) {
+      if (entries === place.lsnsLeft) break;
       const isFirst = entries === 0;
       const lsn = place.nextLsn + entries;
       const { before, after } = encodeFrameAround({

@@ -32,4 +32,6 @@ export interface FramePlace {
   readonly stamp: SegmentStamp | undefined;
   /** LSN of the next entry. */
   readonly nextLsn: number;
+  /** How many LSNs there are from it on, at least 1. */
+  readonly lsnsLeft: number;
 }

@@ -9,11 +9,11 @@ import {
   takeRetries,
   writeFully,
 } from '../../files/disk.js';
-import { frameChecksumSeed } from '../../format/frame.js';
+import { frameChecksumSeed, MAX_LSN } from '../../format/frame.js';
 import type { Place } from '../../format/place.js';
 import { SPARE_FILE, segmentName } from '../../format/segment-name.js';
 import type { Board } from '../../ring/board.js';
-import { LogFailure, syncFailed, systemCause } from '../failure.js';
+import { failureOf, LogFailure, syncFailed, systemCause } from '../failure.js';
 import type { FramePlace, Group } from './group.js';
 import { type LiveProgress, type Preallocation, writeZeros } from './preallocation.js';
 import type { SegmentCatalog, SegmentRecord } from './segment-catalog.js';
@@ -106,7 +106,7 @@ export class LogTail {
   #isSealPending = false;
   /** Bytes of frames that were written since open. */
   #writtenBytes = 0;
-  /** There was no room for zeros ahead of this segment. */
+  /** Zeros could not be written ahead of this segment's frames. */
   #growsBare = false;
 
   /** Goes on in the catalog's last segment, which recovery has cut to its last frame. */
@@ -144,7 +144,11 @@ export class LogTail {
     return this.#sealed.length === 0 && !this.#directoryChanged;
   }
 
-  /** Where the next frame goes; `undefined`: there is no segment yet. */
+  /**
+   * Where the next frame goes; `undefined`: there is no segment yet.
+   *
+   * @throws LogFailure ERR_WAL_UNSUPPORTED: there is no LSN left
+   */
   get place(): FramePlace | undefined {
     const live = this.#live;
     if (live === undefined) return undefined;
@@ -156,7 +160,20 @@ export class LogTail {
       stamp:
         live.stampAt >= 0 ? undefined : { logId: this.#logId, number, createdMs, recycled: live.isRecycled },
       nextLsn: this.#nextLsn,
+      lsnsLeft: this.#lsnsLeft(),
     };
+  }
+
+  /** Only a log whose frames say that LSNs were skipped comes near the end of them. */
+  #lsnsLeft(): number {
+    const left = MAX_LSN - this.#nextLsn + 1;
+    if (left > 0) return left;
+    const { directory } = this.#options;
+    throw new LogFailure(
+      'ERR_WAL_UNSUPPORTED',
+      `Cannot append to "${directory}": its last LSN is ${MAX_LSN}, the largest there is. Append to a new log.`,
+      { path: directory, lsn: MAX_LSN },
+    );
   }
 
   /**
@@ -356,10 +373,21 @@ export class LogTail {
       writeZeros(live.file, bytes, to);
       this.#hasPendingZeros = true;
     } catch (error) {
-      if (!isFullDisk(error)) throw error;
-      // It costs nobody anything but the room: what was written of it is given back.
+      // Whatever it is, a full disk or a limit of the process's: it costs nobody anything but the room.
       this.#growsBare = true;
+      if (!isFullDisk(error))
+        this.#preallocation.noteTrouble(failureOf(error, `write zeros ahead in "${live.path}"`, live.path));
+      this.#giveBackZeros();
+    }
+  }
+
+  /** What was written of zeros takes room. Where they cannot be cut off they stand behind the frames until these are cut anyway. */
+  #giveBackZeros(): void {
+    try {
       this.trim();
+    } catch (error) {
+      const { path } = this.#live as OpenSegment;
+      this.#preallocation.noteTrouble(failureOf(error, `give back zeros ahead in "${path}"`, path));
     }
   }
 
@@ -399,32 +427,34 @@ export class LogTail {
     return this.#attempt(`open "${path}"`, path, () => this.#open(last, 'r+'));
   }
 
-  /** Makes a segment of the file that is ready; `undefined`: there is none. */
+  /** Makes a segment of the file that is ready; `undefined`: there is none, or it cannot be had, and can be done without. */
   #openReady(record: SegmentRecord): OpenSegment | undefined {
     const { directory, maxFileSize } = this.#options;
     const name = this.#preallocation.take();
     if (name === undefined) return undefined;
     const path = join(directory, segmentName(record.number));
-    // A rename would take the place of whatever is there: to create it anew is an error.
-    if (this.#disk.stat(path) !== undefined) {
-      this.#preallocation.putBack(name);
-      return undefined;
-    }
     try {
+      // A rename would take the place of whatever is there: to create it anew is an error.
+      if (this.#disk.stat(path) !== undefined) {
+        this.#preallocation.putBack(name);
+        return undefined;
+      }
       this.#disk.rename(join(directory, name), path);
     } catch (error) {
-      // The directory has no room for the name, or somebody has removed the file: it can be done without.
+      // The directory may have no room for the name, or somebody may have removed the file.
       if (isFullDisk(error)) this.#preallocation.putBack(name);
-      else if (!isMissing(error)) throw error;
+      else if (!isMissing(error))
+        this.#preallocation.noteTrouble(failureOf(error, `use "${name}" as "${path}"`, path));
       return undefined;
     }
     try {
       const segment = this.#open(record, 'r+');
       return { ...segment, fileBytes: maxFileSize, isRecycled: name === SPARE_FILE };
     } catch (error) {
-      // The next attempt would meet the name.
+      // What creates the segment instead would meet the name.
       this.#attempt(`remove "${path}"`, path, () => this.#disk.unlink(path));
-      throw error;
+      this.#preallocation.noteTrouble(failureOf(error, `use "${name}" as "${path}"`, path));
+      return undefined;
     }
   }
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import { type Disk, isFullDisk, isMissing, writeFully } from '../../files/disk.js';
+import { type Disk, isMissing, writeFully } from '../../files/disk.js';
 import { NEXT_FILE, SPARE_FILE, segmentName } from '../../format/segment-name.js';
-import { failureOf, LogFailure, syncFailed } from '../failure.js';
+import { failureOf } from '../failure.js';
 import type { Failure, WriterOptions } from '../messages.js';
 import { removeIfThere, syncDirectory } from '../side-files.js';
 
@@ -60,9 +60,7 @@ export function writeZeros(file: Parameters<typeof writeFully>[0], from: number,
 
 /**
  * Makes a step. What keeps it from being made, a full disk above all, costs nothing but the file, which is removed again;
- * it is answered.
- *
- * @throws LogFailure ERR_WAL_SYNC_FAILED: a failed sync is terminal, unless there was no room
+ * it is answered. A failed sync too: no frame is in the file, and it is never used.
  */
 export function fill(disk: Disk, directory: string, step: FillStep, fileMode: number): Failure[] {
   const path = join(directory, step.name);
@@ -71,7 +69,7 @@ export function fill(disk: Disk, directory: string, step: FillStep, fileMode: nu
     const file = disk.open(path, step.from === 0 ? 'w' : 'r+', fileMode);
     try {
       writeZeros(file, step.from, step.to);
-      datasync(file);
+      file.datasync();
     } finally {
       file.close();
     }
@@ -88,7 +86,7 @@ export interface RecyclingOutcome {
 /**
  * Gives a segment that retention removed the spare's name, in place of one that bore it.
  *
- * @throws the system's error of the rename: the segment is where it was; LogFailure ERR_WAL_SYNC_FAILED
+ * @throws the system's error of the rename: the segment is where it was; LogFailure ERR_WAL_SYNC_FAILED of the directory's sync
  */
 export function recycle(disk: Disk, directory: string, { number, maxFileSize }: Recycling): RecyclingOutcome {
   const path = join(directory, SPARE_FILE);
@@ -111,7 +109,7 @@ export function recycle(disk: Disk, directory: string, { number, maxFileSize }: 
       if (size > maxFileSize) file.truncate(maxFileSize);
       const clearedBytes = Math.min(CLEARED_BYTES, maxFileSize);
       writeZeros(file, 0, clearedBytes);
-      datasync(file);
+      file.datasync();
       spareBytes = Math.max(Math.min(size, maxFileSize), clearedBytes);
     } finally {
       file.close();
@@ -121,24 +119,11 @@ export function recycle(disk: Disk, directory: string, { number, maxFileSize }: 
 }
 
 /**
- * Removes what a process before has left; not synced, since whatever comes back is removed by the next open.
- *
- * @throws the system's error
+ * Removes what a process before has left; not synced, since whatever comes back is removed by the next open. Nor is it an
+ * error if that fails: a file of these names is written over before it is used.
  */
 export function removeLeftovers(disk: Disk, directory: string): void {
-  for (const name of [NEXT_FILE, SPARE_FILE]) {
-    const path = join(directory, name);
-    if (disk.stat(path)?.kind === 'file') removeIfThere(disk, path);
-  }
-}
-
-function datasync(file: { readonly path: string; datasync(): void }): void {
-  try {
-    file.datasync();
-  } catch (error) {
-    if (isFullDisk(error)) throw error;
-    throw syncFailed(error, file.path);
-  }
+  for (const name of [NEXT_FILE, SPARE_FILE]) removed(disk, join(directory, name));
 }
 
 /** Runs `make`; if that fails the file at `path` is good for nothing and goes. Answers what went wrong. */
@@ -147,7 +132,6 @@ function orRemoved(disk: Disk, path: string, make: () => void): Failure[] {
     make();
     return [];
   } catch (error) {
-    if (error instanceof LogFailure) throw error;
     return [failureOf(error, `make "${path}" ready for use`, path), ...removed(disk, path)];
   }
 }
@@ -178,6 +162,7 @@ export class Preallocation {
   /** There was no room. The next segment is another try. */
   #isGivenUp = false;
   #hasTold = false;
+  #troubles: Failure[] = [];
 
   constructor(mode: WriterOptions['preallocate'], maxFileSize: number) {
     this.#mode = mode;
@@ -222,6 +207,18 @@ export class Preallocation {
   giveUp(): void {
     this.#made = undefined;
     this.#isGivenUp = true;
+  }
+
+  /** Something kept room from being made ready, which costs no entry. */
+  noteTrouble(trouble: Failure): void {
+    this.#troubles.push(trouble);
+  }
+
+  /** What was noted since the last call. */
+  takeTroubles(): readonly Failure[] {
+    const troubles = this.#troubles;
+    if (troubles.length > 0) this.#troubles = [];
+    return troubles;
   }
 
   /** Of all that keeps files from being made ready one trouble is told: the log suffers from none. */
