@@ -4,6 +4,7 @@ import { failureOf, LogFailure } from './failure.js';
 import type { GroupWriter } from './group-writer.js';
 import { Housekeeper } from './housekeeper.js';
 import type { LaneIntake } from './lane-intake.js';
+import type { LogPlace } from './log-place.js';
 import type { Failure, ToLane, WriterOptions } from './messages.js';
 import { type FillStep, Preallocation, type ReadyName } from './preallocation.js';
 import { type Publication, PublicationPolicy, removeStats } from './publication.js';
@@ -35,6 +36,7 @@ export interface CommitterParts {
   /** Where the log stands; `watermark` as the state file has it. */
   readonly start: {
     readonly logId: bigint;
+    readonly place: LogPlace;
     readonly catalog: SegmentCatalog;
     readonly watermark: number;
     readonly checkpoint: number;
@@ -69,6 +71,7 @@ export class Committer {
   readonly #options: WriterOptions;
   readonly #syncer: Syncer;
   readonly #logId: bigint;
+  readonly #place: LogPlace;
   readonly #host: CommitHost;
   readonly #policy: SyncPolicy;
   readonly #publications: PublicationPolicy;
@@ -92,6 +95,7 @@ export class Committer {
     this.#options = options;
     this.#syncer = syncer;
     this.#logId = start.logId;
+    this.#place = start.place;
     this.#host = host;
     this.#policy = new SyncPolicy(options);
     this.#publications = new PublicationPolicy(nowMs());
@@ -206,6 +210,7 @@ export class Committer {
       return true;
     }
     if (now >= this.#publicationDueMs) {
+      this.#host.groups.segments.checkPlace();
       this.#startAlone({ publication: this.#publication(now) });
       return true;
     }
@@ -268,6 +273,8 @@ export class Committer {
     const wasFilling = this.#filling !== undefined;
     const wasRemoving = this.#job !== undefined && this.#job.removals.length > 0;
     if (wasFilling || wasRemoving) this.finishJob();
+    // What is there by the name of the file that was made ready may be another log's.
+    if (!this.#place.isOwn) return false;
     const { isDone, troubles } = this.#preallocation.release(this.#disk, this.#options.directory);
     this.#tellOfPreallocation(troubles);
     return isDone || wasFilling || wasRemoving;
@@ -286,7 +293,8 @@ export class Committer {
       }
     }
     if (this.#syncer.busy) this.#tellOfLateFailure(this.#syncer.finish());
-    if (this.#publications.hasBegun) this.#tellOfPublication(removeStats(this.#disk, directory));
+    if (this.#publications.hasBegun && this.#place.isOwn)
+      this.#tellOfPublication(removeStats(this.#disk, directory));
   }
 
   get #isUnsynced(): boolean {
@@ -380,12 +388,13 @@ export class Committer {
     const { segments, wholeLsn: watermark } = this.#host.groups;
     const hasWork = !isHere && (this.housekeeper.isWorkDue || !withFiles);
     const { files, directoryChanged, hasZeros } = withFiles ? segments.takeUnsynced() : NOTHING_UNSYNCED;
-    if (hasWork) segments.checkPlace();
+    const isPublishing = !isHere && this.#isPublicationDue(withFiles);
+    if (hasWork || isPublishing) segments.checkPlace();
     this.housekeeper.noteNews();
     if (withFiles) this.#policy.noteStarted();
     const acknowledgements = withFiles ? this.#startAcknowledgements() : [];
     const { state, removals, recycling } = hasWork ? this.housekeeper.takeWork(watermark) : NO_HOUSEWORK;
-    const publication = isHere ? undefined : this.#duePublication(withFiles);
+    const publication = isPublishing ? this.#publication(this.#nowMs()) : undefined;
     // One after the other and not spread: the engine would make the object's shape anew for each small group.
     return {
       files,
@@ -410,11 +419,9 @@ export class Committer {
     return acknowledgements;
   }
 
-  #duePublication(syncs: boolean): Publication | undefined {
-    const now = this.#nowMs();
+  #isPublicationDue(syncs: boolean): boolean {
     const hasNews = syncs || this.#publications.hasNews;
-    const isDue = hasNews && !this.#host.isClosing && this.#publications.isDue(now);
-    return isDue ? this.#publication(now) : undefined;
+    return hasNews && !this.#host.isClosing && this.#publications.isDue(this.#nowMs());
   }
 
   /** When a log that has come to rest publishes once more. What is unsynced has a sync to come, which does it. */

@@ -1,6 +1,7 @@
 import { type Disk, isFullDisk } from '../files/disk.js';
 import type { LogState } from '../format/state-file.js';
 import type { Board } from '../ring/board.js';
+import type { LogPlace } from './log-place.js';
 import type { Failure, ToLane, WriterOptions } from './messages.js';
 import type { Preallocation } from './preallocation.js';
 import { expiredSegments, segmentsBelow } from './retention.js';
@@ -15,6 +16,7 @@ export interface HousekeeperParts {
   readonly options: WriterOptions;
   readonly board: Board;
   readonly logId: bigint;
+  readonly place: LogPlace;
   readonly catalog: SegmentCatalog;
   readonly preallocation: Preallocation;
   readonly checkpoint: number;
@@ -137,10 +139,10 @@ export class Housekeeper {
 
   /** Removes the segments that hold only entries below `lsn`, as far as no reader holds them; answers what went wrong. */
   removeBelow(lsn: number): Failure | undefined {
-    const { disk, options, catalog } = this.#parts;
+    const { disk, options, place, catalog } = this.#parts;
     const removals = this.#giveUp((pinned) => segmentsBelow(catalog.records, lsn, pinned));
     const work = { state: undefined, removals: [...this.#unremoved, ...removals] };
-    const { unremoved, troubles } = keepHouse(disk, options.directory, work, options.fileMode);
+    const { unremoved, troubles } = keepHouse(disk, place, work, options.fileMode);
     this.#unremoved = unremoved;
     return troubles[0];
   }

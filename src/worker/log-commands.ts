@@ -4,9 +4,11 @@ import { findEntryEnd } from './entry-end.js';
 import { failureOf, LogFailure, systemCause } from './failure.js';
 import type { GroupWriter } from './group-writer.js';
 import type { Housekeeper } from './housekeeper.js';
+import type { LogPlace } from './log-place.js';
 import type { Failure, LogCommand, ToLane, WriterOptions } from './messages.js';
 import { describeSegments, type SegmentCatalog } from './segment-catalog.js';
 import { type CutPlace, cutLog } from './tail-cut.js';
+import type { LogStart } from './writer.js';
 
 /** What commands need of the writer. */
 export interface CommandHost {
@@ -30,6 +32,7 @@ export class LogCommands {
   readonly #disk: Disk;
   readonly #options: WriterOptions;
   readonly #logId: bigint;
+  readonly #place: LogPlace;
   readonly #catalog: SegmentCatalog;
   readonly #board: Board;
   readonly #housekeeper: Housekeeper;
@@ -38,7 +41,7 @@ export class LogCommands {
 
   constructor(
     { disk, options, board }: { readonly disk: Disk; readonly options: WriterOptions; readonly board: Board },
-    { logId, catalog }: { readonly logId: bigint; readonly catalog: SegmentCatalog },
+    { logId, place, catalog }: Pick<LogStart, 'logId' | 'place' | 'catalog'>,
     housekeeper: Housekeeper,
     tell: (message: ToLane) => void,
     host: CommandHost,
@@ -46,6 +49,7 @@ export class LogCommands {
     this.#disk = disk;
     this.#options = options;
     this.#logId = logId;
+    this.#place = place;
     this.#catalog = catalog;
     this.#board = board;
     this.#housekeeper = housekeeper;
@@ -116,7 +120,10 @@ export class LogCommands {
     const state = { ...housekeeper.state(lsn), checkpoint };
     let isBegun = false;
     try {
-      cutLog(this.#disk, { directory, segments, place, lsn: lsn + 1, fileMode, keepsTail: true }, () => {
+      // Not that the live segment is there: it may be among those that go.
+      const checkPlace = () => this.#place.check();
+      const cut = { directory, segments, place, lsn: lsn + 1, fileMode, keepsTail: true, checkPlace };
+      cutLog(this.#disk, cut, () => {
         housekeeper.writeState({ ...state, pendingCut: { ...place, lsn } });
         isBegun = true;
         this.#announceCut(place, lsn, checkpoint);

@@ -11,6 +11,7 @@ import {
 import { frameChecksumSeed, type SegmentStamp } from '../format/frame.js';
 import { SPARE_FILE, segmentName } from '../format/segment-name.js';
 import { LogFailure, syncFailed, systemCause } from './failure.js';
+import type { LogPlace } from './log-place.js';
 import { type LiveProgress, type ReadyName, writeZeros } from './preallocation.js';
 import type { SegmentCatalog, SegmentRecord } from './segment-catalog.js';
 
@@ -55,6 +56,7 @@ export interface SegmentWriterOptions {
   readonly maxFileSize: number;
   readonly fileMode: number;
   readonly logId: bigint;
+  readonly place: LogPlace;
   readonly reserve: SegmentReserve;
 }
 
@@ -162,13 +164,14 @@ export class SegmentWriter {
   }
 
   /**
-   * Makes sure that the directory is still the one that the log was opened in, before a file is created or replaced there
-   * by its name: somebody may have removed or renamed it, and another writer may have made its log in the place. As long
-   * as the live segment is open no other file can have its identity.
+   * Makes sure that the directory is still the one that the log was opened in, and the live segment still there, before a file is
+   * created, replaced or removed by its name: somebody may have removed or renamed it, and another writer may have made
+   * its log in the place. As long as the live segment is open no other file can have its identity.
    *
    * @throws LogFailure ERR_WAL_IO, cause ENOENT: its name does not lead to it any more; the log must end then
    */
   checkPlace(): void {
+    this.#options.place.check();
     const live = this.#live;
     if (live === undefined) return;
     const found = this.#disk.stat(live.path);
@@ -223,6 +226,7 @@ export class SegmentWriter {
    */
   takeBack(mark: SegmentMark): number[] {
     const withdrawn: number[] = [];
+    if (this.#live !== undefined && this.#live.record.number > mark.number) this.#options.place.check();
     while (this.#live !== undefined && this.#live.record.number > mark.number) {
       const gone = this.#live;
       this.#attempt(`remove "${gone.path}"`, gone.path, () => {

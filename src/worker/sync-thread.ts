@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
-import { type DiskFile, isSameFile } from '../files/disk.js';
+import { type DiskFile, type FileIdentity, isSameFile } from '../files/disk.js';
 import { holdLifeline } from '../files/lock.js';
 import { adoptDescriptor, createNodeDisk } from '../files/node-disk.js';
 import { LOCK_FILE } from '../format/segment-name.js';
@@ -8,6 +8,7 @@ import { Board } from '../ring/board.js';
 import { Doorbell } from '../ring/doorbell.js';
 import { failureOf, LogFailure } from './failure.js';
 import { finishClosing } from './finish-closing.js';
+import { LogPlace } from './log-place.js';
 import type { SyncThreadData, ToLane } from './messages.js';
 import { Publisher } from './publication.js';
 import { keepHouse, type SyncJob, syncFiles } from './sync-job.js';
@@ -29,6 +30,7 @@ export async function runSyncThread(data: SyncThreadData<MessagePort>): Promise<
   const publisher = new Publisher(disk, data.directory, board, data.fileMode, process.pid);
   const words = new Int32Array(data.syncWords);
   const lanePorts = new Map([[0, data.lanePort]]);
+  let place: LogPlace;
   for (let seen = 0; ; seen = (seen + 1) | 0) {
     while (Atomics.load(words, SyncWord.requested) === seen) Atomics.wait(words, SyncWord.requested, seen);
     const message = receiveMessageOnPort(data.writerPort)?.message as ToSyncThread;
@@ -37,7 +39,7 @@ export async function runSyncThread(data: SyncThreadData<MessagePort>): Promise<
       return;
     }
     if (message.kind === 'job') for (const { lane, port } of message.newLanes) lanePorts.set(lane, port);
-    data.writerPort.postMessage(message.kind === 'begin' ? begin() : runJob(message.job));
+    data.writerPort.postMessage(message.kind === 'begin' ? begin(message.place) : runJob(message.job));
     Atomics.store(words, SyncWord.done, (seen + 1) | 0);
     Atomics.notify(words, SyncWord.done);
     doorbell.ring(true);
@@ -53,8 +55,9 @@ export async function runSyncThread(data: SyncThreadData<MessagePort>): Promise<
     await finishClosing();
   }
 
-  function begin(): SyncOutcome {
+  function begin(identity: FileIdentity): SyncOutcome {
     try {
+      place = new LogPlace(disk, data.directory, identity);
       holdLifeline(join(data.directory, LOCK_FILE), data.lifeline);
       disk.holdDirectory(data.directory);
       return NOTHING_DONE;
@@ -87,7 +90,7 @@ export async function runSyncThread(data: SyncThreadData<MessagePort>): Promise<
           data.lanePort.postMessage({ kind: 'sync-made', watermark, durationMs } satisfies ToLane);
         }
       }
-      const done = keepHouse(disk, directory, job, data.fileMode);
+      const done = keepHouse(disk, place, job, data.fileMode);
       if (job.publication === undefined) return done;
       return { ...done, publicationFailure: publisher.publish(job.publication) };
     } catch (error) {

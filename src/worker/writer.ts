@@ -7,7 +7,8 @@ import { type GroupHost, GroupWriter } from './group-writer.js';
 import { isWish, type LaneIntake, type Wish } from './lane-intake.js';
 import type { LanePool } from './lane-pool.js';
 import { type CommandHost, LogCommands } from './log-commands.js';
-import type { AttachRequest, Failure, LogCommand, ToLane, WriterOptions } from './messages.js';
+import type { LogPlace } from './log-place.js';
+import type { AttachRequest, Failure, LogCommand, LogOrigin, ToLane, WriterOptions } from './messages.js';
 import type { SegmentCatalog } from './segment-catalog.js';
 import type { OpenSegment } from './segment-writer.js';
 import { SyncRequests } from './sync-requests.js';
@@ -16,6 +17,9 @@ import type { Syncer } from './syncer.js';
 /** Where the log stands when the writer takes over from recovery. */
 export interface LogStart {
   readonly logId: bigint;
+  readonly place: LogPlace;
+  /** See `LogOrigin`. */
+  readonly unnamed: LogOrigin['unnamed'];
   readonly catalog: SegmentCatalog;
   readonly lastLsn: number;
   readonly watermark: number;
@@ -362,7 +366,8 @@ export class Writer {
   #resumeAt(lastLsn: number): GroupWriter {
     const { directory, maxFileSize, fileMode } = this.#options;
     const { reserve } = this.#committer;
-    const options = { directory, maxFileSize, fileMode, logId: this.#start.logId, reserve };
+    const { logId, place } = this.#start;
+    const options = { directory, maxFileSize, fileMode, logId, place, reserve };
     const groups = new GroupWriter(this.#disk, this.#catalog, options, lastLsn, this.#groupHost, this.#board);
     this.#board.set('firstLsn', this.#catalog.firstLsn);
     this.#board.set('lastLsn', lastLsn);

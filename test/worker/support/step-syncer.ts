@@ -2,6 +2,7 @@ import type { MessagePort } from 'node:worker_threads';
 import type { Disk } from '../../../src/files/disk.js';
 import type { Board } from '../../../src/ring/board.js';
 import { failureOf } from '../../../src/worker/failure.js';
+import { LogPlace } from '../../../src/worker/log-place.js';
 import type { LaneRuns, WriterOptions } from '../../../src/worker/messages.js';
 import { Publisher } from '../../../src/worker/publication.js';
 import { keepHouse, type SyncJob, syncFiles } from '../../../src/worker/sync-job.js';
@@ -106,7 +107,7 @@ export class StepSyncer implements Syncer {
     try {
       this.sync(job);
       if (job.files.length > 0) this.tell(job);
-      const done = keepHouse(disk, options.directory, job, options.fileMode);
+      const done = keepHouse(disk, new LogPlace(disk, options.directory), job, options.fileMode);
       if (job.publication === undefined) return done;
       return { ...done, publicationFailure: this.#publisher.publish(job.publication) };
     } catch (error) {
