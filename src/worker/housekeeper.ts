@@ -140,7 +140,7 @@ export class Housekeeper {
   /** Removes the segments that hold only entries below `lsn`, as far as no reader holds them; answers what went wrong. */
   removeBelow(lsn: number): Failure | undefined {
     const { disk, options, place, catalog } = this.#parts;
-    const removals = this.#giveUp((pinned) => segmentsBelow(catalog.records, lsn, pinned));
+    const removals = this.#giveUp((pinned) => segmentsBelow(catalog, lsn, pinned));
     const work = { state: undefined, removals: [...this.#unremoved, ...removals] };
     const { unremoved, troubles } = keepHouse(disk, place, work, options.fileMode);
     this.#unremoved = unremoved;
@@ -175,13 +175,13 @@ export class Housekeeper {
 
   /** Has retention something to give up, if no reader holds it? */
   #isExpired(watermark: number): boolean {
-    return this.#expired(watermark, -1).length > 0;
+    return this.#expired(watermark, -1, 1).length > 0;
   }
 
-  #expired(watermark: number, pinned: number): number[] {
-    const { disk, options, catalog } = this.#parts;
-    const segments = catalog.records;
+  #expired(watermark: number, pinned: number, countMax?: number): number[] {
+    const { disk, options, catalog: segments } = this.#parts;
     const releasedLsn = options.retainFromCheckpoint ? this.#checkpoint : Number.POSITIVE_INFINITY;
-    return expiredSegments(options, { segments, watermark, releasedLsn, pinned, nowMs: disk.now() });
+    const view = { segments, watermark, releasedLsn, pinned, nowMs: disk.now() };
+    return expiredSegments(options, view, countMax);
   }
 }

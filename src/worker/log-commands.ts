@@ -115,7 +115,7 @@ export class LogCommands {
     if (lsn === groups.wholeLsn) return;
     // What stands behind the frames is nothing that a side file should keep.
     groups.segments.trim();
-    const segments = this.#catalog.records.map(({ number }) => number);
+    const segments = this.#catalog.toArray().map(({ number }) => number);
     const checkpoint = Math.min(housekeeper.checkpoint, lsn);
     const state = { ...housekeeper.state(lsn), checkpoint };
     let isBegun = false;

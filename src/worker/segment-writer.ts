@@ -108,7 +108,7 @@ export class SegmentWriter {
     this.#disk = disk;
     this.#catalog = catalog;
     this.#options = options;
-    const last = catalog.records.at(-1);
+    const { last } = catalog;
     this.#nextNumber = last === undefined ? 0 : last.number + 1;
     if (last !== undefined) this.#live = this.#open(last, 'r+');
   }
@@ -335,7 +335,7 @@ export class SegmentWriter {
 
   /** A batch that spans a rotation is taken back after a sync has closed the segment where it began. */
   #reopenLast(): OpenSegment | undefined {
-    const last = this.#catalog.records.at(-1);
+    const { last } = this.#catalog;
     if (last === undefined) return undefined;
     const path = join(this.#options.directory, segmentName(last.number));
     return this.#attempt(`open "${path}"`, path, () => this.#open(last, 'r+'));
