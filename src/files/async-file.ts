@@ -30,6 +30,19 @@ export async function openForReading(path: string): Promise<AsyncFile> {
   return new CallbackFile(fd, path, identity);
 }
 
+/** What `path` leads to, symbolic links followed; `undefined` where it leads to nothing. @throws EACCES, ELOOP, EIO */
+export async function identifyPath(path: string): Promise<FileIdentity | undefined> {
+  try {
+    const { dev, ino } = await new Promise<FileIdentity>((resolve, reject) => {
+      stat(path, { bigint: true }, (error, stats) => (error === null ? resolve(stats) : reject(error)));
+    });
+    return { dev, ino };
+  } catch (error) {
+    if (isMissing(error) || systemCode(error) === 'ENOTDIR') return undefined;
+    throw error;
+  }
+}
+
 class CallbackFile implements AsyncFile {
   readonly path: string;
   readonly identity: FileIdentity;
@@ -59,13 +72,9 @@ class CallbackFile implements AsyncFile {
   }
 
   async isStillNamed(): Promise<boolean> {
-    try {
-      const named = await this.#call<FileIdentity>('stat', (done) => stat(this.path, { bigint: true }, done));
-      return isSameFile(this.identity, named);
-    } catch (error) {
-      if (isMissing(error) || systemCode(error) === 'ENOTDIR') return false;
-      throw error;
-    }
+    this.#assertOpen('stat');
+    const named = await identifyPath(this.path);
+    return named !== undefined && isSameFile(this.identity, named);
   }
 
   close(): Promise<void> {

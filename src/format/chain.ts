@@ -86,6 +86,12 @@ export function checkOrder(
   return undefined;
 }
 
+/** Does the frame say that it is of another log, or of another segment, than the one that is read? */
+export function claimsOther({ segment }: Frame, { logId, number }: ChainContext): boolean {
+  if (segment === undefined) return false;
+  return (logId !== undefined && segment.logId !== logId) || (number >= 0 && segment.number !== number);
+}
+
 /** Rule 5 of an extended frame, from what `frameChecksum` takes. */
 export function checkOrigin(
   frame: Frame,

@@ -51,8 +51,11 @@ export function assessDamage(files: readonly SegmentFile[], judgement: Judgement
   const { verdict, segments, trouble } = judgement;
   if (trouble === undefined) return { segments: segments.map(intact), lost: [], inDoubt: [] };
   const readable = verdict === 'unsupported' ? [] : readableEntries(files, judgement);
+  const lastNumber = segments.findLast(({ size }) => size > 0)?.number ?? 0;
   return {
-    segments: segments.map((report, at) => assessSegment(files[at], report, judgement, readable)),
+    segments: segments.map((report, at) =>
+      assessSegment(files[at], report, judgement, readable, report.number >= lastNumber),
+    ),
     ...assessEntries(judgement, readable),
   };
 }
@@ -107,11 +110,13 @@ function intact({ number, size, frames, firstLsn, lastLsn, validBytes }: Segment
   return { number, size, verdict: 'clean', frames, firstLsn, lastLsn, validBytes, badOffset, reason };
 }
 
+/** `isLast`: no later segment holds a byte. */
 function assessSegment(
   file: SegmentFile,
   report: SegmentReport,
   judgement: Judgement,
   readable: readonly Run[],
+  isLast: boolean,
 ): SegmentDamage {
   const { end, trouble, verdict } = judgement;
   const { number, size } = report;
@@ -125,7 +130,6 @@ function assessSegment(
     const reason = isTroubled ? trouble.reason : 'unfinished-batch';
     return { ...intact(report), verdict, badOffset: validBytes, reason };
   }
-  const isLast = judgement.segments.every((other) => other.number <= number || other.size === 0);
   const alone = walkAlone(file, judgement.logId, isLast);
   if (alone.reason === 'walg' || alone.reason === 'unknown-critical') {
     return { number, size, ...alone, verdict: 'unsupported', badOffset: alone.validBytes };

@@ -46,6 +46,7 @@ export class Connection implements ExitParticipant {
       directory,
       threads.board,
       opened.segments,
+      opened.origin,
       () => threads.lane.drainPorts(),
       (isHeld) => threads.hold(isHeld),
     );

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
+import { DirectoryListing, type Listing } from '../files/directory-listing.js';
 import { DirectoryWatch } from '../files/directory-watch.js';
-import { type Disk, type DiskFile, isMissing, readFully } from '../files/disk.js';
+import { type Disk, type DiskFile, isMissing, isSameFile, readFully } from '../files/disk.js';
 import { createNodeDisk } from '../files/node-disk.js';
 import { WindowedSource } from '../files/windowed-source.js';
 import { type ChainContext, createChain, enterSegment } from '../format/chain.js';
@@ -11,7 +12,10 @@ import { describeEntry, describeReason, type Judgement, wayOutOf } from '../form
 import type { RecoveryReport, SegmentInfo } from '../worker/messages.js';
 import { inspectLog } from './inspect-log.js';
 import type { JobOptions } from './job-pool.js';
+import { openSegmentFile, replaced } from './log-segments.js';
 import type { LogView } from './log-view.js';
+import { Readers } from './readers.js';
+import { SegmentList } from './segment-list.js';
 import { SparseIndexes } from './sparse-index.js';
 import { Wakeups } from './wakeups.js';
 import { WalError } from './wal-error.js';
@@ -29,6 +33,12 @@ const END_BYTES = 128;
  * written since, and the segments that came or went. The live tail has no verdict: an invalid frame there is a write in
  * progress, or the torn end of a log that nobody writes.
  *
+ * The names in the directory are listed again only where they may have changed: what a look at a log at rest costs does not
+ * grow with the number of its segments.
+ *
+ * Somebody may put another log in the place of this one. Nothing of that is read: once the log has a name, which its first
+ * frames say, each frame is held against it, and a log of another name is an error.
+ *
  * Somebody may also cut what was seen. Each cut leaves a side file, named for the first entry that went, before any byte
  * goes: a new one tells of a cut, also when the log has grown again meanwhile. Where no side file tells, as of what was cut
  * by hand, the bytes before the end do.
@@ -39,10 +49,21 @@ export class DirectoryView implements LogView {
   readonly indexes = new SparseIndexes();
   readonly files = undefined;
   readonly recent = undefined;
+  readonly readers: Readers = new Readers({
+    open: (segment, lsn) => openSegmentFile(this, segment, lsn),
+    // Nobody is there to be held back: who reads from outside may find that retention was faster.
+    pin: () => true,
+    assertOpen: () => this.assertOpen(),
+  });
   readonly #disk: Disk = createNodeDisk();
+  readonly #listing: DirectoryListing;
+  /** The names that were taken in last. */
+  #seen: Listing;
   /** Behind the last entry that is not inside an unfinished batch: what stands there may be cut and written anew. */
   #end: ChainContext;
-  #segments: SegmentInfo[];
+  #segments: SegmentList;
+  /** Of the segments in the directory, ascending. */
+  #numbers: readonly number[];
   #lastLsn: number;
   #durableLsn: number;
   /** What stands right before the end. */
@@ -59,27 +80,33 @@ export class DirectoryView implements LogView {
 
   private constructor(
     directory: string,
-    names: readonly string[],
+    listing: DirectoryListing,
+    seen: Listing,
     judgement: Judgement,
     recovery: RecoveryReport,
     isCutDue: boolean,
   ) {
+    this.#listing = listing;
+    this.#seen = seen;
     this.#isCutDue = isCutDue;
-    this.#cutFiles = new Set(names);
+    this.#cutFiles = new Set(seen.names);
+    this.#numbers = segmentNumbers(seen.names);
     this.directory = directory;
     this.recovery = recovery;
     this.#lastLsn = judgement.lastLsn;
     this.#durableLsn = Math.min(judgement.watermark, judgement.lastLsn);
-    this.#segments = judgement.segments
-      .filter((segment) => segment.number <= judgement.end.segment)
-      .map((segment) => ({
-        number: segment.number,
-        path: join(directory, segmentName(segment.number)),
-        firstLsn: segment.firstLsn,
-        lastLsn: segment.lastLsn,
-        bytes: segment.validBytes,
-        createdMs: segment.stamp?.createdMs ?? 0,
-      }));
+    this.#segments = new SegmentList(
+      judgement.segments
+        .filter((segment) => segment.number <= judgement.end.segment)
+        .map((segment) => ({
+          number: segment.number,
+          path: join(directory, segmentName(segment.number)),
+          firstLsn: segment.firstLsn,
+          lastLsn: segment.lastLsn,
+          bytes: segment.validBytes,
+          createdMs: segment.stamp?.createdMs ?? 0,
+        })),
+    );
     this.#end = createChain(judgement.logId, judgement.end.segment);
     this.#end.fileOffset = judgement.end.offset;
     this.#end.expectedLsn = judgement.lastLsn === 0 ? 0 : judgement.lastLsn + 1;
@@ -90,7 +117,8 @@ export class DirectoryView implements LogView {
   static async open(directory: string, options: JobOptions): Promise<DirectoryView> {
     const started = performance.now();
     // Before the log is judged: a cut that comes after this is noticed.
-    const names = listNames(createNodeDisk(), directory);
+    const listing = new DirectoryListing(createNodeDisk(), directory);
+    const seen = list(listing, directory);
     const { judgement, foreignFiles, isCutDue } = await inspectLog(directory, options);
     const { row, verdict, watermark, firstLsn, lastLsn, segments, trouble } = judgement;
     if (trouble !== undefined && (verdict === 'corrupt' || verdict === 'unsupported')) {
@@ -113,12 +141,12 @@ export class DirectoryView implements LogView {
       foreignFiles,
       durationMs: performance.now() - started,
     };
-    return new DirectoryView(directory, names, judgement, recovery, isCutDue);
+    return new DirectoryView(directory, listing, seen, judgement, recovery, isCutDue);
   }
 
   get firstLsn(): number {
     this.#look();
-    return this.#segments.find((segment) => segment.firstLsn !== 0)?.firstLsn ?? 0;
+    return this.#segments.after(-1)?.firstLsn ?? 0;
   }
 
   get lastLsn(): number {
@@ -134,19 +162,43 @@ export class DirectoryView implements LogView {
     return this.#durableLsn;
   }
 
+  get logId(): bigint | undefined {
+    return this.#end.logId;
+  }
+
   segments(): readonly SegmentInfo[] {
     this.#look();
-    return this.#segments.map((segment) => ({ ...segment }));
+    return this.#segments.toArray().map((segment) => ({ ...segment }));
+  }
+
+  segmentOf(lsn: number): SegmentInfo | undefined {
+    this.#look();
+    return this.#segments.holderOf(lsn);
+  }
+
+  segmentAfter(number: number): SegmentInfo | undefined {
+    this.#look();
+    return this.#segments.after(number);
+  }
+
+  segmentBefore(number: number): SegmentInfo | undefined {
+    this.#look();
+    return this.#segments.before(number);
+  }
+
+  bytesFrom({ number }: SegmentInfo): number | undefined {
+    this.#look();
+    return this.#segments.has(number) ? this.#segments.bytesFrom(number) : undefined;
   }
 
   get truncations(): readonly number[] {
-    if (!this.#isClosed) this.#noticeCut(listNames(this.#disk, this.directory));
+    if (!this.#isClosed) this.#noticeNames();
     return this.#truncations;
   }
 
-  /** Nobody is there to be held back: who reads from outside may find that retention was faster. */
-  pin(): boolean {
-    return true;
+  /** A file that was opened proves itself by its frames, if the log has a name. */
+  async proveOwn(): Promise<void> {
+    if (!this.#isClosed) this.#noticeNames();
   }
 
   get isClosed(): boolean {
@@ -183,33 +235,71 @@ export class DirectoryView implements LogView {
     this.#watch?.close();
     this.#watch = undefined;
     this.#followers.wakeAll();
+    await this.readers.endAll();
   }
 
-  /** Takes in what was written since the last look. */
+  /** Takes in what was written since the last look. @throws ERR_WAL_IO, also where another log has come in place of this one */
   #look(): void {
     if (this.#isClosed) return;
     const endBefore = this.#end;
-    const names = listNames(this.#disk, this.directory);
-    this.#noticeCut(names);
+    this.#noticeNames();
     const cut = this.#isCutDue ? this.#readState()?.pendingCut : undefined;
     this.#isCutDue = cut !== undefined;
-    const numbers = segmentNumbers(names);
-    // Retention leaves one at least: where there is none it was not retention, and who reads is to be told.
-    if (numbers.length > 0)
-      this.#segments = this.#segments.filter((segment) => numbers.includes(segment.number));
     const chain = { ...this.#end };
+    const numbers = this.#numbers;
     // Retention was faster than this reader, which goes on with what is left.
     if ((numbers[0] ?? 0) > chain.number) chain.expectedLsn = 0;
     const unfinished: SegmentInfo[] = [];
-    for (const number of numbers) {
-      if (number < chain.number) continue;
+    for (let at = lowerBound(numbers, chain.number); at < numbers.length; at++) {
+      const number = numbers[at] as number;
       if (number > chain.number) enterSegment(chain, number);
       this.#walk(chain, unfinished, cut?.lsn ?? Number.POSITIVE_INFINITY);
     }
     if (this.#end !== endBefore) this.#endBytes = this.#readEndBytes();
   }
 
-  /** Has somebody cut what was seen? Then it is taken back, and readers find it in `truncations`. */
+  /** What the names in the directory tell: segments that are gone, cuts. @throws ERR_WAL_IO: it is another log's directory */
+  #noticeNames(): void {
+    const listing = list(this.#listing, this.directory);
+    if (listing === this.#seen) {
+      this.#noticeCut([]);
+      return;
+    }
+    const numbers = segmentNumbers(listing.names);
+    if (!isSameFile(listing.identity, this.#seen.identity)) this.#proveSameLog(numbers);
+    // Only now: else the next look would not ask again whose it is.
+    this.#seen = listing;
+    this.#numbers = numbers;
+    this.#noticeCut(listing.names);
+    // Retention leaves one at least: where there is none it was not retention, and who reads is to be told.
+    if (numbers.length === 0) return;
+    const present = new Set(numbers);
+    this.#segments = new SegmentList(this.#segments.toArray().filter(({ number }) => present.has(number)));
+  }
+
+  /**
+   * The path leads to another directory, which has the segments `numbers`. The log may have moved there, or have come back from a
+   * copy: then what it has of the segments that were seen begins as it did. A log without a name must end as it did, too.
+   */
+  #proveSameLog(numbers: readonly number[]): void {
+    const [lowest] = numbers;
+    if (lowest === undefined || this.#lastLsn === 0) return;
+    const present = new Set(numbers);
+    const known = this.#segments.toArray().find((each) => each.firstLsn !== 0 && present.has(each.number));
+    const isSame =
+      this.logId === undefined
+        ? known !== undefined && this.#beginsAsBefore(known) && this.#isEndAsBefore()
+        : known === undefined
+          ? this.#firstLsnOf(lowest) !== undefined
+          : this.#beginsAsBefore(known);
+    if (!isSame) throw this.#replaced(this.directory);
+  }
+
+  #replaced(path: string): WalError {
+    return replaced(this.directory, path, `the log in "${this.directory}"`);
+  }
+
+  /** Has somebody cut what was seen? Then it is taken back, and readers find it in `truncations`. `names`: the news. */
   #noticeCut(names: readonly string[]): void {
     let cutLsn = Number.POSITIVE_INFINITY;
     for (const name of names) {
@@ -220,21 +310,20 @@ export class DirectoryView implements LogView {
       cutLsn = Math.min(cutLsn, lsn);
     }
     if (cutLsn <= this.#lastLsn) this.#takeBack(cutLsn);
-    else if (!this.#isEndAsBefore(names)) this.#takeBack(Number.POSITIVE_INFINITY);
+    else if (!this.#isEndAsBefore()) this.#takeBack(Number.POSITIVE_INFINITY);
   }
 
   /** Entries from `cutLsn` on are not what they were; Infinity = nobody says from where on. The next look reads on before them. */
   #takeBack(cutLsn: number): void {
-    const kept = this.#segments.filter(({ firstLsn }) => firstLsn !== 0 && firstLsn < cutLsn);
+    const kept = this.#segments.toArray().filter(({ firstLsn }) => firstLsn !== 0 && firstLsn < cutLsn);
     let isCertain = cutLsn !== Number.POSITIVE_INFINITY;
     while (kept.length > 0 && !this.#beginsAsBefore(kept.at(-1) as SegmentInfo)) {
       kept.pop();
       isCertain = false;
     }
     const last = kept.pop();
-    // Where nothing begins as it did another log may have come in place of this one.
-    this.#end = createChain(last === undefined ? undefined : this.#end.logId, last?.number ?? 0);
-    this.#segments = kept;
+    this.#end = createChain(this.#end.logId, last?.number ?? 0);
+    this.#segments = new SegmentList(kept);
     this.#lastLsn = kept.at(-1)?.lastLsn ?? 0;
     const keptLsn = last !== undefined && isCertain ? cutLsn - 1 : this.#lastLsn;
     this.#durableLsn = Math.min(this.#durableLsn, keptLsn);
@@ -243,10 +332,10 @@ export class DirectoryView implements LogView {
     this.#isCutDue = true;
   }
 
-  #isEndAsBefore(names: readonly string[]): boolean {
-    const { number, fileOffset } = this.#end;
+  #isEndAsBefore(): boolean {
+    const { fileOffset } = this.#end;
+    if (fileOffset === 0 || this.#endBytes === undefined) return true;
     // A segment that somebody removed was not cut; who asks for it is told that it is gone.
-    if (fileOffset === 0 || this.#endBytes === undefined || !names.includes(segmentName(number))) return true;
     const found = this.#readEndBytes();
     return found === undefined || Buffer.compare(found, this.#endBytes) === 0;
   }
@@ -261,11 +350,15 @@ export class DirectoryView implements LogView {
   }
 
   #beginsAsBefore({ number, firstLsn }: SegmentInfo): boolean {
-    const begins = this.#withSegment(number, (file) => {
+    return this.#firstLsnOf(number) === firstLsn;
+  }
+
+  /** The first entry of a segment of this log; `undefined` where it begins with none of this log. */
+  #firstLsnOf(number: number): number | undefined {
+    return this.#withSegment(number, (file) => {
       const scanner = new SegmentScanner(new WindowedSource(file), createChain(this.#end.logId, number));
-      return scanner.next() === undefined && scanner.frame.lsn === firstLsn;
+      return scanner.next() === undefined ? scanner.frame.lsn : undefined;
     });
-    return begins === true;
   }
 
   /** What `act` makes of a segment's file; `undefined` where there is none. @throws ERR_WAL_IO */
@@ -327,7 +420,10 @@ export class DirectoryView implements LogView {
       let wholeBytes = 0;
       const next = () => {
         try {
-          return scanner.next();
+          const outcome = scanner.next();
+          // Where the log goes on stands another one's segment.
+          if (outcome === 'other-log' && chain.fileOffset === 0) throw this.#replaced(path);
+          return outcome;
         } catch (error) {
           // Cut under the walk, as the next look will find.
           if (file.size() < source.size) return 'end';
@@ -358,20 +454,20 @@ export class DirectoryView implements LogView {
 
   /** Segment `news.number` reaches so far; it is the newest, or a new one. */
   #extend(news: SegmentInfo): void {
-    const newest = this.#segments.at(-1);
+    const newest = this.#segments.last;
     if (newest?.number !== news.number) {
       this.#segments.push(news);
       return;
     }
     const { firstLsn, createdMs } = newest.firstLsn === 0 ? news : newest;
-    this.#segments[this.#segments.length - 1] = { ...news, firstLsn, createdMs };
+    this.#segments.replaceLast({ ...news, firstLsn, createdMs });
   }
 }
 
 /** @throws ERR_WAL_IO */
-function listNames(disk: Disk, directory: string): string[] {
+function list(listing: DirectoryListing, directory: string): Listing {
   try {
-    return disk.list(directory);
+    return listing.read();
   } catch (error) {
     throw unreadable(directory, error);
   }
@@ -380,6 +476,18 @@ function listNames(disk: Disk, directory: string): string[] {
 /** Ascending. */
 function segmentNumbers(names: readonly string[]): number[] {
   return names.flatMap((name) => parseSegmentName(name) ?? []).sort((a, b) => a - b);
+}
+
+/** The index of the first of `ascending` that is at least `limit`. */
+function lowerBound(ascending: readonly number[], limit: number): number {
+  let low = 0;
+  let high = ascending.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((ascending[middle] as number) < limit) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function unreadable(path: string, error: unknown): WalError {

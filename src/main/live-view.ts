@@ -1,11 +1,16 @@
 import { join } from 'node:path';
+import { identifyPath } from '../files/async-file.js';
+import { type FileIdentity, isSameFile } from '../files/disk.js';
 import { segmentName } from '../format/segment-name.js';
 import type { Board } from '../ring/board.js';
-import type { SegmentInfo, ToLane } from '../worker/messages.js';
+import type { LogOrigin, SegmentInfo, ToLane } from '../worker/messages.js';
 import { closedError } from './lane.js';
+import { openOwnFile, openSegmentFile, replaced } from './log-segments.js';
 import type { LogView } from './log-view.js';
 import { OpenFiles } from './open-files.js';
+import { Readers } from './readers.js';
 import { RecentReads } from './recent-reads.js';
+import { SegmentList } from './segment-list.js';
 import { SparseIndexes } from './sparse-index.js';
 import { Wakeups } from './wakeups.js';
 import type { WalError } from './wal-error.js';
@@ -14,12 +19,24 @@ import type { WalError } from './wal-error.js';
 export class LiveView implements LogView {
   readonly directory: string;
   readonly indexes = new SparseIndexes();
-  readonly files = new OpenFiles();
+  readonly files = new OpenFiles((segment) => openOwnFile(this, segment));
   readonly recent: RecentReads;
+  readonly readers: Readers = new Readers({
+    open: (segment, lsn) => openSegmentFile(this, segment, lsn),
+    pin: (reader, segment) => this.#pin(reader, segment),
+    assertOpen: () => this.assertOpen(),
+  });
+  readonly logId: bigint;
+  /** The directory that the log was opened in. */
+  readonly #place: FileIdentity;
+  /** The segments whose first frames do not name the log. */
+  readonly #unnamed: Map<number, FileIdentity>;
   readonly #board: Board;
   /** Takes in messages that the event loop has not delivered yet. */
   readonly #catchUp: () => void;
-  #segments: SegmentInfo[];
+  #segments: SegmentList;
+  /** The first entry of the last segment, once it has one; 0 = not known. */
+  #liveFirstLsn: number;
   readonly #followers = new Wakeups();
   readonly #hold: (isHeld: boolean) => void;
   /** Why nothing more becomes durable, once that is so. */
@@ -34,6 +51,7 @@ export class LiveView implements LogView {
     directory: string,
     board: Board,
     segments: readonly SegmentInfo[],
+    origin: LogOrigin,
     catchUp: () => void,
     hold: (isHeld: boolean) => void,
   ) {
@@ -41,7 +59,11 @@ export class LiveView implements LogView {
     this.directory = directory;
     this.#board = board;
     this.recent = new RecentReads(board.get('lastLsn'));
-    this.#segments = [...segments];
+    this.#segments = new SegmentList(segments);
+    this.#liveFirstLsn = this.#segments.last?.firstLsn ?? 0;
+    this.logId = origin.logId;
+    this.#place = origin.place;
+    this.#unnamed = new Map(origin.unnamed);
     this.#catchUp = catchUp;
   }
 
@@ -58,18 +80,62 @@ export class LiveView implements LogView {
   }
 
   segments(): readonly SegmentInfo[] {
+    return this.#current().toArray();
+  }
+
+  segmentOf(lsn: number): SegmentInfo | undefined {
+    return this.#current().holderOf(lsn);
+  }
+
+  segmentAfter(number: number): SegmentInfo | undefined {
+    return this.#current().after(number);
+  }
+
+  segmentBefore(number: number): SegmentInfo | undefined {
+    return this.#current().before(number);
+  }
+
+  /** How many segments there are, and the bytes of their frames. */
+  extent(): { readonly segments: number; readonly bytes: number } {
+    const segments = this.#current();
+    return { segments: segments.length, bytes: segments.bytesFrom(-1) };
+  }
+
+  /** Bytes from the start of `segment` to the end of the log; `undefined`: it is gone. */
+  bytesFrom({ number }: SegmentInfo): number | undefined {
+    const segments = this.#current();
+    return segments.has(number) ? segments.bytesFrom(number) : undefined;
+  }
+
+  /** The segments, the live one as it is now. */
+  #current(): SegmentList {
     this.#catchUp();
-    const live = this.#segments.at(-1);
-    if (live === undefined) return [];
+    const live = this.#segments.last;
+    if (live === undefined) return this.#segments;
     const lastLsn = this.lastLsn;
-    const hasEntries = live.firstLsn !== 0 && live.firstLsn <= lastLsn;
-    const current = {
+    const firstLsn = this.#liveFirstLsn;
+    const hasEntries = firstLsn !== 0 && firstLsn <= lastLsn;
+    this.#segments.replaceLast({
       ...live,
-      firstLsn: hasEntries ? live.firstLsn : 0,
+      firstLsn: hasEntries ? firstLsn : 0,
       lastLsn: hasEntries ? lastLsn : 0,
       bytes: this.#board.get('liveBytes'),
-    };
-    return [...this.#segments.slice(0, -1), current];
+    });
+    return this.#segments;
+  }
+
+  /**
+   * That the directory is the one in which the log was opened: the writer thread has it open, so that as long as that thread lives
+   * no other directory has its identity. What is in it was made by this log, and names it; but wal-go's segments, which do
+   * not, are told by the identity that they had when the log was opened.
+   */
+  async proveOwn({ number, path }: SegmentInfo, file: FileIdentity | undefined): Promise<void> {
+    const found = await identifyPath(this.directory);
+    if (found === undefined || !isSameFile(found, this.#place))
+      throw replaced(this.directory, path, `"${this.directory}"`);
+    const known = this.#unnamed.get(number);
+    if (file !== undefined && known !== undefined && !isSameFile(file, known))
+      throw replaced(this.directory, path, 'it');
   }
 
   /** The writer tells before it cuts: who has seen a file that was cut finds its cut here. */
@@ -78,10 +144,12 @@ export class LiveView implements LogView {
     return this.#truncations;
   }
 
-  pin(reader: object, segment: SegmentInfo | undefined): boolean {
+  #pin(reader: object, segment: SegmentInfo | undefined): boolean {
     if (segment === undefined) this.#pins.delete(reader);
     else this.#pins.set(reader, segment.number);
-    const firstLsn = this.#board.pin(this.#pins.size === 0 ? -1 : Math.min(...this.#pins.values()));
+    let lowest = -1;
+    for (const number of this.#pins.values()) if (lowest < 0 || number < lowest) lowest = number;
+    const firstLsn = this.#board.pin(lowest);
     return segment === undefined || segment.firstLsn >= firstLsn;
   }
 
@@ -119,7 +187,7 @@ export class LiveView implements LogView {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#followers.wakeAll();
-    await this.files.close();
+    await Promise.all([this.readers.endAll(), this.files.close()]);
   }
 
   /** Takes note of what the writer says of its segments. */
@@ -127,14 +195,15 @@ export class LiveView implements LogView {
     if (message.kind === 'segment-opened') this.#open(message);
     else if (message.kind === 'segments-removed') {
       this.files.dropThrough(message.upTo);
-      this.#segments = this.#segments.filter((segment) => segment.number > message.upTo);
+      this.#segments.dropThrough(message.upTo);
     } else if (message.kind === 'segment-withdrawn') {
-      this.#segments = this.#segments.filter((segment) => segment.number !== message.number);
+      this.#withdraw(message.number);
     } else if (message.kind === 'truncated') {
       this.#truncations.push(message.lsn);
       this.indexes.clear();
       this.files.clear();
-      this.#segments = [...message.segments];
+      this.#segments = new SegmentList(message.segments);
+      this.#liveFirstLsn = this.#segments.last?.firstLsn ?? 0;
       this.#followers.wakeAll();
     } else if (message.kind === 'watermark') {
       this.#followers.wakeAll();
@@ -143,17 +212,28 @@ export class LiveView implements LogView {
 
   #open(message: Extract<ToLane, { kind: 'segment-opened' }>): void {
     const { number, createdMs, firstLsn, sealedBytes } = message;
-    const sealed = this.#segments.at(-1);
+    const sealed = this.#segments.last;
     if (sealed !== undefined) {
-      const hasEntries = sealed.firstLsn !== 0 && sealed.firstLsn < firstLsn;
-      this.#segments[this.#segments.length - 1] = {
+      const sealedFirstLsn = this.#liveFirstLsn;
+      const hasEntries = sealedFirstLsn !== 0 && sealedFirstLsn < firstLsn;
+      this.#segments.replaceLast({
         ...sealed,
         bytes: sealedBytes,
-        firstLsn: hasEntries ? sealed.firstLsn : 0,
+        firstLsn: hasEntries ? sealedFirstLsn : 0,
         lastLsn: hasEntries ? firstLsn - 1 : 0,
-      };
+      });
     }
     const path = join(this.directory, segmentName(number));
     this.#segments.push({ number, path, firstLsn, lastLsn: 0, bytes: 0, createdMs });
+    this.#liveFirstLsn = firstLsn;
+    // A number is given again behind a cut.
+    this.#unnamed.delete(number);
+  }
+
+  /** The newest segment is gone: the one before it is live again. */
+  #withdraw(number: number): void {
+    if (this.#segments.last?.number !== number) return;
+    this.#segments.pop();
+    this.#liveFirstLsn = this.#segments.last?.firstLsn ?? 0;
   }
 }

@@ -1,20 +1,21 @@
 import { type AsyncFile, openForReading } from '../files/async-file.js';
-import { isMissing } from '../files/disk.js';
+import { DiskError, isMissing } from '../files/disk.js';
 import { wayOutOf } from '../format/verdict.js';
 import type { SegmentInfo } from '../worker/messages.js';
 import type { LogView } from './log-view.js';
 import { WalError } from './wal-error.js';
 
-/** Of `segments`, lowest number first, the last one that begins at or before `lsn`. */
-export function segmentOf(segments: readonly SegmentInfo[], lsn: number): SegmentInfo | undefined {
-  return segments.findLast((segment) => segment.firstLsn !== 0 && segment.firstLsn <= lsn);
-}
-
-/** Opens a segment for the sake of entry `lsn`. @throws ERR_WAL_PURGED, ERR_WAL_IO */
+/**
+ * Opens a segment for the sake of entry `lsn`, and makes sure that it is this log's: a name may have come to lead elsewhere, by a
+ * symbolic link that was moved or a directory that was replaced.
+ *
+ * @throws ERR_WAL_PURGED, ERR_WAL_IO
+ */
 export async function openSegmentFile(view: LogView, segment: SegmentInfo, lsn: number): Promise<AsyncFile> {
   try {
-    return await openForReading(segment.path);
+    return await openOwnFile(view, segment);
   } catch (error) {
+    if (error instanceof WalError) throw error;
     // Of a log that somebody else may write a file that is gone was removed by him.
     if (view.firstLsn > lsn || (view.files === undefined && isMissing(error))) throw purged(view, lsn);
     throw new WalError('ERR_WAL_IO', `Cannot open "${segment.path}": ${(error as Error).message}`, {
@@ -23,6 +24,35 @@ export async function openSegmentFile(view: LogView, segment: SegmentInfo, lsn: 
       cause: error,
     });
   }
+}
+
+/** As [openSegmentFile]. @throws the system's error; ERR_WAL_IO where the file is not this log's */
+export async function openOwnFile(view: LogView, segment: SegmentInfo): Promise<AsyncFile> {
+  let file: AsyncFile;
+  try {
+    file = await openForReading(segment.path);
+  } catch (error) {
+    if (isMissing(error)) await view.proveOwn(segment, undefined);
+    throw error;
+  }
+  try {
+    // After the opening: what was put in its place before that is noticed.
+    await view.proveOwn(segment, file.identity);
+    return file;
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+/** What is found by a log's names, `found` of them, is not the log that was opened. */
+export function replaced(directory: string, path: string, found: string): WalError {
+  return new WalError(
+    'ERR_WAL_IO',
+    `Cannot read "${path}": somebody has removed, renamed or replaced ${found}, or moved a link that leads there. Nothing of ` +
+      'what is there now was read. Close the log, and open the one that is meant.',
+    { path, cause: new DiskError('ENOENT', 'open', directory, 'what the log was opened in is not there') },
+  );
 }
 
 export function truncated(view: LogView, lsn: number): WalError {

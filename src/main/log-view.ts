@@ -1,5 +1,7 @@
+import type { FileIdentity } from '../files/disk.js';
 import type { SegmentInfo } from '../worker/messages.js';
 import type { OpenFiles } from './open-files.js';
+import type { Readers } from './readers.js';
 import type { RecentReads } from './recent-reads.js';
 import type { SparseIndexes } from './sparse-index.js';
 
@@ -11,8 +13,16 @@ export interface LogView {
   /** Every entry up to it can be read from the files. */
   readonly lastLsn: number;
   readonly durableLsn: number;
-  /** Lowest number first; those without an entry too. */
+  /** By which its frames prove that they are its own; `undefined` = nothing names it (wal-go's files), or nothing does yet. */
+  readonly logId: bigint | undefined;
+  /** Lowest number first; those without an entry too. Copied: who reads from one to the next asks for these alone, below. */
   segments(): readonly SegmentInfo[];
+  /** The last segment that begins at or before entry `lsn`. */
+  segmentOf(lsn: number): SegmentInfo | undefined;
+  /** The first segment with an entry behind segment `number`. */
+  segmentAfter(number: number): SegmentInfo | undefined;
+  /** The last segment with an entry before segment `number`. */
+  segmentBefore(number: number): SegmentInfo | undefined;
   /** The last entry that stayed at each cut, of `truncateAfter` or another, since the log was opened, oldest first. */
   readonly truncations: readonly number[];
   /** What readers have learned of where entries are. */
@@ -21,6 +31,8 @@ export interface LogView {
   readonly files: OpenFiles | undefined;
   /** Of a log that this process writes: how what it wrote last is read. */
   readonly recent: RecentReads | undefined;
+  /** Bytes from the start of `segment` to the end of the log; `undefined`: it is gone. */
+  bytesFrom(segment: SegmentInfo): number | undefined;
   /**
    * Resolves when entries above `lsn` are durable, or something else has happened that a follower must look at: a cut, the
    * end of the log, an abort. May resolve early: look, and wait again.
@@ -28,12 +40,14 @@ export interface LogView {
   waitForWatermark(lsn: number, options: { signal: AbortSignal | undefined; ref: boolean }): Promise<void>;
   readonly isClosed: boolean;
   /**
-   * A reader is about to open `segment`, and none below it any more; `undefined`: it is done. True = retention of this process
-   * keeps it, and all behind it, from now on; false = it was faster, and `firstLsn` says so.
+   * A file was opened by the name of `segment`, or could not be (`undefined`). Throws `ERR_WAL_IO` where that name has come to
+   * lead to something else than this log's.
    */
-  pin(reader: object, segment: SegmentInfo | undefined): boolean;
+  proveOwn(segment: SegmentInfo, file: FileIdentity | undefined): Promise<void>;
+  /** Those that are under way. */
+  readonly readers: Readers;
   /** Throws `ERR_WAL_CLOSED` once the log is closed. */
   assertOpen(): void;
-  /** Resolves once no file is open. */
+  /** Ends all readers. Resolves once no file is open. */
   close(): Promise<void>;
 }

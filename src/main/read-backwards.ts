@@ -1,9 +1,10 @@
 import type { AsyncFile } from '../files/async-file.js';
 import { type ChainContext, createChain, enterSegment } from '../format/chain.js';
 import type { SegmentInfo } from '../worker/messages.js';
-import { missing, notFound, openSegmentFile, purged, segmentOf, truncated } from './log-segments.js';
+import { missing, notFound, purged, truncated } from './log-segments.js';
 import type { LogView } from './log-view.js';
 import { checkEntriesOptions, type EntriesOptions } from './options.js';
+import { type Reader, unwatchAbandoned, watchAbandoned } from './readers.js';
 import { corruptError, SegmentReader, type WalEntry } from './segment-reader.js';
 import { PLACE_SPACING_BYTES } from './sparse-index.js';
 import { WalError } from './wal-error.js';
@@ -40,21 +41,20 @@ export async function* walkBackwards(
     view.assertOpen();
     if (view.truncations.slice(truncationsBefore).some((lsn) => lsn < next)) throw truncated(view, next);
   };
-  const reader = {};
+  const reader = view.readers.start();
+  const self = {};
   /** The entry to come next. */
   let next = to;
-  let logId: bigint | undefined;
-  let segment = segmentOf(view.segments(), to);
+  let logId = view.logId;
+  let segment = view.segmentOf(to);
+  watchAbandoned(self, reader);
   try {
     while (segment !== undefined && next >= (from ?? 1)) {
       const { number, firstLsn } = segment;
-      if (!view.pin(reader, segment)) throw purged(view, next);
-      const file = await openSegmentFile(view, segment, next).catch((error: unknown) => {
-        assertReadable();
-        throw error;
-      });
+      if (!reader.pin(segment)) throw purged(view, next);
       try {
-        const runs = new SegmentRuns(view, segment, file, logId, assertReadable);
+        const file = await reader.open(segment, next);
+        const runs = new SegmentRuns(view, reader, segment, file, logId, assertReadable);
         await runs.learnTo(next);
         logId = runs.logId;
         while (next >= Math.max(firstLsn, from ?? 1)) {
@@ -62,10 +62,14 @@ export async function* walkBackwards(
           next = run.below;
           if (run.entries.length > 0) yield run.entries;
         }
+      } catch (error) {
+        // Whoever closes the log closes the file; and what was cut off cannot be read.
+        assertReadable();
+        throw error;
       } finally {
-        await file.close();
+        await reader.closeFiles();
       }
-      segment = view.segments().findLast((each) => each.number < number && each.firstLsn !== 0);
+      segment = view.segmentBefore(number);
       if (segment !== undefined && segment.number < number - 1) segment = undefined;
     }
     if (from === undefined ? next < view.firstLsn || next === 0 : next < from) return;
@@ -75,13 +79,15 @@ export async function* walkBackwards(
     const isOvertaken = error instanceof WalError && error.code === 'ERR_WAL_PURGED';
     if (from !== undefined || !isOvertaken || view.firstLsn <= next) throw error;
   } finally {
-    view.pin(reader, undefined);
+    unwatchAbandoned(self);
+    await reader.end();
   }
 }
 
 /** One segment, read in runs from some entry down. */
 class SegmentRuns {
   readonly #view: LogView;
+  readonly #reader: Reader;
   readonly #segment: SegmentInfo;
   readonly #file: AsyncFile;
   readonly #assertReadable: () => void;
@@ -95,17 +101,19 @@ class SegmentRuns {
 
   constructor(
     view: LogView,
+    reader: Reader,
     segment: SegmentInfo,
     file: AsyncFile,
     logId: bigint | undefined,
     assertReadable: () => void,
   ) {
     this.#view = view;
+    this.#reader = reader;
     this.#segment = segment;
     this.#file = file;
     this.#logId = logId;
     this.#assertReadable = assertReadable;
-    this.#index = view.indexes.of(segment.number);
+    this.#index = view.indexes.of(segment.number, file.identity);
   }
 
   /** Of the log, once a frame has told. */
@@ -167,7 +175,7 @@ class SegmentRuns {
 
   #forget(): void {
     this.#view.indexes.forget(this.#segment.number);
-    this.#index = this.#view.indexes.of(this.#segment.number);
+    this.#index = this.#view.indexes.of(this.#segment.number, this.#file.identity);
     this.#isFresh = true;
   }
 
@@ -175,24 +183,21 @@ class SegmentRuns {
   async #judgeEnd(reader: SegmentReader, chain: ChainContext, lsn: number): Promise<void> {
     if (reader.end?.fault !== undefined) throw await this.#faultError(reader, chain);
     const { number } = this.#segment;
-    const above = this.#view.segments().find((each) => each.number > number && each.firstLsn !== 0);
+    const above = this.#view.segmentAfter(number);
     if (above === undefined || above.firstLsn <= lsn) throw await this.#faultError(reader, chain);
     this.#logId ??= chain.logId;
     const end = chain.expectedLsn;
     enterSegment(chain, above.number);
-    const file = await openSegmentFile(this.#view, above, above.firstLsn);
-    try {
-      const next = new SegmentReader(file, chain, undefined, RUN_CHUNK_BYTES);
-      await next.next(above.firstLsn, above.firstLsn);
-      if (!next.isPast) throw missing(this.#view, lsn);
-      this.#skippedFrom = end;
-    } finally {
-      await file.close();
-    }
+    const file = await this.#reader.open(above, above.firstLsn);
+    const next = new SegmentReader(file, chain, undefined, RUN_CHUNK_BYTES);
+    await next.next(above.firstLsn, above.firstLsn);
+    if (!next.isPast) throw missing(this.#view, lsn);
+    this.#skippedFrom = end;
   }
 
   async #faultError(reader: SegmentReader, chain: ChainContext): Promise<WalError> {
     const lsn = chain.expectedLsn || this.#segment.firstLsn;
+    await this.#view.proveOwn(this.#segment, undefined);
     // A segment that somebody removed or replaced under the reader is not corrupt.
     if (!(await reader.isStillNamed())) return purged(this.#view, lsn);
     return corruptError(reader.path, chain.fileOffset, lsn, reader.end?.fault);

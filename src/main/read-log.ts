@@ -1,10 +1,11 @@
+import { isSameFile } from '../files/disk.js';
 import { createChain, enterSegment } from '../format/chain.js';
-import type { SegmentInfo } from '../worker/messages.js';
 import { EntryIterator } from './entry-iterator.js';
-import { notFound, openSegmentFile, purged, segmentOf, truncated } from './log-segments.js';
+import { notFound, purged, truncated } from './log-segments.js';
 import type { LogView } from './log-view.js';
 import { checkReadOptions, type EntriesOptions, type ReadOptions } from './options.js';
 import { walkBackwards } from './read-backwards.js';
+import { unwatchAbandoned, watchAbandoned } from './readers.js';
 import { corruptError, SegmentReader, type WalEntry } from './segment-reader.js';
 import { PLACE_SPACING_BYTES } from './sparse-index.js';
 import { WalError } from './wal-error.js';
@@ -99,29 +100,43 @@ async function* walkRange(view: LogView, range: Range): AsyncGenerator<WalEntry[
   if (from < view.firstLsn) throw purged(view, from);
   if (to === 0 || from > to) return;
 
-  const reader = {};
+  const reader = view.readers.start();
+  const self = {};
   const assertUncut = () => {
     if (view.truncations.slice(cutsSeen).some((lsn) => lsn < to)) throw truncated(view, next);
   };
+  const assertReadable = () => {
+    signal?.throwIfAborted();
+    view.assertOpen();
+    assertUncut();
+  };
   let next = from;
-  let segment = segmentOf(view.segments(), from);
-  /** In the first segment, a place near `from` that an earlier reader has learned. */
-  let hint = segment && view.indexes.of(segment.number).placeBefore(from);
-  let chain = hint ?? createChain(undefined, -1);
+  let segment = view.segmentOf(from);
+  /** It may begin at a place near `from` that an earlier reader has learned: in the first segment. */
+  let mayJump = true;
+  let chain = createChain(view.logId, -1);
+  watchAbandoned(self, reader);
   try {
     while (segment !== undefined && next <= to) {
-      if (!view.pin(reader, segment)) throw purged(view, next);
-      if (hint === undefined) enterSegment(chain, segment.number);
-      const file = await openSegment(view, segment, next, chain).catch((error: unknown) => {
-        assertUncut();
+      if (!reader.pin(segment)) throw purged(view, next);
+      const opened = await reader.open(segment, next).catch((error: unknown) => {
+        assertReadable();
         throw error;
       });
+      const index = view.indexes.of(segment.number, opened.identity);
+      const hint = mayJump ? index.placeBefore(from) : undefined;
+      if (hint === undefined) enterSegment(chain, segment.number);
+      else chain = hint;
+      mayJump = false;
+      const file = new SegmentReader(opened, chain, index);
       try {
         while (next <= to && file.end === undefined) {
-          const batch = await file.next(from, to);
-          signal?.throwIfAborted();
-          view.assertOpen();
-          assertUncut();
+          const batch = await file.next(from, to).catch((error: unknown) => {
+            // Whoever closes the log closes the file.
+            assertReadable();
+            throw error;
+          });
+          assertReadable();
           const last = batch.at(-1);
           if (last !== undefined) next = last.lsn + 1;
           // LSNs that were skipped on purpose may end the range.
@@ -131,27 +146,27 @@ async function* walkRange(view: LogView, range: Range): AsyncGenerator<WalEntry[
         if (hint !== undefined && next === from && file.end !== undefined) {
           // Whatever it is: only the frames themselves, from the first one on, can tell.
           view.indexes.forget(segment.number);
-          hint = undefined;
-          chain = createChain(undefined, -1);
+          chain = createChain(view.logId, -1);
           continue;
         }
         if (next <= to && file.end?.fault !== undefined) {
+          await view.proveOwn(segment, undefined);
           // A segment that somebody removed or replaced under the reader is not corrupt.
           if (!(await file.isStillNamed())) throw purged(view, next);
           throw corruptError(file.path, file.end.offset, next, file.end.fault);
         }
       } finally {
-        await file.close();
+        await reader.closeFiles();
       }
-      hint = undefined;
       const { number } = segment;
-      segment = view.segments().find((each) => each.number > number && each.firstLsn !== 0);
+      segment = view.segmentAfter(number);
       // Somebody else's log, which knows of no reader here, may have lost the next one.
       if (next <= to && segment !== undefined && segment.number > number + 1) throw purged(view, next);
     }
     if (next <= to) throw notFound(view, next, to, assertUncut);
   } finally {
-    view.pin(reader, undefined);
+    unwatchAbandoned(self);
+    await reader.end();
   }
 }
 
@@ -176,14 +191,16 @@ const POINT_READS = 2;
 async function readAtPlace(view: LogView, lsn: number): Promise<WalEntry | undefined> {
   view.assertOpen();
   if (view.files === undefined || lsn < view.firstLsn || lsn > view.lastLsn) return undefined;
-  const segments = view.segments();
-  const segment = segmentOf(segments, lsn);
-  const place = segment && view.indexes.of(segment.number).placeBefore(lsn);
+  const segment = view.segmentOf(lsn);
+  const index = segment && view.indexes.find(segment.number);
+  const place = index?.placeBefore(lsn);
   if (segment === undefined || place === undefined) return undefined;
   const truncationsBefore = view.truncations.length;
   try {
-    const opened = await view.files.open(segment.number, segment.path);
-    const file = view.recent?.include(lsn, segment, segments) ? view.recent.of(opened) : opened;
+    const opened = await view.files.open(segment);
+    // Another file bears the name now, of which nothing is known.
+    if (index === undefined || !isSameFile(index.file, opened.identity)) return undefined;
+    const file = view.recent?.include(lsn, view.bytesFrom(segment)) ? view.recent.of(opened) : opened;
     const reader = new SegmentReader(file, place, undefined, POINT_BYTES);
     for (let reads = 0; reads < POINT_READS && !reader.isPast && reader.end === undefined; reads++) {
       const [entry] = await reader.next(lsn, lsn);
@@ -210,14 +227,4 @@ function outcomeOf<T>(read: () => T): () => T {
       throw error;
     };
   }
-}
-
-async function openSegment(
-  view: LogView,
-  segment: SegmentInfo,
-  lsn: number,
-  chain: ReturnType<typeof createChain>,
-): Promise<SegmentReader> {
-  const file = await openSegmentFile(view, segment, lsn);
-  return new SegmentReader(file, chain, view.indexes.of(segment.number));
 }

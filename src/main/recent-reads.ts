@@ -1,5 +1,4 @@
 import type { AsyncFile } from '../files/async-file.js';
-import type { SegmentInfo } from '../worker/messages.js';
 
 /**
  * How much of a log's end counts as recent. Bet: what this process wrote last is in the system's page cache, where four
@@ -38,17 +37,12 @@ export class RecentReads {
     this.#nowMs = nowMs;
   }
 
-  /** Whether `lsn`, an entry of `segment`, is to be read from memory. `segments`: all of them, lowest number first. */
-  include(lsn: number, segment: SegmentInfo, segments: readonly SegmentInfo[]): boolean {
-    if (lsn <= this.#lastLsnAtOpen) return false;
-    let bytes = 0;
-    for (let at = segments.length - 1; bytes <= RECENT_BYTES; at--) {
-      const each = segments[at];
-      if (each === undefined) return false;
-      bytes += each.bytes;
-      if (each.number === segment.number) return bytes <= RECENT_BYTES;
-    }
-    return false;
+  /**
+   * Whether `lsn` is to be read from memory. `bytesToEnd`: from the start of its segment to the end of the log; `undefined` = the
+   * segment is gone.
+   */
+  include(lsn: number, bytesToEnd: number | undefined): boolean {
+    return lsn > this.#lastLsnAtOpen && bytesToEnd !== undefined && bytesToEnd <= RECENT_BYTES;
   }
 
   /** `file`, read from memory as long as that is quick. */

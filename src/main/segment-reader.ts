@@ -1,5 +1,12 @@
 import { type AsyncFile, openForReading } from '../files/async-file.js';
-import { type ChainContext, checkOrder, createChain, followFrame, validateFrame } from '../format/chain.js';
+import {
+  type ChainContext,
+  checkOrder,
+  claimsOther,
+  createChain,
+  followFrame,
+  validateFrame,
+} from '../format/chain.js';
 import { createFrame, describeFault, type Frame, type FrameFault } from '../format/frame.js';
 import { parseFrame, peekFrameLength } from '../format/frame-parser.js';
 import { PlainFrames } from '../format/kernel/plain-frames.js';
@@ -236,7 +243,11 @@ export class SegmentReader {
     if (this.#isWalg) return parseWalgFrame(bytes, at, bytes.length, frame) ?? checkOrder(frame, chain);
     const fault = parseFrame(bytes, at, bytes.length, frame);
     if (fault !== undefined) return fault;
-    return frame.lsn < from ? checkOrder(frame, chain) : validateFrame(bytes, at, frame, chain);
+    if (frame.lsn >= from) return validateFrame(bytes, at, frame, chain);
+    if (!claimsOther(frame, chain)) return checkOrder(frame, chain);
+    // Whose frames these are concerns whoever wants a later one: but only if it is true.
+    const found = validateFrame(bytes, at, frame, chain);
+    return found === 'other-log' || found === 'other-segment' ? found : checkOrder(frame, chain);
   }
 
   async #detectWalg(): Promise<void> {

@@ -1,3 +1,4 @@
+import { type FileIdentity, isSameFile } from '../files/disk.js';
 import { type ChainContext, createChain } from '../format/chain.js';
 
 /**
@@ -16,13 +17,16 @@ const SEGMENTS_MAX = 64;
  */
 export class SparseIndex {
   readonly number: number;
+  /** Which file it was learned of: of one that takes its place nothing is known. */
+  readonly file: FileIdentity;
   /** `undefined` for files of wal-go, which do not tell. */
   #logId: bigint | undefined;
   readonly #lsns: number[] = [];
   readonly #offsets: number[] = [];
 
-  constructor(number: number) {
+  constructor(number: number, file: FileIdentity) {
     this.number = number;
+    this.file = file;
   }
 
   /** The next frame is at `chain`'s place, and outside any batch. Kept if it is far enough behind the last one. */
@@ -74,8 +78,15 @@ function countUpTo(ascending: readonly number[], limit: number): number {
 export class SparseIndexes {
   readonly #bySegment = new Map<number, SparseIndex>();
 
-  of(number: number): SparseIndex {
-    const index = this.#bySegment.get(number) ?? new SparseIndex(number);
+  /** What has been learned of segment `number`, if anything. */
+  find(number: number): SparseIndex | undefined {
+    return this.#bySegment.get(number);
+  }
+
+  /** What is learned of segment `number`, which is `file`. */
+  of(number: number, file: FileIdentity): SparseIndex {
+    const found = this.#bySegment.get(number);
+    const index = found !== undefined && isSameFile(found.file, file) ? found : new SparseIndex(number, file);
     // Put in anew: a Map lists the least recently used first.
     this.#bySegment.delete(number);
     this.#bySegment.set(number, index);

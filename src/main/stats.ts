@@ -2,6 +2,7 @@ import type { HistogramReading as WalHistogram } from '../ring/histogram.js';
 import type { WalErrorCode } from '../worker/messages.js';
 import type { Connection } from './connection.js';
 import type { LaneStats } from './lane.js';
+import type { ReadersStats } from './readers.js';
 
 /**
  * Figures of a log since it was opened: {@link Wal.stats}. Counts begin at 0; LSNs are 0 where there is no entry. The figures of
@@ -49,6 +50,8 @@ export interface WalStats extends LaneStats {
   readonly segments: number;
   /** Bytes of the frames in them. What `preallocate` keeps ready comes on top. */
   readonly segmentBytes: number;
+  /** The readers of the opening thread that are under way: what retention waits for. */
+  readonly readers: ReadersStats;
   /** What opening found and did. */
   readonly recovered: RecoveryStats;
   /** The lanes of all threads. Each attached one has its own {@link WalLane.stats}. */
@@ -79,12 +82,12 @@ export interface LanesStats {
   readonly gone: number;
 }
 
-export type { WalHistogram };
+export type { ReadersStats, WalHistogram };
 
 export function readStats(connection: Connection): WalStats {
   const { board, lane, recovery, view } = connection;
   connection.askForSyncs();
-  const segments = view.segments();
+  const { segments, bytes: segmentBytes } = view.extent();
   return {
     ...lane.stats(),
     uptimeMs: connection.uptimeMs,
@@ -105,8 +108,9 @@ export function readStats(connection: Connection): WalStats {
     lastLsn: board.get('lastLsn'),
     durableLsn: board.get('durableLsn'),
     checkpointLsn: board.get('checkpointLsn'),
-    segments: segments.length,
-    segmentBytes: segments.reduce((sum, { bytes }) => sum + bytes, 0),
+    segments,
+    segmentBytes,
+    readers: view.readers.read(),
     recovered: {
       durationMs: recovery.durationMs,
       cutBytes: recovery.cut?.bytes ?? 0,

@@ -26,7 +26,7 @@ export function findEntryEnd(
   logId: bigint,
   lsn: number,
 ): EntryEnd {
-  const record = catalog.records.findLast(({ firstLsn }) => firstLsn !== 0 && firstLsn <= lsn);
+  const record = catalog.holderOf(lsn);
   if (record === undefined) throw missing(directory, lsn);
   const path = join(directory, segmentName(record.number));
   const source = openSource(disk, path);

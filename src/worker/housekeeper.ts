@@ -1,6 +1,7 @@
 import type { Disk } from '../files/disk.js';
 import type { LogState } from '../format/state-file.js';
 import type { Board } from '../ring/board.js';
+import type { LogPlace } from './log-place.js';
 import type { Failure, ToLane, WriterOptions } from './messages.js';
 import { expiredSegments, RetentionHolds, segmentsBelow } from './retention.js';
 import { writeState } from './state-store.js';
@@ -15,6 +16,7 @@ export interface HousekeeperParts {
   readonly options: WriterOptions;
   readonly board: Board;
   readonly logId: bigint;
+  readonly place: LogPlace;
   readonly catalog: SegmentCatalog;
   readonly preallocation: Preallocation;
   readonly checkpoint: number;
@@ -137,10 +139,10 @@ export class Housekeeper {
 
   /** Removes the segments that hold only entries below `lsn`, as far as no reader holds them; answers what went wrong. */
   removeBelow(lsn: number): Failure | undefined {
-    const { disk, options, catalog } = this.#parts;
-    const removals = this.#giveUp((pinned) => segmentsBelow(catalog.records, lsn, pinned));
+    const { disk, options, place, catalog } = this.#parts;
+    const removals = this.#giveUp((pinned) => segmentsBelow(catalog, lsn, pinned));
     const work = { state: undefined, removals: [...this.#unremoved, ...removals] };
-    const { unremoved, troubles } = keepHouse(disk, options.directory, work, options.fileMode);
+    const { unremoved, troubles } = keepHouse(disk, place, work, options.fileMode);
     this.#unremoved = unremoved;
     return troubles[0];
   }
@@ -173,13 +175,13 @@ export class Housekeeper {
 
   /** Has retention something to give up, if no reader holds it? */
   #isExpired(watermark: number): boolean {
-    return this.#expired(watermark, -1).length > 0;
+    return this.#expired(watermark, -1, 1).length > 0;
   }
 
-  #expired(watermark: number, pinned: number): number[] {
-    const { disk, options, catalog } = this.#parts;
-    const segments = catalog.records;
+  #expired(watermark: number, pinned: number, countMax?: number): number[] {
+    const { disk, options, catalog: segments } = this.#parts;
     const { releasedLsn } = this.#holds;
-    return expiredSegments(options, { segments, watermark, releasedLsn, pinned, nowMs: disk.now() });
+    const view = { segments, watermark, releasedLsn, pinned, nowMs: disk.now() };
+    return expiredSegments(options, view, countMax);
   }
 }

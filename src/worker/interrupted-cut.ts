@@ -1,5 +1,6 @@
 import type { Disk } from '../files/disk.js';
 import { listLog, pendingCutOf } from './log-files.js';
+import type { LogPlace } from './log-place.js';
 import type { readState } from './state-store.js';
 import { type Cut, cutLog } from './tail-cut.js';
 
@@ -9,10 +10,11 @@ import { type Cut, cutLog } from './tail-cut.js';
  */
 export function finishCut(
   disk: Disk,
-  directory: string,
+  home: LogPlace,
   fileMode: number,
   state: ReturnType<typeof readState>,
 ): void {
+  const { directory } = home;
   const { segments } = listLog(disk, directory);
   const pendingCut = pendingCutOf(segments, state);
   if (pendingCut === undefined) return;
@@ -24,6 +26,7 @@ export function finishCut(
     lsn: lsn + 1,
     fileMode,
     keepsTail: false,
+    checkPlace: () => home.check(),
     // As the repair that was interrupted: see there.
     emptiesFirst: offset === 0,
   };

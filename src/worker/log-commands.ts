@@ -3,6 +3,7 @@ import type { Board } from '../ring/board.js';
 import { findEntryEnd } from './entry-end.js';
 import { failureOf, LogFailure, mayPass, PassingError, systemCause } from './failure.js';
 import type { AckChannel } from './intake/ack-channel.js';
+import type { LogPlace } from './log-place.js';
 import type { Failure, LogCommand, WriterOptions } from './messages.js';
 import type { Committer } from './sync/committer.js';
 import { type CutPlace, cutLog } from './tail-cut.js';
@@ -17,6 +18,7 @@ export class LogCommands {
   readonly #disk: Disk;
   readonly #options: WriterOptions;
   readonly #logId: bigint;
+  readonly #place: LogPlace;
   readonly #catalog: SegmentCatalog;
   readonly #board: Board;
   readonly #opener: AckChannel;
@@ -28,6 +30,7 @@ export class LogCommands {
     readonly options: WriterOptions;
     readonly board: Board;
     readonly logId: bigint;
+    readonly place: LogPlace;
     readonly catalog: SegmentCatalog;
     readonly opener: AckChannel;
     readonly tail: LogTail;
@@ -36,6 +39,7 @@ export class LogCommands {
     this.#disk = parts.disk;
     this.#options = parts.options;
     this.#logId = parts.logId;
+    this.#place = parts.place;
     this.#catalog = parts.catalog;
     this.#board = parts.board;
     this.#opener = parts.opener;
@@ -104,12 +108,15 @@ export class LogCommands {
     if (lsn === this.#tail.wholeLsn) return;
     // What stands behind the frames is nothing that a side file should keep.
     this.#tail.trim();
-    const segments = this.#catalog.records.map(({ number }) => number);
+    const segments = this.#catalog.toArray().map(({ number }) => number);
     const checkpoint = Math.min(housekeeper.checkpoint, lsn);
     const state = { ...housekeeper.state(lsn), checkpoint };
     let isBegun = false;
     try {
-      cutLog(this.#disk, { directory, segments, place, lsn: lsn + 1, fileMode, keepsTail: true }, () => {
+      // Not that the live segment is there: it may be among those that go.
+      const checkPlace = () => this.#place.check();
+      const cut = { directory, segments, place, lsn: lsn + 1, fileMode, keepsTail: true, checkPlace };
+      cutLog(this.#disk, cut, () => {
         committer.withRoom(() => housekeeper.writeState({ ...state, pendingCut: { ...place, lsn } }));
         isBegun = true;
         this.#announceCut(place, lsn, checkpoint);

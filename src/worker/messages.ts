@@ -112,6 +112,22 @@ export interface SegmentInfo {
   readonly createdMs: number;
 }
 
+/** Which file it is, whatever its name (`FileIdentity` of src/files/disk.ts). */
+export interface PlaceIdentity {
+  readonly dev: bigint;
+  readonly ino: bigint;
+}
+
+/** By what the files of an open log are told from another log's that have come to bear their names. */
+export interface LogOrigin {
+  /** In the first frame of each segment, but for those of wal-go. */
+  readonly logId: bigint;
+  /** The directory, which the writer thread has open. */
+  readonly place: PlaceIdentity;
+  /** By number, the segments whose first frame does not name the log: which files they were when it was opened. */
+  readonly unnamed: ReadonlyMap<number, PlaceIdentity>;
+}
+
 // Exported as WalRecovery.
 /** What `open` found and did: {@link WalReader.recovery}. LSNs are 0 where there is no entry. */
 export interface RecoveryReport {
@@ -278,6 +294,7 @@ export type ToLane =
       readonly kind: 'opened';
       readonly recovery: RecoveryReport;
       readonly segments: readonly SegmentInfo[];
+      readonly origin: LogOrigin;
     }
   | { readonly kind: 'refused'; readonly failure: Failure }
   /** Entries of this lane have reached the level. */

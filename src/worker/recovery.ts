@@ -13,7 +13,8 @@ import { describeEntry, describeReason, type Judgement, judgeLog, wayOutOf } fro
 import { LogFailure, syncFailed } from './failure.js';
 import { finishCut } from './interrupted-cut.js';
 import { listLog, newLogId, pendingCutOf, withoutCut } from './log-files.js';
-import type { RecoveryCut, RecoveryReport, RepairReport, WriterOptions } from './messages.js';
+import { LogPlace } from './log-place.js';
+import type { LogOrigin, PlaceIdentity, RecoveryCut, RecoveryReport, RepairReport, WriterOptions } from './messages.js';
 import { removeStats } from './publication.js';
 import { type RepairMode, repairLog } from './repair.js';
 import { readState, writeState } from './state-store.js';
@@ -26,6 +27,9 @@ const REWRITE_BYTES = 1024 * 1024;
 /** Where the log stands when the writer takes over from recovery. */
 export interface LogStart {
   readonly logId: bigint;
+  readonly place: LogPlace;
+  /** See `LogOrigin`. */
+  readonly unnamed: LogOrigin['unnamed'];
   readonly catalog: SegmentCatalog;
   readonly lastLsn: number;
   readonly watermark: number;
@@ -63,15 +67,17 @@ export interface Recovered {
 export function recoverLog(disk: Disk, options: WriterOptions): Recovered {
   const startedMs = disk.now();
   const { directory } = options;
-  let found = judgeDirectory(disk, options);
+  const place = new LogPlace(disk, directory);
+  let found = judgeDirectory(disk, options, place);
   let repair: RepairReport | undefined;
   const mode = repairModeFor(found, options);
   if (mode !== undefined) {
     repair = repairLog(disk, directory, mode, false, options.fileMode);
-    found = judgeDirectory(disk, options);
+    found = judgeDirectory(disk, options, place);
   }
   const { state, segments, foreignFiles, judgement } = found;
   refuse(judgement, directory);
+  place.check();
   // What cannot be removed is nobody's trouble yet: the first publication tells of it.
   removeStats(disk, directory);
 
@@ -82,10 +88,12 @@ export function recoverLog(disk: Disk, options: WriterOptions): Recovered {
   const tail = new TailRepair(
     disk,
     options,
+    place,
     judgement,
     segments.map((segment) => segment.number),
   );
   const finishRecovery = () => {
+    place.check();
     // First: on a full disk that is the room for the rest.
     removeLeftovers(disk, directory);
     tail.run();
@@ -97,6 +105,8 @@ export function recoverLog(disk: Disk, options: WriterOptions): Recovered {
   return {
     start: {
       logId,
+      place,
+      unnamed: unnamedSegments(disk, directory, judgement),
       catalog: new SegmentCatalog(keptRecords(judgement, startedMs)),
       lastLsn,
       watermark: postponed === undefined ? lastLsn : Math.min(watermark, lastLsn),
@@ -143,9 +153,9 @@ function repairModeFor(
   return recovery === 'point-in-time' ? 'truncate' : 'salvage';
 }
 
-function judgeDirectory(disk: Disk, { directory, fileMode }: WriterOptions) {
+function judgeDirectory(disk: Disk, { directory, fileMode }: WriterOptions, place: LogPlace) {
   const state = readState(disk, directory);
-  finishCut(disk, directory, fileMode, state);
+  finishCut(disk, place, fileMode, state);
   const listing = listLog(disk, directory);
   return { state, ...listing, judgement: judgeLog({ segments: listing.segments, state }) };
 }
@@ -154,6 +164,7 @@ function judgeDirectory(disk: Disk, { directory, fileMode }: WriterOptions) {
 class TailRepair {
   readonly #disk: Disk;
   readonly #options: WriterOptions;
+  readonly #place: LogPlace;
   readonly #judgement: Judgement;
   readonly #numbers: readonly number[];
   #isCut = false;
@@ -161,9 +172,16 @@ class TailRepair {
   cut: RecoveryCut | undefined;
   rewrittenBytes = 0;
 
-  constructor(disk: Disk, options: WriterOptions, judgement: Judgement, numbers: readonly number[]) {
+  constructor(
+    disk: Disk,
+    options: WriterOptions,
+    place: LogPlace,
+    judgement: Judgement,
+    numbers: readonly number[],
+  ) {
     this.#disk = disk;
     this.#options = options;
+    this.#place = place;
     this.#judgement = judgement;
     this.#numbers = numbers;
   }
@@ -178,9 +196,11 @@ class TailRepair {
   #cutTail(): void {
     const { directory, fileMode } = this.#options;
     const { end, lastLsn, segments, trouble } = this.#judgement;
+    const checkPlace = () => this.#place.check();
     // A clean end has nothing behind it but room made ahead, or what a recycled file held before.
     const keepsTail = trouble !== undefined;
-    const cut = { directory, segments: this.#numbers, place: end, lsn: lastLsn + 1, fileMode, keepsTail };
+    const tail = { segments: this.#numbers, place: end, lsn: lastLsn + 1, keepsTail };
+    const cut = { directory, fileMode, checkPlace, ...tail };
     // The watermark stays as it is, so that an interrupted cut looks like the same torn tail to the next open.
     const sideFiles = cutLog(this.#disk, cut, () => {});
     if (trouble === undefined) return;
@@ -207,6 +227,7 @@ class TailRepair {
     const first = firstUnsynced.segment - (firstUnsynced.offset === 0 ? 1 : 0);
     for (const segment of segments) {
       if (segment.number < first || segment.number > end.segment) continue;
+      this.#place.check();
       const file = this.#disk.open(join(directory, segmentName(segment.number)), 'r+');
       try {
         const isLast = segment.number === end.segment;
@@ -253,6 +274,25 @@ function attempt(step: () => void): string | undefined {
     if (isFullDisk(error) || isDenied(error)) return systemCode(error);
     throw error;
   }
+}
+
+/**
+ * The segments whose first frames may be of a log without a name, wal-go's: by nothing but their identity are they told from a file that
+ * comes to bear their name.
+ */
+function unnamedSegments(
+  disk: Disk,
+  directory: string,
+  { segments, end }: Judgement,
+): ReadonlyMap<number, PlaceIdentity> {
+  const unnamed = new Map<number, PlaceIdentity>();
+  for (const { number, firstLsn, scanned, stamp } of segments) {
+    // Of one that was scanned `stamp` may be that of a later frame.
+    if (number > end.segment || firstLsn === 0 || (stamp !== undefined && !scanned)) continue;
+    const found = disk.stat(join(directory, segmentName(number)));
+    if (found !== undefined) unnamed.set(number, { dev: found.dev, ino: found.ino });
+  }
+  return unnamed;
 }
 
 /** A segment of wal-go has no stamp and no known age; one of which nothing is kept is as good as new. */

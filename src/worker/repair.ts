@@ -9,6 +9,7 @@ import { lockDirectory, lookBeforeLock } from './directory-lock.js';
 import { failureOf, LogFailure } from './failure.js';
 import { finishCut } from './interrupted-cut.js';
 import { listLog, newLogId, pendingCutOf, withoutCut } from './log-files.js';
+import { LogPlace } from './log-place.js';
 import type { Failure, RepairReport } from './messages.js';
 import { planSalvage, readSalvageMark, type SalvagePlan, salvage } from './salvage.js';
 import { readState, writeState } from './state-store.js';
@@ -63,8 +64,9 @@ export function repairLog(
   dryRun: boolean,
   fileMode: number,
 ): RepairReport {
+  const home = new LogPlace(disk, directory);
   const state = readState(disk, directory);
-  if (!dryRun) finishCut(disk, directory, fileMode, state);
+  if (!dryRun) finishCut(disk, home, fileMode, state);
   const { segments, isBeingSalvaged } = listLog(disk, directory);
   const files = withoutCut(segments, pendingCutOf(segments, state));
   const judgement = judgeLog({ segments: files, state, full: true });
@@ -92,7 +94,7 @@ export function repairLog(
   }
   const job: RepairJob = {
     disk,
-    directory,
+    home,
     segments: files,
     dryRun,
     fileMode,
@@ -110,7 +112,7 @@ export function repairLog(
 
 interface RepairJob {
   readonly disk: Disk;
-  readonly directory: string;
+  readonly home: LogPlace;
   readonly segments: readonly SegmentFile[];
   readonly dryRun: boolean;
   readonly fileMode: number;
@@ -167,7 +169,8 @@ function endBefore(segments: readonly SegmentFile[], judgement: Judgement): End 
 
 /** The intent and the lowered watermark are recorded before anything goes: a crash leaves a cut that `open` finishes. */
 function truncate(job: RepairJob, { place, firstLsn, lastLsn }: End): Done {
-  const { disk, directory, fileMode, logId, checkpoint, watermark, plan } = job;
+  const { disk, home, fileMode, logId, checkpoint, watermark, plan } = job;
+  const { directory } = home;
   const segments = job.segments.map(({ number }) => number);
   const last = job.segments.find(({ number }) => number === place.segment);
   const isShortened = last !== undefined && withSource(last, ({ size }) => size > place.offset);
@@ -181,7 +184,10 @@ function truncate(job: RepairJob, { place, firstLsn, lastLsn }: End): Done {
   if (!job.dryRun) {
     // If it is all that is left at a crash, and another log's, it would make this intent another log's.
     const emptiesFirst = place.offset === 0;
-    const cut = { directory, segments, place, lsn: lastLsn + 1, fileMode, keepsTail: true, emptiesFirst };
+    const checkPlace = () => home.check();
+    checkPlace();
+    const extent = { segments, place, lsn: lastLsn + 1, keepsTail: true, emptiesFirst };
+    const cut = { directory, fileMode, checkPlace, ...extent };
     sideFiles = cutLog(disk, cut, () => {
       writeState(disk, directory, { ...state, pendingCut: { ...place, lsn: lastLsn } }, fileMode);
     });
@@ -199,7 +205,8 @@ function truncate(job: RepairJob, { place, firstLsn, lastLsn }: End): Done {
 }
 
 function rewrite(job: RepairJob): Done {
-  const { disk, directory, segments, fileMode, logId, checkpoint, watermark, plan } = job;
+  const { disk, home, segments, fileMode, logId, checkpoint, watermark, plan } = job;
+  const { directory } = home;
   const { firstLsn, lastLsn, rewritten, removed } = plan;
   let sideFiles: string[] = [];
   if (!job.dryRun) {
@@ -208,7 +215,7 @@ function rewrite(job: RepairJob): Done {
       watermark: Math.min(watermark, lastLsn),
       checkpoint: Math.min(checkpoint, lastLsn),
     };
-    sideFiles = salvage(disk, directory, segments, plan, watermark, fileMode, () => {
+    sideFiles = salvage(disk, home, segments, plan, watermark, fileMode, () => {
       writeState(disk, directory, state, fileMode);
     });
   }

@@ -1,4 +1,4 @@
-import type { SegmentRecord } from './write/segment-catalog.js';
+import type { SegmentCatalog, SegmentRecord } from './write/segment-catalog.js';
 
 export interface RetentionPolicy {
   /** Segments kept, the live one included. */
@@ -28,7 +28,7 @@ export class RetentionHolds {
 
 export interface RetentionView {
   /** Lowest number first; the last one is live. */
-  readonly segments: readonly SegmentRecord[];
+  readonly segments: SegmentCatalog;
   readonly watermark: number;
   /** Entries above it are held back, Infinity = none: [RetentionHolds]. */
   readonly releasedLsn: number;
@@ -48,17 +48,23 @@ export interface RetentionView {
  *
  * Age is judged by the clock only as far as the log itself bears it out: a clock that stands before the newest
  * segment's stamp went backwards and removes nothing.
+ *
+ * What it looks at is what it gives up, and one more: at each rotation that is one segment, however many there are. `countMax`: more
+ * are not wanted.
  */
-export function expiredSegments(policy: RetentionPolicy, view: RetentionView): number[] {
+export function expiredSegments(
+  policy: RetentionPolicy,
+  view: RetentionView,
+  countMax = Number.POSITIVE_INFINITY,
+): number[] {
   const { segments, watermark, releasedLsn, pinned, nowMs } = view;
   let files = segments.length;
-  let bytes = segments.reduce((sum, segment) => sum + segment.bytes, 0);
-  const newestMs = segments.reduce((newest, segment) => Math.max(newest, segment.createdMs), 0);
-  const clockIsSound = nowMs >= newestMs;
+  let { bytes } = segments;
+  const clockIsSound = nowMs >= segments.newestMs;
   const expired: number[] = [];
-  for (let at = 0; at + 1 < segments.length; at++) {
-    const segment = segments[at] as SegmentRecord;
-    const lastLsn = (segments[at + 1] as SegmentRecord).firstLsn - 1;
+  for (let at = 0; at + 1 < segments.length && expired.length < countMax; at++) {
+    const segment = segments.at(at) as SegmentRecord;
+    const lastLsn = (segments.at(at + 1) as SegmentRecord).firstLsn - 1;
     // `firstLsn` 0: the next segment is still empty, so this one holds the last entry.
     if (lastLsn < 0 || lastLsn >= watermark || lastLsn > releasedLsn) break;
     if (pinned >= 0 && segment.number >= pinned) break;
@@ -74,11 +80,11 @@ export function expiredSegments(policy: RetentionPolicy, view: RetentionView): n
 }
 
 /** Numbers of the segments that hold only entries below `lsn`, as far as no reader has one open (`pinned`, -1 = none). */
-export function segmentsBelow(segments: readonly SegmentRecord[], lsn: number, pinned: number): number[] {
+export function segmentsBelow(segments: SegmentCatalog, lsn: number, pinned: number): number[] {
   const numbers: number[] = [];
   for (let at = 0; at + 1 < segments.length; at++) {
-    const next = (segments[at + 1] as SegmentRecord).firstLsn;
-    const { number } = segments[at] as SegmentRecord;
+    const next = (segments.at(at + 1) as SegmentRecord).firstLsn;
+    const { number } = segments.at(at) as SegmentRecord;
     if (next === 0 || next > lsn || (pinned >= 0 && number >= pinned)) break;
     numbers.push(number);
   }

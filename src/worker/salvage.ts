@@ -14,6 +14,7 @@ import {
 } from '../format/salvage-mark.js';
 import { SALVAGE_FILE, SALVAGE_FILE_ASIDE, segmentName } from '../format/segment-name.js';
 import { openSource } from './log-files.js';
+import type { LogPlace } from './log-place.js';
 import { copySegmentAside, removeIfThere, setSegmentAside, syncDirectory, syncFile } from './side-files.js';
 
 /** Kept frames that stand one behind the other in a segment, the second and all later ones as they are. */
@@ -70,6 +71,7 @@ export function planSalvage(
   // Another log's is one of this log before it had a name, and nothing had been changed then.
   const ownMark = mark?.logId === logId ? mark : undefined;
   const isKept = ownMark === undefined ? () => true : runsInclude(ownMark.kept);
+  const byNumber = new Map(files.map((file) => [file.number, file]));
   const kept: [first: number, last: number][] = [];
   const planned = new Map<number, { readonly previousLsn: number; readonly runs: PlannedRun[] }>();
   let current = (files[0]?.number ?? 0) - 1;
@@ -115,7 +117,7 @@ export function planSalvage(
     lostLsns,
     rewritten: [...planned]
       .map(([number, target]) => ({ number, ...target }))
-      .filter(({ number, runs }) => !staysAsItIs(files, number, runs)),
+      .filter(({ number, runs }) => !staysAsItIs(byNumber.get(number), number, runs)),
     removed: files.map(({ number }) => number).filter((number) => !planned.has(number)),
     unsupported,
   };
@@ -143,13 +145,14 @@ export function planSalvage(
  */
 export function salvage(
   disk: Disk,
-  directory: string,
+  home: LogPlace,
   files: readonly SegmentFile[],
   plan: SalvagePlan,
   watermark: number,
   fileMode: number,
   recordIntent: () => void,
 ): string[] {
+  const { directory } = home;
   const naming = { directory, lsn: plan.lastLsn + 1, fileMode };
   const present = new Set(files.map(({ number }) => number));
   const mark = join(directory, SALVAGE_FILE);
@@ -177,11 +180,13 @@ export function salvage(
   }
   for (const segment of inOrderOfReplacement(plan.rewritten)) {
     const { number } = segment;
+    home.check();
     writeAnew(disk, directory, plan.logId, segment, watermark, fileMode);
     disk.rename(join(directory, SALVAGE_FILE_ASIDE), join(directory, segmentName(number)));
     syncDirectory(disk, directory);
   }
   for (const number of [...plan.removed].reverse()) {
+    home.check();
     sideFiles.push(...setSegmentAside(disk, naming, number));
     syncDirectory(disk, directory);
   }
@@ -223,8 +228,7 @@ function writeMark(disk: Disk, path: string, mark: SalvageMark, fileMode: number
   }
 }
 
-function staysAsItIs(files: readonly SegmentFile[], number: number, runs: readonly PlannedRun[]): boolean {
-  const file = files.find((each) => each.number === number);
+function staysAsItIs(file: SegmentFile | undefined, number: number, runs: readonly PlannedRun[]): boolean {
   const [run, ...more] = runs;
   if (file === undefined || run === undefined || more.length > 0) return false;
   const { segment, offset, bytes, gap, skipped } = run;

@@ -1,5 +1,13 @@
 import { join } from 'node:path';
-import { type Disk, type DiskFile, isMissing, readFully, writeFully } from '../files/disk.js';
+import {
+  type Disk,
+  DiskError,
+  type DiskFile,
+  isMissing,
+  isSameFile,
+  readFully,
+  writeFully,
+} from '../files/disk.js';
 import { STATE_FILE, STATE_FILE_ASIDE } from '../format/segment-name.js';
 import { decodeState, encodeState, type LogState } from '../format/state-file.js';
 import { syncFailed } from './failure.js';
@@ -55,6 +63,10 @@ export function replaceState(disk: Disk, directory: string, state: LogState, fil
     } catch (error) {
       throw syncFailed(error, aside);
     }
+    // The path may have come to lead to another log during the sync: that one's file must not be renamed.
+    const found = disk.stat(aside);
+    if (found === undefined || !isSameFile(found, file.identity()))
+      throw new DiskError('ENOENT', 'rename', aside, 'the file that was written is not there');
   } finally {
     file.close();
   }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
-import { isSameFile } from '../files/disk.js';
+import { type FileIdentity, isSameFile } from '../files/disk.js';
 import { holdLifeline } from '../files/lock.js';
 import { adoptDescriptor, createNodeDisk } from '../files/node-disk.js';
 import { LOCK_FILE } from '../format/segment-name.js';
@@ -9,6 +9,7 @@ import { Doorbell } from '../ring/doorbell.js';
 import { LogFailure } from './failure.js';
 import { finishClosing } from './finish-closing.js';
 import { AckChannel } from './intake/ack-channel.js';
+import { LogPlace } from './log-place.js';
 import type { SyncThreadData } from './messages.js';
 import { Publisher } from './publication.js';
 import { failedOutcome, JobRunner, NOTHING_DONE } from './sync/job-runner.js';
@@ -33,7 +34,7 @@ export async function runSyncThread(data: SyncThreadData<MessagePort>): Promise<
   const words = new Int32Array(data.syncWords);
   const channels = new Map([[0, new AckChannel(data.lanePort)]]);
   const round = new SyncRound({ disk, nowMs: () => performance.now(), directory, board, channels });
-  const runner = new JobRunner(disk, data, round, publisher);
+  let runner: JobRunner;
   for (let seen = 0; ; seen = (seen + 1) | 0) {
     while (Atomics.load(words, SyncWord.requested) === seen) Atomics.wait(words, SyncWord.requested, seen);
     const message = receiveMessageOnPort(data.writerPort)?.message as ToSyncThread;
@@ -43,7 +44,7 @@ export async function runSyncThread(data: SyncThreadData<MessagePort>): Promise<
     }
     if (message.kind === 'job')
       for (const { lane, port } of message.newLanes) channels.set(lane, new AckChannel(port));
-    data.writerPort.postMessage(message.kind === 'begin' ? begin() : runJob(message.job));
+    data.writerPort.postMessage(message.kind === 'begin' ? begin(message.place) : runJob(message.job));
     Atomics.store(words, SyncWord.done, (seen + 1) | 0);
     Atomics.notify(words, SyncWord.done);
     doorbell.ring(true);
@@ -59,8 +60,10 @@ export async function runSyncThread(data: SyncThreadData<MessagePort>): Promise<
     await finishClosing();
   }
 
-  function begin(): SyncOutcome {
+  function begin(identity: FileIdentity): SyncOutcome {
     try {
+      const place = new LogPlace(disk, directory, identity);
+      runner = new JobRunner(disk, place, data.fileMode, round, publisher);
       holdLifeline(join(directory, LOCK_FILE), data.lifeline);
       disk.holdDirectory(directory);
       return NOTHING_DONE;

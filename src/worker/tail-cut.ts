@@ -22,6 +22,8 @@ export interface Cut extends SideFileNaming {
   readonly place: CutPlace;
   /** False: what stands behind `place` in its segment is of no value, or was copied before. */
   readonly keepsTail: boolean;
+  /** Throws where the directory is no longer the log's. */
+  readonly checkPlace: () => void;
   /** Empty the segment of `place` before the later ones go, and not after them. */
   readonly emptiesFirst?: boolean;
 }
@@ -53,9 +55,12 @@ export function cutLog(disk: Disk, cut: Cut, recordIntent: () => void): string[]
   }
   if (cut.emptiesFirst && isThere) truncateSegment(disk, join(directory, segmentName(place.segment)), 0);
   for (const number of segments.filter((each) => each > place.segment).reverse()) {
+    // Each time: it may take minutes until thousands are gone, each durably.
+    cut.checkPlace();
     sideFiles.push(...setSegmentAside(disk, cut, number));
     syncDirectory(disk, directory);
   }
+  cut.checkPlace();
   // For the sake of names that a killed process left in memory only, that of the segment itself among them.
   syncDirectory(disk, directory);
   if (segments.includes(place.segment))

@@ -37,7 +37,8 @@ export async function runWriterThread(data: WriterThreadData<MessagePort>): Prom
     lock = lockDirectory(disk, options.directory, options.fileMode);
     disk.holdDirectory(options.directory);
     const recovered = recoverLog(disk, options);
-    syncer.begin();
+    const { logId, place, unnamed, catalog, lastLsn } = recovered.start;
+    syncer.begin(place.identity);
     const views = viewLane(data.lane);
     // Touched here once, the first lap of the ring costs the producer no page faults.
     touchRing(views);
@@ -61,7 +62,8 @@ export async function runWriterThread(data: WriterThreadData<MessagePort>): Prom
     say({
       kind: 'opened',
       recovery: recovered.report,
-      segments: describeSegments(recovered.start.catalog, options.directory, recovered.start.lastLsn),
+      segments: describeSegments(catalog, options.directory, lastLsn),
+      origin: { logId, place: place.identity, unnamed },
     });
     await workUntilClosed(writer, new DoorbellSleeper(data.bell), pool);
     lock.release();

@@ -244,7 +244,7 @@ test('segments that somebody removed are ERR_WAL_PURGED to who asks for them, wh
   }
 });
 
-test('a log that somebody replaced by another is read as that one', async (t) => {
+test('a log that somebody replaced by another is not read as that one, until it is opened again', async (t) => {
   const directory = temporaryLog(t);
   await makeLog(directory, ['a', 'b', 'c']);
   const view = await openView(t, directory);
@@ -252,7 +252,9 @@ test('a log that somebody replaced by another is read as that one', async (t) =>
   rmSync(directory, { recursive: true });
   assert.throws(() => view.lastLsn, walError('ERR_WAL_IO', { cause: 'ENOENT' }));
   await makeLog(directory, ['other', 'log']);
-  await assert.rejects(collect(running));
-  assert.equal(view.lastLsn, 2);
-  assert.deepEqual(await texts(view.entries()), ['other', 'log']);
+  const replaced = walError('ERR_WAL_IO', { cause: 'ENOENT', message: /replaced/ });
+  await assert.rejects(collect(running), replaced);
+  assert.throws(() => view.lastLsn, replaced);
+  await assert.rejects(collect(view.entries()), replaced);
+  assert.deepEqual(await texts((await openView(t, directory)).entries()), ['other', 'log']);
 });

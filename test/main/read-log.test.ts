@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { test } from 'node:test';
-import { Wal } from '#ringwal';
+import { type SegmentInfo, Wal, WalError } from '#ringwal';
+import { openForReading } from '../../src/files/async-file.js';
 import type { LogView } from '../../src/main/log-view.js';
 import { readBatches, readEntries } from '../../src/main/read-log.js';
+import { Readers } from '../../src/main/readers.js';
+import { SegmentList } from '../../src/main/segment-list.js';
 import { SparseIndexes } from '../../src/main/sparse-index.js';
 import { makeLog, range, temporaryLog, walError } from './support.js';
 
@@ -41,12 +44,42 @@ async function shrinkingView(directory: string, at: number): Promise<LogView> {
     indexes: new SparseIndexes(),
     files: undefined,
     recent: undefined,
-    pin: () => true,
+    logId: undefined,
+    ...lookups(() => segments),
+    bytesFrom: () => undefined,
+    async proveOwn() {},
+    readers: readersOfFiles(),
     async waitForWatermark() {},
     isClosed: false,
     assertOpen() {},
     async close() {},
   };
+}
+
+function lookups(
+  segments: () => readonly SegmentInfo[],
+): Pick<LogView, 'segmentOf' | 'segmentAfter' | 'segmentBefore'> {
+  const list = () => new SegmentList(segments());
+  return {
+    segmentOf: (lsn) => list().holderOf(lsn),
+    segmentAfter: (number) => list().after(number),
+    segmentBefore: (number) => list().before(number),
+  };
+}
+
+/** As of a log that another process may write. */
+function readersOfFiles(): Readers {
+  return new Readers({
+    open: async ({ path }, lsn) => {
+      try {
+        return await openForReading(path);
+      } catch (cause) {
+        throw new WalError('ERR_WAL_PURGED', `${path} is gone`, { lsn, cause });
+      }
+    },
+    pin: () => true,
+    assertOpen() {},
+  });
 }
 
 async function readAll(batches: ReturnType<typeof readBatches>): Promise<number[]> {
@@ -99,11 +132,12 @@ for (const read of [readBatches, (view: LogView) => readEntries(view, { reverse:
       get lastLsn() {
         return isCut ? 1 : whole.lastLsn;
       },
-      segments: () =>
+      ...lookups(() =>
         whole.segments().flatMap((segment, at, all) => {
           if (!isCut || at === 0) return [segment];
           return at === all.length - 1 ? [{ ...segment, firstLsn: 0, lastLsn: 0 }] : [];
         }),
+      ),
     };
     const reader = read(view, {});
     await reader.next();

@@ -51,23 +51,20 @@ test('what was there before this process is old also where the last segment was 
     'log',
     board,
     found,
+    { logId: 1n, place: { dev: 0n, ino: 0n }, unnamed: new Map() },
     () => {},
     () => {},
   );
-  assert.equal(recent.include(10, segment(0, 1, MIB), found), false);
-  assert.equal(recent.include(11, segment(1, 11, 100), [segment(0, 1, MIB), segment(1, 11, 100)]), true);
+  assert.equal(recent.include(10, MIB), false);
+  assert.equal(recent.include(11, 100), true);
 });
 
 test('an entry is recent that this process wrote, with no more than 256 MiB from its segment to the end', () => {
   const recent = new RecentReads(10);
-  const segments = [segment(0, 1, MIB), segment(1, 11, 100 * MIB), segment(2, 21, 156 * MIB)] as const;
-  assert.equal(recent.include(10, segments[0], segments), false);
-  assert.equal(recent.include(11, segments[1], segments), true);
-  assert.equal(recent.include(21, segments[2], segments), true);
-  const longer = [...segments, segment(3, 31, 1)];
-  assert.equal(recent.include(11, segments[1], longer), false);
-  assert.equal(recent.include(21, segments[2], longer), true);
-  assert.equal(recent.include(21, segments[2], longer.slice(0, 2)), false, 'it is gone');
+  assert.equal(recent.include(10, MIB), false, 'it was there before');
+  assert.equal(recent.include(11, 256 * MIB), true);
+  assert.equal(recent.include(11, 256 * MIB + 1), false);
+  assert.equal(recent.include(21, undefined), false, 'it is gone');
 });
 
 test('after a read that was slow the next few go through the pool, and ever more as long as each one that is tried is slow', async () => {

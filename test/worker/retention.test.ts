@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { expiredSegments } from '../../src/worker/retention.js';
+import { SegmentCatalog } from '../../src/worker/write/segment-catalog.js';
 import { Level } from './support/lane-client.js';
 import { newDisk, TestLog } from './support/test-log.js';
 
@@ -18,7 +19,7 @@ const SEGMENTS = [0, 1, 2, 3].map((number) => ({
   createdMs: (number + 1) * 1000,
 }));
 const VIEW = {
-  segments: SEGMENTS,
+  segments: new SegmentCatalog(SEGMENTS),
   watermark: 40,
   releasedLsn: Number.POSITIVE_INFINITY,
   pinned: -1,
@@ -47,8 +48,8 @@ test('no segment with an entry above the watermark expires, nor the one with the
 });
 
 test('the segment before an empty live one holds the last entry and stays', () => {
-  const segments = SEGMENTS.map((segment, at) =>
-    at === 3 ? { ...segment, firstLsn: 0, bytes: 0 } : segment,
+  const segments = new SegmentCatalog(
+    SEGMENTS.map((segment, at) => (at === 3 ? { ...segment, firstLsn: 0, bytes: 0 } : segment)),
   );
   assert.deepEqual(
     expiredSegments({ ...NO_LIMIT, maxFiles: 1 }, { ...VIEW, segments, watermark: 30 }),
@@ -65,7 +66,7 @@ test('a clock that stands before the newest segment removes nothing by age', () 
 });
 
 test('a segment without a stamp has no age', () => {
-  const segments = SEGMENTS.map((segment) => ({ ...segment, createdMs: 0 }));
+  const segments = new SegmentCatalog(SEGMENTS.map((segment) => ({ ...segment, createdMs: 0 })));
   assert.deepEqual(expiredSegments({ ...NO_LIMIT, maxAge: 1 }, { ...VIEW, segments }), []);
 });
 

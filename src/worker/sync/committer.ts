@@ -4,6 +4,7 @@ import { failureOf, LogFailure, PassingError } from '../failure.js';
 import { Housekeeper } from '../housekeeper.js';
 import type { WriterLane } from '../intake/writer-lane.js';
 import type { WriterLanes } from '../intake/writer-lanes.js';
+import type { LogPlace } from '../log-place.js';
 import type { Failure, ToLane, WriterOptions } from '../messages.js';
 import { type Publication, PublicationPolicy, removeStats } from '../publication.js';
 import type { LogTail } from '../write/log-tail.js';
@@ -42,6 +43,7 @@ export interface CommitterParts {
   /** Where the log stands; `watermark` as the state file has it. */
   readonly start: {
     readonly logId: bigint;
+    readonly place: LogPlace;
     readonly catalog: SegmentCatalog;
     readonly lastLsn: number;
     readonly watermark: number;
@@ -231,8 +233,7 @@ export class Committer {
         this.#startJob(false);
         return true;
       case 'publish':
-        this.#startAlone({ publication: this.#publication(this.#nowMs()) });
-        return true;
+        return this.#startPublishing();
       case 'fill':
         this.#startFilling();
         return false;
@@ -318,6 +319,8 @@ export class Committer {
     const wasFilling = this.#filling !== undefined;
     const wasRemoving = this.#job !== undefined && this.#job.removals.length > 0;
     if (wasFilling || wasRemoving) this.finishJob();
+    // What is there by the name of the file that was made ready may be another log's.
+    if (!this.#start.place.isOwn) return false;
     const { isDone, troubles } = this.#preallocation.release(this.#disk, this.#options.directory);
     this.#tellOfPreallocation(troubles);
     return isDone || wasFilling || wasRemoving;
@@ -347,7 +350,8 @@ export class Committer {
       }
     }
     if (this.#syncer.busy) this.#tellOfLateFailure(this.#syncer.finish());
-    if (this.#publications.hasBegun) this.#tellOfPublication(removeStats(this.#disk, directory));
+    if (this.#publications.hasBegun && this.#start.place.isOwn)
+      this.#tellOfPublication(removeStats(this.#disk, directory));
   }
 
   #tell(message: ToLane): void {
@@ -413,6 +417,13 @@ export class Committer {
     this.#startAlone({ fill: step });
   }
 
+  #startPublishing(): boolean {
+    const publication = this.#publication(this.#nowMs());
+    if (!this.#mayChangeNames()) return false;
+    this.#startAlone({ publication });
+    return true;
+  }
+
   /** A job for nothing that has been written. */
   #startAlone(work: Pick<SyncJob, 'fill' | 'publication'>): void {
     this.#job = {
@@ -441,12 +452,14 @@ export class Committer {
     if (watermark < this.#watermark) throw new Error('the watermark of a log goes back by a cut only');
     const isWorkDue = !isHere && (this.housekeeper.isWorkDue || !withFiles);
     const { files, directoryChanged, hasZeros } = withFiles ? tail.takeUnsynced() : NOTHING_UNSYNCED;
-    const hasWork = isWorkDue && this.#mayKeepHouse();
+    const isPublishing = !isHere && this.#isPublicationDue(withFiles);
+    const mayChangeNames = (isWorkDue || isPublishing) && this.#mayChangeNames();
+    const hasWork = isWorkDue && mayChangeNames;
     this.housekeeper.noteNews();
     if (withFiles) this.#policy.noteStarted();
     const acknowledgements = withFiles ? this.#startAcknowledgements() : [];
     const { state, removals, recycling } = hasWork ? this.housekeeper.takeWork(watermark) : NO_HOUSEWORK;
-    const publication = isHere ? undefined : this.#duePublication(withFiles);
+    const publication = isPublishing && mayChangeNames ? this.#publication(this.#nowMs()) : undefined;
     // One after the other and not spread: the engine would make the object's shape anew for each small group.
     return {
       files,
@@ -468,7 +481,7 @@ export class Committer {
    *
    * @throws LogFailure: the directory is not the log's any more
    */
-  #mayKeepHouse(): boolean {
+  #mayChangeNames(): boolean {
     try {
       this.#tail.checkPlace();
       return true;
@@ -490,11 +503,9 @@ export class Committer {
     return acknowledgements;
   }
 
-  #duePublication(syncs: boolean): Publication | undefined {
-    const now = this.#nowMs();
+  #isPublicationDue(syncs: boolean): boolean {
     const hasNews = syncs || this.#publications.hasNews;
-    const isDue = hasNews && !this.#isClosing && this.#publications.isDue(now);
-    return isDue ? this.#publication(now) : undefined;
+    return hasNews && !this.#isClosing && this.#publications.isDue(this.#nowMs());
   }
 
   /** When a log that has come to rest publishes once more. What is unsynced has a sync to come, which does it. */

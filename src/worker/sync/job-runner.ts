@@ -1,5 +1,6 @@
 import type { Disk } from '../../files/disk.js';
 import { failureOf } from '../failure.js';
+import type { LogPlace } from '../log-place.js';
 import type { Publisher } from '../publication.js';
 import { keepHouse, type SyncJob } from './sync-job.js';
 import type { SyncRound } from './sync-round.js';
@@ -11,20 +12,21 @@ import type { SyncOutcome } from './syncer.js';
  */
 export class JobRunner {
   readonly #disk: Disk;
-  readonly #directory: string;
+  readonly #place: LogPlace;
   readonly #fileMode: number;
   readonly #round: SyncRound;
   readonly #publisher: Publisher;
 
   constructor(
     disk: Disk,
-    options: { readonly directory: string; readonly fileMode: number },
+    place: LogPlace,
+    fileMode: number,
     round: SyncRound,
     publisher: Publisher,
   ) {
     this.#disk = disk;
-    this.#directory = options.directory;
-    this.#fileMode = options.fileMode;
+    this.#place = place;
+    this.#fileMode = fileMode;
     this.#round = round;
     this.#publisher = publisher;
   }
@@ -32,11 +34,12 @@ export class JobRunner {
   run(job: SyncJob): SyncOutcome {
     try {
       if (job.files.length > 0) this.#round.run(job);
-      const done = keepHouse(this.#disk, this.#directory, job, this.#fileMode);
+      const done = keepHouse(this.#disk, this.#place, job, this.#fileMode);
       if (job.publication === undefined) return done;
       return { ...done, publicationFailure: this.#publisher.publish(job.publication) };
     } catch (error) {
-      return failedOutcome(error, `sync "${this.#directory}"`, this.#directory);
+      const { directory } = this.#place;
+      return failedOutcome(error, `sync "${directory}"`, directory);
     }
   }
 }

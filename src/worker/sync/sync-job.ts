@@ -3,6 +3,7 @@ import { type Disk, type DiskFile, isMissing } from '../../files/disk.js';
 import { segmentName } from '../../format/segment-name.js';
 import type { LogState } from '../../format/state-file.js';
 import { failureOf, LogFailure, syncFailed } from '../failure.js';
+import type { LogPlace } from '../log-place.js';
 import type { Failure, LaneRuns } from '../messages.js';
 import type { Publication } from '../publication.js';
 import { syncDirectory } from '../side-files.js';
@@ -87,17 +88,20 @@ export interface Housekeeping {
 /**
  * State file, then removals, lowest first with the directory synced after each, so that a crash leaves no hole.
  * Nothing that an entry rests on is in these files: what keeps one from being written or removed is reported, whatever it is.
- * A failed sync of the directory throws, since the names of segments are in it.
+ * A failed sync of the directory throws, since the names of segments are in it; so does a directory that is no longer the log's, before
+ * anything is done there.
  */
 export function keepHouse(
   disk: Disk,
-  directory: string,
+  place: LogPlace,
   job: Pick<SyncJob, 'state' | 'removals' | 'recycling' | 'fill'>,
   fileMode: number,
 ): Housekeeping {
+  const { directory } = place;
   const troubles: Failure[] = [];
   let stateWritten = false;
   if (job.state !== undefined) {
+    place.check();
     try {
       replaceState(disk, directory, job.state, fileMode);
       stateWritten = true;
@@ -110,6 +114,8 @@ export function keepHouse(
   let recycled: RecyclingOutcome | undefined;
   for (const [at, number] of job.removals.entries()) {
     const path = join(directory, segmentName(number));
+    // Each time: it may take minutes until thousands are gone, each durably.
+    place.check();
     try {
       if (number === job.recycling?.number) recycled = recycle(disk, directory, job.recycling);
       else removeFile(disk, directory, path);
@@ -120,6 +126,7 @@ export function keepHouse(
       break;
     }
   }
+  if (job.fill !== undefined) place.check();
   const fillTroubles = job.fill && fill(disk, directory, job.fill, fileMode);
   return { stateWritten, unremoved, troubles, recycled, fillTroubles };
 }

@@ -12,8 +12,8 @@ export interface FileHandle extends FileIdentity {
 }
 
 export type ToSyncThread =
-  /** The lock file is there: take the lifeline. */
-  | { readonly kind: 'begin' }
+  /** The lock file is there: take the lifeline. `place`: the log's directory. */
+  | { readonly kind: 'begin'; readonly place: FileIdentity }
   | {
       readonly kind: 'job';
       readonly job: Omit<SyncJob, 'files'> & { readonly files: readonly FileHandle[] };
@@ -45,9 +45,9 @@ export class ThreadSyncer implements Syncer {
    *
    * @throws LogFailure if it cannot show that
    */
-  begin(): void {
+  begin(place: FileIdentity): void {
     this.#busy = true;
-    this.#send({ kind: 'begin' });
+    this.#send({ kind: 'begin', place });
     const { failure } = this.finish();
     if (failure !== undefined) throw LogFailure.of(failure);
   }

@@ -14,6 +14,7 @@ import type { Place } from '../../format/place.js';
 import { SPARE_FILE, segmentName } from '../../format/segment-name.js';
 import type { Board } from '../../ring/board.js';
 import { failureOf, LogFailure, syncFailed, systemCause } from '../failure.js';
+import type { LogPlace } from '../log-place.js';
 import type { FramePlace, Group } from './group.js';
 import { type LiveProgress, type Preallocation, writeZeros } from './preallocation.js';
 import type { SegmentCatalog, SegmentRecord } from './segment-catalog.js';
@@ -47,6 +48,8 @@ export interface LogTailParts {
   };
   readonly board: Board;
   readonly logId: bigint;
+  /** The directory. */
+  readonly logPlace: LogPlace;
   readonly catalog: SegmentCatalog;
   /** The segments that are made ready ahead. */
   readonly preallocation: Preallocation;
@@ -86,6 +89,7 @@ export class LogTail {
   readonly #options: LogTailParts['options'];
   readonly #board: Board;
   readonly #logId: bigint;
+  readonly #logPlace: LogPlace;
   readonly #catalog: SegmentCatalog;
   readonly #preallocation: Preallocation;
   #live: OpenSegment | undefined;
@@ -110,12 +114,13 @@ export class LogTail {
   #growsBare = false;
 
   /** Goes on in the catalog's last segment, which recovery has cut to its last frame. */
-  constructor({ disk, nowMs, options, board, logId, catalog, preallocation, lastLsn }: LogTailParts) {
+  constructor({ disk, nowMs, options, board, logId, logPlace, catalog, preallocation, lastLsn }: LogTailParts) {
     this.#disk = disk;
     this.#nowMs = nowMs;
     this.#options = options;
     this.#board = board;
     this.#logId = logId;
+    this.#logPlace = logPlace;
     this.#catalog = catalog;
     this.#preallocation = preallocation;
     this.#continueAfter(lastLsn);
@@ -242,13 +247,14 @@ export class LogTail {
   }
 
   /**
-   * Makes sure that the directory is still the one that the log was opened in, before a file is created or replaced there
-   * by its name: somebody may have removed or renamed it, and another writer may have made its log in the place. As long
-   * as the live segment is open no other file can have its identity.
+   * Makes sure that the directory is still the one that the log was opened in, and the live segment still there, before a file is
+   * created, replaced or removed by its name: somebody may have removed or renamed it, and another writer may have made
+   * its log in the place. As long as the live segment is open no other file can have its identity.
    *
    * @throws LogFailure ERR_WAL_IO, cause ENOENT: its name does not lead to it any more; the log must end then
    */
   checkPlace(): void {
+    this.#logPlace.check();
     const live = this.#live;
     if (live === undefined) return;
     const found = this.#disk.stat(live.path);
@@ -274,6 +280,7 @@ export class LogTail {
     if (!this.#isTouched) return [];
     const { segment, offset } = this.#wholePlace;
     const withdrawn: number[] = [];
+    if (this.#live !== undefined && this.#live.record.number > segment) this.#logPlace.check();
     while (this.#live !== undefined && this.#live.record.number > segment) {
       const gone = this.#live;
       this.#attempt(`remove "${gone.path}"`, gone.path, () => {
@@ -313,7 +320,7 @@ export class LogTail {
   }
 
   #continueAfter(lastLsn: number): void {
-    const last = this.#catalog.records.at(-1);
+    const { last } = this.#catalog;
     this.#nextNumber = last === undefined ? 0 : last.number + 1;
     this.#live = last === undefined ? undefined : this.#open(last, 'r+');
     this.#directoryChanged = false;
@@ -421,7 +428,7 @@ export class LogTail {
 
   /** A batch that spans a rotation is taken back after a sync has closed the segment where it began. */
   #reopenLast(): OpenSegment | undefined {
-    const last = this.#catalog.records.at(-1);
+    const { last } = this.#catalog;
     if (last === undefined) return undefined;
     const path = join(this.#options.directory, segmentName(last.number));
     return this.#attempt(`open "${path}"`, path, () => this.#open(last, 'r+'));

@@ -8,66 +8,160 @@ export interface SegmentRecord {
   readonly createdMs: number;
   /** 0 while it holds no entry. */
   firstLsn: number;
-  /** Bytes of whole frames. */
+  /** Bytes of whole frames. Only the last one's grow. */
   bytes: number;
 }
 
-/** All segments of the log, lowest number first; the last one is live. */
+/**
+ * All segments of the log, lowest number first; the last one is live. What is asked at each rotation and each removal costs the
+ * same for many segments as for few.
+ */
 export class SegmentCatalog {
-  readonly #records: SegmentRecord[];
+  readonly #records: SegmentRecord[] = [];
+  /** Records before this index are gone. */
+  #first = 0;
+  /** Bytes of all but the last one. */
+  #sealedBytes = 0;
+  /**
+   * Indexes, ascending, of the records that no later one is younger than: the first of them has the newest stamp of all. For clocks
+   * go backwards.
+   */
+  #newest: number[] = [];
+  #firstNewest = 0;
+  /** The log was cut: they are to be found anew. */
+  #areNewestStale = false;
 
   constructor(records: readonly SegmentRecord[]) {
-    this.#records = [...records];
+    for (const record of records) this.add(record);
   }
 
-  get records(): readonly SegmentRecord[] {
-    return this.#records;
+  get length(): number {
+    return this.#records.length - this.#first;
+  }
+
+  /** The one at `index`, from 0 = the oldest. */
+  at(index: number): SegmentRecord | undefined {
+    return this.#records[this.#first + index];
+  }
+
+  get last(): SegmentRecord | undefined {
+    return this.length === 0 ? undefined : this.#records.at(-1);
+  }
+
+  /** Of the frames in all of them. */
+  get bytes(): number {
+    return this.#sealedBytes + (this.last?.bytes ?? 0);
+  }
+
+  /** The newest creation stamp; 0 = there is none. */
+  get newestMs(): number {
+    if (this.#areNewestStale) this.#findNewest();
+    const index = this.#newest[this.#firstNewest];
+    return index === undefined ? 0 : (this.#records[index] as SegmentRecord).createdMs;
   }
 
   get firstLsn(): number {
     return this.firstLsnBehind(-1);
   }
 
-  /** The first entry that is left when every segment up to and including `number` is gone; 0 = none. */
-  firstLsnBehind(number: number): number {
-    return this.#records.find((record) => record.number > number && record.firstLsn !== 0)?.firstLsn ?? 0;
+  /** The last one that begins at or before entry `lsn`. Goes through those behind it. */
+  holderOf(lsn: number): SegmentRecord | undefined {
+    for (let at = this.length - 1; at >= 0; at--) {
+      const record = this.at(at) as SegmentRecord;
+      if (record.firstLsn !== 0 && record.firstLsn <= lsn) return record;
+    }
+    return undefined;
   }
 
-  find(number: number): SegmentRecord | undefined {
-    return this.#records.find((record) => record.number === number);
+  /** All of them, copied. */
+  toArray(): SegmentRecord[] {
+    return this.#records.slice(this.#first);
+  }
+
+  /** The first entry that is left when every segment up to and including `number` is gone; 0 = none. */
+  firstLsnBehind(number: number): number {
+    for (let at = this.#first; at < this.#records.length; at++) {
+      const record = this.#records[at] as SegmentRecord;
+      if (record.number > number && record.firstLsn !== 0) return record.firstLsn;
+    }
+    return 0;
   }
 
   add(record: SegmentRecord): void {
+    this.#sealedBytes += this.last?.bytes ?? 0;
     this.#records.push(record);
+    this.#noteStamp(this.#records.length - 1);
   }
 
   /** The newest segment was withdrawn. */
   dropLast(): void {
+    if (this.length === 0) return;
     this.#records.pop();
+    this.#sealedBytes -= this.last?.bytes ?? 0;
+    this.#areNewestStale = true;
   }
 
   /** The log was cut: `number` is the last segment now, and has `bytes` of frames. */
   cutBehind(number: number, bytes: number): void {
-    while ((this.#records.at(-1)?.number ?? number) > number) this.#records.pop();
-    const last = this.#records.at(-1);
+    while ((this.last?.number ?? number) > number) {
+      this.#records.pop();
+      this.#sealedBytes -= this.last?.bytes ?? 0;
+    }
+    const { last } = this;
     if (last !== undefined) last.bytes = bytes;
+    this.#areNewestStale = true;
   }
 
   /** Retention removed every segment up to and including `number`. */
   dropThrough(number: number): void {
-    while (this.#records.length > 0 && (this.#records[0] as SegmentRecord).number <= number)
-      this.#records.shift();
+    while (this.length > 0 && (this.at(0) as SegmentRecord).number <= number) {
+      // What is the last one is not counted.
+      if (this.length > 1) this.#sealedBytes -= (this.at(0) as SegmentRecord).bytes;
+      this.#first++;
+      if ((this.#newest[this.#firstNewest] ?? this.#first) < this.#first) this.#firstNewest++;
+    }
+    // What is moved is no more than what has gone.
+    if (this.#first <= this.#records.length / 2) return;
+    this.#records.splice(0, this.#first);
+    if (this.#areNewestStale) this.#newest = [];
+    this.#newest = this.#newest.slice(this.#firstNewest).map((index) => index - this.#first);
+    this.#firstNewest = 0;
+    this.#first = 0;
+  }
+
+  #noteStamp(index: number): void {
+    if (this.#areNewestStale) return;
+    const { createdMs } = this.#records[index] as SegmentRecord;
+    const newest = this.#newest;
+    while (newest.length > this.#firstNewest) {
+      const last = this.#records[newest.at(-1) as number] as SegmentRecord;
+      if (last.createdMs > createdMs) break;
+      newest.pop();
+    }
+    newest.push(index);
+  }
+
+  /** Goes through all of them: what was older than what was cut off may be the newest again. */
+  #findNewest(): void {
+    this.#areNewestStale = false;
+    this.#newest = [];
+    this.#firstNewest = 0;
+    for (let index = this.#first; index < this.#records.length; index++) this.#noteStamp(index);
   }
 }
 
 /** The catalog as others are told of it; `lastLsn` is the log's. An empty live segment will begin behind that. */
 export function describeSegments(catalog: SegmentCatalog, directory: string, lastLsn: number): SegmentInfo[] {
-  const { records } = catalog;
-  return records.map(({ number, firstLsn, bytes, createdMs }, at) => {
-    const next = records.slice(at + 1).find((record) => record.firstLsn !== 0);
+  const segments: SegmentInfo[] = [];
+  /** Of the next segment with an entry. */
+  let nextFirstLsn = 0;
+  for (const [at, record] of catalog.toArray().reverse().entries()) {
+    const { number, firstLsn, bytes, createdMs } = record;
     const path = join(directory, segmentName(number));
-    const last = firstLsn === 0 ? 0 : next === undefined ? lastLsn : next.firstLsn - 1;
-    const first = firstLsn === 0 && at + 1 === records.length ? lastLsn + 1 : firstLsn;
-    return { number, path, firstLsn: first, lastLsn: last, bytes, createdMs };
-  });
+    const last = firstLsn === 0 ? 0 : nextFirstLsn === 0 ? lastLsn : nextFirstLsn - 1;
+    const first = firstLsn === 0 && at === 0 ? lastLsn + 1 : firstLsn;
+    segments.push({ number, path, firstLsn: first, lastLsn: last, bytes, createdMs });
+    if (firstLsn !== 0) nextFirstLsn = firstLsn;
+  }
+  return segments.reverse();
 }

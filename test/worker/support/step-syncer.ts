@@ -2,6 +2,7 @@ import type { MessagePort } from 'node:worker_threads';
 import type { Disk, DiskFile } from '../../../src/files/disk.js';
 import type { Board } from '../../../src/ring/board.js';
 import { AckChannel } from '../../../src/worker/intake/ack-channel.js';
+import type { LogPlace } from '../../../src/worker/log-place.js';
 import type { WriterOptions } from '../../../src/worker/messages.js';
 import { Publisher } from '../../../src/worker/publication.js';
 import { JobRunner } from '../../../src/worker/sync/job-runner.js';
@@ -14,6 +15,7 @@ export interface SyncerHost {
   readonly nowMs: () => number;
   readonly board: Board;
   readonly options: WriterOptions;
+  readonly place: LogPlace;
   /** The sync thread's way to the opener. */
   readonly openerPort: MessagePort;
   readonly createRound: (parts: SyncRoundParts) => SyncRound;
@@ -40,7 +42,7 @@ export class StepSyncer implements Syncer {
   #done: SyncOutcome | undefined;
   #outcome: SyncOutcome | undefined;
 
-  constructor({ disk, nowMs, board, options, openerPort, createRound }: SyncerHost) {
+  constructor({ disk, nowMs, board, options, place, openerPort, createRound }: SyncerHost) {
     this.#channels = new Map([[0, new AckChannel(openerPort)]]);
     this.#publisher = new Publisher(disk, options.directory, board, options.fileMode, PID);
     this.round = createRound({
@@ -50,7 +52,7 @@ export class StepSyncer implements Syncer {
       board,
       channels: this.#channels,
     });
-    this.#runner = new JobRunner(disk, options, this.round, this.#publisher);
+    this.#runner = new JobRunner(disk, place, options.fileMode, this.round, this.#publisher);
   }
 
   get busy(): boolean {

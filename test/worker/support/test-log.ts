@@ -97,6 +97,7 @@ export class TestLog {
       nowMs,
       board,
       options: this.options,
+      place: this.recovered.start.place,
       openerPort: writerPort,
       createRound,
     };
