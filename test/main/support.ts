@@ -62,7 +62,7 @@ export function temporaryLog(t: Test): string {
 
 /** Opens a log that is closed after the test, if the test has not done so. */
 export async function openLog(t: Test, directory: string, options: WalOptions = {}): Promise<Wal> {
-  const wal = await Wal.open(directory, { ...options, readOnly: false });
+  const wal = await Wal.open(directory, options);
   cleanUp(t, async () => {
     // Else it would wait for an order that a failed test has left.
     for (const faults of faultsOf.get(t) ?? []) faults.recallAll();
@@ -83,7 +83,7 @@ export async function makeLog(
   entries: readonly (string | Uint8Array)[],
   options: WalOptions = {},
 ): Promise<void> {
-  const wal = await Wal.open(directory, { ...options, readOnly: false });
+  const wal = await Wal.open(directory, options);
   for (const entry of entries) wal.append(entry).catch(() => {});
   await wal.close();
 }
