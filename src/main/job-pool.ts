@@ -1,3 +1,4 @@
+import timers from 'node:timers';
 import type { Judgement } from '../format/verdict.js';
 import type { RunOfWalks, WalkRequest } from '../worker/divided-walk.js';
 import type {
@@ -40,8 +41,14 @@ const JOB_TEXT: Readonly<Record<keyof Jobs, string>> = {
   repair: 'repair',
 };
 
-/** Threads that have done well and have nothing to do. */
-const idle: JobThread[] = [];
+/** Threads that have nothing to do for so long end. */
+const IDLE_MS = 1000;
+
+/** Node's own timer: the global one may be jsdom's, or one whose time a test lets pass. */
+const { setTimeout: startTimer, clearTimeout: stopTimer } = timers;
+
+/** Threads that have done well and have nothing to do, with what will end them; the last one was at work last. */
+const idle = new Map<JobThread, NodeJS.Timeout>();
 
 /** Jobs that have a thread, or are about to get one. */
 let atWork = 0;
@@ -57,16 +64,16 @@ export async function runJob<Name extends keyof Jobs>(
 ): Promise<Exclude<Jobs[Name]['answer'], { readonly failure: Failure }>> {
   const answer = await onThread(signal, async () => {
     // A thread that failed, in whatever way, is not used again: the next job has another one.
-    const thread = idle.pop() ?? new JobThread();
+    const thread = takeIdle() ?? new JobThread();
     try {
       // Named with the job and not with the thread, which would not tell whoever waits that it cannot be loaded. A thread
       // keeps what it has loaded by its file: the threads serve all of them, within one bound.
       const task = { name, filename: (workerUrl ?? workerFile()).href, signal };
       const given = (await thread.run(request, task)) as Jobs[Name]['answer'];
-      idle.push(thread);
+      keepIdle(thread);
       return given;
     } catch (error) {
-      thread.discard();
+      thread.end();
       throw error;
     }
   }).catch((error: unknown) => {
@@ -82,6 +89,23 @@ export async function runJob<Name extends keyof Jobs>(
   });
   if ('failure' in answer) throw errorFromFailure(answer.failure);
   return answer as Exclude<Jobs[Name]['answer'], { readonly failure: Failure }>;
+}
+
+function takeIdle(): JobThread | undefined {
+  for (const [thread, timer] of [...idle].reverse()) {
+    stopTimer(timer);
+    idle.delete(thread);
+    if (thread.isAlive) return thread;
+  }
+  return undefined;
+}
+
+function keepIdle(thread: JobThread): void {
+  const end = () => {
+    idle.delete(thread);
+    thread.end();
+  };
+  idle.set(thread, startTimer(end, IDLE_MS).unref());
 }
 
 /** Has `work` done as soon as fewer than `jobThreads()` others are at work. */

@@ -2,9 +2,6 @@ import type { Piscina } from 'piscina';
 import { loadModule } from '../files/package-modules.js';
 import { threadOptions } from './threads.js';
 
-/** A thread that has nothing to do for so long ends. */
-const IDLE_MS = 1000;
-
 /** What a thread is to do, by piscina's names. */
 export interface Task {
   readonly name: string;
@@ -13,8 +10,7 @@ export interface Task {
 }
 
 /**
- * One thread of the pool: starts with a job, does one at a time, ends when it has had none for a while, and starts again with the
- * next one.
+ * One thread of the pool: starts with its first job and does one at a time.
  *
  * It is a pool of piscina's with one thread, and not one of several threads. Tasks that wait in such a pool wait for ever when the thread
  * that was started for them dies before it is ready, and when the threads before them are gone: nothing starts others. Here
@@ -24,7 +20,7 @@ export class JobThread {
   readonly #pool: Piscina;
   /** Of the task under way. */
   #onDeath: ((cause: Error) => void) | undefined;
-  /** What the thread threw last. */
+  /** What the thread threw. */
   #thrown: Error | undefined;
 
   /** @throws where piscina cannot be loaded */
@@ -34,23 +30,28 @@ export class JobThread {
     this.#pool = new Piscina({
       minThreads: 0,
       maxThreads: 1,
-      idleTimeout: IDLE_MS,
+      // It would count the time by the global timer, which is another one in jsdom.
+      idleTimeout: Number.POSITIVE_INFINITY,
       // Its default blocks the event loop of idle threads.
       atomics: 'disabled',
       ...threadOptions(),
     });
     this.#pool.on('error', (error: Error) => {
       this.#thrown = error;
-      // Nobody waits for a thread that has no task, and the next one starts another.
+      // Nobody waits for a thread that has no task, and the next one has another thread.
       if (this.#onDeath === undefined) process.emitWarning(error);
     });
-    // Told in the midst of taking it out, and before what it threw.
-    this.#pool.on('workerDestroy', () => queueMicrotask(() => this.#noteEnd()));
+    // Told in the midst of taking it out, and before what it threw. By a promise: tests replace `queueMicrotask` by a fake.
+    this.#pool.on('workerDestroy', () => void Promise.resolve().then(() => this.#noteEnd()));
+  }
+
+  /** It lives, as far as is known. */
+  get isAlive(): boolean {
+    return this.#pool.threads.length > 0;
   }
 
   /** Rejects with what the job threw, with what ended the thread, whenever it did, or with an error of piscina's once aborted. */
   async run(request: unknown, { signal, ...task }: Task): Promise<unknown> {
-    this.#thrown = undefined;
     try {
       return await new Promise((resolve, reject) => {
         this.#onDeath = reject;
@@ -65,13 +66,12 @@ export class JobThread {
   }
 
   /** Ends the thread, which is not to be used any more. */
-  discard(): void {
+  end(): void {
     // Where none could be started the task is still there, and whoever asked for it has been told.
-    if (this.#pool.threads.length > 0) void this.#pool.destroy();
+    if (this.isAlive) void this.#pool.destroy();
   }
 
   #noteEnd(): void {
-    if (this.#pool.threads.length > 0) return;
-    this.#onDeath?.(this.#thrown ?? new Error('the thread ended before it took the job'));
+    if (!this.isAlive) this.#onDeath?.(this.#thrown ?? new Error('the thread ended before it took the job'));
   }
 }
