@@ -2,27 +2,33 @@ import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { readFully } from '../files/disk.js';
 import { createNodeDisk } from '../files/node-disk.js';
-import { parseSegmentName, STATE_FILE } from '../format/segment-name.js';
+import { classifyName, STATE_FILE } from '../format/segment-name.js';
 import { decodeState, type LogState } from '../format/state-file.js';
 import { CliError, ExitCode } from './exit-code.js';
 
-/** What a path on the command line leads to. @throws where it leads to nothing */
+/** What a path on the command line leads to. @throws where it leads to nothing, or to what is neither */
 export function kindOf(path: string): 'directory' | 'file' {
   const found = statSync(path, { throwIfNoEntry: false });
   if (found === undefined) throw new CliError(ExitCode.io, `There is no "${path}".`);
-  return found.isDirectory() ? 'directory' : 'file';
+  if (found.isDirectory()) return 'directory';
+  if (found.isFile()) return 'file';
+  throw new CliError(ExitCode.usage, `"${path}" is neither a directory nor a regular file.`);
 }
 
-/** For what only makes sense of a log that is there. @throws where `directory` is none */
+/**
+ * For what only makes sense of a log that is there: a directory that holds none of a log's files holds no log, and every command
+ * but `append`, which makes one, says so. A log that nothing was appended to yet has files.
+ *
+ * @throws where `directory` is no log's
+ */
 export function expectLog(directory: string): void {
   if (kindOf(directory) === 'file') {
     throw new CliError(ExitCode.usage, `"${directory}" is a file: the log's directory is wanted here.`);
   }
-  const names = readdirSync(directory);
-  if (names.includes(STATE_FILE) || names.some((name) => parseSegmentName(name) !== undefined)) return;
+  if (readdirSync(directory).some((name) => classifyName(name) !== 'foreign')) return;
   throw new CliError(
     ExitCode.io,
-    `There is no log in "${directory}": no wal-0, wal-1, … and no ${STATE_FILE}.`,
+    `There is no log in "${directory}": no wal-0, wal-1, … and no ${STATE_FILE}. \`ringwal append\` makes one.`,
   );
 }
 

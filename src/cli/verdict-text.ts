@@ -1,4 +1,5 @@
 import { basename, dirname, relative } from 'node:path';
+import { describeReason } from '../format/verdict.js';
 import type { LsnRange, VerifyReport } from '../index.js';
 import { ExitCode } from './exit-code.js';
 import type { Colors } from './output.js';
@@ -33,9 +34,9 @@ export function describeVerdict(report: VerifyReport, colors: Colors): string[] 
   ];
   if (trouble !== undefined) {
     const entry = trouble.lsn === 0 ? 'An entry' : `Entry ${integer(trouble.lsn)}`;
-    lines.push(
-      `  ${entry} in ${basename(trouble.path)} at byte ${integer(trouble.offset)}: ${trouble.reason}.`,
-    );
+    const isGone = trouble.reason === describeReason('missing-segment');
+    const at = isGone ? '' : ` at byte ${integer(trouble.offset)}`;
+    lines.push(`  ${entry} in ${basename(trouble.path)}${at}: ${trouble.reason}.`);
   }
   if (lost.length > 0) {
     lines.push(

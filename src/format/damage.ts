@@ -147,13 +147,21 @@ function assessSegment(
     };
   }
   // Zeros where acknowledged entries were.
-  const reason = alone.reason ?? (isTroubled && alone.frames === 0 ? trouble.reason : undefined);
+  const isEmptied = alone.frames === 0 && (isTroubled || isRightAfterMissing(judgement, number));
+  const emptied = isTroubled ? trouble.reason : 'size';
+  const reason = alone.reason ?? (isEmptied ? emptied : undefined);
   // It may not follow on what is left before it: that is told by what is lost.
   if (reason === undefined) return { number, size, ...alone, verdict: 'clean', badOffset: undefined };
   const lastReadable = readable.at(-1)?.last ?? 0;
   // The last write of a log that is damaged elsewhere may have been torn like any other.
   const isTorn = isLast && alone.lastLsn > 0 && alone.lastLsn >= Math.max(lastReadable, judgement.watermark);
   return { number, size, ...alone, reason, verdict: isTorn ? 'torn' : verdict, badOffset: alone.validBytes };
+}
+
+/** The log goes wrong at a segment that is missing, and this is the next one that is there. */
+function isRightAfterMissing({ trouble, segments }: Judgement, number: number): boolean {
+  if (trouble?.reason !== 'missing-segment') return false;
+  return number === segments.find((each) => each.number > trouble.segment)?.number;
 }
 
 /** The valid frames at the start of one segment, which may begin with any LSN. `isLast`: nothing stands behind it. */

@@ -58,6 +58,7 @@ export interface SegmentPlace {
   readonly offset: number;
 }
 
+/** Where a log goes wrong first. Of a segment that is missing its number is known, and nothing else of its place. */
 export interface Trouble extends SegmentPlace {
   /** The entry that should be there; 0 = not known. */
   readonly lsn: number;
@@ -92,6 +93,12 @@ export function describeReason(reason: Reason): string {
 /** The middle of a sentence; LSN 0 = not known. */
 export function describeEntry(lsn: number): string {
   return lsn === 0 ? 'an entry' : `entry ${lsn}`;
+}
+
+/** The middle of a sentence: which entry cannot be read, where and why. `path`: of the trouble's segment. */
+export function describeTrouble({ lsn, offset, reason }: Trouble, path: string): string {
+  const place = reason === 'missing-segment' ? `"${path}"` : `"${path}" at byte ${offset}`;
+  return `${describeEntry(lsn)} in ${place}: ${describeReason(reason)}`;
 }
 
 /** A sentence: what whoever meets an entry that cannot be read may do. */
@@ -229,15 +236,39 @@ function unsupportedOf(
 /** Row 4: a number that is missing, or a segment below the one at index `holder` that does not start as it must. */
 function gapOf(starts: readonly SegmentStart[], holder: number): Trouble | undefined {
   for (const [index, { number, fault }] of starts.entries()) {
-    const expected = index === 0 ? number : starts[index - 1].number + 1;
-    if (number !== expected) return { segment: expected, offset: 0, lsn: 0, reason: 'missing-segment' };
+    if (isMissingBefore(starts, index)) return missingSegment(starts, index, 0);
     if (fault !== undefined && index < holder) return { segment: number, offset: 0, lsn: 0, reason: fault };
   }
   return undefined;
 }
 
-/** What ended the chain of valid frames. */
-function damageOf(files: readonly SegmentFile[], { fault, batchStart, end, lastLsn }: LogWalk): Trouble {
+function isMissingBefore(segments: readonly Numbered[], index: number): boolean {
+  return index > 0 && segments[index].number !== segments[index - 1].number + 1;
+}
+
+interface Numbered {
+  /** n of `wal-<n>`. */
+  readonly number: number;
+}
+
+/** The first one that is missing right before the segment at `index`; `lsn`: the entry that should come next, 0 = not known. */
+function missingSegment(segments: readonly Numbered[], index: number, lsn: number): Trouble {
+  const segment = index === 0 ? 0 : segments[index - 1].number + 1;
+  return { segment, offset: 0, lsn, reason: 'missing-segment' };
+}
+
+/** What is wrong first: what ended the chain of valid frames, or a segment that is missing before that. */
+function damageOf(files: readonly SegmentFile[], walk: LogWalk): Trouble {
+  const { fault, batchStart, end, lastLsn } = walk;
+  if (files.length === 0) return missingSegment(files, 0, 0);
+  const brokenAt = fault?.index ?? files.length - 1;
+  const missing = files.findIndex((_, at) => at <= brokenAt && isMissingBefore(files, at));
+  if (missing >= 0) {
+    // A segment that held no entry may be missing while the chain goes on: then nothing tells what should be there.
+    const isBroken =
+      fault === undefined ? end.index < missing : fault.index === missing && fault.offset === 0;
+    return missingSegment(files, missing, isBroken ? (fault?.lsn ?? lastLsn + 1) : 0);
+  }
   const { index, offset } = fault ?? batchStart ?? end;
   const segment = files[index]?.number ?? 0;
   if (fault !== undefined) return { segment, offset, lsn: fault.lsn, reason: fault.reason };

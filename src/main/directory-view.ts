@@ -8,7 +8,7 @@ import { type ChainContext, createChain, enterSegment } from '../format/chain.js
 import { SegmentScanner } from '../format/scan.js';
 import { parseCutLsn, parseSegmentName, STATE_FILE, segmentName } from '../format/segment-name.js';
 import { decodeState, type LogState } from '../format/state-file.js';
-import { describeEntry, describeReason, type Judgement, wayOutOf } from '../format/verdict.js';
+import { describeTrouble, type Judgement, wayOutOf } from '../format/verdict.js';
 import type { RecoveryReport, SegmentInfo } from '../worker/messages.js';
 import { inspectLog } from './inspect-log.js';
 import type { JobOptions } from './job-pool.js';
@@ -125,8 +125,7 @@ export class DirectoryView implements LogView {
       const path = join(directory, segmentName(trouble.segment));
       throw new WalError(
         verdict === 'corrupt' ? 'ERR_WAL_CORRUPT' : 'ERR_WAL_UNSUPPORTED',
-        `Cannot read ${describeEntry(trouble.lsn)} in "${path}" at byte ${trouble.offset}: ${describeReason(trouble.reason)}. ` +
-          wayOutOf(verdict, trouble.reason),
+        `Cannot read ${describeTrouble(trouble, path)}. ${wayOutOf(verdict, trouble.reason)}`,
         { path, offset: trouble.offset, lsn: trouble.lsn || undefined },
       );
     }

@@ -48,7 +48,7 @@ export interface VerifyReport {
 
 /** Where a log goes wrong first. */
 export interface VerifyTrouble {
-  /** The segment. */
+  /** The segment; one that is missing is named too. */
   readonly path: string;
   /** Bytes from its start. */
   readonly offset: number;

@@ -9,7 +9,7 @@ import {
   writeFully,
 } from '../files/disk.js';
 import { segmentName } from '../format/segment-name.js';
-import { describeEntry, describeReason, type Judgement, judgeLog, wayOutOf } from '../format/verdict.js';
+import { describeReason, describeTrouble, type Judgement, judgeLog, wayOutOf } from '../format/verdict.js';
 import { LogFailure, syncFailed } from './failure.js';
 import { finishCut } from './interrupted-cut.js';
 import { listLog, newLogId, pendingCutOf, withoutCut } from './log-files.js';
@@ -313,14 +313,13 @@ function refuse(judgement: Judgement, directory: string): void {
   const { row, verdict, trouble, watermark, lastLsn } = judgement;
   if (verdict !== 'unsupported' && verdict !== 'corrupt') return;
   const path = trouble === undefined ? directory : join(directory, segmentName(trouble.segment));
-  const place = trouble === undefined ? `"${path}"` : `"${path}" at byte ${trouble.offset}`;
-  const what = describeEntry(trouble?.lsn ?? 0);
-  const why = trouble === undefined ? 'it cannot be read' : describeReason(trouble.reason);
+  const what =
+    trouble === undefined ? `an entry in "${path}" cannot be read` : describeTrouble(trouble, path);
   const details = { path, offset: trouble?.offset, lsn: trouble?.lsn || undefined };
   if (verdict === 'unsupported') {
     throw new LogFailure(
       'ERR_WAL_UNSUPPORTED',
-      `Cannot open "${directory}": ${what} in ${place}: ${why}. ${wayOutOf(verdict, trouble?.reason)}`,
+      `Cannot open "${directory}": ${what}. ${wayOutOf(verdict, trouble?.reason)}`,
       details,
     );
   }
@@ -332,7 +331,7 @@ function refuse(judgement: Judgement, directory: string): void {
         : `The log can be read up to entry ${lastLsn}, and what follows is not a torn write.`;
   throw new LogFailure(
     'ERR_WAL_CORRUPT',
-    `Cannot open "${directory}": ${what} in ${place}: ${why}. ${known} Nothing was changed. ${wayOutOf(verdict)}`,
+    `Cannot open "${directory}": ${what}. ${known} Nothing was changed. ${wayOutOf(verdict)}`,
     details,
   );
 }

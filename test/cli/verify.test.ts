@@ -30,6 +30,14 @@ test('verify says what is damaged, changes nothing and ends with 1', async (t) =
   assert.deepEqual(snapshot(log), before);
 });
 
+test('verify names the segment that is missing', async (t) => {
+  const log = plantDamaged(temporaryLog(t), 'a missing segment in the middle');
+  const { code, stdout } = await ringwal(t, ['verify', log]);
+  assert.equal(code, 1);
+  assert.match(stdout, /^ {2}Entry 13 in wal-2: its segment is missing\.$/m);
+  assert.match(stdout, /No repair keeps: 13 to 18 \(6 entries\)\./);
+});
+
 test('verify --json prints the report of Wal.verify', async (t) => {
   const log = plantDamaged(temporaryLog(t), FLIPPED);
   const { code, stdout } = await ringwal(t, ['verify', log, '--json']);

@@ -112,6 +112,21 @@ test('a missing segment is lost, and the segments around it are clean', () => {
   ]);
 });
 
+test('zeros where acknowledged entries were are damage after a missing segment too', () => {
+  const segments = log().build();
+  segments[3] = Buffer.alloc(400);
+  const files = filesOf(segments).filter(({ number }) => number !== 2);
+  const judgement = judgeLog({ segments: files, state: state(24), full: true });
+  assert.deepEqual([judgement.trouble?.segment, judgement.trouble?.reason], [2, 'missing-segment']);
+  const damage = assessDamage(files, judgement);
+  assert.deepEqual(columns(damage), [
+    [0, 'clean', 6, 1, 6],
+    [1, 'clean', 6, 7, 12],
+    [3, 'corrupt', 0, 0, 0],
+  ]);
+  assert.deepEqual([damage.segments.at(-1)?.badOffset, damage.segments.at(-1)?.reason], [0, 'size']);
+});
+
 test('LSNs that were skipped on purpose are not lost', () => {
   const builder = new LogBuilder().group(entries(2), 0);
   builder.frame({ data: entries(1)[0] ?? assert.fail(), skipped: 5, syncedLsn: 2 });

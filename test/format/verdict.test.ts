@@ -6,6 +6,7 @@ import { describeReason, type Judgement, judgeLog } from '../../src/format/verdi
 import {
   concat,
   entries,
+  filesOf,
   fill,
   flip,
   frameWith,
@@ -137,6 +138,60 @@ describe('row 2, acknowledged entries are missing', () => {
     assert.equal(judgement.trouble?.reason, 'missing-tail');
     assert.equal(judge([], { state: state(1) }).row, 2);
     assert.equal(judge([new Uint8Array(0)], { state: state(1) }).row, 2);
+  });
+
+  test('the missing segment is named, and not the one after it that does not follow on', () => {
+    const builder = new LogBuilder();
+    for (let segment = 0; segment < 5; segment++) {
+      if (segment > 0) builder.newSegment();
+      builder.group(entries(3), builder.lastLsn).group(entries(3), builder.lastLsn);
+    }
+    for (const full of [true, false]) {
+      for (const missing of [[1], [2], [3], [1, 2], [2, 3]]) {
+        const segments = filesOf(builder.build()).filter(({ number }) => !missing.includes(number));
+        const { row, trouble } = judgeLog({ segments, state: state(30), full });
+        const [number = 0] = missing;
+        // Where every frame was read, it is known which entry should be there.
+        const lsn = full ? number * 6 + 1 : 0;
+        assert.deepEqual(row, full ? 2 : 4);
+        assert.deepEqual(trouble, { segment: number, offset: 0, lsn, reason: 'missing-segment' });
+      }
+    }
+  });
+
+  test('the missing segment is named though the one after it begins with damage, or is empty', () => {
+    const [first, second, third] = threeSegments().build();
+    for (const bytes of [
+      flip(third, third.length - 1),
+      flip(third, 3),
+      new Uint8Array(4096),
+      new Uint8Array(0),
+    ]) {
+      const segments = filesOf([first, second, bytes]).filter(({ number }) => number !== 1);
+      const { trouble } = judgeLog({ segments, state: state(18), full: true });
+      assert.deepEqual(trouble, { segment: 1, offset: 0, lsn: 7, reason: 'missing-segment' });
+    }
+  });
+
+  test('a missing segment before damage comes first, though no entry is missing with it', () => {
+    const builder = new LogBuilder().group(entries(3), 0).newSegment().newSegment().group(entries(3), 3);
+    builder.newSegment().group(entries(3), 6);
+    const segments = filesOf(damage(builder, 8)).filter(({ number }) => number !== 1);
+    const judgement = judgeLog({ segments, state: state(9), full: true });
+    assert.deepEqual([judgement.row, judgement.lastLsn], [2, 7]);
+    assert.deepEqual(judgement.trouble, { segment: 1, offset: 0, lsn: 0, reason: 'missing-segment' });
+  });
+
+  test('damage before a missing segment comes first', () => {
+    const segments = filesOf(damage(threeSegments(), 3)).filter(({ number }) => number !== 1);
+    const { trouble } = judgeLog({ segments, state: state(18), full: true });
+    assert.deepEqual(trouble, { ...startOf(threeSegments(), 3), lsn: 3, reason: 'data-checksum' });
+  });
+
+  test('where no segment is left, that is what is missing', () => {
+    const { row, trouble } = judge([], { state: state(1) });
+    assert.equal(row, 2);
+    assert.deepEqual(trouble, { segment: 0, offset: 0, lsn: 0, reason: 'missing-segment' });
   });
 
   test('a head at an odd offset says so, of whatever number of bytes are missing before it', () => {

@@ -3,7 +3,7 @@ import { cpSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } fr
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { crc32 } from 'node:zlib';
-import { Wal } from '#ringwal';
+import { Wal, type WalError } from '#ringwal';
 import { fill, makeLog, openLog, range, segmentNames, snapshot, temporaryLog, walError } from './support.js';
 
 /** A closed log of 12 entries, three in each of its segments. */
@@ -79,6 +79,27 @@ test('a missing segment is refused', async (t) => {
   const directory = await fourSegments(t);
   rmSync(join(directory, 'wal-1'));
   await refusesUntouched(directory, walError('ERR_WAL_CORRUPT', { path: join(directory, 'wal-1') }));
+});
+
+test('whatever reads a log with a missing segment names that one, and no other', async (t) => {
+  for (const missing of [1, 2]) {
+    const directory = await fourSegments(t);
+    const path = join(directory, `wal-${missing}`);
+    rmSync(path);
+    const { trouble, lastLsn, lost } = await Wal.verify(directory);
+    const lsn = missing * 3 + 1;
+    assert.deepEqual(trouble, { path, offset: 0, lsn, reason: 'its segment is missing' });
+    assert.deepEqual([lastLsn, lost], [lsn - 1, [{ first: lsn, last: lsn + 2 }]]);
+    for (const open of [() => Wal.open(directory), () => Wal.open(directory, { readOnly: true })]) {
+      const error: WalError = await open().then(
+        () => assert.fail('it opens'),
+        (reason) => reason,
+      );
+      assert.deepEqual([error.code, error.path, error.offset], ['ERR_WAL_CORRUPT', path, 0]);
+      assert.match(error.message, new RegExp(`entry in "[^"]*/wal-${missing}": its segment is missing\\.`));
+      assert.deepEqual(error.message.match(/wal-\d/g), [`wal-${missing}`]);
+    }
+  }
 });
 
 test('segments in each other’s place are refused', async (t) => {

@@ -3,6 +3,7 @@ import { Wal, type WalEntry } from '../../index.js';
 import type { Context } from '../context.js';
 import { defineCommand } from '../definition.js';
 import { ENTRY_FORMATS, type EntryFormat, EntryWriter } from '../entry-format.js';
+import { openEntries } from '../entry-source.js';
 import { CliError, ExitCode } from '../exit-code.js';
 import { type Piece, walkFrames } from '../frame-walk.js';
 import { kindOf } from '../log-directory.js';
@@ -56,20 +57,16 @@ async function catLog(
   writer: EntryWriter,
 ): Promise<void> {
   const { signal } = context;
-  const reader = await context.waitFor('opening the log', Wal.open(directory, { readOnly: true, signal }));
+  const source = await openEntries(context, directory);
   try {
-    if (reverse === true) {
-      await writeAll(reader.entries({ from, to, reverse, signal }), writer);
-      return;
-    }
-    for await (const batch of reader.batches({ from, to, signal })) {
+    for await (const batch of source.batches({ from, to, reverse, signal })) {
       for (const entry of batch) if (!writer.write(entry)) await writer.flush();
       signal.throwIfAborted();
     }
   } finally {
-    // What stands in front of damage is what one wants to see.
+    // What stands before damage is what one wants to see.
     await writer.flush();
-    await reader.close();
+    await source.close();
   }
 }
 

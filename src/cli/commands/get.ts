@@ -1,7 +1,7 @@
 import { Argument, Option } from 'commander';
-import { Wal } from '../../index.js';
 import { defineCommand } from '../definition.js';
 import { ENTRY_FORMATS, type EntryFormat, EntryWriter } from '../entry-format.js';
+import { openEntries } from '../entry-source.js';
 import { CliError, ExitCode } from '../exit-code.js';
 import { parseLsn } from '../values.js';
 
@@ -28,12 +28,11 @@ export const get = defineCommand<Options>({
   json: 'As --format json: an object with lsn and text, or base64 where the data is not UTF-8.',
   async run(context, options, [directory = '', lsnText]) {
     const lsn = Number(lsnText);
-    const { signal } = context;
-    const reader = await context.waitFor('opening the log', Wal.open(directory, { readOnly: true, signal }));
+    const source = await openEntries(context, directory);
     try {
-      const entry = await reader.get(lsn);
+      const entry = await source.get(lsn);
       if (entry === undefined) {
-        const { firstLsn, lastLsn } = reader;
+        const { firstLsn, lastLsn } = source;
         const holds = lastLsn === 0 ? 'it is empty' : `it holds ${firstLsn} to ${lastLsn}`;
         throw new CliError(ExitCode.no, `There is no entry ${lsn} in "${directory}": ${holds}.`);
       }
@@ -44,7 +43,7 @@ export const get = defineCommand<Options>({
       await writer.flush();
       return ExitCode.ok;
     } finally {
-      await reader.close();
+      await source.close();
     }
   },
 });

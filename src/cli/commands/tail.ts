@@ -1,8 +1,8 @@
 import { Argument, Option } from 'commander';
-import { Wal, type WalReader } from '../../index.js';
 import type { Context } from '../context.js';
 import { defineCommand } from '../definition.js';
 import { ENTRY_FORMATS, type EntryFormat, EntryWriter } from '../entry-format.js';
+import { type EntrySource, openEntries } from '../entry-source.js';
 import { ExitCode } from '../exit-code.js';
 import { parseCount, parseLsn } from '../values.js';
 
@@ -41,38 +41,59 @@ export const tail = defineCommand<Options>({
       withLsn: options.lsn,
     });
     const { signal } = context;
-    const reader = await context.waitFor('opening the log', Wal.open(directory, { readOnly: true, signal }));
+    const source = await openEntries(context, directory);
     try {
-      const from = options.from ?? (await firstOfNewest(reader, options.lines, signal));
-      if (options.follow === true) await follow(context, reader, from, writer);
-      else if (from <= reader.lastLsn) {
-        for await (const entry of reader.entries({ from, signal })) {
-          if (!writer.write(entry)) await writer.flush();
+      const { from, damage } =
+        options.from === undefined
+          ? await firstOfNewest(source, options.lines, signal)
+          : { from: options.from };
+      if (damage === undefined && options.follow === true) await follow(context, source, from, writer);
+      else {
+        for await (const batch of source.batches({ from, signal })) {
+          for (const entry of batch) if (!writer.write(entry)) await writer.flush();
         }
       }
+      if (damage !== undefined) throw damage;
       return ExitCode.ok;
     } finally {
       await writer.flush();
-      await reader.close();
+      await source.close();
     }
   },
 });
 
-/** Where the newest `count` begin. They are counted, since LSNs may be missing, and not held. */
-async function firstOfNewest(reader: WalReader, count: number, signal: AbortSignal): Promise<number> {
-  const { lastLsn } = reader;
-  let first = lastLsn + 1;
-  if (count === 0 || lastLsn === 0) return first;
-  let left = count;
-  for await (const { lsn } of reader.entries({ to: lastLsn, reverse: true, signal })) {
-    first = lsn;
-    left -= 1;
-    if (left === 0) break;
-  }
-  return first;
+interface Newest {
+  /** Where they begin. */
+  readonly from: number;
+  /** What keeps more of them from being read. */
+  readonly damage?: unknown;
 }
 
-async function follow(context: Context, reader: WalReader, from: number, writer: EntryWriter): Promise<void> {
+/** Where the newest `count` begin. They are counted, since LSNs may be missing, and not held. */
+async function firstOfNewest(source: EntrySource, count: number, signal: AbortSignal): Promise<Newest> {
+  const { lastLsn } = source;
+  let from = lastLsn + 1;
+  if (count === 0 || lastLsn === 0) return { from };
+  let left = count;
+  try {
+    for await (const batch of source.batches({ to: lastLsn, reverse: true, signal })) {
+      from = batch.at(Math.min(left, batch.length) - 1)?.lsn ?? from;
+      left -= batch.length;
+      if (left <= 0) break;
+    }
+  } catch (damage) {
+    if (from > lastLsn) throw damage;
+    return { from, damage };
+  }
+  return { from };
+}
+
+async function follow(
+  context: Context,
+  source: EntrySource,
+  from: number,
+  writer: EntryWriter,
+): Promise<void> {
   const { signal } = context;
   let isFlushDue = false;
   let flushed = Promise.resolve();
@@ -81,7 +102,7 @@ async function follow(context: Context, reader: WalReader, from: number, writer:
     flushed = writer.flush();
   };
   try {
-    for await (const entry of reader.follow({ from, signal })) {
+    for await (const entry of source.follow(from, signal)) {
       const hasRoom = writer.write(entry);
       if (!hasRoom) await writer.flush();
       else if (!isFlushDue) {
