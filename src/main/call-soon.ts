@@ -15,9 +15,14 @@ export function callSoon<T extends unknown[]>(callback: (...args: T) => void, ..
     try {
       callback(...args);
     } catch (error) {
-      setImmediate(() => {
+      callNextTurn(() => {
         throw error;
       });
     }
   });
+}
+
+/** Calls `callback` in the next turn of the event loop. What it throws is an uncaught exception. */
+export function callNextTurn(callback: () => void): void {
+  setImmediate(callback);
 }

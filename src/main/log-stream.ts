@@ -1,5 +1,5 @@
 import { Writable } from 'node:stream';
-import { callSoon } from './call-soon.js';
+import { callNextTurn, callSoon } from './call-soon.js';
 import { describeDrops } from './dropped-lines.js';
 import { byteLengthOf, type EntryData, viewBytes } from './entry-data.js';
 import { addExitParticipant, type ExitParticipant, removeExitParticipant } from './exit-hook.js';
@@ -90,8 +90,8 @@ export class LogStream extends Writable {
     });
     this.#keepsLines = !options.stripCarriageReturn && options.emptyLines === 'keep';
     this.#isClear = this.#keepsLines;
-    // As sonic-boom and the file streams of Node say it. The log is open: there is nothing to wait for.
-    callSoon(() => {
+    // As sonic-boom and the file streams of Node say it. The log is open: what it waits for is a listener.
+    callNextTurn(() => {
       if (!this.destroyed) this.emit('ready');
     });
   }
