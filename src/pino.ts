@@ -8,13 +8,20 @@
  * @module ringwal/pino
  */
 import { Writable } from 'node:stream';
-import { Wal, WalError, type WalOptions } from './index.js';
+import { type LogStreamOptions, Wal, WalError, type WalOptions } from './index.js';
+import { callSoon } from './main/call-soon.js';
 import { describeDrops } from './main/dropped-lines.js';
 import type { EntryData } from './main/entry-data.js';
 import { LineFramer } from './main/line-framer.js';
+import { type CheckedLogStreamOptions, checkLogStreamOptions } from './main/options.js';
 
-/** Where the log is, what becomes of lines for which it has no room, and whatever {@link Wal.open} takes that a thread can be sent. */
-export interface PinoTargetOptions extends Omit<WalOptions, 'durable' | 'readOnly' | 'signal' | 'onError'> {
+/**
+ * Where the log is, how lines become entries, and whatever {@link Wal.open} takes that a thread can be sent. A logger with pino's
+ * option `crlf` writes CR LF: `stripCarriageReturn` removes the carriage returns.
+ */
+export interface PinoTargetOptions
+  extends Omit<WalOptions, 'durable' | 'readOnly' | 'signal' | 'onError'>,
+    LogStreamOptions {
   /** The log's directory: a path. */
   directory: string;
   /**
@@ -27,8 +34,12 @@ export interface PinoTargetOptions extends Omit<WalOptions, 'durable' | 'readOnl
 }
 
 /**
- * Opens the log; closes it when the transport ends. A line is passed on by pino until it is written, so that the flush at
- * the end of the process, which waits for what is passed on, loses none: the log's own threads die with the transport's.
+ * Opens the log; closes it when the transport ends. pino waits for each chunk of lines until it is written. So the flush at
+ * the end of the process loses none, though the log's own threads die with the transport's.
+ *
+ * Each line becomes an entry. Text that has no newline yet waits for its newline or until the transport ends (`end()`, which pino calls at the
+ * end of the process too); a flush does not write it. A logger ends each of its lines itself: this concerns
+ * programs that write to the transport themselves.
  *
  * Resolves to the stream that pino writes to; pino calls this in its thread, by the name of the target. The options are those of
  * `pino.transport`'s `options`.
@@ -36,17 +47,18 @@ export interface PinoTargetOptions extends Omit<WalOptions, 'durable' | 'readOnl
  * @throws as {@link Wal.open}
  */
 export default async function openPinoTarget(options: PinoTargetOptions): Promise<Writable> {
-  const { onFull, directory, ...rest } = options;
-  if (onFull !== undefined && onFull !== 'wait' && onFull !== 'drop') {
-    throw new WalError('ERR_WAL_OPTION', `onFull must be 'wait' or 'drop', not ${JSON.stringify(onFull)}.`);
-  }
+  const { onFull, stripCarriageReturn, emptyLines, directory, ...rest } = options;
+  const lineOptions = checkLogStreamOptions({ onFull, stripCarriageReturn, emptyLines });
   const own = Object.entries(rest).filter(([name]) => !ADDED_BY_PINO.includes(name));
   const wal = await Wal.open(directory, { ...Object.fromEntries(own), readOnly: false });
-  return new PinoTarget(wal, onFull === 'drop', options.maxEntrySize ?? MAX_ENTRY_SIZE);
+  return new PinoTarget(wal, lineOptions, options.maxEntrySize ?? MAX_ENTRY_SIZE);
 }
 
 /** To the options of every target, by pino and its thread. */
 const ADDED_BY_PINO: readonly string[] = ['pinoWillSendConfig', '$context'];
+
+/** Nothing that was written before waits to be taken when one of these comes. */
+const TAKEN = ['drain', 'finish', 'close'] as const;
 
 /** As the log's own. */
 const MAX_ENTRY_SIZE = 64 * 2 ** 20;
@@ -62,11 +74,11 @@ class PinoTarget extends Writable {
   /** Lines that a full disk has cost, as far as they are counted in `#untold`. */
   #lost = 0;
 
-  constructor(wal: Wal, isDropping: boolean, maxEntrySize: number) {
+  constructor(wal: Wal, options: CheckedLogStreamOptions, maxEntrySize: number) {
     super({ decodeStrings: false, highWaterMark: 1 });
     this.#wal = wal;
-    this.#isDropping = isDropping;
-    this.#framer = new LineFramer(maxEntrySize, {
+    this.#isDropping = options.onFull === 'drop';
+    this.#framer = new LineFramer(maxEntrySize, options, {
       onLine: (line) => this.#lines.push(typeof line === 'string' ? line : Buffer.from(line)),
       onTooLong: () => {
         this.#untold += 1;
@@ -74,16 +86,25 @@ class PinoTarget extends Writable {
     });
   }
 
-  /** Calls `callback` once everything that was written is durable. */
+  /** Calls `callback` once everything that was written is durable. Text that has no newline yet is not flushed. */
   flush(callback: (error?: Error | null) => void): void {
-    const sync = () => {
-      this.#wal.sync().then(
-        () => process.nextTick(callback),
-        (error: Error) => process.nextTick(callback, error),
-      );
+    if (this.writableLength === 0 || this.closed) {
+      this.#sync(callback);
+      return;
+    }
+    // One of these comes in any case; after `end()` it is not 'drain'.
+    const onTaken = () => {
+      for (const event of TAKEN) this.off(event, onTaken);
+      this.#sync(callback);
     };
-    if (this.writableNeedDrain) this.once('drain', sync);
-    else sync();
+    for (const event of TAKEN) this.on(event, onTaken);
+  }
+
+  #sync(callback: (error?: Error | null) => void): void {
+    this.#wal.sync().then(
+      () => callSoon(callback),
+      (error: Error) => callSoon(callback, this.errored ?? error),
+    );
   }
 
   override _write(chunk: EntryData, _encoding: string, callback: (error?: Error | null) => void): void {

@@ -5,7 +5,16 @@ export const RECORD_FORMATS = ['lines', 'nul', 'length-prefixed'] as const;
 /** How a stream of bytes is divided into entries. `length-prefixed`: uint32 LE length, then so many bytes. */
 export type RecordFormat = (typeof RECORD_FORMATS)[number];
 
+/** What becomes of the line ends of a text file; of the format `lines` only. */
+export interface LineRules {
+  /** A carriage return right before a newline is not part of the record. */
+  readonly stripCarriageReturn: boolean;
+  /** A line without a byte is no record. */
+  readonly skipEmptyLines: boolean;
+}
+
 const NEWLINE = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
 const LENGTH_BYTES = 4;
 
 /**
@@ -15,14 +24,16 @@ const LENGTH_BYTES = 4;
 export class RecordSplitter {
   readonly #format: RecordFormat;
   readonly #bytesMax: number;
+  readonly #rules: LineRules;
   /** What came of the record under way. */
   #pieces: Uint8Array[] = [];
   #pending = 0;
   #count = 0;
 
-  constructor(format: RecordFormat, bytesMax: number) {
+  constructor(format: RecordFormat, bytesMax: number, rules: LineRules) {
     this.#format = format;
     this.#bytesMax = bytesMax;
+    this.#rules = rules;
   }
 
   /** The records that end in `chunk`, in order; views of it where they lie in it whole. */
@@ -33,7 +44,10 @@ export class RecordSplitter {
   /** Nothing follows. The last record needs no delimiter. @throws where one was announced that did not come */
   end(): Uint8Array | undefined {
     if (this.#pending === 0) return undefined;
-    if (this.#format !== 'length-prefixed') return this.#take();
+    if (this.#format !== 'length-prefixed') {
+      this.#checkLength(this.#pending);
+      return this.#take();
+    }
     const held = this.#take();
     const wanted = held.length < LENGTH_BYTES ? 'its length' : `${readLength(held)} bytes`;
     throw new CliError(
@@ -48,17 +62,33 @@ export class RecordSplitter {
     for (let end = chunk.indexOf(delimiter); end >= 0; end = chunk.indexOf(delimiter, from)) {
       const rest = chunk.subarray(from, end);
       from = end + 1;
-      this.#checkLength(this.#pending + rest.length);
-      if (this.#pending === 0) {
-        this.#count += 1;
-        yield rest;
-      } else {
-        this.#keep(rest);
-        yield this.#take();
-      }
+      const stripped = this.#strippedBytes(rest);
+      this.#checkLength(this.#pending + rest.length - stripped);
+      const whole = this.#complete(rest);
+      const record = stripped === 0 ? whole : whole.subarray(0, whole.length - stripped);
+      if (record.length > 0 || !this.#rules.skipEmptyLines) yield record;
     }
-    this.#checkLength(this.#pending + chunk.length - from);
+    // The last byte may be a carriage return that goes.
+    const strippedMax = this.#rules.stripCarriageReturn ? 1 : 0;
+    this.#checkLength(this.#pending + chunk.length - from - strippedMax);
     this.#keep(chunk.subarray(from));
+  }
+
+  /** Bytes at the end of the record under way, which ends with `rest`, that are not part of it. */
+  #strippedBytes(rest: Uint8Array): number {
+    if (!this.#rules.stripCarriageReturn) return 0;
+    const last = rest.length > 0 ? rest : this.#pieces.at(-1);
+    return last?.at(-1) === CARRIAGE_RETURN ? 1 : 0;
+  }
+
+  /** The record under way, which ends with `rest`. */
+  #complete(rest: Uint8Array): Uint8Array {
+    if (this.#pending === 0) {
+      this.#count += 1;
+      return rest;
+    }
+    this.#keep(rest);
+    return this.#take();
   }
 
   *#byLength(chunk: Uint8Array): Generator<Uint8Array, void, undefined> {

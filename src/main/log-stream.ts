@@ -1,8 +1,10 @@
 import { Writable } from 'node:stream';
+import { callNextTurn, callSoon } from './call-soon.js';
 import { describeDrops } from './dropped-lines.js';
-import { type EntryData, viewBytes } from './entry-data.js';
+import { byteLengthOf, type EntryData, viewBytes } from './entry-data.js';
 import { addExitParticipant, type ExitParticipant, removeExitParticipant } from './exit-hook.js';
 import { LineFramer } from './line-framer.js';
+import type { CheckedLogStreamOptions } from './options.js';
 import { WalError } from './wal-error.js';
 
 /** What a log stream needs of a lane. */
@@ -16,6 +18,8 @@ export interface LogStreamLane {
   flushSync(): void;
   /** For the figures of the lane. */
   noteDroppedLine(): void;
+  /** The bytes of all entries that are queued in front of the ring, whoever queued them. */
+  stats(): { readonly pendingBytes: number };
   /** The log's. */
   readonly directory: string;
   readonly maxEntrySize: number;
@@ -23,17 +27,19 @@ export interface LogStreamLane {
   readonly roomyBytes: number;
 }
 
-/** What concerns a line and not the log: too long, or written from within a callback of `tryEncode`. */
+/** Errors of one line and not of the log: it is too long, or a callback of `tryEncode` wrote it. */
 const ONE_LINE_ONLY: readonly string[] = ['ERR_WAL_TOO_LARGE', 'ERR_WAL_OPTION'];
 
 type WriteCallback = (error?: Error | null) => void;
 
 /**
  * A destination for lines of log, made by `createLogStream`: a `Writable` that also has what pino expects of one. Each
- * line becomes an entry, without its newline; a line may come in pieces, as text or bytes.
+ * line becomes an entry, without its newline; a line may come in pieces, as text or bytes. Text that has no newline yet waits: for
+ * its newline, for `end()` or `destroy()`, or for the end of the process, which make it an entry as it is. `flush` does not.
+ * The options `stripCarriageReturn` and `emptyLines` say what becomes of CR LF and of empty lines.
  *
- * `write` returns false when the ring is full, and 'drain' follows. What then becomes of the lines of who writes on (pino
- * does) says `onFull`:
+ * `write` returns false when the ring is full, and 'drain' follows. `onFull` says what becomes of further lines, since pino writes on
+ * regardless:
  *
  * - `'wait'`: they are queued, up to the log's `maxPending` bytes; beyond, `write` blocks until the log has caught up.
  *   No line is lost and memory is bounded.
@@ -45,6 +51,9 @@ type WriteCallback = (error?: Error | null) => void;
  * A line longer than `maxEntrySize` is dropped so in both. When the log is closed or has failed, the next write ends the
  * stream: 'error' with the `WalError`, once.
  *
+ * 'ready' comes once, soon after the stream was made. 'drain' also comes after each `flush` that went well. `cork()` holds nothing
+ * back: lines in the ring outlive the process, lines in a buffer of the stream would not.
+ *
  * Ending the stream makes its lines durable and leaves the log open. What the log promises for the end of the process holds
  * for lines too, also for one that has no newline yet.
  */
@@ -52,28 +61,38 @@ export class LogStream extends Writable {
   readonly #lane: LogStreamLane;
   readonly #isDropping: boolean;
   readonly #lines: LineFramer;
+  /** Nothing but its newline goes from a line. */
+  readonly #keepsLines: boolean;
   #encoding: BufferEncoding | undefined;
   #dropped = 0;
   /** Dropped lines that no entry tells of yet. */
   #untold = 0;
   #needsDrain = false;
+  /** Bytes of lines that this stream has queued since it found the ring full; the log may have taken some of them. */
+  #queuedBytes = 0;
   /** What ended the log, for this stream. */
   #failure: WalError | undefined;
-  /** Nothing stands between a line and the ring: no line under way, no wait for room, nothing to tell. */
-  #isClear = true;
+  /** Nothing stands between a line and the ring: no line under way, no wait for room, nothing to tell, nothing to strip. */
+  #isClear: boolean;
   /** There while something would be lost if the process exited now. */
   readonly #exit: ExitParticipant = { flushAtExit: () => this.#flushAtExit() };
   #isInExit = false;
   #isTellingOfDrop = false;
 
   /** @internal */
-  constructor(lane: LogStreamLane, onFull: 'wait' | 'drop') {
+  constructor(lane: LogStreamLane, options: CheckedLogStreamOptions) {
     super({ decodeStrings: false });
     this.#lane = lane;
-    this.#isDropping = onFull === 'drop';
-    this.#lines = new LineFramer(lane.maxEntrySize, {
+    this.#isDropping = options.onFull === 'drop';
+    this.#lines = new LineFramer(lane.maxEntrySize, options, {
       onLine: (line) => this.#take(line),
       onTooLong: () => this.#drop(''),
+    });
+    this.#keepsLines = !options.stripCarriageReturn && options.emptyLines === 'keep';
+    this.#isClear = this.#keepsLines;
+    // As sonic-boom and the file streams of Node say it. The log is open: what it waits for is a listener.
+    callNextTurn(() => {
+      if (!this.destroyed) this.emit('ready');
     });
   }
 
@@ -88,8 +107,12 @@ export class LogStream extends Writable {
    * Takes text or bytes. False = the ring is full: 'drain' follows. `callback` is called once it is taken, with an error if
    * a line was dropped.
    *
+   * After `end()` or `destroy()` it takes nothing and returns false. `callback`, and after `end()` the event 'error', then has Node's own
+   * `ERR_STREAM_WRITE_AFTER_END` or `ERR_STREAM_DESTROYED`.
+   *
    * @param encoding of text; default UTF-8. The callback may stand in its place
-   * @throws ERR_WAL_OPTION: neither text nor bytes, or an encoding that is not known. There is no object mode
+   * @throws ERR_WAL_OPTION: neither text nor bytes, or an encoding that is not known; its `cause` is what Node's own streams
+   * throw. There is no object mode
    */
   override write(
     chunk: EntryData,
@@ -141,13 +164,27 @@ export class LogStream extends Writable {
     return this;
   }
 
-  /** Calls `callback` once everything that was written is durable; a line that has no newline yet does not count. */
-  flush(callback?: ((error?: Error | null) => void) | undefined): void {
+  /**
+   * Calls `callback` once everything that was written is durable, and then emits 'drain', unless the ring is full: then 'drain' comes
+   * once there is room. Text that has no newline yet is not flushed.
+   *
+   * @param callback gets the error if lines were lost or the log has ended; no 'drain' follows then
+   * @throws ERR_WAL_OPTION: `callback` is no function
+   */
+  flush(callback?: ((error?: Error | null) => void) | null | undefined): void {
+    if (callback !== undefined && callback !== null && typeof callback !== 'function') {
+      throw new WalError('ERR_WAL_OPTION', `callback must be a function, not ${describe(callback)}.`);
+    }
     this.#lane.sync(undefined).then(
-      () => callback && process.nextTick(callback),
-      // Who does not ask for the outcome hears of it where it matters: lost lines go to `onError`, and a log that has ended
-      // takes no line.
-      (error: Error) => callback && process.nextTick(callback, error),
+      () => {
+        if (callback) callSoon(callback);
+        // Programs that use sonic-boom end the stream at this event.
+        callSoon(() => this.#drain());
+      },
+      // A caller without a callback hears of a failure elsewhere: lost lines go to `onError`, and a log that has ended takes no line.
+      (error: Error) => {
+        if (callback) callSoon(callback, error);
+      },
     );
   }
 
@@ -163,8 +200,13 @@ export class LogStream extends Writable {
   /** Does nothing. pino's tools for rotation call it after they have renamed the file; the log rotates by itself. */
   reopen(): void {}
 
-  /** The encoding of text that comes without one; UTF-8 until it is set. */
+  /**
+   * The encoding of text that comes without one; UTF-8 until it is set.
+   *
+   * @throws ERR_WAL_OPTION: it is not known; `cause` is what Node's own streams throw
+   */
   override setDefaultEncoding(encoding: BufferEncoding): this {
+    if (!Buffer.isEncoding(encoding)) throw unknownEncoding(encoding);
     super.setDefaultEncoding(encoding);
     this.#encoding = encoding;
     this.#update();
@@ -185,6 +227,7 @@ export class LogStream extends Writable {
   override _destroy(error: Error | null, callback: WriteCallback): void {
     // Half a line is better than none.
     this.#lines.end();
+    this.#sayLastWord();
     this.#update();
     callback(error);
   }
@@ -204,25 +247,27 @@ export class LogStream extends Writable {
     const droppedBefore = this.#dropped;
     this.#lines.write(this.#bytesOrText(chunk, encoding ?? this.#encoding));
     this.#update();
-    if (callback !== undefined) {
+    if (typeof callback === 'function') {
       const isWhole = this.#dropped === droppedBefore;
-      process.nextTick(callback, isWhole ? null : (this.#failure ?? noRoom(this.#lane.directory)));
+      callSoon(callback, isWhole ? null : (this.#failure ?? noRoom(this.#lane.directory)));
     }
     return !this.#needsDrain && !this.destroyed;
   }
 
   #bytesOrText(chunk: EntryData, encoding: BufferEncoding | undefined): EntryData {
     if (typeof chunk !== 'string') return viewBytes(chunk);
-    if (encoding === undefined || encoding === 'utf8' || encoding === 'utf-8') return chunk;
+    if (!encoding || encoding === 'utf8' || encoding === 'utf-8') return chunk;
     if (Buffer.isEncoding(encoding)) return Buffer.from(chunk, encoding);
-    throw new WalError('ERR_WAL_OPTION', `encoding must be one that Buffer knows, not "${encoding}".`);
+    throw unknownEncoding(encoding);
   }
 
-  /** Neither text nor bytes. Who pipes could not catch what is thrown here: he is told by the stream. */
+  /** Neither text nor bytes. A pipe could not catch what is thrown here: the stream ends with it instead. */
   #misuse(chunk: unknown): false {
     const error = new WalError(
       'ERR_WAL_OPTION',
       `A log stream takes lines, as strings or bytes, not ${describe(chunk)}: it has no object mode.`,
+      // Programs that know streams look for Node's own code.
+      { cause: thrownBy(() => super.write(chunk)) },
     );
     if (this.listenerCount('unpipe') === 0) throw error;
     this.destroy(error);
@@ -244,11 +289,16 @@ export class LogStream extends Writable {
     }
   }
 
-  /** Takes a line in front of a full ring. Whoever does not heed that it is full is held up, at the latest, here. */
+  /** Takes a line in front of a full ring. A writer that goes on although `write` returned false is held up here. */
   #queue(line: EntryData): void {
-    if (this.#lane.tryQueue(line)) return;
-    this.#makeRoom();
-    if (!this.#lane.tryQueue(line)) this.#drop(line);
+    if (!this.#lane.tryQueue(line)) {
+      this.#makeRoom();
+      if (!this.#lane.tryQueue(line)) {
+        this.#drop(line);
+        return;
+      }
+    }
+    this.#queuedBytes += byteLengthOf(line);
   }
 
   /** Blocks until the log has caught up. */
@@ -296,9 +346,9 @@ export class LogStream extends Writable {
     this.#needsDrain = true;
     this.#lane.ready(this.#lane.roomyBytes, undefined).then(
       // Out of the promise, so that what a listener throws is an exception and no rejection.
-      () => process.nextTick(() => this.#resume()),
+      () => callSoon(() => this.#resume()),
       (error: WalError) => {
-        // What was queued is in the log. If nobody waits for 'drain' it is early enough to tell whoever writes next.
+        // What was queued is in the log. If nobody waits for 'drain', it is early enough to fail the next write.
         if (error.code === 'ERR_WAL_CLOSED' && this.listenerCount('drain') === 0) return;
         this.#end(error);
       },
@@ -307,6 +357,7 @@ export class LogStream extends Writable {
 
   #resume(): void {
     this.#needsDrain = false;
+    this.#queuedBytes = 0;
     if (this.destroyed) return;
     try {
       this.#tell();
@@ -316,7 +367,11 @@ export class LogStream extends Writable {
       return;
     }
     this.#update();
-    if (!this.writableEnded) this.emit('drain');
+    this.#drain();
+  }
+
+  #drain(): void {
+    if (!this.#needsDrain && !this.destroyed && !this.writableEnded) this.emit('drain');
   }
 
   #end(error: WalError): void {
@@ -342,11 +397,16 @@ export class LogStream extends Writable {
   #flushAtExit(): void {
     if (this.#needsDrain) this.#makeRoom();
     this.#lines.end();
+    this.#sayLastWord();
+  }
+
+  /** The report of dropped lines that are not told of yet. */
+  #sayLastWord(): void {
     if (this.#failure !== undefined) return;
     try {
       this.#tell();
     } catch (error) {
-      // The log has ended just now, which whoever had something in it is told of. Nobody could catch this here.
+      // The log has ended just now: its other calls say so. Nobody could catch this here.
       if (!(error instanceof WalError)) throw error;
     }
   }
@@ -354,7 +414,8 @@ export class LogStream extends Writable {
   #update(): void {
     const isAtEnd = this.writableEnded || this.destroyed;
     const isEmpty = this.#lines.isBetweenLines && this.#untold === 0;
-    this.#isClear = isEmpty && !this.#needsDrain && !isAtEnd && this.#encoding === undefined;
+    const isPlain = this.#keepsLines && this.#encoding === undefined;
+    this.#isClear = isEmpty && isPlain && !this.#needsDrain && !isAtEnd;
     const isInExit = !isEmpty && !this.destroyed;
     if (isInExit === this.#isInExit) return;
     this.#isInExit = isInExit;
@@ -363,12 +424,22 @@ export class LogStream extends Writable {
   }
 
   static {
-    // What `write` has answered, as pipes and pino's transports ask it. Not as a getter of the class, since the types of Node
-    // have a property there.
-    Object.defineProperty(LogStream.prototype, 'writableNeedDrain', {
-      configurable: true,
-      get(this: LogStream) {
-        return this.#needsDrain && !this.destroyed && !this.writableEnded;
+    // Not as getters of the class, since the types of Node have properties there.
+    Object.defineProperties(LogStream.prototype, {
+      // What `write` has answered, as pipes and pino's transports ask it.
+      writableNeedDrain: {
+        configurable: true,
+        get(this: LogStream) {
+          return this.#needsDrain && !this.destroyed && !this.writableEnded;
+        },
+      },
+      // Bytes that the ring has not taken: of a line without a newline, and of lines of this stream that are queued in front of the ring.
+      writableLength: {
+        configurable: true,
+        get(this: LogStream) {
+          const queued = Math.min(this.#queuedBytes, this.#lane.stats().pendingBytes);
+          return this.#lines.heldBytes + queued;
+        },
       },
     });
   }
@@ -378,7 +449,7 @@ function noRoom(directory: string): WalError {
   return new WalError(
     'ERR_WAL_FULL',
     `Cannot write a line to "${directory}", it was dropped: the log had no room for it, or it was longer than maxEntrySize. ` +
-      "Heed what write() returns, or let lines wait (onFull: 'wait').",
+      "Stop writing while write() returns false, or let lines wait (onFull: 'wait').",
     { path: directory },
   );
 }
@@ -386,4 +457,19 @@ function noRoom(directory: string): WalError {
 function describe(value: unknown): string {
   if (typeof value !== 'object' || value === null) return String(value);
   return value.constructor?.name ?? 'an object';
+}
+
+function unknownEncoding(encoding: unknown): WalError {
+  return new WalError('ERR_WAL_OPTION', `encoding must be one that Buffer knows, not "${encoding}".`, {
+    cause: thrownBy(() => Buffer.from(' ', String(encoding) as BufferEncoding)),
+  });
+}
+
+function thrownBy(call: () => unknown): unknown {
+  try {
+    call();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
 }

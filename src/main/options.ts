@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { isAbsolute, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { WriterOptions } from '../worker/messages.js';
+import type { LineRules } from './line-framer.js';
 import { WalError } from './wal-error.js';
 
 /**
@@ -214,6 +215,20 @@ export interface LogStreamOptions {
    * @defaultValue `'wait'`
    */
   onFull?: 'wait' | 'drop' | undefined;
+  /**
+   * `true`: a line ends at CR LF too, and the entry has neither. Only a carriage return right before a newline goes, one for
+   * each line; any other is data. `false`: a line ends at the newline alone, and a carriage return before it is part of the entry.
+   *
+   * @defaultValue `false`
+   */
+  stripCarriageReturn?: boolean | undefined;
+  /**
+   * A line without a byte becomes an entry of no bytes (`'keep'`), or none (`'skip'`). With `stripCarriageReturn` a line of
+   * nothing but CR LF is empty too. A line of spaces is not.
+   *
+   * @defaultValue `'keep'`
+   */
+  emptyLines?: 'keep' | 'skip' | undefined;
 }
 
 /** Options of `WalReader.follow`. */
@@ -269,6 +284,10 @@ export interface CheckedOptions {
   readonly workerUrl: URL | undefined;
   readonly signal: AbortSignal | undefined;
   readonly onError: ((error: WalError) => void) | undefined;
+}
+
+export interface CheckedLogStreamOptions extends LineRules {
+  readonly onFull: 'wait' | 'drop';
 }
 
 const KNOWN_OPTIONS: ReadonlySet<string> = new Set<keyof WalOptions>([
@@ -393,16 +412,23 @@ export function checkEntriesOptions(options: EntriesOptions): void {
   checkSignal(options.signal);
 }
 
-/** Checks the options of `createLogStream`; answers `onFull`. */
-export function checkLogStreamOptions(options: LogStreamOptions): 'wait' | 'drop' {
+/** Checks the options of `createLogStream`; answers all of them. */
+export function checkLogStreamOptions(options: LogStreamOptions): CheckedLogStreamOptions {
   if (typeof options !== 'object' || options === null) refuse('log stream options', 'an object', options);
-  for (const name in options) {
-    if (name !== 'onFull') {
+  for (const name of Object.keys(options)) {
+    if (name !== 'onFull' && name !== 'stripCarriageReturn' && name !== 'emptyLines') {
       const why = name === 'objectMode' ? ' A log stream takes lines, as strings or bytes.' : '';
-      throw new WalError('ERR_WAL_OPTION', `Unknown log stream option "${name}". Known: onFull.${why}`);
+      throw new WalError(
+        'ERR_WAL_OPTION',
+        `Unknown log stream option "${name}". Known: onFull, stripCarriageReturn, emptyLines.${why}`,
+      );
     }
   }
-  return oneOf('onFull', options.onFull, ['wait', 'drop']);
+  return {
+    onFull: oneOf('onFull', options.onFull, ['wait', 'drop']),
+    stripCarriageReturn: flag('stripCarriageReturn', options.stripCarriageReturn),
+    emptyLines: oneOf('emptyLines', options.emptyLines, ['keep', 'skip']),
+  };
 }
 
 /** Checks the options of a `follow` of a log that is open. */

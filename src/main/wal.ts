@@ -271,8 +271,10 @@ export class Wal extends WalReader {
 
   /**
    * A destination for lines of log, each of which becomes an entry: for pino (`pino(wal.createLogStream())`), winston,
-   * `new Console(…)`, `pipeline`. What becomes of lines that come faster than the disk takes them says `onFull`; see
+   * `new Console(…)`, `pipeline`. The option `onFull` says what becomes of lines that come faster than the disk takes them; see
    * {@link LogStream}. Ending it leaves the log open.
+   *
+   * @throws ERR_WAL_OPTION: an option that is not known, or a value that it does not take
    */
   createLogStream(options: LogStreamOptions = {}): LogStream {
     return new LogStream(this.#connection.lane, checkLogStreamOptions(options));

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { Wal } from '#ringwal';
 import { pickLogOptions } from '../../src/cli/log-options.js';
+import { RecordSplitter } from '../../src/cli/record-splitter.js';
 import { temporaryDirectory } from '../cleanup.js';
 import { SmallDisk } from '../main/small-disk.js';
 import { range, temporaryLog, texts } from '../main/support.js';
@@ -20,6 +21,66 @@ test('append makes an entry of each line, empty ones and the last one without a 
   const log = temporaryLog(t);
   assert.equal(await ringwalOk(t, ['append', log], { input: 'one\n\nthree\r\nfour' }), '');
   assert.deepEqual(await contentOf(log), ['one', '', 'three\r', 'four']);
+});
+
+test('append --strip-carriage-return ends lines at CR LF too, wherever the input is cut, and takes any other CR for data', async (t) => {
+  const input = 'one\r\n\r\nt\rwo\r\r\nthree\nlast\r';
+  const lines = ['one', '', 't\rwo\r', 'three', 'last\r'];
+  for (let at = 0; at <= input.length; at++) {
+    const splitter = new RecordSplitter('lines', 100, { stripCarriageReturn: true, skipEmptyLines: false });
+    const pieces = [input.slice(0, at), input.slice(at)].map((piece) => Buffer.from(piece));
+    const records = pieces.flatMap((piece) => [...splitter.push(piece)].map((record) => Buffer.from(record)));
+    records.push(Buffer.from(splitter.end() ?? assert.fail()));
+    assert.deepEqual(records.map(String), lines, `cut at ${at}`);
+  }
+  const log = temporaryLog(t);
+  await ringwalOk(t, ['append', '--strip-carriage-return', log], { input });
+  assert.deepEqual(await contentOf(log), lines);
+});
+
+test('append --skip-empty-lines makes no entry of an empty line, and of CR LF alone where the CR goes', async (t) => {
+  const input = '\n\none\n\r\n \n\n';
+  for (const [flags, lines] of [
+    [['--skip-empty-lines'], ['one', '\r', ' ']],
+    [
+      ['--skip-empty-lines', '--strip-carriage-return'],
+      ['one', ' '],
+    ],
+  ] as const) {
+    const log = temporaryLog(t);
+    const [summary] = jsonLines(await ringwalOk(t, ['append', '--json', ...flags, log], { input }));
+    assert.deepEqual(await contentOf(log), lines);
+    const { entries, records } = summary as Record<string, number>;
+    assert.deepEqual([entries, records], [lines.length, lines.length]);
+  }
+});
+
+test('append counts no carriage return that it strips into --max-entry-size', async (t) => {
+  const full = 'x'.repeat(1024);
+  for (const [input, taken, code] of [
+    [`${full}\r\n${full}\r\n`, 2, 0],
+    [`${full}\r\n${full}x\n`, 1, 2],
+    [`${full}\r\n${full}\r`, 1, 2],
+    [`${full}\r\n${full}\r\r\n`, 1, 2],
+  ] as const) {
+    const log = temporaryLog(t);
+    const ended = await ringwal(t, ['append', '--strip-carriage-return', '--max-entry-size', '1k', log], {
+      input,
+    });
+    assert.equal(ended.code, code, ended.stderr);
+    if (code !== 0) assert.match(ended.stderr, /Record 2 of the input is longer than 1024 bytes/);
+    assert.deepEqual(await contentOf(log), Array(taken).fill(full));
+  }
+});
+
+test('append refuses flags for lines beside another format, and makes no log', async (t) => {
+  for (const flag of ['--strip-carriage-return', '--skip-empty-lines']) {
+    const log = temporaryLog(t);
+    const { code, stderr } = await ringwal(t, ['append', flag, '-f', 'nul', log], { input: 'a\0' });
+    assert.equal(code, 2);
+    assert.match(stderr, new RegExp(`${flag} is for lines, and --format is nul`));
+    assert.equal(existsSync(log), false);
+  }
 });
 
 test('append reads a file, and goes on behind what the log holds', async (t) => {

@@ -479,43 +479,7 @@ test('an error that nobody listens for ends the process once, by an uncaught exc
 
 // ── The end of the process ──────────────────────────────────────────────────────────────────────────────────────
 
-const COUNT = 3000;
-const LOG = `
-  import { Wal } from '#ringwal';
-  import pino from 'pino';
-  const wal = await Wal.open(process.argv[1], { ringSize: 65536 });
-  const stream = wal.createLogStream();
-  const logger = pino({ base: null, timestamp: false }, stream);
-  const logAll = () => { for (let i = 1; i <= ${COUNT}; i++) logger.info('line ' + i); };
-`;
-const ALL = range(1, COUNT).map((i) => `{"level":30,"msg":"line ${i}"}`);
-
-for (const { how, code, ends } of [
-  { how: 'ends by itself', code: 'logAll();', ends: 0 },
-  { how: 'calls process.exit()', code: 'logAll(); process.exit(7);', ends: 7 },
-  { how: 'throws', code: "setImmediate(() => { logAll(); throw new Error('uncaught'); });", ends: 1 },
-  {
-    how: 'exits in the handler of an uncaught exception',
-    code: `process.on('uncaughtException', (error) => { logAll(); process.exit(8); });
-      setImmediate(() => { throw new Error('uncaught'); });`,
-    ends: 8,
-  },
-  {
-    how: 'gets SIGTERM, with the usual handler',
-    code: `process.once('SIGTERM', () => process.exit(0));
-      const forever = setInterval(() => {}, 60_000);
-      logAll();
-      process.kill(process.pid, 'SIGTERM');`,
-    ends: 0,
-  },
-]) {
-  test(`no line is lost in a process that ${how}`, async (t) => {
-    const directory = temporaryLog(t);
-    const ended = await runChild(t, LOG + code, [directory]);
-    assert.equal(ended.code, ends, ended.stderr);
-    assert.deepEqual(await left(directory), ALL);
-  });
-}
+// Each way to end that pino's users know: logger-exits.test.ts.
 
 test('a line without a newline, and the report of dropped ones, are in the log of a process that exits', async (t) => {
   const directory = temporaryLog(t);

@@ -28,26 +28,6 @@ const LOGGER = `
 `;
 const ALL = range(1, COUNT).map((i) => `{"level":30,"msg":"line ${i}"}`);
 
-for (const { how, code, ends } of [
-  { how: 'ends by itself', code: 'await ready(); logAll();', ends: 0 },
-  { how: 'exits once the target is ready', code: 'await ready(); logAll(); process.exit(7);', ends: 7 },
-  { how: 'exits at once', code: 'logAll(); process.exit(7);', ends: 7 },
-  { how: 'throws', code: "await ready(); logAll(); setImmediate(() => { throw new Error('x'); });", ends: 1 },
-  {
-    how: 'ends the transport',
-    code: "await ready(); logAll(); transport.end(); transport.on('close', () => console.log('closed'));",
-    ends: 0,
-  },
-]) {
-  test(`the transport loses no line of a process that ${how}`, async (t) => {
-    const directory = temporaryLog(t);
-    const ended = await runChild(t, LOGGER + code, [directory]);
-    assert.equal(ended.code, ends, ended.stderr);
-    if (ends !== 1) assert.equal(ended.stderr, '');
-    assert.deepEqual(await left(directory), ALL);
-  });
-}
-
 test('the transport works as one of several', async (t) => {
   const directory = temporaryLog(t);
   const file = join(temporaryDirectory(t), 'file');

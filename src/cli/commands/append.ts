@@ -10,7 +10,7 @@ import { defineCommand } from '../definition.js';
 import { CliError, ExitCode } from '../exit-code.js';
 import { LOG_OPTIONS, type ParsedLogOptions, pickLogOptions } from '../log-options.js';
 import { MarkedAppends } from '../marked-appends.js';
-import { RECORD_FORMATS, type RecordFormat, RecordSplitter } from '../record-splitter.js';
+import { type LineRules, RECORD_FORMATS, type RecordFormat, RecordSplitter } from '../record-splitter.js';
 import { tellOfRecovery } from '../recovery-text.js';
 import type { StatusLine } from '../status-line.js';
 import { bytes, duration, integer, lsnRange, perSecond, plural } from '../text.js';
@@ -19,6 +19,8 @@ interface Options extends ParsedLogOptions {
   readonly durable?: true;
   readonly ack?: true;
   readonly format: RecordFormat;
+  readonly stripCarriageReturn?: boolean;
+  readonly skipEmptyLines?: boolean;
 }
 
 const MAX_ENTRY_SIZE = 64 * 2 ** 20;
@@ -27,7 +29,7 @@ export const append = defineCommand<Options>({
   name: 'append',
   summary: 'append lines, or other records, of a file or of standard input',
   details: [
-    'Each line becomes an entry, without its newline. The directory is created where it is missing. Memory stays bounded whatever comes: input is read as fast as the log takes it. When the command ends well, everything is durable. When it does not, on a full disk for example, it says up to which record the input is in the log.',
+    'Each line becomes an entry, without its newline; a carriage return before it is part of the entry, and an empty line is an entry of no bytes, unless told otherwise. The directory is created where it is missing. Memory stays bounded whatever comes: input is read as fast as the log takes it. When the command ends well, everything is durable. When it does not, on a full disk for example, it says up to which record the input is in the log.',
     'Ctrl-C ends the input: what was taken until then is made durable, and the log is closed.',
   ],
   arguments: [
@@ -43,6 +45,11 @@ export const append = defineCommand<Options>({
     new Option('-f, --format <format>', 'how the input is divided into entries')
       .choices(RECORD_FORMATS)
       .default('lines'),
+    new Option(
+      '--strip-carriage-return',
+      'lines end at CR LF too: an entry has no carriage return from before its newline',
+    ),
+    new Option('--skip-empty-lines', 'make no entry of a line without a byte'),
     ...LOG_OPTIONS,
   ],
   examples: [
@@ -58,6 +65,7 @@ export const append = defineCommand<Options>({
   ],
   json: 'One object when it ends: entries, firstLsn, lastLsn, durationMs; records and bytes: how much of the input, from its beginning and without a gap, is in the log; before it, with --ack, {"lsn": …} for each entry.',
   async run(context, options, [directory = '', file]) {
+    const rules = lineRules(options);
     // Before the log is made: a name that leads nowhere should leave nothing behind.
     const input = await openInput(context, file);
     // It may hear of something before it is open.
@@ -72,7 +80,7 @@ export const append = defineCommand<Options>({
       }),
     );
     tellOfRecovery(context, wal);
-    const appending = new Appending(context, options, wal, failures);
+    const appending = new Appending(context, options, rules, wal, failures);
     const status = context.statusLine();
     try {
       await appending.takeAll(input, status);
@@ -85,6 +93,17 @@ export const append = defineCommand<Options>({
     return ExitCode.ok;
   },
 });
+
+function lineRules({ format, stripCarriageReturn = false, skipEmptyLines = false }: Options): LineRules {
+  if (format !== 'lines' && (stripCarriageReturn || skipEmptyLines)) {
+    const flag = stripCarriageReturn ? '--strip-carriage-return' : '--skip-empty-lines';
+    throw new CliError(
+      ExitCode.usage,
+      `${flag} is for lines, and --format is ${format}. Leave one of them out.`,
+    );
+  }
+  return { stripCarriageReturn, skipEmptyLines };
+}
 
 async function openInput(context: Context, file: string | undefined): Promise<Readable> {
   if (file === undefined || file === '-') return context.stdin;
@@ -113,6 +132,7 @@ class Appending {
   constructor(
     context: Context,
     options: Options & { json?: boolean | undefined },
+    rules: LineRules,
     wal: Wal,
     failures: unknown[],
   ) {
@@ -122,7 +142,7 @@ class Appending {
     this.#wal = wal;
     this.#isJson = json;
     this.#lastLsnBefore = wal.lastLsn;
-    this.#splitter = new RecordSplitter(options.format, options.maxEntrySize ?? MAX_ENTRY_SIZE);
+    this.#splitter = new RecordSplitter(options.format, options.maxEntrySize ?? MAX_ENTRY_SIZE, rules);
     const acknowledge = json
       ? (lsn: number) => this.#acks.push(`{"lsn":${lsn}}\n`)
       : (lsn: number) => this.#acks.push(`${lsn}\n`);
