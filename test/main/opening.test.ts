@@ -17,6 +17,7 @@ import { cleanUp, temporaryDirectory } from '../cleanup.js';
 import {
   Child,
   Faults,
+  freshLog,
   lsns,
   makeLog,
   openLog,
@@ -128,6 +129,27 @@ test("another process's lock refuses at once and names it; it is gone when that 
   await holder.ended;
   const wal = await openLog(t, directory);
   assert.deepEqual(await texts(wal.entries()), ['a']);
+});
+
+test('a log that another container holds is not said to be open here, though the process ids be the same', {
+  skip: process.platform !== 'linux',
+}, async (t) => {
+  const wal = await freshLog(t);
+  const path = join(wal.directory, 'ringwal.lock');
+  const note = readFileSync(path, 'latin1').replace(/namespace=\S+/, 'namespace=pid:[1]');
+  writeFileSync(
+    path,
+    note.replace(/^host .*$/m, (line) => 'host web-2'.padEnd(line.length)),
+    'latin1',
+  );
+  await assert.rejects(
+    Wal.open(wal.directory),
+    walError('ERR_WAL_LOCKED', {
+      message: new RegExp(
+        `: process ${process.pid} of another container or machine \\(host "web-2"\\) has it open`,
+      ),
+    }),
+  );
 });
 
 test('reopening goes on with the LSNs', async (t) => {
