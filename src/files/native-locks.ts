@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { DiskError, systemCode } from './disk.js';
+import { DiskError, isOutOfDescriptors, systemCode } from './disk.js';
+import { loadModule, resolveModule } from './package-modules.js';
 
 /** The system's locks on a range of a file's bytes. Node itself has none: they come from an addon. */
 export interface NativeLocks {
@@ -26,30 +26,27 @@ let loaded: NativeLocks | undefined;
  * log still works.
  *
  * @param path the file that is to be locked, for the error
- * @throws ENOTSUP: there is no binary for this platform, or it does not load
+ * @throws ENOTSUP: there is no binary for this platform, or it does not load; EMFILE, ENFILE: no descriptor is free
  */
 export function nativeLocks(path: string): NativeLocks {
   loaded ??= load(path);
   return loaded;
 }
 
-/**
- * In a CommonJS bundle `import.meta.url` is missing and `__filename` is the module's; elsewhere that may be a global of the
- * wrong meaning ('[eval]'), so it comes second.
- */
 function load(path: string): NativeLocks {
-  const require = createRequire(import.meta.url ?? __filename);
   try {
-    return require(PACKAGE) as NativeLocks;
+    return loadModule(PACKAGE) as NativeLocks;
   } catch (error) {
+    if (isOutOfDescriptors(error)) throw error;
     // What the package's loader says where it finds no binary for the platform.
     const isMissing = systemCode(error) === 'ADDON_NOT_FOUND';
-    const file = isMissing ? glibcBinary(require) : undefined;
+    const file = isMissing ? glibcBinary() : undefined;
     if (file === undefined)
       throw unsupported(path, isMissing ? 'has no build for' : 'does not load on', '', error);
     try {
-      return locksOf(require(file) as Binding);
+      return locksOf(loadModule(file) as Binding);
     } catch (second) {
+      if (isOutOfDescriptors(second)) throw second;
       throw unsupported(path, 'has no build for', ', and the one for glibc does not load', second);
     }
   }
@@ -64,10 +61,10 @@ function load(path: string): NativeLocks {
  * The locks of `node:sqlite`, which need no addon, would not do. They are the process's: the system drops them as soon as any
  * descriptor of the file is closed anywhere in the process, be it by code that copies the directory.
  */
-function glibcBinary(require: NodeJS.Require): string | undefined {
+function glibcBinary(): string | undefined {
   if (process.platform !== 'linux') return undefined;
   const folder = `${process.platform}-${process.arch}`;
-  const file = join(dirname(require.resolve(PACKAGE)), 'prebuilds', folder, `${PACKAGE}.node`);
+  const file = join(dirname(resolveModule(PACKAGE)), 'prebuilds', folder, `${PACKAGE}.node`);
   return existsSync(file) ? file : undefined;
 }
 

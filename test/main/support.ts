@@ -283,16 +283,25 @@ export async function publishingChild(t: Test, log: string): Promise<Child> {
   return child;
 }
 
-/** A process that runs `code`, an ES module that may import '#ringwal'; `args` are its `process.argv.slice(1)`. */
+/**
+ * A process that runs `code`, an ES module that may import '#ringwal'; `args` are its `process.argv.slice(1)`. `node` is the
+ * command that runs Node.
+ */
 export class Child {
   readonly process: ChildProcessWithoutNullStreams;
   readonly ended: Promise<Ended>;
   stdout = '';
   stderr = '';
 
-  constructor(t: Test, code: string, args: readonly string[] = [], env: Record<string, string> = {}) {
+  constructor(
+    t: Test,
+    code: string,
+    args: readonly string[] = [],
+    env: Record<string, string> = {},
+    [command, ...before]: readonly [string, ...string[]] = [process.execPath],
+  ) {
     const program = code.replaceAll("'#ringwal'", JSON.stringify(moduleForChildren()));
-    this.process = spawn(process.execPath, ['--input-type=module', '--eval', program, ...args], {
+    this.process = spawn(command, [...before, '--input-type=module', '--eval', program, ...args], {
       cwd: ROOT,
       env: { ...process.env, NODE_OPTIONS: '', NODE_TEST_CONTEXT: '', ...env },
     });
