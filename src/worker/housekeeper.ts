@@ -1,10 +1,11 @@
 import { type Disk, isFullDisk } from '../files/disk.js';
 import type { LogState } from '../format/state-file.js';
 import type { Board } from '../ring/board.js';
+import { ClockLead } from './clock-lead.js';
 import type { Failure, ToLane, WriterOptions } from './messages.js';
 import type { Preallocation } from './preallocation.js';
 import { expiredSegments, segmentsBelow } from './retention.js';
-import type { SegmentCatalog } from './segment-catalog.js';
+import type { SegmentCatalog, SegmentRecord } from './segment-catalog.js';
 import { writeState } from './state-store.js';
 import { keepHouse, type SyncJob } from './sync-job.js';
 import type { SyncOutcome } from './syncer.js';
@@ -31,6 +32,7 @@ export interface HousekeeperParts {
  */
 export class Housekeeper {
   readonly #parts: HousekeeperParts;
+  readonly #clockLead: ClockLead;
   #checkpoint: number;
   #stateWatermark: number;
   /** When the state file is to be written because nothing new came for an interval. */
@@ -42,6 +44,7 @@ export class Housekeeper {
 
   constructor(parts: HousekeeperParts, watermark: number) {
     this.#parts = parts;
+    this.#clockLead = new ClockLead(() => parts.disk.now(), parts.nowMs);
     this.#checkpoint = parts.checkpoint;
     this.#stateWatermark = parts.stateWatermark;
     this.#isWorkDue = this.#isExpired(watermark);
@@ -65,6 +68,10 @@ export class Housekeeper {
   /** Does the state file say something else than `watermark`? */
   isStateBehind(watermark: number): boolean {
     return this.#stateWatermark !== watermark;
+  }
+
+  noteBegun(segment: SegmentRecord): void {
+    this.#clockLead.noteBegun(segment);
   }
 
   noteSealed(): void {
@@ -180,6 +187,7 @@ export class Housekeeper {
     const { disk, options, catalog } = this.#parts;
     const segments = catalog.records;
     const releasedLsn = options.retainFromCheckpoint ? this.#checkpoint : Number.POSITIVE_INFINITY;
-    return expiredSegments(options, { segments, watermark, releasedLsn, pinned, nowMs: disk.now() });
+    const leadMs = (segment: SegmentRecord) => this.#clockLead.sinceMs(segment);
+    return expiredSegments(options, { segments, watermark, releasedLsn, pinned, nowMs: disk.now(), leadMs });
   }
 }

@@ -348,7 +348,9 @@ export class Writer {
   }
 
   #advanced(sealed: OpenSegment | undefined, live: OpenSegment, firstLsn: number): void {
-    if (sealed !== undefined) this.#committer.housekeeper.noteSealed();
+    const { housekeeper } = this.#committer;
+    housekeeper.noteBegun(live.record);
+    if (sealed !== undefined) housekeeper.noteSealed();
     this.#opener.post({
       kind: 'segment-opened',
       sealedBytes: sealed?.record.bytes ?? 0,
