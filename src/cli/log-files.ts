@@ -1,6 +1,8 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import type { LockHolder } from '../files/disk.js';
 import { lockHolder } from '../files/lock.js';
+import { nameHolder } from '../files/lock-note.js';
 import {
   isCutFileName,
   LOCK_FILE,
@@ -71,7 +73,7 @@ function purposeOf(name: string): string | undefined {
 
 export type Holder =
   | { readonly isHeld: false }
-  | { readonly isHeld: true; readonly pid: number | undefined }
+  | ({ readonly isHeld: true } & LockHolder)
   /** There are no locks here, or none that can be asked for. */
   | { readonly isHeld: undefined; readonly why: string };
 
@@ -79,7 +81,7 @@ export type Holder =
 export function holderOf(directory: string): Holder {
   try {
     const holder = lockHolder(join(directory, LOCK_FILE));
-    return holder === undefined ? { isHeld: false } : { isHeld: true, pid: holder.pid };
+    return holder === undefined ? { isHeld: false } : { isHeld: true, ...holder };
   } catch (error) {
     return { isHeld: undefined, why: (error as Error).message };
   }
@@ -88,5 +90,5 @@ export function holderOf(directory: string): Holder {
 export function describeHolder(holder: Holder): string {
   if (holder.isHeld === undefined) return `unknown: ${holder.why}`;
   if (!holder.isHeld) return 'nobody';
-  return holder.pid === undefined ? 'another process' : `process ${holder.pid}`;
+  return nameHolder(holder);
 }

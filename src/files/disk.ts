@@ -47,7 +47,7 @@ export interface Disk {
   /**
    * Takes the exclusive lock of the file `path`, which is created where it is missing and never removed; `undefined`
    * while anybody holds it, this process included. No symbolic link is followed. It goes when it is released and when the process, or the worker
-   * thread that took it, ends in whatever way. The holder's process id is left in the file, for people only.
+   * thread that took it, ends in whatever way. A note of who holds it is left in the file.
    *
    * @throws as [open]; ENOTSUP or the like where the file system has no locks
    */
@@ -128,8 +128,12 @@ export interface DiskLock {
 }
 
 export interface LockHolder {
-  /** As the lock file has it; `undefined` where it cannot be read. May be of another machine or container. */
+  /** As the lock file has it; `undefined` where it cannot be read. It counts in `place`. */
   readonly pid: number | undefined;
+  /** `here`: another process of this machine, or of this container; `elsewhere`: of another machine or container. */
+  readonly place: 'this process' | 'here' | 'elsewhere' | 'unknown';
+  /** Name of the machine or container; `undefined` where the lock file does not have it. */
+  readonly host: string | undefined;
 }
 
 /** What the system's errors carry. */

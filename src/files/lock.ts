@@ -1,16 +1,8 @@
 import { closeSync, constants, readSync, statSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
-import {
-  DiskError,
-  type DiskLock,
-  type FileIdentity,
-  isMissing,
-  isOutOfDescriptors,
-  isSameFile,
-  type LockHolder,
-  systemCode,
-} from './disk.js';
-import { loadModule } from './package-modules.js';
+import { DiskError, type DiskLock, type FileIdentity, isMissing, isSameFile, type LockHolder, systemCode } from './disk.js';
+import { isNote, NOTE_BYTES, readNote, writeNote } from './lock-note.js';
+import { nativeLocks } from './native-locks.js';
 import { pause } from './pause.js';
 import { openDirectory, openRegularFile } from './regular-file.js';
 
@@ -21,7 +13,7 @@ import { openDirectory, openRegularFile } from './regular-file.js';
  * POSIX lock it also holds against other descriptors of the same process, and closing one of those does not drop it.
  *
  * One byte is locked, far behind the content, for the reason that SQLite's lock bytes lie at 1 GiB: a Windows lock
- * also stops others from reading what it covers, and the process id at the start of the file is there to be read.
+ * also stops others from reading what it covers, and the note at the start of the file (`lock-note.ts`) is there to be read.
  */
 const LOCK_AT = 2 ** 30;
 
@@ -35,12 +27,9 @@ const HAS_RANGES = process.platform !== 'darwin';
 const PROBE_WAITS_MAX = 1000;
 const PROBE_WAIT_MS = 1;
 
-/** Fixed width, so that a shorter id overwrites a longer one whole, without a moment in which the file is empty. */
-const PID_CHARS = 10;
-
 /** As [Disk.lock]. */
 export function tryLock(path: string, mode = 0o666): DiskLock | undefined {
-  // Not through a symbolic link: the process id is written into it.
+  // Not through a symbolic link: a note is written into it.
   const flags = constants.O_RDWR | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0);
   const { identity, ...opened } = openRegularFile(path, flags, mode);
   let { fd } = opened;
@@ -51,7 +40,7 @@ export function tryLock(path: string, mode = 0o666): DiskLock | undefined {
     if (!isHeld) closeSync(fd);
   }
   if (!isHeld) return undefined;
-  leavePid(fd);
+  leaveNote(fd);
   return {
     release() {
       if (fd < 0) return;
@@ -74,7 +63,7 @@ export function lockHolder(path: string): LockHolder | undefined {
   }
   try {
     // Shared, since an exclusive lock needs a writable descriptor. Closing gives it back.
-    return acquire(fd, path, 'shared') ? undefined : { pid: readPid(fd) };
+    return acquire(fd, path, 'shared') ? undefined : readNote(noteIn(fd));
   } finally {
     closeSync(fd);
   }
@@ -111,6 +100,8 @@ export function holdLifeline(path: string, number: number): void {
 export class LockWatch {
   readonly #path: string;
   readonly #number: number;
+  /** As it was when both lived. */
+  readonly #note: string | undefined;
   #lockFd: number;
   #lifelineFd: number;
 
@@ -120,14 +111,16 @@ export class LockWatch {
     this.#number = lifelineNumber;
     this.#lockFd = openRegularFile(path, constants.O_RDONLY).fd;
     this.#lifelineFd = HAS_RANGES ? this.#lockFd : openDirectory(dirname(path));
+    this.#note = noteIn(this.#lockFd);
   }
 
   /** Both live. Not to be asked once closed. */
   bothLive(): boolean {
     if (!this.#isHeld(this.#lockFd, LOCK_AT) || !this.#isHeld(this.#lifelineFd, LOCK_AT + this.#number))
       return false;
-    // Another process may have taken the lock that a dead thread has left.
-    return [undefined, process.pid].includes(readPid(this.#lockFd));
+    // Another process may have taken the lock that a dead thread has left, and left a note of its own.
+    const note = noteIn(this.#lockFd);
+    return note === undefined || this.#note === undefined || note === this.#note;
   }
 
   /** Idempotent. */
@@ -140,7 +133,7 @@ export class LockWatch {
 
   #isHeld(fd: number, at: number): boolean {
     if (!acquire(fd, this.#path, 'shared', at)) return true;
-    loadNative(this.#path).unlock(fd, ...range(at));
+    nativeLocks(this.#path).unlock(fd, ...range(at));
     return false;
   }
 }
@@ -159,7 +152,7 @@ function lockForWriting(fd: number, path: string): boolean {
     if (acquire(fd, path, 'exclusive')) return true;
     // Where a shared lock is granted no writer is; this one looks like a probe itself for a moment.
     if (!acquire(fd, path, 'shared')) return false;
-    loadNative(path).unlock(fd, ...range(LOCK_AT));
+    nativeLocks(path).unlock(fd, ...range(LOCK_AT));
     pause(PROBE_WAIT_MS);
   }
   return false;
@@ -172,7 +165,7 @@ function range(at: number): [number, number] {
 
 function acquire(fd: number, path: string, kind: 'shared' | 'exclusive', at = LOCK_AT): boolean {
   try {
-    return loadNative(path).tryLock(fd, ...range(at), { shared: kind === 'shared' });
+    return nativeLocks(path).tryLock(fd, ...range(at), { shared: kind === 'shared' });
   } catch (error) {
     // What Windows says of a lock that is held; elsewhere `tryLock` returns false.
     if (systemCode(error) === 'EBUSY') return false;
@@ -180,57 +173,22 @@ function acquire(fd: number, path: string, kind: 'shared' | 'exclusive', at = LO
   }
 }
 
-/** Best effort: on a full disk the lock counts and the id is missing. */
-function leavePid(fd: number): void {
+/** Best effort: on a full disk the lock counts and the note is missing. */
+function leaveNote(fd: number): void {
   try {
-    writeSync(fd, `${String(process.pid).padEnd(PID_CHARS)}\n`, 0);
+    writeSync(fd, writeNote(), 0, 'latin1');
   } catch {
     // For people only.
   }
 }
 
-function readPid(fd: number): number | undefined {
+/** `undefined` where there is none, or something else. */
+function noteIn(fd: number): string | undefined {
   try {
-    const bytes = Buffer.alloc(PID_CHARS);
-    const text = bytes.toString('latin1', 0, readSync(fd, bytes, 0, PID_CHARS, 0)).trim();
-    return /^[1-9]\d*$/.test(text) ? Number(text) : undefined;
+    const bytes = Buffer.alloc(NOTE_BYTES);
+    const text = bytes.toString('latin1', 0, readSync(fd, bytes, 0, NOTE_BYTES, 0));
+    return isNote(text) ? text : undefined;
   } catch {
     return undefined;
   }
-}
-
-/** Of "cannot find module" the rest is a list of files. */
-function firstLine(text: string): string {
-  return text.split('\n', 1)[0] as string;
-}
-
-interface NativeLocks {
-  tryLock(fd: number, offset: number, length: number, options: { shared: boolean }): boolean;
-  unlock(fd: number, offset: number, length: number): void;
-}
-
-let loaded: NativeLocks | undefined;
-
-/**
- * Loaded when the first lock is taken, and not imported: where the package has no binary for the platform, reading a
- * log still works.
- */
-function loadNative(path: string): NativeLocks {
-  if (loaded === undefined) {
-    try {
-      loaded = loadModule('fs-native-extensions') as NativeLocks;
-    } catch (error) {
-      if (isOutOfDescriptors(error)) throw error;
-      const platform = `${process.platform}-${process.arch}`;
-      const failure = new DiskError(
-        'ENOTSUP',
-        'lock',
-        path,
-        `fs-native-extensions does not load on ${platform}: ${firstLine((error as Error).message)}`,
-      );
-      failure.cause = error;
-      throw failure;
-    }
-  }
-  return loaded;
 }

@@ -188,7 +188,7 @@ export class SimulatedDisk implements Disk {
       const node = this.#find(path);
       if (node?.kind !== 'file' || !node.isLocked) return undefined;
       const pid = Number.parseInt(String.fromCharCode(...node.content.liveBytes()), 10);
-      return { pid: Number.isNaN(pid) ? undefined : pid };
+      return { pid: Number.isNaN(pid) ? undefined : pid, place: 'unknown', host: undefined };
     });
   }
 

@@ -12,8 +12,8 @@ import type { Failure, RepairReport } from '../worker/messages.js';
 import type { RepairRequest } from '../worker/repair.js';
 import { JobThread } from './job-thread.js';
 import { jobThreads } from './options.js';
-import { wayOut, workerFile } from './threads.js';
-import { errorFromFailure, WalError } from './wal-error.js';
+import { threadFailure, workerFile } from './threads.js';
+import { errorFromFailure } from './wal-error.js';
 
 /** How a job is run. */
 export interface JobOptions {
@@ -80,12 +80,8 @@ export async function runJob<Name extends keyof Jobs>(
     // The pool rejects with an error of its own.
     signal?.throwIfAborted();
     const path = 'path' in request ? request.path : request.directory;
-    throw new WalError(
-      'ERR_WAL_WORKER_DIED',
-      `Cannot ${JOB_TEXT[name]} "${path}": the thread that was to do it did not start, or ended: ${(error as Error).message}. ` +
-        wayOut(error),
-      { path, cause: error },
-    );
+    const what = `Cannot ${JOB_TEXT[name]} "${path}": the thread that was to do it did not start, or ended`;
+    throw threadFailure(what, '', path, error);
   });
   if ('failure' in answer) throw errorFromFailure(answer.failure);
   return answer as Exclude<Jobs[Name]['answer'], { readonly failure: Failure }>;

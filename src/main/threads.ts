@@ -1,3 +1,4 @@
+import { getSystemErrorMap } from 'node:util';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
 import { type ThreadResolution, threadResolution } from './module-resolution.js';
 import { WalError } from './wal-error.js';
@@ -50,12 +51,52 @@ export function startThread(
       ...threadOptions(),
     });
   } catch (error) {
-    const why = (error as Error).message;
+    const refusal = systemRefusal(error);
+    const why = (refusal ?? (error as Error)).message;
+    if (refusal !== undefined)
+      throw new WalError('ERR_WAL_IO', `Cannot start a thread of the log: ${why}. ${wayOut(refusal)}`, {
+        cause: refusal,
+      });
     // It is looked for by the thread itself: what is thrown here is that there may be no thread.
     if (override === undefined || (error as { code?: string }).code === 'ERR_ACCESS_DENIED')
       throw new WalError('ERR_WAL_IO', `Cannot start a thread of the log: ${why}`, { cause: error });
     throw new WalError('ERR_WAL_OPTION', `workerUrl does not name a worker file: ${why}`, { cause: error });
   }
+}
+
+/**
+ * The error of a call whose thread did not start, or ended.
+ *
+ * @param what was being done, and what the thread had to do with it: a sentence that a reason goes on
+ * @param outcome whole sentences about what that means, if there is anything to say
+ */
+export function threadFailure(what: string, outcome: string, path: string, cause: unknown): WalError {
+  const refusal = systemRefusal(cause);
+  const known = refusal ?? cause;
+  const why = known instanceof Error ? `: ${known.message}` : '';
+  return new WalError(
+    refusal === undefined ? 'ERR_WAL_WORKER_DIED' : 'ERR_WAL_IO',
+    [`${what}${why}.`, outcome, wayOut(known)].filter((sentence) => sentence !== '').join(' '),
+    { path, cause: known },
+  );
+}
+
+/** What the system may have none of for another thread: descriptors, threads, memory. */
+const SCARCE = ['EMFILE', 'ENFILE', 'EAGAIN', 'ENOMEM'];
+
+/** The system's error that kept a thread from starting; `undefined`: it was something else. */
+export function systemRefusal(cause: unknown): Error | undefined {
+  if (!(cause instanceof Error)) return undefined;
+  const { code } = cause as { code?: unknown };
+  if (SCARCE.includes(code as string)) return cause;
+  if (code !== 'ERR_WORKER_INIT_FAILED') return undefined;
+  // "Worker initialization failure: EMFILE" of an event loop, "EAGAIN" of a thread.
+  const [, name = ''] = /\b(E[A-Z0-9]+)$/.exec(cause.message) ?? [];
+  for (const [errno, [each, text]] of getSystemErrorMap()) {
+    if (each !== name) continue;
+    return Object.assign(new Error(`${name}: ${text}, start of a thread`, { cause }), { code: name, errno });
+  }
+  return undefined;
 }
 
 /** What to do about a thread that did not start, or ended, as far as its error tells: whole sentences. */
@@ -65,6 +106,10 @@ export function wayOut(cause: unknown): string {
     return 'The working directory of the process was removed, and Node starts no thread in one that is missing: change to another one (process.chdir).';
   if (/\bE[MN]FILE\b/.test(message))
     return 'No file descriptor is free: close some, or raise the limit (ulimit -n), and call again.';
+  if (/\bE(?:AGAIN|NOMEM)\b/.test(message))
+    return 'The system gives the process no other thread, or no memory for one: end some, or raise the limit (ulimit -u, pids.max of the container).';
+  if ((cause as { code?: unknown } | undefined)?.code === 'ERR_WORKER_OUT_OF_MEMORY')
+    return 'The thread has reached the limit of its heap: raise it (--max-old-space-size).';
   const [, missing] = /^Cannot find (?:module|package) '([^']+)'/.exec(message) ?? [];
   if (missing !== undefined && !/^(?:\.|\/|file:|[A-Za-z]:)/.test(missing))
     return (

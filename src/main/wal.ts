@@ -79,7 +79,7 @@ export class Wal extends WalReader {
    * @throws ERR_WAL_CORRUPT: acknowledged entries cannot be read, and the option `recovery` does not say what to do
    * @throws ERR_WAL_UNSUPPORTED: a later version wrote it, or it is in wal-go's later format
    * @throws ERR_WAL_OPTION: an option is unknown or out of its range
-   * @throws ERR_WAL_WORKER_DIED: the log's threads could not be started
+   * @throws ERR_WAL_WORKER_DIED: a thread of the log did not find its code, or ended
    * @throws ERR_WAL_IO: the system refused; its error is the `cause`
    */
   static open(directory: string | URL, options?: WalOptions): Promise<Wal>;
@@ -91,7 +91,7 @@ export class Wal extends WalReader {
    * @throws ERR_WAL_CORRUPT: acknowledged entries cannot be read
    * @throws ERR_WAL_UNSUPPORTED: a later version wrote it, or it is in wal-go's later format
    * @throws ERR_WAL_OPTION: an option is unknown or out of its range
-   * @throws ERR_WAL_WORKER_DIED: the thread that looks could not be started
+   * @throws ERR_WAL_WORKER_DIED: the thread that looks did not find its code, or ended
    * @throws ERR_WAL_IO: the system refused, or there is no such directory
    */
   static open(directory: string | URL, options: WalReaderOptions): Promise<WalReader>;
@@ -140,7 +140,7 @@ export class Wal extends WalReader {
    * Several threads read where it is large; the report is the same.
    *
    * @throws ERR_WAL_IO: the directory or a file cannot be read
-   * @throws ERR_WAL_WORKER_DIED: a thread could not be started
+   * @throws ERR_WAL_WORKER_DIED: a thread did not find its code, or ended
    */
   static async verify(directory: string | URL, options: VerifyOptions = {}): Promise<VerifyReport> {
     return verifyDirectory(checkPath('directory', directory), checkVerifyOptions(options));
@@ -153,7 +153,7 @@ export class Wal extends WalReader {
    * @throws ERR_WAL_LOCKED: somebody has it open; not with `dryRun`
    * @throws ERR_WAL_UNSUPPORTED: a later version wrote it, or it is in wal-go's later format
    * @throws ERR_WAL_IO: a file cannot be read or written
-   * @throws ERR_WAL_WORKER_DIED: the thread that does it could not be started
+   * @throws ERR_WAL_WORKER_DIED: the thread that does it did not find its code, or ended
    */
   static async repair(directory: string | URL, options: RepairOptions = {}): Promise<RepairReport> {
     const { repair, job } = checkRepairOptions(options);

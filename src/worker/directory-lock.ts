@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { type Disk, type DiskLock, IrregularFile, systemCode } from '../files/disk.js';
+import { nameHolder } from '../files/lock-note.js';
 import { LOCK_FILE } from '../format/segment-name.js';
 import { LogFailure, systemCause } from './failure.js';
 
@@ -33,12 +34,12 @@ export function lockDirectory(disk: Disk, directory: string, fileMode: number): 
     });
   }
   if (lock !== undefined) return lock;
-  const pid = disk.lockHolder(path)?.pid;
-  const holder =
-    pid === undefined ? 'another writer' : pid === process.pid ? 'this process' : `process ${pid}`;
+  const holder = disk.lockHolder(path);
+  // It may have let go since.
+  const name = holder === undefined ? 'another writer' : nameHolder(holder);
   throw new LogFailure(
     'ERR_WAL_LOCKED',
-    `Cannot open "${directory}" for writing: ${holder} has it open, and a log has one writer. Close it there first. Reading needs ` +
+    `Cannot open "${directory}" for writing: ${name} has it open, and a log has one writer. Close it there first. Reading needs ` +
       'no lock (readOnly, Wal.follow); other threads attach.',
     { path: directory },
   );

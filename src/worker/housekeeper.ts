@@ -1,6 +1,7 @@
 import type { Disk } from '../files/disk.js';
 import type { LogState } from '../format/state-file.js';
 import type { Board } from '../ring/board.js';
+import { ClockLead } from './clock-lead.js';
 import type { LogPlace } from './log-place.js';
 import type { Failure, ToLane, WriterOptions } from './messages.js';
 import { expiredSegments, RetentionHolds, segmentsBelow } from './retention.js';
@@ -8,7 +9,7 @@ import { writeState } from './state-store.js';
 import { keepHouse, type SyncJob } from './sync/sync-job.js';
 import type { SyncOutcome } from './sync/syncer.js';
 import type { Preallocation } from './write/preallocation.js';
-import type { SegmentCatalog } from './write/segment-catalog.js';
+import type { SegmentCatalog, SegmentRecord } from './write/segment-catalog.js';
 
 export interface HousekeeperParts {
   readonly disk: Disk;
@@ -32,6 +33,7 @@ export interface HousekeeperParts {
 export class Housekeeper {
   readonly #parts: HousekeeperParts;
   readonly #holds = new RetentionHolds();
+  readonly #clockLead: ClockLead;
   #checkpoint: number;
   #stateWatermark: number;
   /** When the state file is to be written because nothing new came for an interval. */
@@ -43,6 +45,7 @@ export class Housekeeper {
 
   constructor(parts: HousekeeperParts, watermark: number) {
     this.#parts = parts;
+    this.#clockLead = new ClockLead(() => parts.disk.now(), parts.nowMs);
     this.#checkpoint = parts.checkpoint;
     this.#stateWatermark = parts.stateWatermark;
     this.noteCheckpoint(parts.checkpoint);
@@ -66,6 +69,10 @@ export class Housekeeper {
   /** Does the state file say something else than `watermark`? */
   isStateBehind(watermark: number): boolean {
     return this.#stateWatermark !== watermark;
+  }
+
+  noteBegun(segment: SegmentRecord): void {
+    this.#clockLead.noteBegun(segment);
   }
 
   noteSealed(): void {
@@ -181,7 +188,8 @@ export class Housekeeper {
   #expired(watermark: number, pinned: number, countMax?: number): number[] {
     const { disk, options, catalog: segments } = this.#parts;
     const { releasedLsn } = this.#holds;
-    const view = { segments, watermark, releasedLsn, pinned, nowMs: disk.now() };
+    const leadMs = (segment: SegmentRecord) => this.#clockLead.sinceMs(segment);
+    const view = { segments, watermark, releasedLsn, pinned, nowMs: disk.now(), leadMs };
     return expiredSegments(options, view, countMax);
   }
 }

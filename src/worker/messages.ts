@@ -26,10 +26,10 @@ import type { MessagePort } from 'node:worker_threads';
  * | `ERR_WAL_UNSUPPORTED` | the files are in a format that this version does not read, or not write |
  * | `ERR_WAL_TOO_LARGE` | an entry or a batch has more than `maxEntrySize` bytes |
  * | `ERR_WAL_FULL` | no room in memory now, or no lane |
- * | `ERR_WAL_IO` | the system refused to open, read, write, cut or remove a file; `cause` says why |
+ * | `ERR_WAL_IO` | the system refused to open, read, write, cut or remove a file, or to start a thread; `cause` says why |
  * | `ERR_WAL_SYNC_FAILED` | an fsync failed; the log has ended |
  * | `ERR_WAL_CLOSED` | the log, the lane or the reader was closed |
- * | `ERR_WAL_WORKER_DIED` | a thread of the log could not be started, or ended without having been asked |
+ * | `ERR_WAL_WORKER_DIED` | a thread of the log did not find its code, or ended without having been asked |
  * | `ERR_WAL_PURGED` | retention or `truncateBefore` has removed the entry |
  * | `ERR_WAL_TRUNCATED` | `truncateAfter` has cut off an entry that was handed out, or was being read |
  * | `ERR_WAL_TIMEOUT` | `flushSync` has waited as long as it might |

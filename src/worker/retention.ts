@@ -35,6 +35,8 @@ export interface RetentionView {
   /** Lowest segment that a reader of this process has open, -1 = none. */
   readonly pinned: number;
   readonly nowMs: number;
+  /** What of a segment's age is the clock's own doing: see [ClockLead.sinceMs]. */
+  readonly leadMs: (segment: SegmentRecord) => number;
 }
 
 /**
@@ -46,8 +48,8 @@ export interface RetentionView {
  *   - one that a reader has open, or any after it
  *   - one that holds an entry which its consumer has not checkpointed, if the log is told to wait for him
  *
- * Age is judged by the clock only as far as the log itself bears it out: a clock that stands before the newest
- * segment's stamp went backwards and removes nothing.
+ * Age is judged by the clock only as far as something else bears it out: a clock that stands before the newest segment's stamp
+ * went backwards and removes nothing, and what it jumps ahead while the log is open makes nothing older.
  *
  * What it looks at is what it gives up, and one more: at each rotation that is one segment, however many there are. `countMax`: more
  * are not wanted.
@@ -57,7 +59,7 @@ export function expiredSegments(
   view: RetentionView,
   countMax = Number.POSITIVE_INFINITY,
 ): number[] {
-  const { segments, watermark, releasedLsn, pinned, nowMs } = view;
+  const { segments, watermark, releasedLsn, pinned, nowMs, leadMs } = view;
   let files = segments.length;
   let { bytes } = segments;
   const clockIsSound = nowMs >= segments.newestMs;
@@ -70,7 +72,8 @@ export function expiredSegments(
     if (pinned >= 0 && segment.number >= pinned) break;
     const tooMany = files > policy.maxFiles;
     const tooLarge = bytes > policy.maxTotalSize;
-    const tooOld = clockIsSound && segment.createdMs > 0 && nowMs - segment.createdMs > policy.maxAge;
+    const isDated = clockIsSound && segment.createdMs > 0;
+    const tooOld = isDated && nowMs - segment.createdMs - leadMs(segment) > policy.maxAge;
     if (!tooMany && !tooLarge && !tooOld) break;
     expired.push(segment.number);
     files -= 1;

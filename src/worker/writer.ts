@@ -208,7 +208,7 @@ export class Writer {
     this.#tail.checkPlace();
     this.#committer.syncSealed();
     const { live, firstLsn, sealedBytes } = this.#committer.withRoom(() => this.#tail.rotate());
-    this.#committer.noteRotated(sealedBytes !== undefined);
+    this.#committer.noteRotated(live, sealedBytes !== undefined);
     const { number, createdMs } = live;
     this.#lanes.opener.post({
       kind: 'segment-opened',

@@ -25,7 +25,7 @@ import { jsonLines, noTerminal, onTerminal, Running, ringwal, ringwalOk } from '
 
 const PLAIN = picocolors.createColors(false);
 const COLORED = picocolors.createColors(true);
-const HELD: Holder = { isHeld: true, pid: 77 };
+const HELD: Holder = { isHeld: true, pid: 77, place: 'here', host: 'web-1' };
 const LOG_ID = 5n;
 
 function countersOf(values: Partial<Record<StatsCounter, number>>): Record<StatsCounter, number> {
@@ -131,8 +131,8 @@ test('figures without their process are told from those of a running one by the 
   const { directory, read } = readerOf(t);
   publish(directory, statsAt(10, 100));
   assert.equal(read(0, { isHeld: false }).state, 'ended');
-  assert.equal(read(0, { isHeld: true, pid: 78 }).state, 'ended');
-  assert.equal(read(0, { isHeld: true, pid: undefined }).state, 'running');
+  assert.equal(read(0, { ...HELD, pid: 78 }).state, 'ended');
+  assert.equal(read(0, { ...HELD, pid: undefined }).state, 'running');
   assert.equal(read(0, { isHeld: undefined, why: 'no locks here' }).state, 'running');
 });
 

@@ -1,16 +1,20 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { holdLifeline, LockWatch, lockHolder, tryLock } from '../../src/files/lock.js';
+import { nameHolder } from '../../src/files/lock-note.js';
 import { cleanUp, temporaryDirectory } from '../cleanup.js';
 
 const CHILD = fileURLToPath(new URL('./lock-child.ts', import.meta.url));
+
+const THIS_PROCESS = { pid: process.pid, place: 'this process', host: hostname() } as const;
+const UNKNOWN = { pid: undefined, place: 'unknown', host: undefined } as const;
 
 /** The one death at which a thread runs no code of its own any more. */
 const EXHAUST_MEMORY = 'for (const all = []; ; ) all.push(new Array(1000).fill(Math.random()))';
@@ -19,7 +23,7 @@ test('a lock keeps out other descriptors of the same process and thread', (t) =>
   const path = join(temporaryDirectory(t), 'lock');
   const lock = tryLock(path) ?? assert.fail('nobody holds it');
   assert.equal(tryLock(path), undefined);
-  assert.deepEqual(lockHolder(path), { pid: process.pid });
+  assert.deepEqual(lockHolder(path), THIS_PROCESS);
   lock.release();
   assert.equal(lockHolder(path), undefined);
 });
@@ -29,9 +33,9 @@ test('neither a probe nor a refused attempt drops a lock that this process holds
   const path = join(temporaryDirectory(t), 'lock');
   const lock = tryLock(path) ?? assert.fail('nobody holds it');
   for (let i = 0; i < 3; i += 1) {
-    assert.deepEqual(lockHolder(path), { pid: process.pid });
+    assert.deepEqual(lockHolder(path), THIS_PROCESS);
     assert.equal(tryLock(path), undefined);
-    assert.match(readFileSync(path, 'utf8'), /^\d+ *\n$/);
+    assert.match(readFileSync(path, 'utf8'), new RegExp(`^${process.pid} *\nhost `));
   }
   lock.release();
 });
@@ -39,14 +43,14 @@ test('neither a probe nor a refused attempt drops a lock that this process holds
 test('the lock of a process that is killed is free at once, and its file stays', async (t) => {
   const path = join(temporaryDirectory(t), 'lock');
   const child = await lockInProcess(t, path);
-  assert.deepEqual(lockHolder(path), { pid: child.pid });
+  assert.deepEqual(lockHolder(path), { pid: child.pid, place: 'here', host: hostname() });
   assert.equal(tryLock(path), undefined);
   child.kill('SIGKILL');
   await once(child, 'exit');
   assert.equal(lockHolder(path), undefined);
-  assert.match(readFileSync(path, 'utf8'), new RegExp(`^${child.pid} *\n$`));
+  assert.match(readFileSync(path, 'utf8'), new RegExp(`^${child.pid} *\nhost `));
   const lock = tryLock(path) ?? assert.fail('its holder is dead');
-  assert.deepEqual(lockHolder(path), { pid: process.pid });
+  assert.deepEqual(lockHolder(path), THIS_PROCESS);
   lock.release();
 });
 
@@ -77,12 +81,15 @@ test('an attempt to lock waits for a probe, be it slow, and does not take it for
   const source = `
     const { workerData, parentPort } = require('node:worker_threads');
     const fs = require('node:fs');
-    const fd = fs.openSync(workerData.path, 'r');
-    require(workerData.native).tryLock(fd, 2 ** 30, 1, { shared: true });
-    parentPort.postMessage('probing');
-    setTimeout(() => fs.closeSync(fd), 50);`;
-  const native = createRequire(import.meta.url).resolve('fs-native-extensions');
-  const worker = new Worker(source, { eval: true, workerData: { path, native } });
+    import(${JSON.stringify(import.meta.resolve('tsx/esm/api'))})
+      .then(({ tsImport }) => tsImport('../../src/files/native-locks.ts', ${JSON.stringify(import.meta.url)}))
+      .then(({ nativeLocks }) => {
+        const fd = fs.openSync(workerData.path, 'r');
+        nativeLocks(workerData.path).tryLock(fd, 2 ** 30, 1, { shared: true });
+        parentPort.postMessage('probing');
+        setTimeout(() => fs.closeSync(fd), 50);
+      });`;
+  const worker = new Worker(source, { eval: true, workerData: { path } });
   await once(worker, 'message');
   const lock = tryLock(path) ?? assert.fail('it took a probe for a writer');
   lock.release();
@@ -129,6 +136,34 @@ test('a watch goes by the file that it knows, though its name be gone, and sees 
   watch.close();
 });
 
+test('a watch sees that another process has the lock now, though its id be the same', (t) => {
+  const path = join(temporaryDirectory(t), 'lock');
+  const lock = tryLock(path) ?? assert.fail('nobody holds it');
+  holdLifeline(path, 1);
+  const watch = new LockWatch(path, 1);
+  assert.equal(watch.bothLive(), true);
+  lock.release();
+  const next = tryLock(path) ?? assert.fail('it was released');
+  writeFileSync(path, readFileSync(path, 'latin1').replace(/started=./, 'started=7777'), 'latin1');
+  assert.equal(watch.bothLive(), false);
+  next.release();
+  watch.close();
+});
+
+test('a watch is not misled by what a tool writes into the lock file', (t) => {
+  const path = join(temporaryDirectory(t), 'lock');
+  const lock = tryLock(path) ?? assert.fail('nobody holds it');
+  holdLifeline(path, 1);
+  const watch = new LockWatch(path, 1);
+  for (const content of ['rubbish', '']) {
+    writeFileSync(path, content);
+    assert.equal(watch.bothLive(), true);
+  }
+  lock.release();
+  assert.equal(watch.bothLive(), false);
+  watch.close();
+});
+
 test('probes do not disturb each other', (t) => {
   const path = join(temporaryDirectory(t), 'lock');
   tryLock(path)?.release();
@@ -139,10 +174,92 @@ test('a holder whose id cannot be read is a holder still', (t) => {
   const path = join(temporaryDirectory(t), 'lock');
   const lock = tryLock(path) ?? assert.fail('nobody holds it');
   writeFileSync(path, 'rubbish, as a full disk or a tool may leave it');
-  assert.deepEqual(lockHolder(path), { pid: undefined });
+  assert.deepEqual(lockHolder(path), UNKNOWN);
   writeFileSync(path, '');
-  assert.deepEqual(lockHolder(path), { pid: undefined });
+  assert.deepEqual(lockHolder(path), UNKNOWN);
   lock.release();
+});
+
+test('a process with the same id is not taken for this one, nor for one of this machine', (t) => {
+  const path = join(temporaryDirectory(t), 'lock');
+  const lock = tryLock(path) ?? assert.fail('nobody holds it');
+  const note = readFileSync(path, 'latin1');
+  const seen = (change: (note: string) => string) => {
+    writeFileSync(path, change(note), 'latin1');
+    const holder = lockHolder(path) ?? assert.fail('it is held');
+    return `${holder.place}: ${nameHolder(holder)}`;
+  };
+  const own = `process ${process.pid}`;
+  assert.equal(
+    seen((text) => text),
+    'this process: this process',
+  );
+  // What an earlier version left.
+  assert.equal(
+    seen(() => `${process.pid}\n`),
+    'this process: this process',
+  );
+  assert.equal(
+    seen((text) => text.replace(/^\d+/, '77')),
+    'here: process 77',
+  );
+  if (process.platform !== 'linux') {
+    assert.equal(
+      seen((text) => text.replace(`host ${hostname()}`, 'host web-2')),
+      `elsewhere: ${own} of another container or machine (host "web-2")`,
+    );
+    return;
+  }
+  // The id was used again since.
+  assert.equal(
+    seen((text) => text.replace(/started=\d+/, 'started=7')),
+    `here: ${own}`,
+  );
+  for (const [field, other] of [
+    [/namespace=\S+/, 'namespace=pid:[7]'],
+    [/boot=\S+/, 'boot=7'],
+  ] as const) {
+    assert.equal(
+      seen((text) => text.replace(field, other).replace(`host ${hostname()}`, 'host web-2')),
+      `elsewhere: ${own} of another container or machine (host "web-2")`,
+    );
+  }
+  // Containers may share a host's name, and a machine's may change.
+  assert.equal(
+    seen((text) => text.replace(`host ${hostname()}`, 'host web-2')),
+    'this process: this process',
+  );
+  lock.release();
+});
+
+test('a note covers the one before, whatever the length of what they say', (t) => {
+  const path = join(temporaryDirectory(t), 'lock');
+  tryLock(path)?.release();
+  const { size } = statSync(path);
+  writeFileSync(path, 'x'.repeat(size));
+  tryLock(path)?.release();
+  assert.equal(statSync(path).size, size);
+  assert.doesNotMatch(readFileSync(path, 'latin1'), /xx/);
+});
+
+test('of two containers, whose process ids are both 1, the second is told that the first is elsewhere', async (t) => {
+  const unshare = ['unshare', '--pid', '--fork', '--kill-child'];
+  if (spawnSync(unshare[0] as string, [...unshare.slice(1), 'true']).status !== 0) {
+    t.skip('namespaces of process ids need root on Linux');
+    return;
+  }
+  const path = join(temporaryDirectory(t), 'lock');
+  await lockInProcess(t, path, unshare);
+  const look = spawnSync(
+    unshare[0] as string,
+    [...unshare.slice(1), process.execPath, '--import', import.meta.resolve('tsx'), CHILD, path, 'look'],
+    { encoding: 'utf8' },
+  );
+  assert.deepEqual(
+    JSON.parse(look.stdout),
+    { pid: 1, holder: { pid: 1, place: 'elsewhere', host: hostname() } },
+    look.stderr,
+  );
 });
 
 test('locking below a file or in a missing directory says why', (t) => {
@@ -177,9 +294,21 @@ test('where the native locks do not load, only taking a lock fails, and says so'
   );
 });
 
-/** Resolves once the child has the lock. */
-async function lockInProcess(t: TestContext, path: string): Promise<ChildProcess> {
-  const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), CHILD, path], {
+/** Resolves once the child has the lock. @param through a command that runs it */
+async function lockInProcess(
+  t: TestContext,
+  path: string,
+  through: readonly string[] = [],
+): Promise<ChildProcess> {
+  const [command = '', ...args] = [
+    ...through,
+    process.execPath,
+    '--import',
+    import.meta.resolve('tsx'),
+    CHILD,
+    path,
+  ];
+  const child = spawn(command, args, {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const exited = once(child, 'exit');

@@ -111,10 +111,10 @@ test('a call that finds no free descriptor for its thread fails, and the next on
   const { code, stdout, stderr } = await ended;
   const lines = stdout.trimEnd().split('\n');
   assert.deepEqual([code, lines.length], [0, 10], stderr + stdout);
-  assert.equal(lines[0], '0 ERR_WAL_WORKER_DIED No file descriptor is free', stdout);
+  assert.equal(lines[0], '0 ERR_WAL_IO No file descriptor is free', stdout);
   for (const [at, line] of lines.entries()) {
     // With some left it may work.
-    if (at % 2 === 0) assert.match(line, /^\d (?:torn|ERR_WAL_WORKER_DIED No file descriptor is free)$/);
+    if (at % 2 === 0) assert.match(line, /^\d (?:torn|ERR_WAL_IO No file descriptor is free)$/);
     else assert.equal(line, 'torn truncate 1 1 1');
   }
 });

@@ -17,10 +17,12 @@ import { cleanUp, temporaryDirectory } from '../cleanup.js';
 import {
   Child,
   Faults,
+  freshLog,
   lsns,
   makeLog,
   openLog,
   range,
+  runChild,
   snapshot,
   temporaryLog,
   texts,
@@ -130,6 +132,27 @@ test("another process's lock refuses at once and names it; it is gone when that 
   assert.deepEqual(await texts(wal.entries()), ['a']);
 });
 
+test('a log that another container holds is not said to be open here, though the process ids be the same', {
+  skip: process.platform !== 'linux',
+}, async (t) => {
+  const wal = await freshLog(t);
+  const path = join(wal.directory, 'ringwal.lock');
+  const note = readFileSync(path, 'latin1').replace(/namespace=\S+/, 'namespace=pid:[1]');
+  writeFileSync(
+    path,
+    note.replace(/^host .*$/m, (line) => 'host web-2'.padEnd(line.length)),
+    'latin1',
+  );
+  await assert.rejects(
+    Wal.open(wal.directory),
+    walError('ERR_WAL_LOCKED', {
+      message: new RegExp(
+        `: process ${process.pid} of another container or machine \\(host "web-2"\\) has it open`,
+      ),
+    }),
+  );
+});
+
 test('reopening goes on with the LSNs', async (t) => {
   const directory = temporaryLog(t);
   for (let round = 0; round < 4; round++) {
@@ -237,6 +260,78 @@ test('a thread that does not start refuses to open, and a later try works', asyn
   faults.recall('throw-at-load');
   const wal = await openLog(t, directory, { workerUrl: faults.workerUrl });
   assert.equal(await wal.append('x'), 1);
+});
+
+test("open() that finds no free descriptor is refused with the system's error, and the next one that finds some works", async (t) => {
+  if (process.platform === 'win32') return t.skip('no limit of descriptors here');
+  const directory = temporaryLog(t);
+  await makeLog(directory, ['a']);
+  const { ended } = new Child(
+    t,
+    `
+    import { closeSync, openSync } from 'node:fs';
+    import { Wal } from '#ringwal';
+    const [directory] = process.argv.slice(1);
+    const taken = [];
+    // With so many left one of the threads does not start, does not find its code, cannot lock, cannot read: or nothing fails.
+    for (let left = 0; left < 20; left += 1) {
+      try {
+        for (;;) taken.push(openSync('/dev/null'));
+      } catch (error) {
+        if (error.code !== 'EMFILE') throw error;
+      }
+      for (let i = 0; i < left; i += 1) closeSync(taken.pop());
+      const told = await Wal.open(directory).then(
+        async (wal) => {
+          await wal.close();
+          return 'open';
+        },
+        (error) => error.code + ' ' + error.cause?.code + ' ' + error.message.includes(error.cause?.message),
+      );
+      for (const fd of taken.splice(0)) closeSync(fd);
+      console.log(told);
+    }
+    const wal = await Wal.open(directory);
+    console.log(wal.lastLsn);
+    await wal.close();`,
+    [directory],
+    {},
+    ['sh', '-c', 'ulimit -n 100 && exec "$0" "$@"', process.execPath],
+  );
+  const { code, stdout, stderr } = await ended;
+  const lines = stdout.trimEnd().split('\n');
+  assert.deepEqual([code, lines.length], [0, 21], stderr + stdout);
+  assert.equal(lines[0], 'ERR_WAL_IO EMFILE true', stdout);
+  for (const line of lines.slice(0, 20)) assert.match(line, /^(?:open|ERR_WAL_IO EMFILE true)$/, stdout);
+  assert.equal(lines[19], 'open', stdout);
+  assert.equal(lines[20], '1');
+});
+
+test('open() that the system gives no thread says so, with and without a worker file of its own', async (t) => {
+  // As Node does where the number of a user's or a container's threads has reached its limit.
+  const { code, stdout, stderr } = await runChild(
+    t,
+    `
+    import { syncBuiltinESMExports } from 'node:module';
+    import threads from 'node:worker_threads';
+    threads.Worker = class {
+      constructor() {
+        throw Object.assign(new Error('EAGAIN'), { code: 'ERR_WORKER_INIT_FAILED' });
+      }
+    };
+    syncBuiltinESMExports();
+    const { Wal } = await import('#ringwal');
+    for (const options of [{}, { workerUrl: new URL('file:///nowhere.js') }]) {
+      await Wal.open(process.argv[1], options).catch((error) => console.log(error.code, error.cause.code, error.message));
+    }`,
+    [temporaryLog(t)],
+  );
+  assert.equal(code, 0, stderr);
+  const line =
+    /^ERR_WAL_IO EAGAIN Cannot start a thread of the log: EAGAIN: .+, start of a thread\. .*ulimit -u/;
+  const lines = stdout.trimEnd().split('\n');
+  assert.equal(lines.length, 2);
+  for (const each of lines) assert.match(each, line);
 });
 
 test('opening a large log reads the first frames of its full segments and no more', async (t) => {

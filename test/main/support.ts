@@ -190,6 +190,16 @@ export async function settled<T>(promise: Promise<T>): Promise<'pending' | 'reso
   return state;
 }
 
+/** For the option `workerUrl`: a worker file in `folder` that runs other code, statements of a module, before its own. */
+export function workerAfter(folder: string, statements: string): URL {
+  const file = join(folder, 'worker.mjs');
+  writeFileSync(
+    file,
+    `${statements}\nexport const { ${JOBS} } = (await import(${JSON.stringify(WORKER)})).default;\n`,
+  );
+  return pathToFileURL(file);
+}
+
 // ── Faults ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 const faultsOf = new WeakMap<Test, Set<Faults>>();
@@ -204,15 +214,11 @@ export class Faults {
 
   constructor(t: Test) {
     this.#folder = temporaryDirectory(t);
-    const file = join(this.#folder, 'worker.mjs');
     const faults = new URL('./faults.mjs', import.meta.url).href;
-    writeFileSync(
-      file,
-      `import { arm } from ${JSON.stringify(faults)};\n` +
-        `arm(${JSON.stringify(this.#folder)});\n` +
-        `export const { ${JOBS} } = (await import(${JSON.stringify(WORKER)})).default;\n`,
+    this.workerUrl = workerAfter(
+      this.#folder,
+      `import { arm } from ${JSON.stringify(faults)};\narm(${JSON.stringify(this.#folder)});\n`,
     );
-    this.workerUrl = pathToFileURL(file);
     const all = faultsOf.get(t) ?? new Set();
     faultsOf.set(t, all.add(this));
     cleanUp(t, () => all.delete(this));

@@ -24,6 +24,7 @@ const VIEW = {
   releasedLsn: Number.POSITIVE_INFINITY,
   pinned: -1,
   nowMs: 5000,
+  leadMs: () => 0,
 };
 
 test('without a limit nothing expires', () => {
@@ -63,6 +64,40 @@ test('a segment that a reader has open stays, and so do all behind it', () => {
 
 test('a clock that stands before the newest segment removes nothing by age', () => {
   assert.deepEqual(expiredSegments({ ...NO_LIMIT, maxAge: 500 }, { ...VIEW, nowMs: 3999 }), []);
+});
+
+test('what a clock has jumped ahead makes no segment older', () => {
+  const policy = { ...NO_LIMIT, maxAge: 2500 };
+  const nowMs = VIEW.nowMs + 1_000_000;
+  assert.deepEqual(expiredSegments(policy, { ...VIEW, nowMs, leadMs: () => 1_000_000 }), [0, 1]);
+});
+
+test('a clock that jumps ahead while a log is open removes nothing early, and age goes on counting', () => {
+  const YEAR_MS = 365 * 24 * 3_600_000;
+  const log = fill(new TestLog({ options: { maxFileSize: 100, maxAge: 10_000 } }), 3);
+  log.advance(4000);
+  fill(log, 1);
+  log.disk.advance(YEAR_MS);
+  fill(log, 1);
+  assert.deepEqual(log.segments, [0, 1, 2, 3, 4], 'none is 10 s old');
+  log.advance(7000);
+  fill(log, 1);
+  assert.deepEqual(log.segments, [3, 4, 5], 'the first three are 11 s old, the next one 7 s');
+  log.advance(4000);
+  fill(log, 1);
+  assert.deepEqual(log.segments, [5, 6], 'so are the next two, of which one was begun after the jump');
+  log.close();
+});
+
+test('of a jump before open() nothing bears witness: what is too old by the clock goes', () => {
+  const log = fill(new TestLog({ options: { maxFileSize: 100 } }), 4);
+  log.close();
+  log.disk.advance(20_000);
+  const again = new TestLog({ disk: log.disk, options: { maxFileSize: 100, maxAge: 10_000 } });
+  again.syncer.isPrompt = true;
+  again.run();
+  assert.deepEqual(again.segments, [3]);
+  again.close();
 });
 
 test('a segment without a stamp has no age', () => {

@@ -9,7 +9,7 @@ import type { Failure, ToLane, WriterOptions } from '../messages.js';
 import { type Publication, PublicationPolicy, removeStats } from '../publication.js';
 import type { LogTail } from '../write/log-tail.js';
 import type { FillStep, Preallocation } from '../write/preallocation.js';
-import type { SegmentCatalog } from '../write/segment-catalog.js';
+import type { SegmentCatalog, SegmentRecord } from '../write/segment-catalog.js';
 import { type CommitView, chooseJob } from './job-choice.js';
 import type { SyncJob } from './sync-job.js';
 import { SyncPolicy } from './sync-policy.js';
@@ -150,7 +150,8 @@ export class Committer {
   }
 
   /** A segment was begun; `sealed`: the one before it is complete. */
-  noteRotated(sealed: boolean): void {
+  noteRotated(live: SegmentRecord, sealed: boolean): void {
+    this.housekeeper.noteBegun(live);
     if (sealed) this.housekeeper.noteSealed();
     this.#tellOfPreallocation(this.#preallocation.takeTroubles());
   }

@@ -1,0 +1,110 @@
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { DiskError, isOutOfDescriptors, systemCode } from './disk.js';
+import { loadModule, resolveModule } from './package-modules.js';
+
+/** The system's locks on a range of a file's bytes. Node itself has none: they come from an addon. */
+export interface NativeLocks {
+  /** False: somebody holds a lock that this one conflicts with. @throws the system's error */
+  tryLock(fd: number, offset: number, length: number, options: { shared: boolean }): boolean;
+  unlock(fd: number, offset: number, length: number): void;
+}
+
+/** What the addon's binary exports. Its package's own JavaScript makes [NativeLocks] of it. */
+interface Binding {
+  /** @throws EAGAIN while somebody holds a lock that this one conflicts with */
+  tryLock(fd: number, offset: number, length: number, isExclusive: boolean): void;
+  unlock(fd: number, offset: number, length: number): void;
+}
+
+const PACKAGE = 'fs-native-extensions';
+
+let loaded: NativeLocks | undefined;
+
+/**
+ * Loaded when the first lock is taken, and not imported: where the package has no binary for the platform, reading a
+ * log still works.
+ *
+ * @param path the file that is to be locked, for the error
+ * @throws ENOTSUP: there is no binary for this platform, or it does not load; EMFILE, ENFILE: no descriptor is free
+ */
+export function nativeLocks(path: string): NativeLocks {
+  loaded ??= load(path);
+  return loaded;
+}
+
+function load(path: string): NativeLocks {
+  try {
+    return loadModule(PACKAGE) as NativeLocks;
+  } catch (error) {
+    if (isOutOfDescriptors(error)) throw error;
+    // What the package's loader says where it finds no binary for the platform.
+    const isMissing = systemCode(error) === 'ADDON_NOT_FOUND';
+    const file = isMissing ? glibcBinary() : undefined;
+    if (file === undefined)
+      throw unsupported(path, isMissing ? 'has no build for' : 'does not load on', '', error);
+    try {
+      return locksOf(loadModule(file) as Binding);
+    } catch (second) {
+      if (isOutOfDescriptors(second)) throw second;
+      throw unsupported(path, 'has no build for', ', and the one for glibc does not load', second);
+    }
+  }
+}
+
+/**
+ * The addon's build for Linux, which its loader passes over on Alpine, whose C library is musl: it looks for one that is named
+ * for musl, and the package has none. The build for glibc does there as well. It needs a libc by the name `libc.so.6`, which musl's
+ * loader takes for itself, and of it a dozen functions that musl has too (test/files/musl.test.ts). So the lock is the same
+ * one, and processes of both C libraries that share a directory keep each other out.
+ *
+ * The locks of `node:sqlite`, which need no addon, would not do. They are the process's: the system drops them as soon as any
+ * descriptor of the file is closed anywhere in the process, be it by code that copies the directory.
+ */
+function glibcBinary(): string | undefined {
+  if (process.platform !== 'linux') return undefined;
+  const folder = `${process.platform}-${process.arch}`;
+  const file = join(dirname(resolveModule(PACKAGE)), 'prebuilds', folder, `${PACKAGE}.node`);
+  return existsSync(file) ? file : undefined;
+}
+
+function locksOf(binding: Binding): NativeLocks {
+  return {
+    tryLock(fd, offset, length, { shared }) {
+      try {
+        binding.tryLock(fd, offset, length, !shared);
+        return true;
+      } catch (error) {
+        if (systemCode(error) === 'EAGAIN') return false;
+        throw error;
+      }
+    },
+    unlock: (fd, offset, length) => binding.unlock(fd, offset, length),
+  };
+}
+
+/** ENOTSUP: the addon `lacks`, a verb, this platform; `more` of that before the reason, which is `cause`. */
+function unsupported(path: string, lacks: string, more: string, cause: unknown): DiskError {
+  const isOnMusl = isMusl();
+  const platform = `${process.platform}-${process.arch}${isOnMusl ? ' with musl (Alpine)' : ''}`;
+  // Of "cannot find" the rest is a list of files.
+  const reason = (cause as Error).message.split('\n', 1)[0] as string;
+  const wayOut = isOnMusl
+    ? '. To write, run where the C library is glibc (Debian); reading needs no lock'
+    : '';
+  const error = new DiskError(
+    'ENOTSUP',
+    'lock',
+    path,
+    `${PACKAGE} ${lacks} ${platform}${more}: ${reason}${wayOut}`,
+  );
+  error.cause = cause;
+  return error;
+}
+
+/** Of all C libraries on Linux glibc alone gives its version. */
+function isMusl(): boolean {
+  if (process.platform !== 'linux') return false;
+  const { header } = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
+  return header !== undefined && header.glibcVersionRuntime === undefined;
+}
