@@ -1,6 +1,14 @@
 import { closeSync, constants, readSync, statSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { DiskError, type DiskLock, type FileIdentity, isMissing, isSameFile, type LockHolder, systemCode } from './disk.js';
+import {
+  DiskError,
+  type DiskLock,
+  type FileIdentity,
+  isMissing,
+  isSameFile,
+  type LockHolder,
+  systemCode,
+} from './disk.js';
 import { isNote, NOTE_BYTES, readNote, writeNote } from './lock-note.js';
 import { nativeLocks } from './native-locks.js';
 import { pause } from './pause.js';

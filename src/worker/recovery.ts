@@ -14,7 +14,14 @@ import { LogFailure, syncFailed } from './failure.js';
 import { finishCut } from './interrupted-cut.js';
 import { listLog, newLogId, pendingCutOf, withoutCut } from './log-files.js';
 import { LogPlace } from './log-place.js';
-import type { LogOrigin, PlaceIdentity, RecoveryCut, RecoveryReport, RepairReport, WriterOptions } from './messages.js';
+import type {
+  LogOrigin,
+  PlaceIdentity,
+  RecoveryCut,
+  RecoveryReport,
+  RepairReport,
+  WriterOptions,
+} from './messages.js';
 import { removeStats } from './publication.js';
 import { type RepairMode, repairLog } from './repair.js';
 import { readState, writeState } from './state-store.js';

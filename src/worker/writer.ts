@@ -104,12 +104,32 @@ export class Writer {
     this.#syncer = parts.syncer;
     const preallocation = new Preallocation(options.preallocate, options.maxFileSize);
     const { logId, place, catalog, lastLsn } = start;
-    this.#tail = new LogTail({ disk, nowMs, options, board, logId, logPlace: place, catalog, preallocation, lastLsn });
+    this.#tail = new LogTail({
+      disk,
+      nowMs,
+      options,
+      board,
+      logId,
+      logPlace: place,
+      catalog,
+      preallocation,
+      lastLsn,
+    });
     const tail = this.#tail;
     this.#committer = new Committer({ ...parts, tail, preallocation });
     const committer = this.#committer;
     const opener = lanes.opener.acks;
-    this.#commands = new LogCommands({ disk, options, board, logId, place, catalog, opener, tail, committer });
+    this.#commands = new LogCommands({
+      disk,
+      options,
+      board,
+      logId,
+      place,
+      catalog,
+      opener,
+      tail,
+      committer,
+    });
   }
 
   /** The last look before a wait: has anything come that no [step] has seen? */

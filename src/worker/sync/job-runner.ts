@@ -17,13 +17,7 @@ export class JobRunner {
   readonly #round: SyncRound;
   readonly #publisher: Publisher;
 
-  constructor(
-    disk: Disk,
-    place: LogPlace,
-    fileMode: number,
-    round: SyncRound,
-    publisher: Publisher,
-  ) {
+  constructor(disk: Disk, place: LogPlace, fileMode: number, round: SyncRound, publisher: Publisher) {
     this.#disk = disk;
     this.#place = place;
     this.#fileMode = fileMode;

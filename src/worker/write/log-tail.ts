@@ -114,7 +114,17 @@ export class LogTail {
   #growsBare = false;
 
   /** Goes on in the catalog's last segment, which recovery has cut to its last frame. */
-  constructor({ disk, nowMs, options, board, logId, logPlace, catalog, preallocation, lastLsn }: LogTailParts) {
+  constructor({
+    disk,
+    nowMs,
+    options,
+    board,
+    logId,
+    logPlace,
+    catalog,
+    preallocation,
+    lastLsn,
+  }: LogTailParts) {
     this.#disk = disk;
     this.#nowMs = nowMs;
     this.#options = options;
