@@ -44,6 +44,11 @@ const PIECES: Readonly<Record<string, Surroundings>> = {
     after: `logger.info('hello');${LISTED.replace('console.log(', 'console.log(JSON.parse(').replace('toString()', 'toString()).msg')}`,
     prints: 'hello\n',
   },
+  "const logger = pino(wal.createLogStream({ onFull: 'drop', emptyLines: 'skip' }));": {
+    before: `import pino from 'pino';\n${OPENED}`,
+    after: `logger.info('hello');${LISTED.replace('console.log(', 'console.log(JSON.parse(').replace('toString()', 'toString()).msg')}`,
+    prints: 'hello\n',
+  },
   "const wal = await Wal.open('./data');": {
     before: "import { Wal } from 'ringwal';\n",
     after: '',

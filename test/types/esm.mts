@@ -15,7 +15,7 @@ export async function main(): Promise<void> {
   const isError = (error: unknown): error is WalError => error instanceof ringwal.WalError;
   console.log(isLane, isError);
 
-  const options: PinoTargetOptions = { directory: './log', onFull: 'drop', maxFiles: 10 };
+  const options: PinoTargetOptions = { directory: './log', onFull: 'drop', emptyLines: 'skip', maxFiles: 10 };
   (await openPinoTarget(options)).end();
   // @ts-expect-error the directory is what it cannot do without
   await openPinoTarget({ onFull: 'drop' });

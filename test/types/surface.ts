@@ -365,8 +365,13 @@ export function streaming(wal: Wal, lane: WalLane, source: ReadStream): void {
   stream.end('last');
   // @ts-expect-error lines are text or bytes
   stream.write({ level: 30 });
+  lane.createLogStream({ stripCarriageReturn: true, emptyLines: 'skip' });
+  stream.flush(null);
+  same<typeof stream.writableLength, number>();
   // @ts-expect-error one of two
   wal.createLogStream({ onFull: 'block' });
+  // @ts-expect-error one of two
+  wal.createLogStream({ emptyLines: true });
   // @ts-expect-error it has no object mode
   wal.createLogStream({ objectMode: true });
 }
