@@ -2,16 +2,15 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
 import { cleanUp } from '../cleanup.js';
-import { type Ended, installed, run, written } from './installed-package.js';
+import { installed, run, written } from './installed-package.js';
+import { jestProject, runTool, toolOf } from './runners.js';
 
 const isPackage = process.env.RINGWAL_TEST_KIND === 'package';
 const skip = isPackage ? false : 'of the built package only';
-const require = createRequire(import.meta.url);
 
 /** Every kind of call: the log's threads, those of jobs, a follower, a stream, a lane's attachment, what is synchronous. */
 const USE = `
@@ -39,58 +38,6 @@ async function use(Wal, directory) {
 }
 `;
 const TOLD = '1 3 true flushed 1a 2b 3c 4d 5e 5 c 2 clean truncate WalError ERR_WAL_OPTION';
-
-/** The file that starts a tool, by the package's own account; a reason where the tool is not for this Node. */
-function toolOf(name: string, bin = name): { file: string } | { reason: string } {
-  const path = require.resolve(`${name}/package.json`);
-  const { bin: bins, engines } = JSON.parse(readFileSync(path, 'utf8')) as {
-    bin: string | Record<string, string>;
-    engines?: { node?: string };
-  };
-  const file = typeof bins === 'string' ? bins : bins[bin];
-  assert.ok(file !== undefined);
-  if (!supports(engines?.node)) return { reason: `${name} is for Node ${engines?.node}` };
-  return { file: join(dirname(path), file) };
-}
-
-/** Ranges as these tools state them: alternatives, each `^20.9.0` or `>=24.0.0`. */
-function supports(range: string | undefined): boolean {
-  if (range === undefined) return true;
-  const here = process.versions.node.split('.').map(Number) as [number, number, number];
-  return range.split('||').some((alternative) => {
-    const [, kind, major, minor, patch] = /^\s*(\^|>=)(\d+)(?:\.(\d+))?(?:\.(\d+))?/.exec(alternative) ?? [];
-    assert.ok(kind !== undefined, `a range of another form: ${range}`);
-    const least = [Number(major), Number(minor ?? 0), Number(patch ?? 0)] as const;
-    if (kind === '^' && here[0] !== least[0]) return false;
-    for (const at of [0, 1, 2] as const) if (here[at] !== least[at]) return here[at] > least[at];
-    return true;
-  });
-}
-
-/** Runs a tool's command to its end in the project. */
-function runTool(
-  t: TestContext,
-  project: string,
-  name: string,
-  args: readonly string[],
-): Promise<Ended> | undefined {
-  const tool = toolOf(name);
-  if ('reason' in tool) {
-    t.skip(tool.reason);
-    return undefined;
-  }
-  return run([tool.file, ...args], project);
-}
-
-function jestProject(t: TestContext, environment: string, test: string): string {
-  const project = installed(t);
-  const testEnvironment = require.resolve(`jest-environment-${environment}`, {
-    paths: [dirname(require.resolve('jest-cli/package.json', { paths: [dirname(require.resolve('jest'))] }))],
-  });
-  written(project, 'package.json', JSON.stringify({ name: 'app', jest: { testEnvironment, transform: {} } }));
-  written(project, 'app.test.js', test);
-  return project;
-}
 
 const JEST_TEST = `
 const { join } = require('node:path');
