@@ -1,4 +1,4 @@
-import { close, fstat, open, read, readSync, stat } from 'node:fs';
+import { type BigIntStats, close, fstat, open, read, readSync, stat } from 'node:fs';
 import { DiskError, type FileIdentity, isMissing, isSameFile, systemCode } from './disk.js';
 
 /**
@@ -11,6 +11,8 @@ import { DiskError, type FileIdentity, isMissing, isSameFile, systemCode } from 
 export interface AsyncFile {
   readonly path: string;
   readonly identity: FileIdentity;
+  /** Bytes, when it was opened. */
+  readonly sizeAtOpen: number;
   /** Fills `target` from `position` on. Returns the bytes read: may be short, 0 at the end. @throws EIO, EISDIR, EBADF */
   read(target: Uint8Array, position: number): Promise<number>;
   /** As [read], on the calling thread: blocks it for as long as the system takes, so only for what is in memory. */
@@ -29,7 +31,7 @@ export async function openForReading(path: string): Promise<AsyncFile> {
     open(path, 'r', (error, opened) => (error === null ? resolve(opened) : reject(error)));
   });
   try {
-    return new CallbackFile(fd, path, await identify(fd));
+    return new CallbackFile(fd, path, await describe(fd));
   } catch (error) {
     close(fd);
     throw error;
@@ -52,15 +54,17 @@ export async function identifyPath(path: string): Promise<FileIdentity | undefin
 class CallbackFile implements AsyncFile {
   readonly path: string;
   readonly identity: FileIdentity;
+  readonly sizeAtOpen: number;
   readonly #fd: number;
   #inFlight = 0;
   #closed: Promise<void> | undefined;
   #onIdle: (() => void) | undefined;
 
-  constructor(fd: number, path: string, identity: FileIdentity) {
+  constructor(fd: number, path: string, { dev, ino, size }: BigIntStats) {
     this.#fd = fd;
     this.path = path;
-    this.identity = identity;
+    this.identity = { dev, ino };
+    this.sizeAtOpen = Number(size);
   }
 
   read(target: Uint8Array, position: number): Promise<number> {
@@ -118,10 +122,8 @@ class CallbackFile implements AsyncFile {
   }
 }
 
-function identify(fd: number): Promise<FileIdentity> {
+function describe(fd: number): Promise<BigIntStats> {
   return new Promise((resolve, reject) => {
-    fstat(fd, { bigint: true }, (error, stats) =>
-      error === null ? resolve({ dev: stats.dev, ino: stats.ino }) : reject(error),
-    );
+    fstat(fd, { bigint: true }, (error, stats) => (error === null ? resolve(stats) : reject(error)));
   });
 }
