@@ -155,6 +155,20 @@ const GOALS: readonly Goal[] = [
     of('open', 'ringwal', 'openMoreMs'),
   ),
   plain(
+    'opening, reading and following, µs for a segment: 4,000 segments to 500',
+    'at most',
+    1.5,
+    '×',
+    of('many-segments', 'ringwal', 'segmentReadGrowth'),
+  ),
+  plain(
+    'retiring, µs for a segment: 4,000 segments to 500',
+    'at most',
+    1.5,
+    '×',
+    of('many-segments', 'ringwal', 'segmentRetireGrowth'),
+  ),
+  plain(
     'event-loop delay p99 of an HTTP server at half load, beyond without the appends',
     'at most',
     1,

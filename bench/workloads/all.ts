@@ -9,6 +9,7 @@ import { fireAndForget, preallocated, tuned } from './fire-and-forget.js';
 import { idle } from './idle.js';
 import { durableInFlight, writtenInFlight } from './in-flight.js';
 import { lanes } from './lanes.js';
+import { manySegments } from './many-segments.js';
 import { memory, memoryInFlight } from './memory.js';
 import { open } from './open.js';
 import { overrun } from './overrun.js';
@@ -30,6 +31,7 @@ export const WORKLOADS: readonly Workload[] = [
   overrun,
   replay,
   open,
+  manySegments,
   verify,
   eventLoop,
   memory,

@@ -1,6 +1,6 @@
 import { close, fstat, read, readSync, stat } from 'node:fs';
 import { DiskError, type FileIdentity, isMissing, isSameFile, systemCode } from './disk.js';
-import { openRegularFileAside } from './regular-file.js';
+import { type OpenedFile, openRegularFileAside } from './regular-file.js';
 
 /**
  * A file that a thread with an event loop reads, without blocking it.
@@ -12,6 +12,8 @@ import { openRegularFileAside } from './regular-file.js';
 export interface AsyncFile {
   readonly path: string;
   readonly identity: FileIdentity;
+  /** Bytes, when it was opened. */
+  readonly sizeAtOpen: number;
   /** Fills `target` from `position` on. Returns the bytes read: may be short, 0 at the end. @throws EIO, EBADF */
   read(target: Uint8Array, position: number): Promise<number>;
   /** As [read], on the calling thread: blocks it for as long as the system takes, so only for what is in memory. */
@@ -26,8 +28,7 @@ export interface AsyncFile {
 
 /** @throws IrregularFile, ENOENT, EACCES, ENOTDIR, EMFILE, … */
 export async function openForReading(path: string): Promise<AsyncFile> {
-  const { fd, identity } = await openRegularFileAside(path);
-  return new CallbackFile(fd, path, identity);
+  return new CallbackFile(await openRegularFileAside(path), path);
 }
 
 /** What `path` leads to, symbolic links followed; `undefined` where it leads to nothing. @throws EACCES, ELOOP, EIO */
@@ -46,15 +47,17 @@ export async function identifyPath(path: string): Promise<FileIdentity | undefin
 class CallbackFile implements AsyncFile {
   readonly path: string;
   readonly identity: FileIdentity;
+  readonly sizeAtOpen: number;
   readonly #fd: number;
   #inFlight = 0;
   #closed: Promise<void> | undefined;
   #onIdle: (() => void) | undefined;
 
-  constructor(fd: number, path: string, identity: FileIdentity) {
+  constructor({ fd, identity, size }: OpenedFile, path: string) {
     this.#fd = fd;
     this.path = path;
     this.identity = identity;
+    this.sizeAtOpen = size;
   }
 
   read(target: Uint8Array, position: number): Promise<number> {

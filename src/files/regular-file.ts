@@ -17,6 +17,8 @@ const UNOPENABLE: readonly string[] = ['ENXIO', 'EOPNOTSUPP', 'ENODEV'];
 export interface OpenedFile {
   readonly fd: number;
   readonly identity: FileIdentity;
+  /** Bytes, at this moment. */
+  readonly size: number;
 }
 
 /** @throws IrregularFile; as `openSync` */
@@ -28,7 +30,7 @@ export function openRegularFile(path: string, flags: number, mode?: number): Ope
     throw refused(path, error);
   }
   try {
-    return { fd, identity: identityOf(path, fstatSync(fd, { bigint: true })) };
+    return opened(fd, path, fstatSync(fd, { bigint: true }));
   } catch (error) {
     closeSync(fd);
     throw error;
@@ -46,7 +48,7 @@ export function openRegularFileAside(path: string): Promise<OpenedFile> {
       fstat(fd, { bigint: true }, (failure, stats) => {
         try {
           if (failure !== null) throw failure;
-          resolve({ fd, identity: identityOf(path, stats) });
+          resolve(opened(fd, path, stats));
         } catch (error) {
           close(fd, () => reject(error));
         }
@@ -60,9 +62,9 @@ export function openDirectory(path: string): number {
   return openSync(path, constants.O_RDONLY | (constants.O_DIRECTORY ?? 0) | AT_ONCE);
 }
 
-function identityOf(path: string, stats: BigIntStats): FileIdentity {
+function opened(fd: number, path: string, stats: BigIntStats): OpenedFile {
   if (!stats.isFile()) throw new IrregularFile(path, kindOf(stats));
-  return { dev: stats.dev, ino: stats.ino };
+  return { fd, identity: { dev: stats.dev, ino: stats.ino }, size: Number(stats.size) };
 }
 
 function kindOf(stats: BigIntStats): string {

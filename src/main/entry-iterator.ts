@@ -2,7 +2,8 @@ import type { WalEntry } from './segment-reader.js';
 
 /**
  * Entries, or batches of them, for `for await`; by hand `value` is `undefined` once `done`. It begins with the first call of `next`;
- * breaking off closes the file. Whoever stops in the middle without breaking off, by hand, calls `return`.
+ * breaking off closes the file. Whoever stops in the middle without breaking off, by hand, calls `return`: else the file stays open,
+ * and its segment is kept from retention, until the iterator is collected as garbage or the log is closed.
  *
  * @typeParam T what it yields: {@link WalEntry}, or an array of them
  */

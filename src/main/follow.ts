@@ -9,6 +9,7 @@ import {
   type FollowOptions,
 } from './options.js';
 import { readBatches } from './read-log.js';
+import { unwatchAbandoned, watchAbandoned } from './readers.js';
 import type { WalEntry } from './segment-reader.js';
 import { WalError } from './wal-error.js';
 
@@ -31,9 +32,12 @@ async function* openAndFollow(
 ): AsyncGenerator<WalEntry[], undefined, undefined> {
   const { follow, job } = checkDirectoryFollowOptions(options);
   const view = await DirectoryView.open(directory, job);
+  const self = {};
+  watchAbandoned(self, { end: () => view.close() });
   try {
     yield* followBatches(view, follow, stop);
   } finally {
+    unwatchAbandoned(self);
     await view.close();
   }
 }

@@ -130,7 +130,7 @@ class SegmentRuns {
     for (;;) {
       const place = this.#index.placeBefore(lsn);
       const chain = place ?? this.#start();
-      const reader = new SegmentReader(this.#file, chain, this.#index);
+      const reader = new SegmentReader(this.#file, chain, this.#index, undefined, this.#file.sizeAtOpen);
       while (!reader.isPast && reader.end === undefined) {
         await reader.next(lsn, lsn);
         this.#assertReadable();
@@ -152,7 +152,7 @@ class SegmentRuns {
     for (;;) {
       const chain = this.#index.placeFarBefore(top, RUN_BYTES) ?? this.#start();
       const bottom = chain.expectedLsn === 0 ? this.#segment.firstLsn : chain.expectedLsn;
-      const reader = new SegmentReader(this.#file, chain, undefined, RUN_CHUNK_BYTES);
+      const reader = new SegmentReader(this.#file, chain, undefined, RUN_CHUNK_BYTES, this.#file.sizeAtOpen);
       const entries: WalEntry[] = [];
       while (!reader.isPast && reader.end === undefined) {
         for (const entry of await reader.next(from, top)) entries.push(entry);

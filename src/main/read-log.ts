@@ -128,7 +128,7 @@ async function* walkRange(view: LogView, range: Range): AsyncGenerator<WalEntry[
       if (hint === undefined) enterSegment(chain, segment.number);
       else chain = hint;
       mayJump = false;
-      const file = new SegmentReader(opened, chain, index);
+      const file = new SegmentReader(opened, chain, index, undefined, opened.sizeAtOpen);
       try {
         while (next <= to && file.end === undefined) {
           const batch = await file.next(from, to).catch((error: unknown) => {

@@ -1,6 +1,7 @@
 import { describeEntry, describeReason, type Trouble, wayOutOf } from '../format/verdict.js';
 import { runJob } from './job-pool.js';
 import { checkPath, checkReadSegmentOptions, type ReadSegmentOptions } from './options.js';
+import { unwatchAbandoned, watchAbandoned } from './readers.js';
 import { corruptError, SegmentReader, type WalEntry } from './segment-reader.js';
 import { WalError } from './wal-error.js';
 
@@ -16,6 +17,8 @@ export async function* readSegment(
   const job = checkReadSegmentOptions(options);
   const reader = await open(path);
   let next = 0;
+  const self = {};
+  watchAbandoned(self, { end: () => reader.close() });
   try {
     while (reader.end === undefined) {
       for (const entry of await reader.next(0, Number.POSITIVE_INFINITY)) {
@@ -36,6 +39,7 @@ export async function* readSegment(
     if (verdict === 'unsupported' && trouble !== undefined) throw unsupportedError(path, trouble);
     if (verdict === 'corrupt') throw corruptError(path, offset, next, fault);
   } finally {
+    unwatchAbandoned(self);
     await reader.close();
   }
 }

@@ -50,6 +50,7 @@ export class RecentReads {
     return {
       path: file.path,
       identity: file.identity,
+      sizeAtOpen: file.sizeAtOpen,
       read: async (target, position) => this.#read(file, target, position),
       readNow: (target, position) => file.readNow(target, position),
       size: () => file.size(),

@@ -70,6 +70,8 @@ export class SegmentReader {
   /** Learns where entries are. */
   readonly #index: SparseIndex | undefined;
   readonly #chunkBytes: number;
+  /** Bytes of the file that there are to be read, as far as that is known: a chunk takes no more memory than it has bytes. */
+  #size: number;
   /** The chunk behind the last one, behind [HEADROOM_BYTES] of room: it is being read while that one is dealt with. */
   #ahead: Promise<Uint8Array> | undefined;
   /** What the last chunk held of the frame that the next one begins in. */
@@ -77,22 +79,28 @@ export class SegmentReader {
   /** Frames are too long for the room in front of a chunk: the next one is read from where its first frame starts. */
   #hasLongFrames = false;
 
-  /** `chain` is where to begin in `file`, outside any batch; it moves on with the reader. `index` learns where entries are. */
+  /**
+   * `chain` is where to begin in `file`, outside any batch; it moves on with the reader. `index` learns where entries are. `size`: what
+   * the file held when it was opened, of a reader that wants nothing of what came later.
+   */
   constructor(
     file: AsyncFile,
     chain: ChainContext,
     index: SparseIndex | undefined,
     chunkBytes: number = CHUNK_BYTES,
+    size: number = Number.POSITIVE_INFINITY,
   ) {
     this.path = file.path;
     this.#file = file;
     this.#chain = chain;
     this.#index = index;
     this.#chunkBytes = chunkBytes;
+    this.#size = size;
   }
 
   static async open(path: string, chain: ChainContext, index?: SparseIndex): Promise<SegmentReader> {
-    return new SegmentReader(await openForReading(path), chain, index);
+    const file = await openForReading(path);
+    return new SegmentReader(file, chain, index, CHUNK_BYTES, file.sizeAtOpen);
   }
 
   /** Opens any segment file, alone: its first frame says which segment of which log it is. */
@@ -300,13 +308,15 @@ export class SegmentReader {
     if (length <= bytes.length) return bytes;
     // Bytes from disk are hostile: a size word is believed only as far as the file reaches.
     const size = await this.#file.size();
+    this.#size = Math.max(this.#size, size);
     return start + length <= size ? this.#read(start, length) : bytes;
   }
 
   /** The file's bytes behind `headroom` bytes that mean nothing. */
   async #read(offset: number, length: number, headroom = 0): Promise<Uint8Array> {
+    const expected = Math.min(length, Math.max(0, this.#size - offset));
     // Not zeroed first: only what was read is ever looked at.
-    const bytes = new Uint8Array(Buffer.allocUnsafeSlow(headroom + length).buffer);
+    const bytes = new Uint8Array(Buffer.allocUnsafeSlow(headroom + expected).buffer);
     let filled = headroom;
     while (filled < bytes.length) {
       const read = await this.#file.read(bytes.subarray(filled), offset + filled - headroom);

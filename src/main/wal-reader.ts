@@ -71,7 +71,7 @@ export class WalReader {
    * @throws ERR_WAL_TRUNCATED: what was still to come was cut off meanwhile, also by another process
    * @throws ERR_WAL_CORRUPT: an entry cannot be read
    * @throws ERR_WAL_UNSUPPORTED: a later version wrote it
-   * @throws ERR_WAL_IO: a file cannot be read
+   * @throws ERR_WAL_IO: a file cannot be read, or the directory leads to another log now
    * @throws ERR_WAL_CLOSED: the log is closed, or is closed meanwhile
    */
   entries(options: EntriesOptions = {}): WalIterator<WalEntry> {
@@ -116,7 +116,7 @@ export class WalReader {
     return readEntry(this.#view, checkLsn('lsn', lsn));
   }
 
-  /** Ends reading: iterators under way fail with `ERR_WAL_CLOSED`. Idempotent. */
+  /** Ends reading: iterators under way fail with `ERR_WAL_CLOSED`, and the files that they have open are closed. Idempotent. */
   async close(): Promise<void> {
     await this.#view.close();
   }

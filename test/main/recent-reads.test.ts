@@ -104,6 +104,7 @@ function stubbedReads() {
   const file: AsyncFile = {
     path: 'wal-0',
     identity: { dev: 0n, ino: 0n },
+    sizeAtOpen: 0,
     async read() {
       counts.pooled += 1;
       return 1;

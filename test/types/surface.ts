@@ -16,6 +16,7 @@ import {
   type LogStream,
   type LogStreamOptions,
   type LsnRange,
+  type ReadersStats,
   type ReadOptions,
   type ReadSegmentOptions,
   type RecoveryStats,
@@ -95,6 +96,7 @@ type Surface = [
   WalStats,
   LaneStats,
   LanesStats,
+  ReadersStats,
   RecoveryStats,
   WalHistogram,
   WalDiagnostics,
@@ -310,9 +312,10 @@ export async function managing(wal: Wal): Promise<void> {
   const lanes: LanesStats = wal.stats().lanes;
   const lane: LaneStats = wal.stats();
   const recovered: RecoveryStats = wal.stats().recovered;
+  const readers: ReadersStats = wal.stats().readers;
   const latency: WalHistogram = wal.stats().syncMicros;
   const error: WalError = ({} as WalDiagnostics['error']).error;
-  console.log(lanes.open, lane.accepted, recovered.cutBytes, latency.p99, error.code);
+  console.log(lanes.open, lane.accepted, recovered.cutBytes, readers.pinnedMs, latency.p99, error.code);
   same<Awaited<ReturnType<typeof Wal.verify>>, VerifyReport>();
   const repaired = await Wal.repair('./log', { mode: 'salvage', dryRun: true, fileMode: 0o640 });
   same<typeof repaired, WalRepair>();
