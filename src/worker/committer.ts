@@ -6,7 +6,7 @@ import { Housekeeper } from './housekeeper.js';
 import type { LaneIntake } from './lane-intake.js';
 import type { Failure, ToLane, WriterOptions } from './messages.js';
 import { type FillStep, Preallocation, type ReadyName } from './preallocation.js';
-import { type Publication, PublicationPolicy, removeStats } from './publication.js';
+import { type Publication, type PublicationOutcome, PublicationPolicy, removeStats } from './publication.js';
 import type { SegmentCatalog } from './segment-catalog.js';
 import type { SegmentReserve } from './segment-writer.js';
 import { type SyncJob, syncFiles } from './sync-job.js';
@@ -287,7 +287,19 @@ export class Committer {
       }
     }
     if (this.#syncer.busy) this.#tellOfLateFailure(this.#syncer.finish());
-    if (this.#publications.hasBegun) this.#tellOfPublication(removeStats(this.#disk, directory));
+    // Of a log that has ended because the place is another's now, the file is the other one's.
+    if (this.#publications.hasBegun && (isWhole || this.#isStillHere))
+      this.#tellOfPublication(removeStats(this.#disk, directory));
+  }
+
+  get #isStillHere(): boolean {
+    try {
+      this.#host.groups.segments.checkPlace();
+      return true;
+    } catch {
+      // The log has ended, and says why. Figures that are left are told from those of a running log by the lock.
+      return false;
+    }
   }
 
   get #isUnsynced(): boolean {
@@ -474,9 +486,12 @@ export class Committer {
     this.housekeeper.noteDone(job, outcome);
     this.#noteDuration(job, this.#nowMs() - this.#syncStartedMs);
     this.#noteSynced(job);
-    // The first that notices when the directory is gone, under a load that makes no segment: files that are open do not.
-    if (outcome.publicationFailure?.cause?.code === 'ENOENT') this.#host.groups.segments.checkPlace();
-    this.#tellOfPublication(outcome.publicationFailure);
+    // The first that notices, under a load that makes no segment, when the directory is gone, or another writer has opened the
+    // log, which removes the file: files that are open do not.
+    const { failure, isLost } = outcome.published ?? NOT_PUBLISHED;
+    if (isLost || failure?.cause?.code === 'ENOENT') this.#host.groups.segments.checkPlace();
+    if (isLost) this.#publications.noteNews();
+    this.#tellOfPublication(failure);
   }
 
   /** Zeros take longer than a small group, and say nothing of how quick the disk is. */
@@ -519,4 +534,5 @@ export class Committer {
 }
 
 const NOTHING_UNSYNCED = { files: [], directoryChanged: false, hasZeros: false };
+const NOT_PUBLISHED: PublicationOutcome = { failure: undefined, isLost: false };
 const NO_HOUSEWORK = { state: undefined, removals: [], recycling: undefined };

@@ -3,13 +3,14 @@ import {
   type Disk,
   DiskError,
   type DiskFile,
+  type DiskLock,
   isFullDisk,
   isMissing,
   isSameFile,
   writeFully,
 } from '../files/disk.js';
 import { frameChecksumSeed, type SegmentStamp } from '../format/frame.js';
-import { SPARE_FILE, segmentName } from '../format/segment-name.js';
+import { LOCK_FILE, SPARE_FILE, segmentName } from '../format/segment-name.js';
 import { failureOf, LogFailure, syncFailed, systemCause } from './failure.js';
 import type { Failure } from './messages.js';
 import { type LiveProgress, type ReadyName, writeZeros } from './preallocation.js';
@@ -59,6 +60,8 @@ export interface SegmentWriterOptions {
   readonly fileMode: number;
   readonly logId: bigint;
   readonly reserve: SegmentReserve;
+  /** Of the directory. */
+  readonly lock: Pick<DiskLock, 'isNamed'>;
 }
 
 /**
@@ -165,25 +168,33 @@ export class SegmentWriter {
   }
 
   /**
-   * Makes sure that the directory is still the one that the log was opened in, before a file is created or replaced there
-   * by its name: somebody may have removed or renamed it, and another writer may have made its log in the place. As long
-   * as the live segment is open no other file can have its identity.
+   * Makes sure that the directory is still the one that the log was opened in, and this log its only writer, before a file is
+   * created or replaced there by its name: somebody may have removed or renamed it, and another writer may have made its log
+   * in the place; or have removed the lock file, and another writer may have locked a new one. As long as the live segment
+   * and the lock file are open no other file can have their identity.
    *
-   * @throws LogFailure ERR_WAL_IO, cause ENOENT: its name does not lead to it any more; the log must end then
+   * @throws LogFailure ERR_WAL_IO, cause ENOENT: a name does not lead to its file any more; the log must end then
    */
   checkPlace(): void {
+    const { directory, lock } = this.#options;
     const live = this.#live;
-    if (live === undefined) return;
-    const found = this.#disk.stat(live.path);
-    if (found !== undefined && isSameFile(found, live.file.identity())) return;
-    throw new LogFailure(
+    if (live !== undefined) {
+      const found = this.#disk.stat(live.path);
+      if (found === undefined || !isSameFile(found, live.file.identity())) {
+        throw this.#misplaced(live.path, 'What was written since then cannot be found by its name.');
+      }
+    }
+    if (lock.isNamed()) return;
+    const path = join(directory, LOCK_FILE);
+    throw this.#misplaced(path, 'It keeps other writers out, and one may have opened the log since then.');
+  }
+
+  #misplaced(path: string, consequence: string): LogFailure {
+    const { directory } = this.#options;
+    return new LogFailure(
       'ERR_WAL_IO',
-      `Cannot go on in "${this.#options.directory}": somebody has removed, renamed or replaced "${live.path}". ` +
-        'What was written since then cannot be found by its name.',
-      {
-        path: live.path,
-        cause: new DiskError('ENOENT', 'stat', live.path, 'the file that the log has open is not there'),
-      },
+      `Cannot go on in "${directory}": somebody has removed, renamed or replaced "${path}". ${consequence}`,
+      { path, cause: new DiskError('ENOENT', 'stat', path, 'the file that the log has open is not there') },
     );
   }
 

@@ -89,7 +89,7 @@ export async function runSyncThread(data: SyncThreadData<MessagePort>): Promise<
       }
       const done = keepHouse(disk, directory, job, data.fileMode);
       if (job.publication === undefined) return done;
-      return { ...done, publicationFailure: publisher.publish(job.publication) };
+      return { ...done, published: publisher.publish(job.publication) };
     } catch (error) {
       return { ...NOTHING_DONE, failure: failureOf(error, `sync "${directory}"`, directory) };
     }

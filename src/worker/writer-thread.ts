@@ -43,6 +43,7 @@ export async function runWriterThread(data: WriterThreadData<MessagePort>): Prom
     const pool = new LanePool(options.directory, data, board, chooseKernel);
     const writer = new Writer({
       disk,
+      lock,
       nowMs: () => performance.now(),
       board,
       doorbell: new Doorbell(data.bell),

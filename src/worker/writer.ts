@@ -1,4 +1,4 @@
-import { type Disk, isDenied, isFullDisk, isOutOfDescriptors } from '../files/disk.js';
+import { type Disk, type DiskLock, isDenied, isFullDisk, isOutOfDescriptors } from '../files/disk.js';
 import type { Board } from '../ring/board.js';
 import type { Doorbell } from '../ring/doorbell.js';
 import { type CommitHost, Committer } from './committer.js';
@@ -29,6 +29,8 @@ export interface LogStart {
 
 export interface WriterParts {
   readonly disk: Disk;
+  /** The directory's, which the caller holds and releases. */
+  readonly lock: Pick<DiskLock, 'isNamed'>;
   /** Milliseconds of a clock that never goes back. */
   readonly nowMs: () => number;
   readonly board: Board;
@@ -79,6 +81,7 @@ const CLOSED: NextStep = { kind: 'closed' };
  */
 export class Writer {
   readonly #disk: Disk;
+  readonly #lock: WriterParts['lock'];
   readonly #nowMs: () => number;
   readonly #board: Board;
   readonly #doorbell: Doorbell;
@@ -104,6 +107,7 @@ export class Writer {
 
   constructor(parts: WriterParts) {
     this.#disk = parts.disk;
+    this.#lock = parts.lock;
     this.#nowMs = parts.nowMs;
     this.#board = parts.board;
     this.#doorbell = parts.doorbell;
@@ -362,7 +366,7 @@ export class Writer {
   #resumeAt(lastLsn: number): GroupWriter {
     const { directory, maxFileSize, fileMode } = this.#options;
     const { reserve } = this.#committer;
-    const options = { directory, maxFileSize, fileMode, logId: this.#start.logId, reserve };
+    const options = { directory, maxFileSize, fileMode, logId: this.#start.logId, reserve, lock: this.#lock };
     const groups = new GroupWriter(this.#disk, this.#catalog, options, lastLsn, this.#groupHost, this.#board);
     this.#board.set('firstLsn', this.#catalog.firstLsn);
     this.#board.set('lastLsn', lastLsn);

@@ -108,7 +108,7 @@ export class StepSyncer implements Syncer {
       if (job.files.length > 0) this.tell(job);
       const done = keepHouse(disk, options.directory, job, options.fileMode);
       if (job.publication === undefined) return done;
-      return { ...done, publicationFailure: this.#publisher.publish(job.publication) };
+      return { ...done, published: this.#publisher.publish(job.publication) };
     } catch (error) {
       this.hasFailed = true;
       const failure = failureOf(error, 'sync the log', options.directory);
