@@ -1,4 +1,4 @@
-import { type ByteSource, isZeroFrom } from '../format/bytes.js';
+import { type ByteSource, contentEnd, isZeroFrom } from '../format/bytes.js';
 import { createChain, followFrame } from '../format/chain.js';
 import { crc32 } from '../format/crc32.js';
 import { describeFault, type Frame, SIZE_WORD_BYTES, TAG } from '../format/frame.js';
@@ -51,7 +51,7 @@ class FrameWalk {
     this.#source = source;
     this.#reader.open(source);
     this.#chain = createChain(logId, number);
-    this.#budgetBytes = CHECKSUM_BUDGET * source.size;
+    this.#budgetBytes = CHECKSUM_BUDGET * contentEnd(source);
   }
 
   *pieces(): Generator<Piece> {

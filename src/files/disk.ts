@@ -88,6 +88,13 @@ export interface DiskFile {
   read(target: Uint8Array, position: number): number;
   /** Bytes, now. @throws EIO, EBADF */
   size(): number;
+  /**
+   * What the file takes of the file system, now; `undefined` where that does not tell how many bytes there are besides holes: a
+   * file system that compresses takes less.
+   *
+   * @throws EIO, EBADF
+   */
+  allocation(): Allocation | undefined;
   /** Cuts the file, or lengthens it by zeros. @throws EIO, ENOSPC, EBADF */
   truncate(size: number): void;
   /** Makes bytes and size durable (fdatasync). Not the name: [Disk.syncDirectory]. @throws EIO, ENOSPC, EDQUOT, EBADF */
@@ -98,6 +105,14 @@ export interface DiskFile {
   close(): void;
   /** Which file this is, whatever its name. @throws EBADF */
   identity(): FileIdentity;
+}
+
+/** No byte that is not zero lies outside of what is allocated. */
+export interface Allocation {
+  /** At least the bytes of all blocks that hold one which is not zero. */
+  readonly bytes: number;
+  /** What is allocated at a time, from the file's start on. */
+  readonly blockBytes: number;
 }
 
 /**

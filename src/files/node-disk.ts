@@ -10,12 +10,15 @@ import {
   readdirSync,
   readSync,
   renameSync,
+  statfsSync,
   statSync,
   unlinkSync,
   writeSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
+import { dirname } from 'node:path';
 import {
+  type Allocation,
   type Disk,
   DiskError,
   type DiskFile,
@@ -72,6 +75,12 @@ const OPEN_FLAGS: Readonly<Record<OpenFlags, number>> = {
 
 /** Node refuses a length above 2^31 - 1. A call may be short anyway. */
 const CALL_BYTES_MAX = 2 ** 30;
+
+/**
+ * Whose `st_blocks` is never less than the blocks with content, in blocks of `f_bsize`: ext2 to ext4, XFS, Btrfs (of what it
+ * compresses it counts what was written) and tmpfs, as `statfs` on Linux has them. Not ZFS and F2FS, which count what is left of it.
+ */
+const HONEST_FILE_SYSTEMS: readonly number[] = [0xef53, 0x58465342, 0x9123683e, 0x01021994];
 
 class NodeDisk implements MachineDisk {
   #held: (FileIdentity & { readonly directory: string; readonly fd: number }) | undefined;
@@ -195,6 +204,13 @@ class NodeFile implements DiskFile {
 
   size(): number {
     return fstatSync(this.#live('fstat')).size;
+  }
+
+  allocation(): Allocation | undefined {
+    const { blocks } = fstatSync(this.#live('fstat'));
+    // A moment later: what the name leads to by then is of the same file system, or the file is gone.
+    const { type, bsize } = statfsSync(dirname(this.path));
+    return HONEST_FILE_SYSTEMS.includes(type) ? { bytes: blocks * 512, blockBytes: bsize } : undefined;
   }
 
   truncate(size: number): void {

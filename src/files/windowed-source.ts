@@ -1,3 +1,4 @@
+import { endOfContent, HOLE_BYTES_MIN } from './content-end.js';
 import { DiskError, type DiskFile, readFully } from './disk.js';
 
 /** The file has become shorter since it was opened. */
@@ -18,6 +19,9 @@ export class WindowedSource {
   readonly #file: DiskFile;
   readonly #aheadBytes: number;
   #window: Uint8Array;
+  #zeroFrom: number | undefined;
+  /** Told of what is read besides what [read] is asked for, in bytes. */
+  onLook: (bytes: number) => void = () => {};
   /** The window holds the file's bytes [#from, #to). */
   #from = 0;
   #to = 0;
@@ -35,6 +39,23 @@ export class WindowedSource {
     this.size = file.size();
     this.#aheadBytes = aheadBytes;
     this.#window = window ?? new Uint8Array(Math.min(aheadBytes, this.size));
+  }
+
+  /**
+   * From here on there are zeros only, as far as that can be known for less than reading all of them; else the file's size. Found out
+   * when it is first asked for, of a file that may have large holes.
+   *
+   * @throws the system's error
+   */
+  get zeroFrom(): number {
+    this.#zeroFrom ??= this.#hasHoles ? endOfContent(this.#file, 0, this.onLook) : this.size;
+    return Math.min(this.#zeroFrom, this.size);
+  }
+
+  get #hasHoles(): boolean {
+    if (this.size < HOLE_BYTES_MIN) return false;
+    const { bytes } = this.#file.allocation() ?? { bytes: this.size };
+    return this.size - bytes >= HOLE_BYTES_MIN;
   }
 
   /**

@@ -6,6 +6,10 @@ export interface ByteSource {
    * until the next call.
    */
   read(offset: number, length: number): Uint8Array;
+  /** From here on there are zeros only, for certain: nobody has to read them. Absent = not known. */
+  readonly zeroFrom?: number;
+  /** Told of the bytes that are read to find [zeroFrom]. */
+  onLook?: (bytes: number) => void;
   /** Called once when the reader is done, so that a log of many segments holds few files open. */
   close?(): void;
 }
@@ -42,11 +46,19 @@ export function withSource<T>(file: SegmentFile, use: (source: ByteSource) => T)
   }
 }
 
+/** Behind it there are zeros at most. */
+export function contentEnd(source: ByteSource): number {
+  return Math.min(source.size, source.zeroFrom ?? source.size);
+}
+
 const ZERO_CHECK_BYTES = 256 * 1024;
 
 /** Whether `source` holds nothing but zeros from `offset` on. */
 export function isZeroFrom(source: ByteSource, offset: number): boolean {
-  for (let at = offset; at < source.size; at += ZERO_CHECK_BYTES) {
+  // Mostly the first piece tells, and it is not asked for what takes a look at the whole file.
+  if (!isAllZero(source.read(offset, ZERO_CHECK_BYTES))) return false;
+  const end = contentEnd(source);
+  for (let at = offset + ZERO_CHECK_BYTES; at < end; at += ZERO_CHECK_BYTES) {
     if (!isAllZero(source.read(at, ZERO_CHECK_BYTES))) return false;
   }
   return true;

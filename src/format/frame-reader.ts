@@ -1,4 +1,4 @@
-import type { ByteSource } from './bytes.js';
+import { type ByteSource, contentEnd } from './bytes.js';
 import { type ChainContext, checkOrder, checkOrigin, validateFrame } from './chain.js';
 import { crc32 } from './crc32.js';
 import {
@@ -32,6 +32,7 @@ export class FrameReader {
   readonly #window: Uint8Array;
   readonly #apart = new Uint8Array(MAX_OVERHEAD);
   #source: ByteSource | undefined;
+  #contentEnd: number | undefined;
   #windowOffset = 0;
   #windowLength = 0;
   /** Where the frame starts, in the window; where the bytes behind its data start, in #suffixBytes. */
@@ -47,6 +48,7 @@ export class FrameReader {
   /** Reads `source` from now on. */
   open(source: ByteSource): void {
     this.#source = source;
+    this.#contentEnd = undefined;
     this.#windowLength = 0;
   }
 
@@ -111,14 +113,20 @@ export class FrameReader {
     return frameChecksum(this.#beforeData(), this.#afterData(), seed, this.#windowOffset + this.#start);
   }
 
-  /** Where `byte` stands next, at `offset` or behind it; -1 = nowhere. */
+  /** Where `byte`, which is not 0, stands next, at `offset` or behind it; -1 = nowhere. */
   find(byte: number, offset: number): number {
-    for (let from = offset; from < this.size; from = this.#windowOffset + this.#windowLength) {
+    for (let from = offset; from < this.#searchEnd; from = this.#windowOffset + this.#windowLength) {
       this.#bringNear(from, 1);
       const at = this.#window.indexOf(byte, from - this.#windowOffset);
       if (at >= 0 && at < this.#windowLength) return this.#windowOffset + at;
     }
     return -1;
+  }
+
+  /** Asked for once for each file: it may take a look at all of it. */
+  get #searchEnd(): number {
+    this.#contentEnd ??= this.#source === undefined ? 0 : contentEnd(this.#source);
+    return this.#contentEnd;
   }
 
   #beforeData(): Uint8Array {

@@ -3,7 +3,7 @@
  * and every offset costs constant time.
  */
 
-import { type ByteSource, type SegmentFile, withSource } from './bytes.js';
+import { type ByteSource, contentEnd, type SegmentFile, withSource } from './bytes.js';
 import { frameChecksumSeed, SIZE_WORD_BYTES, TAG } from './frame.js';
 import { FrameReader } from './frame-reader.js';
 
@@ -56,8 +56,8 @@ export function frameFollows(files: readonly SegmentFile[], from: Place): boolea
 
 function bytesBehind(files: readonly SegmentFile[], from: Place): number {
   let bytes = -from.offset;
-  for (const file of files.slice(from.index)) bytes += withSource(file, (source) => source.size);
-  return bytes;
+  for (const file of files.slice(from.index)) bytes += withSource(file, contentEnd);
+  return Math.max(0, bytes);
 }
 
 interface Candidate extends Place {

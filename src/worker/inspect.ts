@@ -9,7 +9,7 @@ import { type Judgement, judgeLog } from '../format/verdict.js';
 import { type DivisionSizes, divideWalk, type WalkRequest } from './divided-walk.js';
 import { failureOf } from './failure.js';
 import { openSource } from './log-files.js';
-import { announce, counted, type Layout, layOut, sizesOf } from './log-layout.js';
+import { announce, contentSizesOf, counted, type Layout, layOut, sizesOf } from './log-layout.js';
 import type { Failure } from './messages.js';
 
 /** A job of the pool: what lies in a directory, judged. */
@@ -125,8 +125,12 @@ interface Look extends Omit<Inspection, 'damage'> {
 
 function look(layout: Layout, { full, progress }: InspectRequest, known: KnownWalks | undefined): Look {
   const { state, cut, foreignFiles, isBeingSalvaged } = layout;
-  if (progress !== undefined) announce(progress, sizesOf(layout.files));
-  const files = progress === undefined ? layout.files : counted(layout.files, progress);
+  let files = layout.files;
+  if (progress !== undefined) {
+    announce(progress, sizesOf(files));
+    files = counted(files, progress);
+    announce(progress, contentSizesOf(files));
+  }
   return {
     files,
     judgement: judgeLog({ segments: files, state, full: full || isBeingSalvaged, known }),

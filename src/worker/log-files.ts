@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Disk } from '../files/disk.js';
 import { WindowedSource } from '../files/windowed-source.js';
-import type { ByteSource, SegmentFile } from '../format/bytes.js';
+import { type ByteSource, contentEnd, type SegmentFile } from '../format/bytes.js';
 import { classifyName, parseSegmentName, SALVAGE_FILE, segmentName } from '../format/segment-name.js';
 import type { LogState, PendingCut, StateFault } from '../format/state-file.js';
 import { surveyLog } from '../format/survey.js';
@@ -56,6 +56,12 @@ function clip(file: SegmentFile, size: number): ByteSource {
   const source = file.open();
   return {
     size: Math.min(size, source.size),
+    get zeroFrom() {
+      return contentEnd(source);
+    },
+    set onLook(onLook: (bytes: number) => void) {
+      source.onLook = onLook;
+    },
     read: (offset, length) => source.read(offset, Math.min(length, size - offset)),
     close: () => source.close?.(),
   };

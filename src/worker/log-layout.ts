@@ -1,5 +1,5 @@
 import type { Disk } from '../files/disk.js';
-import { type SegmentFile, withSource } from '../format/bytes.js';
+import { contentEnd, type SegmentFile, withSource } from '../format/bytes.js';
 import type { LogState, PendingCut, StateFault } from '../format/state-file.js';
 import { listLog, pendingCutOf, withoutCut } from './log-files.js';
 import { readState } from './state-store.js';
@@ -29,6 +29,11 @@ export function sizesOf(files: readonly SegmentFile[]): number[] {
   return files.map((file) => withSource(file, ({ size }) => size));
 }
 
+/** As [sizesOf], without the holes that files end with, where these are large: to find them may take a look at all of a file. */
+export function contentSizesOf(files: readonly SegmentFile[]): number[] {
+  return files.map((file) => withSource(file, contentEnd));
+}
+
 /** Tells who waits how much there is to read. */
 export function announce(progress: SharedArrayBuffer, sizes: readonly number[]): void {
   const total = sizes.reduce((sum, size) => sum + size, 0);
@@ -45,8 +50,12 @@ export function counted(files: readonly SegmentFile[], progress: SharedArrayBuff
     number,
     open: () => {
       const source = open();
+      source.onLook = (bytes) => Atomics.add(words, 0, BigInt(bytes));
       return {
         size: source.size,
+        get zeroFrom() {
+          return contentEnd(source);
+        },
         read(offset, length) {
           const bytes = source.read(offset, length);
           Atomics.add(words, 0, BigInt(bytes.length));

@@ -14,6 +14,14 @@ export interface Publication {
   readonly lanes: readonly LaneFigures[];
 }
 
+/** What came of a publication. */
+export interface PublicationOutcome {
+  /** Why the figures could not be published. */
+  readonly failure: Failure | undefined;
+  /** The file of the publication before was not there any more, as when another writer has opened the log. Nothing was published. */
+  readonly isLost: boolean;
+}
+
 /** The least time between two publications, and between the opening and the first one. */
 export const PUBLICATION_PERIOD_MS = 1000;
 
@@ -84,10 +92,17 @@ export class Publisher {
     this.#pid = pid;
   }
 
-  /** Answers why it could not. That harms no entry, so it never throws. */
-  publish({ logId, uptimeMs, lanes }: Publication): Failure | undefined {
+  /**
+   * What keeps figures from being published harms no entry, so it never throws. Where the file is lost nothing is published: the
+   * writer is to see first whether the directory is still its log's.
+   */
+  publish({ logId, uptimeMs, lanes }: Publication): PublicationOutcome {
     const board = this.#board;
     try {
+      if (this.#isLost()) {
+        this.close();
+        return { failure: undefined, isLost: true };
+      }
       const bytes = encodeStats({
         logId,
         publishedMs: this.#disk.now(),
@@ -99,10 +114,11 @@ export class Publisher {
         syncMicros: board.syncMicros.read(),
         groupEntries: board.groupEntries.read(),
       });
-      writeFully(this.#ownFile(), bytes, 0, bytes.length, 0);
-      return undefined;
+      writeFully(this.#file?.handle ?? this.#create(), bytes, 0, bytes.length, 0);
+      return { failure: undefined, isLost: false };
     } catch (error) {
-      return failureOf(error, `publish the figures of the log in "${this.#path}"`, this.#path);
+      const failure = failureOf(error, `publish the figures of the log in "${this.#path}"`, this.#path);
+      return { failure, isLost: false };
     }
   }
 
@@ -116,13 +132,14 @@ export class Publisher {
     }
   }
 
-  /** The file of the last time, unless somebody has removed it. */
-  #ownFile(): DiskFile {
-    const named = this.#file === undefined ? undefined : this.#disk.stat(this.#path);
-    if (this.#file !== undefined && named !== undefined && isSameFile(named, this.#file.identity)) {
-      return this.#file.handle;
-    }
-    this.close();
+  /** Somebody has removed or replaced the file of the last time. */
+  #isLost(): boolean {
+    if (this.#file === undefined) return false;
+    const named = this.#disk.stat(this.#path);
+    return named === undefined || !isSameFile(named, this.#file.identity);
+  }
+
+  #create(): DiskFile {
     const handle = this.#disk.open(this.#path, 'wx', this.#fileMode);
     try {
       this.#file = { handle, identity: handle.identity() };

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { endOfContent } from '../files/content-end.js';
 import { type Disk, type DiskFile, isMissing, readExactly, writeFully } from '../files/disk.js';
 import { cutFileName, segmentName } from '../format/segment-name.js';
 import { syncFailed } from './failure.js';
@@ -74,21 +75,6 @@ export function setSegmentAside(disk: Disk, naming: SideFileNaming, number: numb
 function sideFile(disk: Disk, naming: SideFileNaming, number: number): string {
   const unique = BigInt.asUintN(48, disk.random64()).toString(16).padStart(12, '0');
   return join(naming.directory, cutFileName(number, naming.lsn, unique));
-}
-
-/** Behind the last byte that is not zero. */
-function endOfContent(file: DiskFile, from: number): number {
-  const size = file.size();
-  const window = new Uint8Array(Math.min(COPY_BYTES, Math.max(0, size - from)));
-  for (let end = size; end > from; ) {
-    const start = Math.max(from, end - window.length);
-    const piece = window.subarray(0, end - start);
-    readExactly(file, piece, start);
-    const last = piece.findLastIndex((byte) => byte !== 0);
-    if (last >= 0) return start + last + 1;
-    end = start;
-  }
-  return from;
 }
 
 function copy(disk: Disk, source: DiskFile, from: number, to: number, path: string, fileMode: number): void {

@@ -49,6 +49,7 @@ export async function runWriterThread(data: WriterThreadData<MessagePort>): Prom
     const { directory } = options;
     const writer = new Writer({
       disk,
+      lock,
       nowMs,
       board,
       doorbell: new Doorbell(data.bell),

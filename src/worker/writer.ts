@@ -1,4 +1,4 @@
-import type { Disk } from '../files/disk.js';
+import type { Disk, DiskLock } from '../files/disk.js';
 import type { Board } from '../ring/board.js';
 import type { Doorbell } from '../ring/doorbell.js';
 import { failureOf, mayPass, PassingError, systemCause } from './failure.js';
@@ -19,6 +19,8 @@ import { Preallocation } from './write/preallocation.js';
 
 export interface WriterParts {
   readonly disk: Disk;
+  /** The directory's, which the caller holds and releases. */
+  readonly lock: Pick<DiskLock, 'isNamed'>;
   /** Milliseconds of a clock that never goes back. */
   readonly nowMs: () => number;
   readonly board: Board;
@@ -114,6 +116,7 @@ export class Writer {
       catalog,
       preallocation,
       lastLsn,
+      lock: parts.lock,
     });
     const tail = this.#tail;
     this.#committer = new Committer({ ...parts, tail, preallocation });

@@ -122,6 +122,42 @@ test('a log whose directory was replaced by that of another log ends, and does t
   }
 });
 
+test('a log whose lock file was removed, and which another writer has opened then, ends and harms nothing of it', async (t) => {
+  for (const how of ['a rotation', 'an idle time', 'a steady load', 'close()'] as const) {
+    const directory = temporaryLog(t);
+    const errors: WalError[] = [];
+    const onError = (error: WalError) => errors.push(error);
+    const old = await openLog(t, directory, { ...OPTIONS, onError });
+    for (const i of range(1, 10)) await old.append(entry(i), { durable: true });
+    await until(() => Wal.verify(directory).then(({ watermark }) => watermark === 10));
+    rmSync(join(directory, 'ringwal.lock'));
+    const other = await openLog(t, directory, { ...OPTIONS, syncInterval: 60_000 });
+    assert.equal(await other.append('of the other', { durable: true }), 11);
+    if (how === 'a rotation') {
+      const results = await Promise.allSettled(
+        range(11, 20).map((i) => old.append(entry(i), { durable: true })),
+      );
+      GONE((results.at(-1) as PromiseRejectedResult).reason);
+    } else if (how === 'an idle time') {
+      old.tryAppend('x');
+      await until(() => old.sync().then(() => false, GONE));
+    } else if (how === 'a steady load') {
+      await until(() => old.append('', { durable: true }).then(() => false, GONE));
+    }
+    const lock = join(directory, 'ringwal.lock');
+    await assert.rejects(old.close(), walError('ERR_WAL_IO', { cause: 'ENOENT', path: lock }), how);
+    for (const error of errors) GONE(error);
+    if (how !== 'close()') {
+      // What the old one wrote before it noticed lies among the other's entries: nothing can undo that.
+      await other.close();
+      continue;
+    }
+    assert.equal(await other.append('and more', { durable: true }), 12);
+    await other.close();
+    assert.equal((await Wal.verify(directory)).verdict, 'clean');
+  }
+});
+
 test('a log whose live segment was removed ends before it goes on to the next one', async (t) => {
   const directory = temporaryLog(t);
   const wal = await openLog(t, directory, { ...OPTIONS, syncInterval: 60_000, onError: GONE });

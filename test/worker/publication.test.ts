@@ -251,12 +251,13 @@ for (const code of ['ENOSPC', 'EIO', 'EACCES']) {
   });
 }
 
-test('a file that somebody removes is there again with the next publication; another in its place is not touched', () => {
+test('a file that somebody removes is there again a second after that was noticed; another in its place is not touched', () => {
   const { log } = watchedLog();
   log.sleep(PERIOD_MS);
   live(log, 1, PERIOD_MS);
   log.disk.unlink(STATS_FILE);
   live(log, 1, PERIOD_MS);
+  // Nothing more is appended meanwhile.
   assert.equal(published(log)?.counters.entries, 2);
   log.disk.unlink(STATS_FILE);
   log.disk.plant(STATS_FILE, Buffer.from('somebody else'));

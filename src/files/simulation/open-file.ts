@@ -70,6 +70,11 @@ export class OpenFile implements DiskFile {
     });
   }
 
+  /** Its files have no holes. */
+  allocation(): undefined {
+    return undefined;
+  }
+
   truncate(size: number): void {
     const { machine } = this.#host;
     machine.operate({ kind: 'truncate', path: this.path, position: size }, ({ fault, at }) => {

@@ -6,7 +6,7 @@ import type { WriterLane } from '../intake/writer-lane.js';
 import type { WriterLanes } from '../intake/writer-lanes.js';
 import type { LogPlace } from '../log-place.js';
 import type { Failure, ToLane, WriterOptions } from '../messages.js';
-import { type Publication, PublicationPolicy, removeStats } from '../publication.js';
+import { type Publication, type PublicationOutcome, PublicationPolicy, removeStats } from '../publication.js';
 import type { LogTail } from '../write/log-tail.js';
 import type { FillStep, Preallocation } from '../write/preallocation.js';
 import type { SegmentCatalog, SegmentRecord } from '../write/segment-catalog.js';
@@ -351,8 +351,19 @@ export class Committer {
       }
     }
     if (this.#syncer.busy) this.#tellOfLateFailure(this.#syncer.finish());
-    if (this.#publications.hasBegun && this.#start.place.isOwn)
+    // Of a log that has ended because the place is another's now, the file is the other one's.
+    if (this.#publications.hasBegun && (isWhole || this.#isStillHere))
       this.#tellOfPublication(removeStats(this.#disk, directory));
+  }
+
+  get #isStillHere(): boolean {
+    try {
+      this.#tail.checkPlace();
+      return true;
+    } catch {
+      // The log has ended, and says why. Figures that are left are told from those of a running log by the lock.
+      return false;
+    }
   }
 
   #tell(message: ToLane): void {
@@ -545,9 +556,12 @@ export class Committer {
     this.housekeeper.noteDone(job, outcome);
     this.#noteDuration(job, this.#nowMs() - this.#syncStartedMs);
     this.#noteSynced(job);
-    // The first that notices when the directory is gone, under a load that makes no segment: files that are open do not.
-    if (outcome.publicationFailure?.cause?.code === 'ENOENT') this.#tail.checkPlace();
-    this.#tellOfPublication(outcome.publicationFailure);
+    // The first that notices, under a load that makes no segment, when the directory is gone, or another writer has opened the
+    // log, which removes the file: files that are open do not.
+    const { failure, isLost } = outcome.published ?? NOT_PUBLISHED;
+    if (isLost || failure?.cause?.code === 'ENOENT') this.#tail.checkPlace();
+    if (isLost) this.#publications.noteNews();
+    this.#tellOfPublication(failure);
   }
 
   /** Zeros take longer than a small group, and say nothing of how quick the disk is. */
@@ -589,4 +603,5 @@ export class Committer {
 }
 
 const NOTHING_UNSYNCED = { files: [], directoryChanged: false, hasZeros: false };
+const NOT_PUBLISHED: PublicationOutcome = { failure: undefined, isLost: false };
 const NO_HOUSEWORK = { state: undefined, removals: [], recycling: undefined };

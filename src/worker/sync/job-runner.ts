@@ -30,7 +30,7 @@ export class JobRunner {
       if (job.files.length > 0) this.#round.run(job);
       const done = keepHouse(this.#disk, this.#place, job, this.#fileMode);
       if (job.publication === undefined) return done;
-      return { ...done, publicationFailure: this.#publisher.publish(job.publication) };
+      return { ...done, published: this.#publisher.publish(job.publication) };
     } catch (error) {
       const { directory } = this.#place;
       return failedOutcome(error, `sync "${directory}"`, directory);

@@ -1,14 +1,15 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { DiskFile } from '../../files/disk.js';
 import type { Failure } from '../messages.js';
+import type { PublicationOutcome } from '../publication.js';
 import type { Housekeeping, SyncJob } from './sync-job.js';
 
 /** How a started job ended. */
 export interface SyncOutcome extends Housekeeping {
   /** Set when the log must end. */
   readonly failure?: Failure | undefined;
-  /** Why the figures could not be published; that harms no entry. */
-  readonly publicationFailure?: Failure | undefined;
+  /** Where figures were to be published. */
+  readonly published?: PublicationOutcome | undefined;
 }
 
 /**

@@ -3,6 +3,7 @@ import {
   type Disk,
   DiskError,
   type DiskFile,
+  type DiskLock,
   isFullDisk,
   isMissing,
   isSameFile,
@@ -11,7 +12,7 @@ import {
 } from '../../files/disk.js';
 import { frameChecksumSeed, MAX_LSN } from '../../format/frame.js';
 import type { Place } from '../../format/place.js';
-import { SPARE_FILE, segmentName } from '../../format/segment-name.js';
+import { LOCK_FILE, SPARE_FILE, segmentName } from '../../format/segment-name.js';
 import type { Board } from '../../ring/board.js';
 import { failureOf, LogFailure, syncFailed, systemCause } from '../failure.js';
 import type { LogPlace } from '../log-place.js';
@@ -55,6 +56,8 @@ export interface LogTailParts {
   readonly preallocation: Preallocation;
   /** The last entry of the log. */
   readonly lastLsn: number;
+  /** Of the directory. */
+  readonly lock: Pick<DiskLock, 'isNamed'>;
 }
 
 /**
@@ -90,6 +93,7 @@ export class LogTail {
   readonly #board: Board;
   readonly #logId: bigint;
   readonly #logPlace: LogPlace;
+  readonly #lock: LogTailParts['lock'];
   readonly #catalog: SegmentCatalog;
   readonly #preallocation: Preallocation;
   #live: OpenSegment | undefined;
@@ -124,6 +128,7 @@ export class LogTail {
     catalog,
     preallocation,
     lastLsn,
+    lock,
   }: LogTailParts) {
     this.#disk = disk;
     this.#nowMs = nowMs;
@@ -131,6 +136,7 @@ export class LogTail {
     this.#board = board;
     this.#logId = logId;
     this.#logPlace = logPlace;
+    this.#lock = lock;
     this.#catalog = catalog;
     this.#preallocation = preallocation;
     this.#continueAfter(lastLsn);
@@ -257,26 +263,34 @@ export class LogTail {
   }
 
   /**
-   * Makes sure that the directory is still the one that the log was opened in, and the live segment still there, before a file is
-   * created, replaced or removed by its name: somebody may have removed or renamed it, and another writer may have made
-   * its log in the place. As long as the live segment is open no other file can have its identity.
+   * Makes sure that the directory is still the one that the log was opened in, the live segment still there, and this log its only writer,
+   * before a file is created, replaced or removed by its name: somebody may have removed or renamed it, and another writer may have made its
+   * log in the place; or have removed the lock file, and another writer may have locked a new one. As long as the live segment
+   * and the lock file are open no other file can have their identity.
    *
-   * @throws LogFailure ERR_WAL_IO, cause ENOENT: its name does not lead to it any more; the log must end then
+   * @throws LogFailure ERR_WAL_IO, cause ENOENT: a name does not lead to its file any more; the log must end then
    */
   checkPlace(): void {
     this.#logPlace.check();
+    const { directory } = this.#options;
     const live = this.#live;
-    if (live === undefined) return;
-    const found = this.#disk.stat(live.path);
-    if (found !== undefined && isSameFile(found, live.file.identity())) return;
-    throw new LogFailure(
+    if (live !== undefined) {
+      const found = this.#disk.stat(live.path);
+      if (found === undefined || !isSameFile(found, live.file.identity())) {
+        throw this.#misplaced(live.path, 'What was written since then cannot be found by its name.');
+      }
+    }
+    if (this.#lock.isNamed()) return;
+    const path = join(directory, LOCK_FILE);
+    throw this.#misplaced(path, 'It keeps other writers out, and one may have opened the log since then.');
+  }
+
+  #misplaced(path: string, consequence: string): LogFailure {
+    const { directory } = this.#options;
+    return new LogFailure(
       'ERR_WAL_IO',
-      `Cannot go on in "${this.#options.directory}": somebody has removed, renamed or replaced "${live.path}". ` +
-        'What was written since then cannot be found by its name.',
-      {
-        path: live.path,
-        cause: new DiskError('ENOENT', 'stat', live.path, 'the file that the log has open is not there'),
-      },
+      `Cannot go on in "${directory}": somebody has removed, renamed or replaced "${path}". ${consequence}`,
+      { path, cause: new DiskError('ENOENT', 'stat', path, 'the file that the log has open is not there') },
     );
   }
 

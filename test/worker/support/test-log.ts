@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { createDirectory } from '../../../src/files/directories.js';
+import type { DiskLock } from '../../../src/files/disk.js';
 import { SimulatedDisk } from '../../../src/files/simulated-disk.js';
 import { Board, createBoard } from '../../../src/ring/board.js';
 import { createDoorbellMemory, Doorbell } from '../../../src/ring/doorbell.js';
@@ -56,6 +57,8 @@ export interface TestLogSettings {
   /** Default: the reference kernel. */
   readonly createKernel?: ((views: LaneViews) => Kernel) | undefined;
   readonly maxLanes?: number;
+  /** Default: none is held, and nobody removes it. */
+  readonly lock?: Pick<DiskLock, 'isNamed'>;
 }
 
 /**
@@ -82,6 +85,7 @@ export class TestLog {
     createSyncer,
     createKernel = createReferenceKernel,
     maxLanes = 64,
+    lock = { isNamed: () => true },
   }: TestLogSettings = {}) {
     this.disk = disk;
     this.options = { ...OPTIONS, ...options };
@@ -107,6 +111,7 @@ export class TestLog {
     try {
       this.#writer = new Writer({
         disk,
+        lock,
         nowMs,
         board,
         doorbell: this.doorbell,
