@@ -24,7 +24,7 @@ export type {
   WalOptions,
 } from './main/options.js';
 export type { WalEntry } from './main/segment-reader.js';
-export type { LanesStats, RecoveryStats, WalHistogram, WalStats } from './main/stats.js';
+export type { AllLanesStats, LanesStats, RecoveryStats, WalHistogram, WalStats } from './main/stats.js';
 export type { LsnRange, VerifyReport, VerifySegment, VerifyTrouble } from './main/verify.js';
 export { Wal } from './main/wal.js';
 export { WalError, type WalErrorDetails } from './main/wal-error.js';
