@@ -25,7 +25,14 @@ export type {
   WalReaderOptions,
 } from './main/options.js';
 export type { WalEntry } from './main/segment-reader.js';
-export type { LanesStats, ReadersStats, RecoveryStats, WalHistogram, WalStats } from './main/stats.js';
+export type {
+  AllLanesStats,
+  LanesStats,
+  ReadersStats,
+  RecoveryStats,
+  WalHistogram,
+  WalStats,
+} from './main/stats.js';
 export type { LsnRange, VerifyReport, VerifySegment, VerifyTrouble } from './main/verify.js';
 export { Wal } from './main/wal.js';
 export { WalError, type WalErrorDetails } from './main/wal-error.js';

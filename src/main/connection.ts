@@ -4,7 +4,7 @@ import { LockWatch } from '../files/lock.js';
 import { LOCK_FILE, segmentName } from '../format/segment-name.js';
 import { Board, createBoard } from '../ring/board.js';
 import { createDoorbellMemory, Doorbell } from '../ring/doorbell.js';
-import { type LaneMemory, resetLane, viewLane } from '../ring/layout.js';
+import { type LaneMemory, resetLane, ringUsed, viewLane } from '../ring/layout.js';
 import type { RecoveryReport, SyncThreadData, ToLane, WriterThreadData } from '../worker/messages.js';
 import { createSyncWords } from '../worker/sync/sync-words.js';
 import { createAttachment, type LaneSurroundings, type WalAttachment } from './attachment.js';
@@ -31,8 +31,11 @@ export class Connection implements ExitParticipant {
   readonly recovery: RecoveryReport;
   readonly #threads: Threads;
   readonly #onError: ErrorReporter;
-  /** By lane: each closes when the lane's thread ends, or has closed the lane. */
-  readonly #lifePorts = new Map<number, MessagePort>();
+  /** The lanes of other threads, by number. Each port closes when the lane's thread ends, or has closed the lane. */
+  readonly #others = new Map<
+    number,
+    { readonly lifePort: MessagePort; readonly i32: Int32Array<SharedArrayBuffer> }
+  >();
   #closed: Promise<void> | undefined;
   readonly #openedMs = performance.now();
 
@@ -96,6 +99,13 @@ export class Connection implements ExitParticipant {
     return performance.now() - this.#openedMs;
   }
 
+  /** Bytes in the fullest ring of other threads, as far as this one has heard of them. */
+  fullestOfOthers(): number {
+    let most = 0;
+    for (const { i32 } of this.#others.values()) most = Math.max(most, ringUsed(i32));
+    return most;
+  }
+
   /** See `Threads.askForSyncs`. */
   askForSyncs(): void {
     this.#threads.askForSyncs();
@@ -140,9 +150,9 @@ export class Connection implements ExitParticipant {
     this.#threads.startClosing();
     await this.#threads.waitForEnd();
     this.#threads.detach();
-    for (const [lane, port] of this.#lifePorts) {
-      this.#lifePorts.delete(lane);
-      port.close();
+    for (const [lane, { lifePort }] of this.#others) {
+      this.#others.delete(lane);
+      lifePort.close();
     }
     removeExitParticipant(this);
     await filesClosed;
@@ -152,7 +162,7 @@ export class Connection implements ExitParticipant {
 
   #receive(message: ToLane): void {
     if (message.kind === 'trouble') this.#onError.report(errorFromFailure(message.failure));
-    else if (message.kind === 'lane-opened') this.#watchLane(message.lane, message.lifePort);
+    else if (message.kind === 'lane-opened') this.#watchLane(message);
     else if (message.kind === 'sync-made') this.#tellOfSync(message.watermark, message.durationMs);
     else {
       this.view.receive(message);
@@ -173,10 +183,10 @@ export class Connection implements ExitParticipant {
    * The writer, which is blocked most of the time, does not hear that a thread has ended; this one does, in its event loop.
    * Nothing but the lane's return to the pool waits for that.
    */
-  #watchLane(lane: number, lifePort: MessagePort): void {
-    this.#lifePorts.set(lane, lifePort);
+  #watchLane({ lane, lifePort, buffer }: Extract<ToLane, { kind: 'lane-opened' }>): void {
+    this.#others.set(lane, { lifePort, i32: new Int32Array(buffer) });
     lifePort.on('close', () => {
-      if (this.#lifePorts.delete(lane)) this.lane.reportGone(lane);
+      if (this.#others.delete(lane)) this.lane.reportGone(lane);
     });
     lifePort.unref();
   }

@@ -278,7 +278,7 @@ export class Lane {
     if (this.#doorbell.dead && !this.#isOver) this.die();
     this.#assertTaking();
     this.#refused += 1;
-    this.#tally(LaneWord.refused, this.#refused);
+    this.#tally('refused', this.#refused);
   }
 
   /**
@@ -342,7 +342,7 @@ export class Lane {
       this.#serveReady();
       if (!this.#ready.includes(waiter)) return undefined;
       this.#waits += 1;
-      this.#tally(LaneWord.waits, this.#waits);
+      this.#tally('waits', this.#waits);
       return () => {
         this.#ready = this.#ready.filter((each) => each !== waiter);
       };
@@ -521,17 +521,21 @@ export class Lane {
   /** A log stream of this lane has dropped a line. */
   noteDroppedLine(): void {
     this.#droppedLines += 1;
-    this.#tally(LaneWord.dropped, this.#droppedLines);
+    this.#tally('dropped', this.#droppedLines);
   }
 
   #noteQueued(): void {
     this.#queuedAppends += 1;
-    this.#tally(LaneWord.queued, this.#queuedAppends);
+    this.#tally('queued', this.#queuedAppends);
   }
 
-  /** For the figures that other processes see. A lane that ends may have its memory pooled before it hears of it. */
-  #tally(word: number, count: number): void {
-    if (this.#ended === undefined) Atomics.store(this.#parts.views.i32, word, count | 0);
+  /**
+   * One more of this lane, `count` now, and of all lanes: for the figures that other threads and processes see. A lane that ends
+   * may have its memory pooled before it hears of it.
+   */
+  #tally(word: 'refused' | 'queued' | 'waits' | 'dropped', count: number): void {
+    this.#parts.board.add(word, 1);
+    if (this.#ended === undefined) Atomics.store(this.#parts.views.i32, LaneWord[word], count | 0);
   }
 
   stats(): LaneStats {
@@ -805,6 +809,7 @@ export class Lane {
   #reportLost(entries: number, error: WalError): void {
     if (entries <= 0) return;
     this.#lost += entries;
+    this.#parts.board.add('lost', entries);
     const plural = entries === 1 ? 'entry' : 'entries';
     this.#parts.onError(
       new WalError(error.code, `${entries} ${plural} without a promise went unwritten. ${error.message}`, {

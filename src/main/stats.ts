@@ -56,6 +56,8 @@ export interface WalStats extends LaneStats {
   readonly recovered: RecoveryStats;
   /** The lanes of all threads. Each attached one has its own {@link WalLane.stats}. */
   readonly lanes: LanesStats;
+  /** The figures of all threads' lanes together. */
+  readonly allLanes: AllLanesStats;
 }
 
 /** Recovery in figures; {@link WalReader.recovery} has the whole report. */
@@ -82,14 +84,31 @@ export interface LanesStats {
   readonly gone: number;
 }
 
+/** What {@link LaneStats} says of one lane, of the lanes of all threads. Counts include lanes that were closed since. */
+export interface AllLanesStats {
+  /** Bytes in use of the fullest ring. Each has {@link LaneStats.ringBytes}. */
+  readonly fullestRingUsed: number;
+  /** Sum of {@link LaneStats.lost}. */
+  readonly lost: number;
+  /** Sum of {@link LaneStats.refused}. */
+  readonly refused: number;
+  /** Sum of {@link LaneStats.queued}. */
+  readonly queued: number;
+  /** Sum of {@link LaneStats.waits}. */
+  readonly waits: number;
+  /** Sum of {@link LaneStats.droppedLines}. */
+  readonly droppedLines: number;
+}
+
 export type { ReadersStats, WalHistogram };
 
 export function readStats(connection: Connection): WalStats {
   const { board, lane, recovery, view } = connection;
   connection.askForSyncs();
   const { segments, bytes: segmentBytes } = view.extent();
+  const own = lane.stats();
   return {
-    ...lane.stats(),
+    ...own,
     uptimeMs: connection.uptimeMs,
     failure: lane.failure?.code,
     entries: board.get('entries'),
@@ -122,6 +141,14 @@ export function readStats(connection: Connection): WalStats {
       pooled: board.get('lanesPooled'),
       reused: board.get('lanesReused'),
       gone: board.get('lanesGone'),
+    },
+    allLanes: {
+      fullestRingUsed: Math.max(own.ringUsed, connection.fullestOfOthers()),
+      lost: board.get('lost'),
+      refused: board.get('refused'),
+      queued: board.get('queued'),
+      waits: board.get('waits'),
+      droppedLines: board.get('dropped'),
     },
   };
 }

@@ -35,9 +35,17 @@
  *         (int32)                          nothing: whoever reads the old value tells of one sync more or less
  *    152  retries          writer          calls of the writer that were repeated: short writes, EINTR, EAGAIN
  *
- *    256  writeMicros      writer          histogram: what each write call of a group took, µs
- *   2120  syncMicros       both            histogram: what each round of syncs took, µs
- *   3984  groupEntries     writer          histogram: entries of each group
+ *    256  refused          producers       of all lanes since open, those included that are gone: pushes that found no room and took
+ *                                          nothing. These five have lines of their own: a producer that finds no room may try
+ *                                          again and again
+ *    264  queued           producers       the same: appends that were queued in front of a full ring
+ *    272  waits            producers       the same: waits for room
+ *    280  dropped          producers       the same: lines that log streams dropped
+ *    288  lost             producers       the same: fire-and-forget entries that were taken and then not written
+ *
+ *    384  writeMicros      writer          histogram: what each write call of a group took, µs
+ *   2248  syncMicros       both            histogram: what each round of syncs took, µs
+ *   4112  groupEntries     writer          histogram: entries of each group
  *
  * Every access is Atomics, hence sequentially consistent: a value read here is ordered after everything that its writer
  * did before. Stored once for each group, never for each entry: a store of a BigInt64 costs about as much as a whole
@@ -45,7 +53,7 @@
  */
 import { HISTOGRAM_BYTES, Histogram } from './histogram.js';
 
-const WORDS_BYTES = 256;
+const WORDS_BYTES = 384;
 const HISTOGRAMS = 3;
 const BOARD_BYTES = WORDS_BYTES + HISTOGRAMS * HISTOGRAM_BYTES;
 
@@ -68,6 +76,11 @@ const WORDS = {
   lanesReused: 15,
   lanesGone: 17,
   retries: 19,
+  refused: 32,
+  queued: 33,
+  waits: 34,
+  dropped: 35,
+  lost: 36,
 } as const;
 
 export type BoardWord = keyof typeof WORDS;

@@ -235,6 +235,14 @@ export function resetLane(views: LaneViews, position = 0, sequence = 0): void {
   Atomics.store(i32, LaneWord.state, LaneState.attached);
 }
 
+/** Bytes of a lane's ring that are in use, for whoever looks: a figure, ordered against nothing. `i32` covers the lane. */
+export function ringUsed(i32: Int32Array<SharedArrayBuffer>): number {
+  const tail = Atomics.load(i32, LaneWord.tail);
+  const used = (Atomics.load(i32, LaneWord.head) - tail) | 0;
+  // Of a lane that is being made ready for its next producer the two need not fit together.
+  return Math.min(Math.max(used, 0), i32[LaneWord.ringBytes] as number);
+}
+
 /** Bytes that an entry's record takes in the ring, header and padding to the alignment included. */
 export function recordBytes(payloadBytes: number): number {
   return (payloadBytes + RECORD_HEADER_BYTES + RECORD_ALIGNMENT - 1) & -RECORD_ALIGNMENT;

@@ -331,8 +331,13 @@ export type ToLane =
   | { readonly kind: 'segment-withdrawn'; readonly number: number }
   /** The first word to a new lane: its memory. `isNew`: no page of it has been touched. */
   | { readonly kind: 'attached'; readonly memory: LaneHandle; readonly isNew: boolean }
-  /** To the opening thread: `lifePort` closes when the thread of the lane ends. */
-  | { readonly kind: 'lane-opened'; readonly lane: number; readonly lifePort: MessagePort }
+  /** To the opening thread: `lifePort` closes when the thread of the lane ends. The lane's memory is for figures only. */
+  | {
+      readonly kind: 'lane-opened';
+      readonly lane: number;
+      readonly lifePort: MessagePort;
+      readonly buffer: SharedArrayBuffer;
+    }
   /** The lane is nobody's any more. */
   | { readonly kind: 'detached' }
   /** The log is closed. Of this lane the entries below `taken` are in it, and no other will be. */

@@ -300,7 +300,8 @@ export class Writer {
     this.#lanes.add(lane);
     this.#syncer.addLane(lane.index, request.syncPort);
     const { lifePort } = request;
-    this.#lanes.opener.post({ kind: 'lane-opened', lane: lane.index, lifePort }, [lifePort]);
+    const { buffer } = lane.views.i32;
+    this.#lanes.opener.post({ kind: 'lane-opened', lane: lane.index, lifePort, buffer }, [lifePort]);
   }
 
   /** Nothing more comes by `lane`: once all of it is durable it is freed. */

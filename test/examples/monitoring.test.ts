@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
+import { DISTRIBUTIONS, FIGURES } from '../../src/metrics/definitions.js';
 import { temporaryDirectory } from '../cleanup.js';
 import { type Family, histogramsOf, parsePrometheus } from '../prometheus-text.js';
 import { startExample } from './example.js';
@@ -34,10 +35,7 @@ test('the dashboard, the alert rules and the list of docs/monitoring.md name the
     type === 'histogram' ? [`${name}_bucket`, `${name}_sum`, `${name}_count`] : [name],
   );
 
-  const rules = parse(readFileSync(`${GRAFANA}alerts.yml`, 'utf8')) as {
-    groups: { rules: { alert: string; expr: string; labels: { severity: string }; annotations: object }[] }[];
-  };
-  const alerts = rules.groups.flatMap((group) => group.rules);
+  const alerts = readAlerts();
   assert.ok(alerts.length > 0);
   assert.equal(new Set(alerts.map(({ alert }) => alert)).size, alerts.length);
   for (const { alert, expr, labels, annotations } of alerts) {
@@ -46,10 +44,7 @@ test('the dashboard, the alert rules and the list of docs/monitoring.md name the
     expectKnown(expr, series, alert);
   }
 
-  const dashboard = JSON.parse(readFileSync(`${GRAFANA}ringwal.json`, 'utf8')) as {
-    panels: { id: number; title: string; type: string; gridPos: Place; targets?: { expr: string }[] }[];
-    templating: { list: { name: string; query: string }[] };
-  };
+  const dashboard = readDashboard();
   const panels = dashboard.panels.filter(({ type }) => type !== 'row');
   assert.equal(new Set(dashboard.panels.map(({ id }) => id)).size, dashboard.panels.length);
   for (const { title, targets = [] } of panels) {
@@ -77,6 +72,106 @@ test('the dashboard, the alert rules and the list of docs/monitoring.md name the
   assert.deepEqual(rows.sort(), families.map(({ name, type }) => `${name} ${type}`).sort());
   for (const { alert } of alerts) assert.ok(document.includes(`\`${alert}\``), alert);
 });
+
+test('each panel of the dashboard has metrics of one unit, and an axis for it', () => {
+  for (const { title, type, targets = [], fieldConfig } of readDashboard().panels) {
+    if (type === 'row') continue;
+    const units = [...new Set(targets.map(({ expr }) => unitOf(expr, title)))];
+    assert.equal(units.length, 1, `${title}: ${units.join(' and ')}`);
+    const [unit = ''] = units;
+    const axis = fieldConfig?.defaults.unit ?? '';
+    assert.ok(axesOf(unit).includes(axis), `${title}: ${unit} on an axis of "${axis}"`);
+  }
+});
+
+test('the unit of an expression is that of all its metrics, and a panel that mixes two is found', () => {
+  for (const [expression, unit] of [
+    ['ringwal_segment_bytes{log=~"$log"}', 'By'],
+    ['rate(ringwal_written_bytes_total[5m])', 'By/s'],
+    ['ringwal_ring_used_bytes / ringwal_ring_bytes', 'ratio'],
+    ['rate(ringwal_group_entries_sum[1m]) / rate(ringwal_group_entries_count[1m])', '{entry}'],
+    ['histogram_quantile(0.5, sum by (le) (rate(ringwal_sync_duration_seconds_bucket[5m])))', 's'],
+    ['rate(ringwal_sync_duration_seconds_count[5m])', 'ringwal_sync_duration_seconds/s'],
+    ['ringwal_last_lsn - ringwal_checkpoint_lsn', '{entry}'],
+  ] as const)
+    assert.equal(unitOf(expression, 'a test'), unit);
+  assert.throws(() => unitOf('ringwal_segment_bytes + ringwal_segments', 'a test'), /By and \{segment\}/);
+  assert.throws(() => unitOf('ringwal_no_such_thing', 'a test'), /no ringwal_no_such_thing/);
+});
+
+test('an alert fires when nothing exports the figures of a log, since what is gone tells no 0', () => {
+  const absences = readAlerts().filter(({ expr }) => /\babsent\(ringwal_up\)/.test(expr));
+  assert.equal(absences.length, 1);
+  const vanished = readAlerts().filter(({ expr }) =>
+    /ringwal_up\[\w+\]\)\) unless .*\bringwal_up\b/.test(expr),
+  );
+  assert.equal(vanished.length, 1);
+  for (const { labels } of [...absences, ...vanished]) assert.equal(labels.severity, 'critical');
+});
+
+interface Panel {
+  readonly id: number;
+  readonly title: string;
+  readonly type: string;
+  readonly gridPos: Place;
+  readonly targets?: readonly { readonly expr: string }[];
+  readonly fieldConfig?: { readonly defaults: { readonly unit?: string } };
+}
+
+function readDashboard(): {
+  panels: Panel[];
+  templating: { list: { name: string; query: string }[] };
+} {
+  return JSON.parse(readFileSync(`${GRAFANA}ringwal.json`, 'utf8'));
+}
+
+interface Alert {
+  readonly alert: string;
+  readonly expr: string;
+  readonly labels: { readonly severity: string };
+  readonly annotations: object;
+}
+
+function readAlerts(): Alert[] {
+  const rules = parse(readFileSync(`${GRAFANA}alerts.yml`, 'utf8')) as { groups: { rules: Alert[] }[] };
+  return rules.groups.flatMap((group) => group.rules);
+}
+
+/** As UCUM writes it; `/s` of a rate; 'ratio' of two of the same. */
+function unitOf(expression: string, where: string): string {
+  const names = namesIn(expression);
+  const units = [...new Set(names.map((name) => unitOfMetric(name, where)))];
+  const isQuotient = /\)? \/ (?:rate\()?ringwal_/.test(expression);
+  if (/^count\(/.test(expression)) return '{log}';
+  // The mean of a distribution.
+  if (isQuotient && /_sum\b.*_count\b/.test(expression)) return unitOfMetric(names[0] as string, where);
+  assert.equal(units.length, 1, `${where}: ${units.join(' and ')} in ${expression}`);
+  const [unit = ''] = units;
+  if (isQuotient || /^max\(.* \/ /.test(expression)) return 'ratio';
+  return /^rate\(/.test(expression) ? `${unit}/s` : unit;
+}
+
+function unitOfMetric(name: string, where: string): string {
+  const figure = FIGURES.find(({ prometheus }) => prometheus === name);
+  // A position in the log: the difference of two is a number of entries.
+  if (figure !== undefined) return figure.unit === '1' ? '{entry}' : figure.unit;
+  const [, of, part] = /^(\w+)_(bucket|sum|count)$/.exec(name) ?? [];
+  const distribution = DISTRIBUTIONS.find(({ prometheus }) => prometheus === of);
+  assert.ok(distribution !== undefined, `${where}: there is no ${name}`);
+  return part === 'count' ? distribution.prometheus : distribution.unit;
+}
+
+/** Units of Grafana that show it as what it is. */
+function axesOf(unit: string): readonly string[] {
+  const axes: Readonly<Record<string, readonly string[]>> = {
+    By: ['bytes'],
+    'By/s': ['Bps'],
+    s: ['s'],
+    ratio: ['percentunit'],
+  };
+  // All others are numbers of something.
+  return axes[unit] ?? (unit.endsWith('/s') ? ['ops'] : ['short', 'none']);
+}
 
 interface Place {
   readonly x: number;

@@ -39,6 +39,7 @@ test('stats() counts what was taken, written, synced and rotated', async (t) => 
     segments: 0,
     segmentBytes: 0,
     lanes: { open: 1, pooled: 0, reused: 0, gone: 0 },
+    allLanes: { fullestRingUsed: 0, lost: 0, refused: 0, queued: 0, waits: 0, droppedLines: 0 },
   });
   for (let i = 0; i < 20; i++) await wal.append(fill(1000, i));
   await wal.appendBatch(['a', 'bc']);

@@ -9,7 +9,11 @@ import { createNodeDisk } from '../../src/files/node-disk.js';
 import { SegmentList } from '../../src/main/segment-list.js';
 import type { SegmentInfo } from '../../src/worker/messages.js';
 import { expiredSegments } from '../../src/worker/retention.js';
-import { describeSegments, SegmentCatalog, type SegmentRecord } from '../../src/worker/write/segment-catalog.js';
+import {
+  describeSegments,
+  SegmentCatalog,
+  type SegmentRecord,
+} from '../../src/worker/write/segment-catalog.js';
 import { cleanUp, temporaryDirectory } from '../cleanup.js';
 import { fill, lsns, makeLog, openLog, range, temporaryLog } from './support.js';
 
@@ -235,7 +239,14 @@ test('retention looks at a few segments at each rotation, however many there are
       for (let number = segments; number < 2 * segments; number++) {
         catalog.add(watched.of(record(number)));
         const watermark = 10 * number;
-        const view = { segments: catalog, watermark, releasedLsn: watermark, pinned: -1, nowMs: 1e9, leadMs: () => 0 };
+        const view = {
+          segments: catalog,
+          watermark,
+          releasedLsn: watermark,
+          pinned: -1,
+          nowMs: 1e9,
+          leadMs: () => 0,
+        };
         const expired = expiredSegments(policy, view);
         assert.deepEqual(expired, [number - segments]);
         assert.equal(catalog.firstLsnBehind(number - segments), 10 * (number - segments + 1) + 1);

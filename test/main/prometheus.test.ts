@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Counter, Registry } from 'prom-client';
+import type { LaneStats } from '#ringwal';
 import { registerWal } from '#ringwal/prometheus';
 import { type Family, histogramsOf, parsePrometheus } from '../prometheus-text.js';
-import { Faults, freshLog, openLog, temporaryLog } from './support.js';
+import { Producer } from './producers.js';
+import { Faults, freshLog, openLog, SMALL_RING, temporaryLog, until } from './support.js';
 
 async function scrape(registry: Registry): Promise<Map<string, Family>> {
   return parsePrometheus(await registry.metrics());
@@ -30,6 +32,56 @@ test('a scrape has the figures of the log, under its label', async (t) => {
     ['ringwal_lanes_open', 1],
   ] as const) {
     assert.deepEqual(families.get(name)?.samples, [{ name, labels: { log: 'orders' }, value }]);
+  }
+});
+
+test('a scrape sees the ring that another thread fills, and what found no room there, also once its lane is closed', async (t) => {
+  const registry = new Registry();
+  const faults = new Faults(t);
+  const wal = await openLog(t, temporaryLog(t), { workerUrl: faults.workerUrl, ringSize: SMALL_RING });
+  registerWal(wal, { registry });
+  const code = `
+    say('attached');
+    await hear();
+    const entry = Buffer.alloc(10_000, 1);
+    while (lane.tryAppend(entry));
+    lane.createLogStream({ onFull: 'drop' }).write('x'.repeat(10_000) + '\\n');
+    const queued = lane.append(entry);
+    const ready = lane.ready(10_000);
+    say(lane.stats());
+    await Promise.all([queued, ready]);
+    await lane.close();
+    say('closed');`;
+  const counts = ['refused', 'queued', 'waits', 'dropped_lines'] as const;
+  const read = async () => {
+    const families = await scrape(registry);
+    const value = (name: string) => families.get(`ringwal_${name}`)?.samples[0]?.value ?? assert.fail(name);
+    return { used: value('ring_used_bytes'), counts: counts.map((name) => value(`${name}_total`)) };
+  };
+  const expected = counts.map(() => 0);
+  // The second thread has the memory of the first one.
+  for (const round of [1, 2]) {
+    const producer = new Producer(t, wal.attachment(), code);
+    assert.equal(await producer.says(), 'attached');
+    faults.give('hold-write');
+    const held = wal.append('x');
+    await until(() => faults.isMet('hold-write'));
+    producer.tell('fill it');
+    const stats = (await producer.says()) as LaneStats;
+    assert.ok(stats.ringUsed > SMALL_RING / 2);
+    const { refused, queued, waits, droppedLines } = stats;
+    for (const [at, count] of [refused, queued, waits, droppedLines].entries()) {
+      assert.ok(count > 0, counts[at]);
+      expected[at] = (expected[at] as number) + count;
+    }
+    assert.deepEqual(await read(), { used: stats.ringUsed, counts: expected }, `round ${round}`);
+    assert.ok(wal.stats().ringUsed < stats.ringUsed);
+    faults.recall('hold-write');
+    await held;
+    assert.equal(await producer.says(), 'closed');
+    await until(() => wal.stats().lanes.open === 1);
+    assert.deepEqual(await read(), { used: 0, counts: expected }, `after round ${round}`);
+    assert.equal(wal.stats().lanes.reused, round - 1);
   }
 });
 

@@ -6,6 +6,7 @@ import type { ReadStream } from 'node:fs';
 import { Readable, type Writable } from 'node:stream';
 import { type MessagePort, Worker } from 'node:worker_threads';
 import {
+  type AllLanesStats,
   type AppendOptions,
   type DirectoryFollowOptions,
   type EntriesOptions,
@@ -310,12 +311,21 @@ export async function managing(wal: Wal): Promise<void> {
   same<Wal['checkpointLsn'], number>();
   same<ReturnType<Wal['stats']>, WalStats>();
   const lanes: LanesStats = wal.stats().lanes;
+  const all: AllLanesStats = wal.stats().allLanes;
   const lane: LaneStats = wal.stats();
   const recovered: RecoveryStats = wal.stats().recovered;
   const readers: ReadersStats = wal.stats().readers;
   const latency: WalHistogram = wal.stats().syncMicros;
   const error: WalError = ({} as WalDiagnostics['error']).error;
-  console.log(lanes.open, lane.accepted, recovered.cutBytes, readers.pinnedMs, latency.p99, error.code);
+  console.log(
+    lanes.open,
+    all.fullestRingUsed,
+    lane.accepted,
+    recovered.cutBytes,
+    readers.pinnedMs,
+    latency.p99,
+    error.code,
+  );
   same<Awaited<ReturnType<typeof Wal.verify>>, VerifyReport>();
   const repaired = await Wal.repair('./log', { mode: 'salvage', dryRun: true, fileMode: 0o640 });
   same<typeof repaired, WalRepair>();
