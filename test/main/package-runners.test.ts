@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { cleanUp } from '../cleanup.js';
 import { installed, run, written } from './installed-package.js';
-import { jestProject, runTool, toolOf } from './runners.js';
+import { jestProject, runTool, TOOL_TIMEOUT_MS, toolOf } from './runners.js';
 
 const isPackage = process.env.RINGWAL_TEST_KIND === 'package';
 const skip = isPackage ? false : 'of the built package only';
@@ -74,7 +74,15 @@ for (const pool of ['threads', 'forks', 'vmThreads', 'vmForks']) {
         expect(await use(Wal, join(import.meta.dirname ?? process.cwd(), 'log'))).toBe(${JSON.stringify(TOLD)});
       });`,
     );
-    const args = ['run', '--root', project, `--pool=${pool}`, '--no-color', '--reporter=json'];
+    const args = [
+      'run',
+      '--root',
+      project,
+      `--pool=${pool}`,
+      `--testTimeout=${TOOL_TIMEOUT_MS}`,
+      '--no-color',
+      '--reporter=json',
+    ];
     const ended = await runTool(t, project, 'vitest', args);
     if (ended === undefined) return;
     assert.equal(ended.code, 0, ended.stdout + ended.stderr);

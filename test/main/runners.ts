@@ -8,6 +8,9 @@ import { type Ended, installed, run, written } from './installed-package.js';
 
 const require = createRequire(import.meta.url);
 
+/** Of a test in a tool: the tools' own, some seconds, would fail one on a busy machine. */
+export const TOOL_TIMEOUT_MS = 120_000;
+
 /** The file that starts a tool, by the package's own account; a reason where the tool is not for this Node. */
 export function toolOf(name: string, bin = name): { file: string } | { reason: string } {
   const path = require.resolve(`${name}/package.json`);
@@ -56,7 +59,11 @@ export function jestProject(t: TestContext, environment: string, test: string): 
   const testEnvironment = require.resolve(`jest-environment-${environment}`, {
     paths: [dirname(require.resolve('jest-cli/package.json', { paths: [dirname(require.resolve('jest'))] }))],
   });
-  written(project, 'package.json', JSON.stringify({ name: 'app', jest: { testEnvironment, transform: {} } }));
+  written(
+    project,
+    'package.json',
+    JSON.stringify({ name: 'app', jest: { testEnvironment, transform: {}, testTimeout: TOOL_TIMEOUT_MS } }),
+  );
   written(project, 'app.test.js', test);
   return project;
 }
