@@ -38,6 +38,7 @@ test('stats() counts what was taken, written, synced and rotated', async (t) => 
     checkpointLsn: 0,
     segments: 0,
     segmentBytes: 0,
+    readers: { open: 0, pinnedLsn: 0, pinnedMs: 0 },
     lanes: { open: 1, pooled: 0, reused: 0, gone: 0 },
   });
   for (let i = 0; i < 20; i++) await wal.append(fill(1000, i));
