@@ -19,7 +19,7 @@ import type { WalError } from './wal-error.js';
 export class LiveView implements LogView {
   readonly directory: string;
   readonly indexes = new SparseIndexes();
-  readonly files = new OpenFiles((segment) => openOwnFile(this, segment));
+  readonly files: OpenFiles = new OpenFiles((segment) => openOwnFile(this, segment));
   readonly recent: RecentReads;
   readonly readers: Readers = new Readers({
     open: (segment, lsn) => openSegmentFile(this, segment, lsn),
