@@ -128,12 +128,15 @@ export interface SegmentReport {
 export function judgeLog(log: LogFiles): Judgement {
   const found = readLog(log);
   if (!log.full || found.verdict !== 'torn') return found;
-  // Frames that lie may lead a full reading past what the one of `open` stumbles over, which then refuses the log. A full
-  // reading is to say so: what it takes for torn `open` cuts.
+  // Frames that lie, and segments in each other's place, may lead a full reading past what the one of `open` stumbles over, so
+  // that the log is refused, or have it end before entries that `open` keeps. What a full reading takes for torn `open` cuts, there.
   const opened = readLog({ ...log, full: false, known: undefined });
-  const { row, verdict, trouble } = opened;
-  if (verdict !== 'corrupt' && verdict !== 'unsupported') return found;
-  return { ...found, row, verdict, trouble: row === 1 || row === 4 ? trouble : found.trouble };
+  const { row, verdict, trouble, end } = opened;
+  if (verdict === 'corrupt' || verdict === 'unsupported') {
+    return { ...found, row, verdict, trouble: row === 1 || row === 4 ? trouble : found.trouble };
+  }
+  const isSameEnd = end.segment === found.end.segment && end.offset === found.end.offset;
+  return isSameEnd ? found : { ...found, row: 4, verdict: 'corrupt' };
 }
 
 function readLog({ segments: files, state, full = false, known }: LogFiles): Judgement {

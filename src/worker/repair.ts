@@ -159,7 +159,7 @@ function placeOfDamage(
 
 function endBefore(segments: readonly SegmentFile[], judgement: Judgement): End {
   const { row, trouble, end, firstLsn, lastLsn } = judgement;
-  if (row !== 4 || trouble === undefined) return { place: end, firstLsn, lastLsn };
+  if (row !== 4 || trouble === undefined || trouble.offset > 0) return { place: end, firstLsn, lastLsn };
   // Something is missing, or does not start as it must, and the chain of entries goes on: what is before it stays.
   const before = segments.filter(({ number }) => number < trouble.segment);
   if (before.length === 0) return { place: { segment: trouble.segment, offset: 0 }, firstLsn: 0, lastLsn: 0 };

@@ -799,6 +799,21 @@ test('what a full reading finds torn is corrupt if the reading of open finds it 
   assert.deepEqual([whole.row, whole.verdict, whole.lastLsn], [2, 'corrupt', 1002]);
 });
 
+test('what a full reading finds torn is corrupt if open keeps entries behind it', () => {
+  const builder = new LogBuilder({ isPlain: true });
+  for (let segment = 0; segment < 3; segment++) builder.newSegment().group(entries(2), 0);
+  const [, second, third] = builder.build() as [Uint8Array, Uint8Array, Uint8Array];
+  // The last segment has come again as the first one.
+  const segments = [third, second, third];
+  const [opened, whole] = [
+    judge(segments, { state: state(6) }),
+    judge(segments, { state: state(6), full: true }),
+  ];
+  assert.deepEqual([opened.row, opened.end.segment], [5, 2]);
+  assert.deepEqual([whole.row, whole.verdict, whole.end.segment], [4, 'corrupt', 0]);
+  assert.deepEqual(whole.trouble && [whole.trouble.segment, whole.trouble.offset], [1, 0]);
+});
+
 test('empty segments in front of the first entry have none', () => {
   const judgement = new LogBuilder({ isPlain: true }).newSegment().newSegment().group(entries(2), 0).judge();
   assert.deepEqual(
