@@ -31,7 +31,8 @@ export class StatusLine {
     if (now - this.#startedAt < QUIET_MS || now - this.#shownAt < REDRAW_MS) return;
     this.#shownAt = now;
     this.#isShown = true;
-    this.#stream.write(`\r\x1b[K${text().slice(0, (this.#stream.columns ?? 80) - 1)}`);
+    // A terminal that does not know its width says 0.
+    this.#stream.write(`\r\x1b[K${text().slice(0, (this.#stream.columns || 80) - 1)}`);
   }
 
   clear(): void {

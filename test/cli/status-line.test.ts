@@ -2,9 +2,13 @@ import assert from 'node:assert/strict';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
 import { progressBar, StatusLine } from '../../src/cli/status-line.js';
+import { whatStays } from './support.js';
 
-function fakeTerminal(isTTY: boolean): { line: StatusLine; written: () => string; pass(ms: number): void } {
-  const stream = Object.assign(new PassThrough({ encoding: 'utf8' }), { isTTY, columns: 20 });
+function fakeTerminal(
+  isTTY: boolean,
+  columns = 20,
+): { line: StatusLine; written: () => string; pass(ms: number): void } {
+  const stream = Object.assign(new PassThrough({ encoding: 'utf8' }), { isTTY, columns });
   let now = 5000;
   return {
     line: new StatusLine(stream, () => now),
@@ -30,6 +34,19 @@ test('progress is shown after a second, ten times a second at most, and goes whe
   line.update(() => 'next');
   line.clear();
   assert.equal(written(), '\r\x1b[Knext\r\x1b[K');
+});
+
+test('a terminal that does not know its width is taken for one of 80 columns', () => {
+  const { line, written, pass } = fakeTerminal(true, 0);
+  pass(1000);
+  line.update(() => 'x'.repeat(100));
+  assert.equal(written(), `\r\x1b[K${'x'.repeat(79)}`);
+});
+
+test('of what a terminal was sent progress does not stay, whole or drawn over', () => {
+  assert.equal(whatStays('\r\x1b[Kopening … 1 s\r\x1b[Kopening … 2 s\r\x1b[Kdone\r\n'), 'done\n');
+  assert.equal(whatStays('a\r\nopening\r\x1b[Kb\r\n'), 'a\nb\n');
+  assert.equal(whatStays('done\r\n'), 'done\n');
 });
 
 test('progress is not shown where nobody looks', () => {

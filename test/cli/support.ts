@@ -153,7 +153,19 @@ export const noTerminal: string | false =
     ? false
     : 'script of util-linux, which makes a terminal, is not here';
 
-/** Runs the command on a terminal; `answers` is what the user types once `asked` is on the screen: a question's choices. */
+/**
+ * What stays on a terminal of `output`: a line that is erased from its beginning goes. So does progress, of which there is some or
+ * none, as the machine has time.
+ */
+export function whatStays(output: string): string {
+  const stays = (line: string) => line.split('\r\x1b[K').at(-1) as string;
+  return output.replaceAll('\r\n', '\n').split('\n').map(stays).join('\n');
+}
+
+/**
+ * Runs the command on a terminal; `answers` is what the user types once `asked` is on the screen: a question's choices.
+ * `screen` is what stays there.
+ */
 export async function onTerminal(
   t: TestContext,
   args: readonly string[],
@@ -181,7 +193,7 @@ export async function onTerminal(
     child.stdin.write(answers);
   });
   const [code] = await ended;
-  return { code, screen: screen.replaceAll('\r\n', '\n') };
+  return { code, screen: whatStays(screen) };
 }
 
 /** A log on disk with one of the damages of test/worker/damaged-logs.ts. */
