@@ -66,6 +66,11 @@ export class Context {
     this.#err.write(`${text}\n`);
   }
 
+  /** Of what does not keep the command from going on. */
+  warn(text: string): void {
+    this.error(`${this.errorColors.yellow('ringwal:')} ${text}`);
+  }
+
   /** A terminal is there to ask and to answer. */
   get canAsk(): boolean {
     return this.stdin.isTTY === true && this.#err.isTTY === true;

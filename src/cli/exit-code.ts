@@ -1,5 +1,9 @@
-import { dirname, relative } from 'node:path';
+import { basename, dirname } from 'node:path';
+import { classifyName } from '../format/segment-name.js';
+import { describeReason } from '../format/verdict.js';
 import { WalError } from '../index.js';
+import { asToldByCommand } from './library-message.js';
+import { shellPath } from './shell-path.js';
 
 /** What the process ends with. docs/cli.md and the man page have the same table, made of or checked against [EXIT_CODES]. */
 export const ExitCode = {
@@ -78,7 +82,7 @@ function tellWalError(error: WalError): Told {
   const hint = hintFor(error);
   return {
     exitCode: exitCodeOf(error),
-    message: error.message,
+    message: asToldByCommand(error.message),
     ...(hint === undefined ? {} : { hint }),
     details: { code, path, lsn, offset, ...(cause === undefined ? {} : { cause }) },
   };
@@ -102,20 +106,34 @@ function exitCodeOf(error: WalError): ExitCode {
   }
 }
 
-function hintFor({ code, path }: WalError): string | undefined {
+function hintFor({ code, path, message }: WalError): string | undefined {
+  const log = path === undefined ? 'DIR' : shellPath(logOf(path));
   switch (code) {
-    case 'ERR_WAL_CORRUPT': {
-      // It names the segment.
-      const directory = path === undefined ? 'DIR' : relative('.', dirname(path)) || '.';
-      return `\`ringwal verify ${directory}\` shows what is damaged, \`ringwal repair ${directory} --dry-run\` what can be saved.`;
-    }
+    case 'ERR_WAL_CORRUPT':
+      return howToRepair(log);
     case 'ERR_WAL_LOCKED':
       return 'Reading works meanwhile: cat, tail, get, inspect, verify, stats.';
     case 'ERR_WAL_UNSUPPORTED':
-      return "Segments in wal-go's later format can be taken over one by one, oldest first: `ringwal cat SEGMENT -f length-prefixed | ringwal append NEW_DIR -f length-prefixed`.";
+      return message.includes(describeReason('walg'))
+        ? "Segments in wal-go's later format can be taken over one by one, oldest first: `ringwal cat SEGMENT -f length-prefixed | ringwal append NEW_DIR -f length-prefixed`."
+        : `\`ringwal inspect ${log}\` shows where it stands.`;
     case 'ERR_WAL_PURGED':
-      return '`ringwal stats DIR` shows where the log begins.';
+      return `\`ringwal stats ${log}\` shows where the log begins.`;
+    case 'ERR_WAL_TRUNCATED':
+      return `Another process took the end off the log meanwhile. \`ringwal stats ${log}\` shows where it ends now.`;
+    case 'ERR_WAL_WORKER_DIED':
+      return 'Run it again; if it ends so once more, then with RINGWAL_DEBUG=1 for the stack, and report it.';
     default:
       return undefined;
   }
+}
+
+/** What who has a damaged log does next. `log`: as of [shellPath]. */
+export function howToRepair(log: string): string {
+  return `\`ringwal verify ${log}\` shows what is damaged, \`ringwal repair ${log} --dry-run\` what can be saved.`;
+}
+
+/** An error names a segment, or the log's directory. */
+function logOf(path: string): string {
+  return classifyName(basename(path)) === 'foreign' ? path : dirname(path);
 }

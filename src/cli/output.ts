@@ -1,6 +1,10 @@
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
 import picocolors from 'picocolors';
+import { wrap } from './text.js';
+
+/** Of what is not printed to a terminal. */
+const WIDTH = 80;
 
 export type Colors = ReturnType<typeof picocolors.createColors>;
 
@@ -34,6 +38,23 @@ export class Output {
   /** Columns of it, now. */
   get columns(): number {
     return this.#stream.columns || 80;
+  }
+
+  /** What lines are to fit into: the terminal now, and elsewhere always the same. */
+  get width(): number {
+    return this.isTerminal ? this.columns : WIDTH;
+  }
+
+  /** A line of words, on as many as it takes; those that follow are indented as it is. */
+  wrapped(text: string): void {
+    const indent = /^ */.exec(text)?.[0] ?? '';
+    for (const line of wrap(text.slice(indent.length), this.width - indent.length)) this.line(indent + line);
+  }
+
+  /** A line of words that is wrapped for who looks at it, and stays one line for programs. */
+  sentence(text: string): void {
+    if (this.isTerminal) this.wrapped(text);
+    else this.line(text);
   }
 
   line(text = ''): void {

@@ -1,4 +1,4 @@
-import { type Command as Commander, CommanderError, createCommand, Help } from 'commander';
+import { type Command as Commander, CommanderError, createCommand } from 'commander';
 import { COMMANDS } from './commands.js';
 import type { Context } from './context.js';
 import {
@@ -12,6 +12,8 @@ import {
   VERSION_FLAGS,
 } from './definition.js';
 import { EXIT_CODES, ExitCode, tellError } from './exit-code.js';
+import type { Output } from './output.js';
+import { wrap } from './text.js';
 
 /** Parses the command line and runs what it says. */
 export async function runProgram(context: Context, argv: readonly string[]): Promise<ExitCode> {
@@ -58,6 +60,7 @@ function createProgram(context: Context, isJson: boolean, onDone: (exitCode: Exi
     .helpOption(HELP_FLAGS, 'print this help')
     .helpCommand('help [command]', 'print the help of a command')
     .showSuggestionAfterError()
+    .configureHelp({ minWidthToWrap: 20 })
     .exitOverride()
     .configureOutput({
       writeOut: (text) => context.out.write(text),
@@ -74,7 +77,7 @@ function createProgram(context: Context, isJson: boolean, onDone: (exitCode: Exi
       getOutHasColors: () => context.out.colors.isColorSupported,
       getErrHasColors: () => context.errorColors.isColorSupported,
     })
-    .addHelpText('after', `\n${exitCodeHelp()}\n\n\`ringwal help COMMAND\` has examples.`);
+    .addHelpText('after', () => `\n${exitCodeHelp(context.out)}\n\n\`ringwal help COMMAND\` has examples.`);
   for (const command of COMMANDS)
     program.addCommand(createSubcommand(program, context, command, isJson, onDone));
   return program;
@@ -94,7 +97,7 @@ function createSubcommand(
     .description([sentence(command.summary), ...command.details].join('\n\n'))
     .helpOption(HELP_FLAGS, 'print this help')
     .showHelpAfterError(isJson ? false : `\`ringwal help ${command.name}\` says more.`)
-    .addHelpText('after', () => exampleHelp(command));
+    .addHelpText('after', () => exampleHelp(command, context.out));
   for (const argument of command.arguments) sub.addArgument(argument);
   for (const option of optionsOf(command)) sub.addOption(option);
   return sub.action(async () => {
@@ -107,7 +110,7 @@ function asText(value: unknown): string | undefined {
   return value === undefined ? undefined : String(value);
 }
 
-function exampleHelp({ examples, json }: Command): string {
+function exampleHelp({ examples, json }: Command, { columns }: Output): string {
   const shown = examples.map(({ command, what }) => `  ${command}\n      ${what}`);
   return [
     '',
@@ -115,13 +118,19 @@ function exampleHelp({ examples, json }: Command): string {
     ...shown,
     '',
     'With --json:',
-    `  ${new Help().boxWrap(json, 76).replaceAll('\n', '\n  ')}`,
+    ...wrap(json, Math.min(80, columns) - 4).map((line) => `  ${line}`),
   ].join('\n');
 }
 
-function exitCodeHelp(): string {
+function exitCodeHelp({ isTerminal, columns }: Output): string {
+  const width = isTerminal ? columns - EXIT_CODE_INDENT.length : Number.POSITIVE_INFINITY;
   return [
     'Exit codes:',
-    ...EXIT_CODES.map(([code, meaning]) => `  ${String(code).padStart(3)}  ${meaning}`),
+    ...EXIT_CODES.map(
+      ([code, meaning]) =>
+        `  ${String(code).padStart(3)}  ${wrap(meaning, width).join(`\n${EXIT_CODE_INDENT}`)}`,
+    ),
   ].join('\n');
 }
+
+const EXIT_CODE_INDENT = ' '.repeat(7);

@@ -1,7 +1,7 @@
 import { createNodeDisk } from '../files/node-disk.js';
 import { WindowedSource } from '../files/windowed-source.js';
 import { createChain } from '../format/chain.js';
-import type { SegmentStamp } from '../format/frame.js';
+import type { Frame, SegmentStamp } from '../format/frame.js';
 import { FrameReader } from '../format/frame-reader.js';
 
 /** A first frame is small, but for its data, which is not looked at. */
@@ -19,12 +19,17 @@ export function* withSegment<T>(path: string, use: (source: WindowedSource) => I
 
 /** What the first frame of a segment says of it; `undefined` where it cannot be read, or says nothing, as in wal-go's. */
 export function readStamp(path: string): SegmentStamp | undefined {
+  return readFirstFrame(path)?.segment;
+}
+
+/** The first frame of a segment, without its data; `undefined` where it is not valid. */
+export function readFirstFrame(path: string): Frame | undefined {
   const file = createNodeDisk().open(path, 'r');
   try {
     const reader = new FrameReader(FIRST_FRAME_BYTES);
     reader.open(new WindowedSource(file, FIRST_FRAME_BYTES));
     const fault = reader.parseAt(0) ?? reader.validate(createChain(undefined, -1));
-    return fault === undefined ? reader.frame.segment : undefined;
+    return fault === undefined ? { ...reader.frame } : undefined;
   } finally {
     file.close();
   }

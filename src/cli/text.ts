@@ -87,13 +87,19 @@ export function clip(text: string, width: number): string {
   return clipped + text.slice(at).slice(0, room);
 }
 
+/** A word, or what stands in backquotes: it is to be copied. */
+const WORDS = /`[^`]*`\S*|\S+/g;
+
 /** The words of `text` on lines that are no wider than `width`, as far as none of them is. */
 export function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
-  for (const word of text.split(' ')) {
+  let end = 0;
+  for (const { 0: word, index } of text.matchAll(WORDS)) {
     const line = lines.at(-1);
-    if (line === undefined || line.length + 1 + word.length > width) lines.push(word);
-    else lines[lines.length - 1] = `${line} ${word}`;
+    const gap = text.slice(end, index);
+    end = index + word.length;
+    if (line === undefined || visibleLength(line + gap + word) > width) lines.push(word);
+    else lines[lines.length - 1] = line + gap + word;
   }
   return lines;
 }
@@ -115,16 +121,17 @@ export function table(rows: readonly (readonly string[])[], right: readonly numb
   );
 }
 
-/** 16 bytes a line, as `hexdump -C`. */
-export function hexDump(data: Uint8Array, firstOffset = 0): string[] {
+/** 16 bytes a line, as `hexdump -C`, or 8. */
+export function hexDump(data: Uint8Array, firstOffset = 0, perLine: 8 | 16 = 16): string[] {
   const lines: string[] = [];
-  for (let at = 0; at < data.length; at += 16) {
-    const row = data.subarray(at, at + 16);
+  for (let at = 0; at < data.length; at += perLine) {
+    const row = data.subarray(at, at + perLine);
     const hex = [...row].map((byte) => byte.toString(16).padStart(2, '0'));
     const left = hex.slice(0, 8).join(' ').padEnd(23);
     const text = [...row].map((byte) => (byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : '.'));
     const offset = (firstOffset + at).toString(16).padStart(8, '0');
-    lines.push(`${offset}  ${left}  ${hex.slice(8).join(' ').padEnd(23)}  |${text.join('')}|`);
+    const right = perLine === 8 ? '' : `  ${hex.slice(8).join(' ').padEnd(23)}`;
+    lines.push(`${offset}  ${left}${right}  |${text.join('')}|`);
   }
   return lines;
 }

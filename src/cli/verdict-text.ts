@@ -1,8 +1,9 @@
-import { basename, dirname, relative } from 'node:path';
+import { basename } from 'node:path';
 import { describeReason } from '../format/verdict.js';
-import type { LsnRange, VerifyReport } from '../index.js';
+import type { LsnRange, VerifyReport, VerifyTrouble } from '../index.js';
 import { ExitCode } from './exit-code.js';
 import type { Colors } from './output.js';
+import { shellPath } from './shell-path.js';
 import { harmless, integer, lsnRange, plural } from './text.js';
 
 export type Verdict = VerifyReport['verdict'];
@@ -22,7 +23,7 @@ const MEANING: Readonly<Record<Verdict, string>> = {
   clean: 'All is well.',
   torn: 'A write was interrupted. The next open cuts it; nothing that was acknowledged as durable is lost.',
   corrupt:
-    'Entries that were acknowledged cannot be read. Who opens the log, or reads there, is refused when he meets the damage.',
+    'Entries that were acknowledged cannot be read. Opening the log, or reading the damaged range, fails.',
   unsupported: 'It was written by a later version, or is in a format that is only read segment by segment.',
 };
 
@@ -33,10 +34,7 @@ export function describeVerdict(report: VerifyReport, colors: Colors): string[] 
     `${colors.bold(colored(colors, verdict))} (row ${row} of docs/format.md)  ${MEANING[verdict]}`,
   ];
   if (trouble !== undefined) {
-    const entry = trouble.lsn === 0 ? 'An entry' : `Entry ${integer(trouble.lsn)}`;
-    const isGone = trouble.reason === describeReason('missing-segment');
-    const at = isGone ? '' : ` at byte ${integer(trouble.offset)}`;
-    lines.push(`  ${entry} in ${basename(trouble.path)}${at}: ${trouble.reason}.`);
+    lines.push(`  ${describeTrouble(trouble)}`);
   }
   if (lost.length > 0) {
     lines.push(
@@ -54,8 +52,8 @@ export function describeVerdict(report: VerifyReport, colors: Colors): string[] 
     lines.push(
       `  Acknowledged as durable were entries up to ${integer(watermark)}, as far as the files show it.`,
     );
-    const directory = trouble === undefined ? 'DIR' : relative('.', dirname(trouble.path)) || '.';
-    lines.push(`  \`ringwal repair ${directory} --dry-run\` shows what can be saved, in either of two ways.`);
+    const log = shellPath(report.directory);
+    lines.push(`  \`ringwal repair ${log} --dry-run\` shows what can be saved, in either of two ways.`);
   }
   if (stateFault !== undefined)
     lines.push(`  ringwal.state cannot be read: ${stateFault}. Losing it loses only what it knew.`);
@@ -63,6 +61,13 @@ export function describeVerdict(report: VerifyReport, colors: Colors): string[] 
     lines.push(`  Not of the log, and left alone: ${foreignFiles.map(harmless).join(', ')}.`);
   }
   return lines;
+}
+
+/** A sentence: which entry cannot be read, where and why. */
+export function describeTrouble({ lsn, path, offset, reason }: VerifyTrouble): string {
+  const entry = lsn === 0 ? 'An entry' : `Entry ${integer(lsn)}`;
+  const at = reason === describeReason('missing-segment') ? '' : ` at byte ${integer(offset)}`;
+  return `${entry} in ${basename(path)}${at}: ${reason}.`;
 }
 
 export function ranges(of: readonly LsnRange[]): string {

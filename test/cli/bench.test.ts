@@ -16,7 +16,7 @@ test('bench measures the disk and ringwal, judges, draws and cleans up', async (
   assert.match(stdout, /^durable append of 100 B, 64 at a time /m);
   assert.match(stdout, /^fire and forget, 100 B, until all is durable .*\/s$/m);
   assert.match(stdout, /^Is fsync honest here\? (no|doubtful|plausible|unsupported)\. /m);
-  assert.match(stdout, /^Is preallocate worth it\? (yes|no)\. /m);
+  assert.match(stdout, /^Is preallocate worth it\? (yes|no|unclear)\. /m);
   assert.deepEqual(readdirSync(directory), []);
   const page = readFileSync(html, 'utf8');
   assert.equal(page.match(/<polyline /g)?.length, 4);
@@ -73,15 +73,81 @@ test('a sync is judged by its file system, its time, and that of one with nothin
   assert.deepEqual(judge(EXT4, 1, 0.001).answer, 'plausible');
 });
 
-test('preallocation is worth it where it saves time that a sync takes', () => {
-  const judge = (growing: number, allocated: number) =>
-    judgePreallocation({
-      fileSystem: EXT4,
-      growing: always(growing),
-      allocated: always(allocated),
-      idle: always(0.001),
-    }).answer;
-  assert.deepEqual([judge(2, 1), judge(2, 1.9), judge(0.004, 0.001)], ['yes', 'no', 'no']);
+interface Row {
+  readonly p50: number;
+  readonly p99?: number;
+  readonly count?: number;
+}
+
+function latencies({ p50, p99 = p50, count = 1000 }: Row): LatencySummary {
+  return { ...always(p50), p99Ms: p99, count };
+}
+
+function judgeRows({
+  disk = [2, 2],
+  ahead,
+  without,
+}: {
+  /** What a sync takes where the file grows, and over allocated blocks. */
+  disk?: readonly [growing: number, allocated: number];
+  ahead: Row;
+  without: Row;
+}): ReturnType<typeof judgePreallocation> {
+  const [growing, allocated] = disk;
+  return judgePreallocation({
+    floor: { fileSystem: EXT4, growing: always(growing), allocated: always(allocated), idle: always(0.001) },
+    durable: latencies(ahead),
+    durableGrowing: latencies(without),
+  });
+}
+
+test('preallocation is worth it where durable appends are quicker with it than without', () => {
+  for (const [ahead, without, answer, why] of [
+    [
+      { p50: 1 },
+      { p50: 2 },
+      'yes',
+      /takes 1 ms \(p99 1 ms\), without it 2 ms \(p99 2 ms\): the default 'ahead' pays/,
+    ],
+    [{ p50: 1.9 }, { p50: 2 }, 'no', /it changes little here/],
+    [{ p50: 2 }, { p50: 1.9 }, 'no', /it changes little here/],
+    [{ p50: 2 }, { p50: 1 }, 'no', /takes 2 ms .* without it 1 ms .*: it costs more than it saves here/],
+    [{ p50: 1, p99: 9 }, { p50: 2, p99: 3 }, 'unclear', /the one is better, the other worse/],
+    [{ p50: 2, p99: 3 }, { p50: 1, p99: 9 }, 'unclear', /the one is better, the other worse/],
+    [{ p50: 2, p99: 9 }, { p50: 2, p99: 3 }, 'no', /it costs more than it saves here/],
+    [{ p50: 2, p99: 3 }, { p50: 2, p99: 9 }, 'no', /only the slowest gain here/],
+    [{ p50: 1, p99: 9 }, { p50: 2, p99: 9 }, 'yes', /pays/],
+    [{ p50: 1, count: 5 }, { p50: 2 }, 'unclear', /^Only 5 durable appends were timed/],
+    [{ p50: 1 }, { p50: 2, count: 0 }, 'unclear', /^Only 0 durable appends were timed/],
+  ] as const) {
+    const judged = judgeRows({ ahead, without });
+    assert.equal(judged.answer, answer, judged.why);
+    assert.match(judged.why, why);
+  }
+});
+
+test('where the disk alone lets something else be expected of preallocation the appends decide, and that is said', () => {
+  const levels = [0.5, 1, 2];
+  const changeOf = (without: number, ahead: number) => Math.sign(without - ahead);
+  for (const growing of levels) {
+    for (const allocated of levels) {
+      for (const p50 of levels) {
+        for (const other of levels) {
+          const judged = judgeRows({ disk: [growing, allocated], ahead: { p50 }, without: { p50: other } });
+          assert.equal(judged.answer, p50 < other ? 'yes' : 'no', judged.why);
+          const agrees = changeOf(growing, allocated) === changeOf(other, p50);
+          assert.equal(/lets something else be expected/.test(judged.why), !agrees, judged.why);
+        }
+      }
+    }
+  }
+});
+
+test('where a sync does nothing preallocation is not worth it, whatever the appends took', () => {
+  assert.deepEqual(judgeRows({ disk: [0.004, 0.001], ahead: { p50: 1 }, without: { p50: 2 } }), {
+    answer: 'no',
+    why: 'Where a sync does nothing it cannot become cheaper.',
+  });
 });
 
 test('percentiles are those of the calls that were timed', () => {

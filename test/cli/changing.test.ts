@@ -39,7 +39,7 @@ test('truncate wants to know where, and changes nothing without an answer', asyn
     [[], /Say where: --before LSN or --after LSN/],
     [['--before', '1', '--after', '1'], /cannot be used with option '--before/],
     [['--after', '0'], /It must be an LSN/],
-    [['--after', '1'], /Nobody is there to be asked/],
+    [['--after', '1'], /Cannot ask for confirmation/],
     [['--after', '5', '--yes'], /the log holds entries 1 to 2/],
   ] as const) {
     const { code, stderr } = await ringwal(t, ['truncate', log, ...args]);

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { appendFileSync, truncateSync } from 'node:fs';
+import { appendFileSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { makeLog, openLog, temporaryLog } from '../main/support.js';
-import { jsonLines, plantDamaged, ringwal, ringwalOk } from './support.js';
+import { visibleLength } from '../../src/cli/text.js';
+import { makeLog, openLog, range, temporaryLog } from '../main/support.js';
+import { jsonLines, noTerminal, onTerminal, plantDamaged, ringwal, ringwalOk } from './support.js';
 
 const WALGO = join(import.meta.dirname, '../fixtures/walgo');
 const FLIPPED = 'a flipped byte in the payload of an entry in the middle of a group';
@@ -19,12 +20,63 @@ test('inspect shows segments, times, watermark, checkpoint, who writes, side fil
   assert.match(stdout, /^entries {11}1 to 2$/m);
   assert.match(stdout, /^checkpoint {8}1$/m);
   assert.match(stdout, new RegExp(`^open for writing  process ${process.pid}$`, 'm'));
-  assert.match(stdout, /^wal-0 {2}1 .* 100 % {2}\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ .* clean {4}█+$/m);
-  assert.match(stdout, /^wal-1 {2}2 .* 4 KiB {4}49 % .* clean {4}█{16}░{16}$/m);
+  assert.match(stdout, /^ +LSN +size +filled +written +verdict$/m);
+  assert.match(stdout, /^wal-0 {2}1 .* 100 % {2}\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ {2}clean {4}█+$/m);
+  assert.match(stdout, /^wal-1 {2}2 .* 4 KiB {4}49 % .* clean {4}█+░+$/m);
   assert.match(stdout, /^ringwal\.lock .* locked by who writes$/m);
   assert.match(stdout, /^notes\.txt .* not the log's$/m);
   await wal.close();
   assert.match(await ringwalOk(t, ['inspect', log]), /^open for writing {2}nobody$/m);
+});
+
+/** How wide the lines of `text` are, without colours, and without progress that was shown in their place before. */
+function widths(text: string): number[] {
+  return text
+    .split('\n')
+    .map((line) => visibleLength(line.slice(line.lastIndexOf('\x1b[K') + 1).replace(/^\[K/, '')));
+}
+
+test('inspect fits the window, and is 80 columns wide where there is none', {
+  skip: noTerminal,
+}, async (t) => {
+  const log = temporaryLog(t);
+  await makeLog(
+    log,
+    range(1, 400).map((n) => `entry ${n}`),
+    { maxFileSize: 4096 },
+  );
+  const segment = join(log, 'wal-1');
+  const bytes = readFileSync(segment);
+  bytes[1000] = (bytes[1000] as number) ^ 1;
+  writeFileSync(segment, bytes);
+  const whole = ['inspect', log];
+  const frames = ['inspect', segment, '--frames', '--from', '200', '--to', '240'];
+  for (const args of [whole, frames]) {
+    const piped = (await ringwal(t, args)).stdout;
+    assert.equal(Math.max(...widths(piped)) <= 80, true, piped);
+    for (const columns of [60, 80, 130]) {
+      const { screen } = await onTerminal(t, args, { columns, env: { NO_COLOR: '1' } });
+      assert.ok(Math.max(...widths(screen)) <= columns, `${columns}: ${screen}`);
+      assert.match(screen, args === whole ? /^wal-1 .* corrupt/m : /✗/);
+      assert.equal(/created .* written/.test(screen), args === whole && columns === 130, screen);
+    }
+  }
+  const pipedTwice = await ringwal(t, whole, { env: { COLUMNS: '200' } });
+  assert.equal(pipedTwice.stdout, (await ringwal(t, whole)).stdout);
+});
+
+test('inspect --frames --hex shows as many bytes as are asked for, below the line where it has no room', async (t) => {
+  const log = temporaryLog(t);
+  await makeLog(log, ['x'.repeat(100)]);
+  const path = join(log, 'wal-0');
+  const few = await ringwalOk(t, ['inspect', path, '--frames', '--hex', '3']);
+  assert.match(few, /^ .* synced 0 +[0-9a-f]{2} [0-9a-f]{2} [0-9a-f]{2} …$/m);
+  const many = (await ringwalOk(t, ['inspect', path, '--frames', '--hex', '40'])).split('\n');
+  assert.deepEqual(
+    many.filter((line) => /^ {2}[0-9a-f]{8} {2}/.test(line)).map((line) => line.slice(2, 10)),
+    ['00000000', '00000010', '00000020'],
+  );
+  assert.ok(Math.max(...many.map(visibleLength)) <= 80);
 });
 
 test('inspect draws what is free, torn and corrupt', async (t) => {
@@ -79,10 +131,7 @@ test('inspect --frames shows each frame with its offset, fields and bytes', asyn
     ['number', 'number', 'undefined'],
   );
   const stdout = await ringwalOk(t, ['inspect', path, '--frames', '--from', '2', '--to', '2']);
-  assert.match(
-    stdout,
-    /^ +\d+ +\d+ +2 +1 {2}synced [01], batch: 1 to come .* 08 02 12 01 61 18 [0-9a-f ]* …$/m,
-  );
+  assert.match(stdout, /^ +\d+ +\d+ +2 +1 {2}synced [01], batch: 1 to come {2}14 00 00 00 08 02 12 01 …$/m);
   assert.match(stdout, /^3 valid frames, LSN 1 to 3, 2 groups, 7 B of data in \d+ B$/m);
 });
 
@@ -105,7 +154,7 @@ test('inspect --frames marks a damaged frame, and goes on behind it', async (t) 
   const stdout = await ringwalOk(t, ['inspect', path, '--frames']);
   assert.match(
     stdout,
-    /^✗ .* 4 .*\n {4}the frame is not valid: the checksum of its data does not match\n {4}[0-9a-f]{8} {2}/m,
+    /^✗ .* 4 .*\n {4}the frame is not valid: the checksum of its data does not match\n {2}[0-9a-f]{8} {2}/m,
   );
   assert.match(stdout, /^\? .* 5 /m);
 });

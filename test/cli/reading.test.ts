@@ -94,7 +94,7 @@ test('cat ends quietly when its reader has had enough', async (t) => {
 test('cat of a damaged log says what to do, and of its segment prints what can be read', async (t) => {
   const log = plantDamaged(temporaryLog(t), 'a flipped byte in the last group');
   const whole = await ringwal(t, ['cat', log]);
-  assert.deepEqual([whole.code, whole.stdout], [1, '']);
+  assert.deepEqual([whole.code, whole.stdout.split('\n').length], [1, 25 + 1]);
   assert.match(whole.stderr, /Cannot read entry 26 .*\n {2}`ringwal verify .*log` shows/);
   const one = await ringwal(t, ['cat', join(log, 'wal-4')]);
   assert.equal(one.code, 0);

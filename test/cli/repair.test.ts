@@ -21,7 +21,7 @@ test('repair asks, and without a terminal refuses to guess', async (t) => {
   const before = snapshot(log);
   const { code, stderr } = await ringwal(t, ['repair', log], { input: 'y\n' });
   assert.equal(code, 2);
-  assert.match(stderr, /Nobody is there to be asked: .* --yes goes ahead/);
+  assert.match(stderr, /Cannot ask for confirmation: .* is not a terminal\. Use --yes or --dry-run\./);
   assert.deepEqual(snapshot(log), before);
 });
 
@@ -46,6 +46,7 @@ test('repair --json prints the report of Wal.repair', async (t) => {
 for (const { answers, code, ends } of [
   { answers: 'n\n', code: 1, ends: /Nothing was changed\.\n$/ },
   { answers: '\n', code: 1, ends: /Nothing was changed\.\n$/ },
+  { answers: '\x04', code: 1, ends: /\[y\/N\] .*\nNothing was changed\.\n$/ },
   { answers: 'y\n', code: 0, ends: /Repaired\..*kept in ringwal\.cut-/s },
   { answers: '\x03', code: 130, ends: /\[y\/N\] / },
 ]) {

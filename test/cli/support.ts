@@ -72,8 +72,8 @@ export class Running {
   stderr = '';
   readonly #chunks: Buffer[] = [];
 
-  constructor(t: TestContext, args: readonly string[], env: Record<string, string> = {}) {
-    this.process = spawn(process.execPath, [commandFile(), ...args], { env: { ...ENV, ...env } });
+  constructor(t: TestContext, args: readonly string[], env: Record<string, string> = {}, cwd?: string) {
+    this.process = spawn(process.execPath, [commandFile(), ...args], { cwd, env: { ...ENV, ...env } });
     this.process.stdout.on('data', (chunk: Buffer) => this.#chunks.push(chunk));
     this.process.stderr.setEncoding('utf8').on('data', (chunk: string) => {
       this.stderr += chunk;
@@ -110,13 +110,19 @@ export class Running {
   }
 }
 
+export interface RunOptions {
+  readonly input?: string | Uint8Array;
+  readonly env?: Record<string, string>;
+  readonly cwd?: string;
+}
+
 /** Runs `ringwal …args` to its end. */
 export function ringwal(
   t: TestContext,
   args: readonly string[],
-  { input = '', env = {} }: { input?: string | Uint8Array; env?: Record<string, string> } = {},
+  { input = '', env = {}, cwd }: RunOptions = {},
 ): Promise<Ended> {
-  const running = new Running(t, args, env);
+  const running = new Running(t, args, env, cwd);
   running.process.stdin.end(input);
   return running.ended;
 }
@@ -125,7 +131,7 @@ export function ringwal(
 export async function ringwalOk(
   t: TestContext,
   args: readonly string[],
-  options: { input?: string | Uint8Array; env?: Record<string, string> } = {},
+  options: RunOptions = {},
 ): Promise<string> {
   const { code, stdout, stderr } = await ringwal(t, args, options);
   assert.deepEqual([code, stderr], [0, ''], `ringwal ${args.join(' ')}\n${stdout}`);
@@ -173,9 +179,11 @@ export async function onTerminal(
     answers = '',
     asked = '[y/N] ',
     env = {},
-  }: { answers?: string; asked?: string; env?: Record<string, string> } = {},
+    columns,
+  }: { answers?: string; asked?: string; env?: Record<string, string>; columns?: number } = {},
 ): Promise<{ code: number | null; screen: string }> {
-  const quoted = [process.execPath, commandFile(), ...args].map((arg) => `'${arg}'`).join(' ');
+  const command = [process.execPath, commandFile(), ...args].map((arg) => `'${arg}'`).join(' ');
+  const quoted = columns === undefined ? command : `stty columns ${columns}; ${command}`;
   const child = spawn('script', ['-qefc', quoted, '/dev/null'], {
     env: { ...ENV, TERM: 'xterm', ...env },
   });

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { openLog, temporaryLog } from '../main/support.js';
+import { temporaryDirectory } from '../cleanup.js';
+import { makeLog, openLog, temporaryLog } from '../main/support.js';
 import { jsonLines, noTerminal, onTerminal, Running, ringwal } from './support.js';
 
 test('stats --watch tells again and again how a log grows, until it is interrupted', async (t) => {
@@ -47,6 +49,32 @@ test('top takes the directory, or the process that writes there', async (t) => {
     const { code, stderr } = await running.ended;
     assert.deepEqual([code, stderr], [130, '']);
   }
+});
+
+test('top takes a number for a directory where one has that name', {
+  skip: process.platform !== 'linux',
+}, async (t) => {
+  const folder = temporaryDirectory(t);
+  const name = String(process.pid);
+  await makeLog(join(folder, name), ['one', 'two']);
+  const wal = await openLog(t, temporaryLog(t));
+  await wal.append('of the process', { durable: true });
+  for (const target of [name, `./${name}`]) {
+    const running = new Running(t, ['top', target, '--json'], {}, folder);
+    await running.says('"lastLsn":2');
+    running.process.kill('SIGINT');
+    await running.ended;
+  }
+  const elsewhere = new Running(t, ['top', name, '--json'], {}, temporaryDirectory(t));
+  await elsewhere.says('"lastLsn":1');
+  elsewhere.process.kill('SIGINT');
+  await elsewhere.ended;
+  const nobody = await ringwal(t, ['top', '999999999']);
+  assert.equal(nobody.code, 4);
+  assert.match(
+    nobody.stderr,
+    /process 999999999 has open: there is no such process, and no directory of that name/,
+  );
 });
 
 test('top of a process without a log, and without a terminal', async (t) => {

@@ -16,7 +16,7 @@ export function reportHtml(result: BenchResult): string {
     ['write and fdatasync, the file grows', floor.growing],
     ['write and fdatasync, blocks allocated', floor.allocated],
     ['durable append', durable],
-    ['durable append, preallocate: false', durableGrowing],
+    ['durable append, --preallocate false', durableGrowing],
   ];
   const rates: [string, number, string][] = [
     [

@@ -76,20 +76,75 @@ export function judgeSync({
   };
 }
 
-/** Do allocated blocks make a sync cheaper here? */
-export function judgePreallocation(floor: SyncFloor): Judged<'yes' | 'no'> {
-  if (judgeSync(floor).answer === 'no') {
+/** What the judgement of the option preallocate rests on: rows of the same table that is printed. */
+export interface PreallocationRows {
+  readonly floor: SyncFloor;
+  /** A durable append with `preallocate: 'ahead'`. */
+  readonly durable: LatencySummary;
+  /** The same with `preallocate: false`. */
+  readonly durableGrowing: LatencySummary;
+}
+
+/** Fewer appends say nothing of what most of them take. */
+const SAMPLES_MIN = 20;
+
+type Change = 'better' | 'worse' | 'same';
+
+/**
+ * Does the option preallocate make durable appends quicker here? The appends themselves answer. What the disk does without
+ * ringwal says why, and is named where it lets something else be expected.
+ */
+export function judgePreallocation(rows: PreallocationRows): Judged<'yes' | 'no' | 'unclear'> {
+  const { floor, durable, durableGrowing } = rows;
+  if (judgeSync(floor).answer === 'no')
     return { answer: 'no', why: 'Where a sync does nothing it cannot become cheaper.' };
+  const samples = Math.min(durable.count, durableGrowing.count);
+  if (samples < SAMPLES_MIN) {
+    return {
+      answer: 'unclear',
+      why: `Only ${samples} durable appends were timed with one of its settings: measure for longer (--seconds).`,
+    };
   }
-  const { growing, allocated } = floor;
-  const [grown, over] = [duration(growing.p50Ms), duration(allocated.p50Ms)];
-  return allocated.p50Ms < growing.p50Ms * WORTH_SHARE
-    ? {
-        answer: 'yes',
-        why: `Over allocated blocks a sync takes ${over} instead of ${grown}: the option preallocate pays for durable appends, the default 'ahead' for small ones, 'zero' (or 'recycle', with retention) for all.`,
-      }
-    : {
-        answer: 'no',
-        why: `Over allocated blocks a sync takes ${over}, behind the end of a file ${grown}: preallocate changes little here, and false saves writing the zeros.`,
-      };
+  const usual = changeOf(durableGrowing.p50Ms, durable.p50Ms);
+  const slowest = changeOf(durableGrowing.p99Ms, durable.p99Ms);
+  const took = `With it a durable append takes ${both(durable)}, without it ${both(durableGrowing)}`;
+  if ([usual, slowest].includes('better') && [usual, slowest].includes('worse')) {
+    return {
+      answer: 'unclear',
+      why: `${took}: the one is better, the other worse.${disagreement(rows, usual)}`,
+    };
+  }
+  if (usual === 'better') {
+    return {
+      answer: 'yes',
+      why: `${took}: the default 'ahead' pays for small ones, 'zero' (or 'recycle', with retention) for all.${disagreement(rows, usual)}`,
+    };
+  }
+  const comesTo =
+    usual === 'worse' || slowest === 'worse'
+      ? 'it costs more than it saves'
+      : slowest === 'better'
+        ? 'only the slowest gain'
+        : 'it changes little';
+  return {
+    answer: 'no',
+    why: `${took}: ${comesTo} here, and --preallocate false saves writing the zeros.${disagreement(rows, usual)}`,
+  };
+}
+
+function changeOf(withoutMs: number, withMs: number): Change {
+  if (withMs < withoutMs * WORTH_SHARE) return 'better';
+  return withoutMs < withMs * WORTH_SHARE ? 'worse' : 'same';
+}
+
+function both({ p50Ms, p99Ms }: LatencySummary): string {
+  return `${duration(p50Ms)} (p99 ${duration(p99Ms)})`;
+}
+
+/** A sentence where the disk alone lets something else be expected than the appends show. */
+function disagreement({ floor: { growing, allocated } }: PreallocationRows, usual: Change): string {
+  const disk = changeOf(growing.p50Ms, allocated.p50Ms);
+  if (disk === usual) return '';
+  const [over, behind] = [duration(allocated.p50Ms), duration(growing.p50Ms)];
+  return ` The disk alone takes ${over} over allocated blocks and ${behind} where the file grows, which lets something else be expected: measure again, for longer, on an idle machine.`;
 }

@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { addAbortSignal, type Readable } from 'node:stream';
 import { Argument, Option } from 'commander';
-import { Wal, type WalError } from '../../index.js';
+import type { Wal, WalError } from '../../index.js';
 import { AppendWindow } from '../append-window.js';
 import type { Appends } from '../appends.js';
 import type { Context } from '../context.js';
@@ -10,8 +10,8 @@ import { defineCommand } from '../definition.js';
 import { CliError, ExitCode } from '../exit-code.js';
 import { LOG_OPTIONS, type ParsedLogOptions, pickLogOptions } from '../log-options.js';
 import { MarkedAppends } from '../marked-appends.js';
+import { openForWriting } from '../open-for-writing.js';
 import { type LineRules, RECORD_FORMATS, type RecordFormat, RecordSplitter } from '../record-splitter.js';
-import { tellOfRecovery } from '../recovery-text.js';
 import type { StatusLine } from '../status-line.js';
 import { bytes, duration, integer, lsnRange, perSecond, plural } from '../text.js';
 
@@ -70,16 +70,10 @@ export const append = defineCommand<Options>({
     const input = await openInput(context, file);
     // It may hear of something before it is open.
     const failures: unknown[] = [];
-    const wal = await context.waitFor(
-      'opening the log',
-      Wal.open(directory, {
-        ...pickLogOptions(options),
-        readOnly: false,
-        signal: context.signal,
-        onError: (error) => failures.push(error),
-      }),
-    );
-    tellOfRecovery(context, wal);
+    const wal = await openForWriting(context, directory, {
+      ...pickLogOptions(options),
+      onError: (error) => failures.push(error),
+    });
     const appending = new Appending(context, options, rules, wal, failures);
     const status = context.statusLine();
     try {

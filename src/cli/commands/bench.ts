@@ -19,10 +19,12 @@ import {
 import { reportHtml } from '../bench/report-html.js';
 import type { BenchResult } from '../bench/result.js';
 import { judgePreallocation, judgeSync } from '../bench/verdict.js';
+import { fit } from '../columns.js';
 import type { Context } from '../context.js';
 import { defineCommand, VERSION } from '../definition.js';
 import { CliError, ExitCode } from '../exit-code.js';
 import { kindOf } from '../log-directory.js';
+import type { Output } from '../output.js';
 import { progressBar } from '../status-line.js';
 import { bytes, duration, integer, perSecond, table } from '../text.js';
 import { parseSeconds } from '../values.js';
@@ -63,7 +65,7 @@ export const bench = defineCommand<Options>({
     if (html !== undefined) writeFileSync(html, reportHtml(result));
     const { out } = context;
     if (json) out.json(result);
-    else for (const line of describe(result, context)) out.line(line);
+    else print(result, out);
     if (html !== undefined && !json) out.line(`\nThe report is in ${html}.`);
     return ExitCode.ok;
   },
@@ -96,6 +98,11 @@ async function measure(context: Context, parent: string, ms: number): Promise<Be
       allocated: await step('the disk: write and sync, allocated', measureAllocated),
       idle: await step('the disk: sync alone', measureIdleSync),
     };
+    const sequential = await step('the disk: throughput', measureSequential);
+    const durable = await step('durable appends', (dir, budget) => measureDurable(dir, 'ahead', budget));
+    const durableGrowing = await step('durable appends, the file grows', (dir, budget) =>
+      measureDurable(dir, false, budget),
+    );
     return {
       machine: {
         time: new Date().toISOString(),
@@ -105,11 +112,9 @@ async function measure(context: Context, parent: string, ms: number): Promise<Be
         cpus: `${cpus().length} × ${cpus()[0]?.model ?? 'CPU'}`,
       },
       floor,
-      sequential: await step('the disk: throughput', measureSequential),
-      durable: await step('durable appends', (dir, budget) => measureDurable(dir, 'ahead', budget)),
-      durableGrowing: await step('durable appends, the file grows', (dir, budget) =>
-        measureDurable(dir, false, budget),
-      ),
+      sequential,
+      durable,
+      durableGrowing,
       groups: await step('group commit', measureGroups),
       small: await step('throughput, small entries', (dir, budget) =>
         measureThroughput(dir, 'small', budget),
@@ -118,7 +123,7 @@ async function measure(context: Context, parent: string, ms: number): Promise<Be
         measureThroughput(dir, 'large', budget),
       ),
       sync: judgeSync(floor),
-      preallocation: judgePreallocation(floor),
+      preallocation: judgePreallocation({ floor, durable, durableGrowing }),
     };
   } finally {
     status.clear();
@@ -126,50 +131,56 @@ async function measure(context: Context, parent: string, ms: number): Promise<Be
   }
 }
 
-function describe(result: BenchResult, { out: { colors } }: Context): string[] {
+function print(result: BenchResult, out: Output): void {
   const { floor, durable, durableGrowing, groups, small, large, sequential, sync, preallocation } = result;
-  const latency = (name: string, { p50Ms, p99Ms, maxMs, count }: LatencySummary) => [
-    name,
-    duration(p50Ms),
-    duration(p99Ms),
-    duration(maxMs),
-    integer(count),
-  ];
-  const rate = (name: string, { entries, bytes: size, ms }: Rate) => [
-    name,
-    `${perSecond(entries, ms)}`,
-    perSecond(size, ms, bytes),
-  ];
+  const { colors } = out;
+  printTable(
+    out,
+    ['p50', 'p99', 'max', 'samples'],
+    [
+      latency('the disk: 4 KiB and fdatasync, the file grows', floor.growing),
+      latency('the disk: 4 KiB and fdatasync, blocks allocated', floor.allocated),
+      latency('the disk: fdatasync with nothing to write', floor.idle),
+      latency('durable append of 100 B', durable),
+      latency('durable append of 100 B, --preallocate false', durableGrowing),
+      latency(`durable append of 100 B, ${GROUP_APPENDERS} at a time`, groups.latency),
+    ],
+  );
+  out.line();
+  const inGroups = `group commit, ${GROUP_APPENDERS} at a time (${groups.entriesPerSync.toFixed(1)} to a sync)`;
+  printTable(
+    out,
+    ['entries', 'bytes'],
+    [
+      rate(inGroups, groups),
+      rate('fire and forget, 100 B, until all is durable', small),
+      rate('fire and forget, 4 KiB, until all is durable', large),
+      ['the disk: 1 MiB writes', '', perSecond(sequential.bytes, sequential.ms, bytes)],
+    ],
+  );
+  out.line();
   const paint = { no: colors.red, doubtful: colors.yellow, unsupported: colors.red, plausible: colors.green };
-  return [
-    ...table(
-      [
-        ['', 'p50', 'p99', 'max', 'samples'].map(colors.dim),
-        latency('the disk: 4 KiB and fdatasync, the file grows', floor.growing),
-        latency('the disk: 4 KiB and fdatasync, blocks allocated', floor.allocated),
-        latency('the disk: fdatasync with nothing to write', floor.idle),
-        latency('durable append of 100 B', durable),
-        latency('durable append of 100 B, preallocate: false', durableGrowing),
-        latency(`durable append of 100 B, ${GROUP_APPENDERS} at a time`, groups.latency),
-      ],
-      [1, 2, 3, 4],
-    ),
-    '',
-    ...table(
-      [
-        ['', 'entries', 'bytes'].map(colors.dim),
-        rate(
-          `group commit, ${GROUP_APPENDERS} at a time (${groups.entriesPerSync.toFixed(1)} to a sync)`,
-          groups,
-        ),
-        rate('fire and forget, 100 B, until all is durable', small),
-        rate('fire and forget, 4 KiB, until all is durable', large),
-        ['the disk: 1 MiB writes', '', perSecond(sequential.bytes, sequential.ms, bytes)],
-      ],
-      [1, 2],
-    ),
-    '',
-    `Is fsync honest here? ${paint[sync.answer](`${sync.answer}.`)} ${sync.why}`,
-    `Is preallocate worth it? ${colors.bold(`${preallocation.answer}.`)} ${preallocation.why}`,
-  ];
+  out.sentence(`Is fsync honest here? ${paint[sync.answer](`${sync.answer}.`)} ${sync.why}`);
+  out.sentence(`Is preallocate worth it? ${colors.bold(`${preallocation.answer}.`)} ${preallocation.why}`);
+}
+
+function latency(name: string, { p50Ms, p99Ms, maxMs, count }: LatencySummary): string[] {
+  return [name, duration(p50Ms), duration(p99Ms), duration(maxMs), integer(count)];
+}
+
+function rate(name: string, { entries, bytes: size, ms }: Rate): string[] {
+  return [name, perSecond(entries, ms), perSecond(size, ms, bytes)];
+}
+
+/** In a narrow window the last columns go first; the first two stay. */
+function printTable(out: Output, headers: readonly string[], rows: readonly (readonly string[])[]): void {
+  const columns = ['', ...headers].map((header, at) => ({
+    header,
+    cells: rows.map((row) => row[at] ?? ''),
+    ...(at > 1 && { rank: at }),
+  }));
+  const { shown } = fit(columns, out.isTerminal ? out.columns : Number.POSITIVE_INFINITY, 0);
+  const header = shown.map((column) => out.colors.dim(column.header));
+  const cells = rows.map((_, row) => shown.map((column) => column.cells[row] ?? ''));
+  for (const line of table([header, ...cells], [1, 2, 3, 4])) out.line(line);
 }

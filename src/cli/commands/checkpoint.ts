@@ -1,9 +1,8 @@
 import { Argument } from 'commander';
-import { Wal } from '../../index.js';
 import { defineCommand } from '../definition.js';
 import { ExitCode } from '../exit-code.js';
 import { expectLog, readStateFile } from '../log-directory.js';
-import { tellOfRecovery } from '../recovery-text.js';
+import { openForWriting } from '../open-for-writing.js';
 import { integer } from '../text.js';
 import { parseCount } from '../values.js';
 
@@ -25,15 +24,14 @@ export const checkpoint = defineCommand({
   json: 'An object with checkpointLsn, 0 for none; when it was set, before too.',
   async run(context, { json = false }, [directory = '', lsnText]) {
     expectLog(directory);
-    const { out, signal } = context;
+    const { out } = context;
     if (lsnText === undefined) {
       const checkpointLsn = readStateFile(directory)?.checkpoint ?? 0;
       if (json) out.json({ checkpointLsn });
       else out.line(String(checkpointLsn));
       return ExitCode.ok;
     }
-    const wal = await context.waitFor('opening the log', Wal.open(directory, { readOnly: false, signal }));
-    tellOfRecovery(context, wal);
+    const wal = await openForWriting(context, directory);
     try {
       const before = wal.checkpointLsn;
       await wal.checkpoint(Number(lsnText));

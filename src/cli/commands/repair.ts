@@ -66,30 +66,30 @@ function hasWork({ verdict, changedSegments, removedSegments }: WalRepair): bool
 function printPlan(out: Output, plan: WalRepair, it: string): void {
   const { colors } = out;
   const { mode, verdict, row, firstLsn, lastLsn, lostLsns, watermark } = plan;
-  out.line(`The log is ${colors.bold(colored(colors, verdict))} (row ${row} of docs/format.md).`);
+  out.sentence(`The log is ${colors.bold(colored(colors, verdict))} (row ${row} of docs/format.md).`);
   if (!hasWork(plan)) {
-    out.line('There is nothing to repair: it opens as it is.');
+    out.sentence('There is nothing to repair: it opens as it is.');
     return;
   }
   const kept = lastLsn === 0 ? 'keep no entry' : `keep entries ${lsnRange(firstLsn, lastLsn)}`;
   const gaps = mode === 'salvage' ? ', those among them that can be read,' : '';
-  out.line(`Mode ${colors.bold(mode)}. ${it}`);
-  out.line(`  ${kept}${gaps} and give up ${colors.red(plural(lostLsns, 'entry', 'entries'))};`);
-  out.line(
+  out.sentence(`Mode ${colors.bold(mode)}. ${it}`);
+  out.sentence(`  ${kept}${gaps} and give up ${colors.red(plural(lostLsns, 'entry', 'entries'))};`);
+  out.sentence(
     `  acknowledged as durable were entries up to ${integer(watermark)}, as far as the files show it.`,
   );
   printFiles(out, mode === 'salvage' ? 'write anew' : 'cut', plan.changedSegments);
   printFiles(out, 'remove', plan.removedSegments);
-  out.line('  Every byte that is taken out is kept beside the log, in a file ringwal.cut-….');
+  out.sentence('  Every byte that is taken out is kept beside the log, in a file ringwal.cut-….');
 }
 
 function printDone(out: Output, { firstLsn, lastLsn, lostLsns, sideFiles }: WalRepair): void {
-  out.line(
+  out.sentence(
     `${out.colors.green('Repaired.')} The log holds entries ${lsnRange(firstLsn, lastLsn)}; ${plural(lostLsns, 'entry was', 'entries were')} given up.`,
   );
   printFiles(out, 'taken out, and kept in', sideFiles);
 }
 
 function printFiles(out: Output, what: string, paths: readonly string[]): void {
-  if (paths.length > 0) out.line(`  ${what} ${paths.map((path) => basename(path)).join(', ')}`);
+  if (paths.length > 0) out.sentence(`  ${what} ${paths.map((path) => basename(path)).join(', ')}`);
 }

@@ -1,4 +1,4 @@
-import { readdirSync, readlinkSync } from 'node:fs';
+import { existsSync, readdirSync, readlinkSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import { Argument, Option } from 'commander';
 import { LOCK_FILE } from '../../format/segment-name.js';
@@ -23,7 +23,7 @@ export const top = defineCommand<Options>({
   details: [
     'Entries, bytes, groups and syncs a second with their last readings as a curve; histograms of what each fsync and each write took and of how many entries a group had, between the last two publications; how full the ring of each lane is; the newest segments. Without a lock.',
     'What only the running log knows it publishes in the file ringwal.stats, once a second while it syncs; the screen says how old that is, and why there may be none.',
-    'A process id stands for the log that this process has open (Linux). q or Ctrl-C ends it.',
+    'A process id stands for the log that this process has open (Linux); a directory whose name is a number goes first. q or Ctrl-C ends it.',
   ],
   arguments: [new Argument('<dir|pid>', "the log's directory, or the process that writes it")],
   options: [
@@ -37,7 +37,7 @@ export const top = defineCommand<Options>({
   ],
   json: 'As stats --watch: an object on a line for each reading.',
   async run(context, { interval, json = false }, [target = '']) {
-    const directory = resolve(/^\d+$/.test(target) ? directoryOf(Number(target)) : target);
+    const directory = resolve(isProcessId(target) ? directoryOf(Number(target)) : target);
     expectLog(directory);
     if (!json && !context.out.isTerminal) {
       throw new CliError(
@@ -71,6 +71,11 @@ export const top = defineCommand<Options>({
   },
 });
 
+/** A number, unless a file or directory has that name. */
+function isProcessId(target: string): boolean {
+  return /^[1-9]\d*$/.test(target) && !existsSync(target);
+}
+
 /** The directory of the log that a process has open. */
 function directoryOf(pid: number): string {
   const folder = `/proc/${pid}/fd`;
@@ -78,9 +83,15 @@ function directoryOf(pid: number): string {
   try {
     found = readdirSync(folder);
   } catch (error) {
+    const isThere = existsSync(`/proc/${pid}`);
+    const why = isThere
+      ? (error as Error).message
+      : existsSync('/proc/self')
+        ? 'there is no such process, and no directory of that name'
+        : 'this system does not tell';
     throw new CliError(
       ExitCode.io,
-      `Cannot see which files process ${pid} has open: ${(error as Error).message}. Name the log's directory instead.`,
+      `Cannot see which files process ${pid} has open: ${why}. Name the log's directory instead.`,
     );
   }
   const directories = new Set<string>();

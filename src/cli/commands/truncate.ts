@@ -3,8 +3,8 @@ import { type SegmentInfo, Wal } from '../../index.js';
 import { defineCommand } from '../definition.js';
 import { CliError, ExitCode } from '../exit-code.js';
 import { expectLog } from '../log-directory.js';
+import { openForWriting } from '../open-for-writing.js';
 import { confirm } from '../question.js';
-import { tellOfRecovery } from '../recovery-text.js';
 import { bytes, integer, lsnRange, plural } from '../text.js';
 import { parseLsn } from '../values.js';
 
@@ -42,8 +42,7 @@ export const truncate = defineCommand<Options>({
     const { out, signal } = context;
     const log = dryRun
       ? await context.waitFor('opening the log', Wal.open(directory, { readOnly: true, signal }))
-      : await context.waitFor('opening the log', Wal.open(directory, { readOnly: false, signal }));
-    if (log instanceof Wal) tellOfRecovery(context, log);
+      : await openForWriting(context, directory);
     try {
       const was = extentOf(log.segments(), log.firstLsn, log.lastLsn);
       const going =
@@ -51,8 +50,8 @@ export const truncate = defineCommand<Options>({
           ? { entries: Math.max(0, was.lastLsn - (after as number)), segments: [] }
           : goingBefore(log.segments(), before);
       if (!json) {
-        out.line(`The log holds entries ${describe(was)}.`);
-        out.line(
+        out.sentence(`The log holds entries ${describe(was)}.`);
+        out.sentence(
           before === undefined
             ? `${plural(going.entries, 'entry', 'entries')} behind ${integer(after as number)} ${dryRun ? 'would be' : 'will be'} cut off, and kept in side files.`
             : `${plural(going.segments.length, 'segment')} with ${plural(going.entries, 'entry', 'entries')} below ${integer(before)} ${dryRun ? 'would be' : 'will be'} removed for good.`,
@@ -70,7 +69,7 @@ export const truncate = defineCommand<Options>({
       else await log.truncateBefore(before);
       const is = extentOf(log.segments(), log.firstLsn, log.lastLsn);
       if (json) out.json({ done: true, before: was, after: is });
-      else out.line(`Now it holds entries ${describe(is)}.`);
+      else out.sentence(`Now it holds entries ${describe(is)}.`);
       return ExitCode.ok;
     } finally {
       await log.close();

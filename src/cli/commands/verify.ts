@@ -1,8 +1,9 @@
 import { basename } from 'node:path';
 import { Argument, Option } from 'commander';
+import type { VerifySegment } from '../../index.js';
 import { defineCommand } from '../definition.js';
 import { expectLog } from '../log-directory.js';
-import { bytes, integer, lsnRange, table } from '../text.js';
+import { bytes, integer, lsnRange, table, visibleLength } from '../text.js';
 import { colored, describeVerdict, exitCodeFor } from '../verdict-text.js';
 import { verifyWithProgress } from '../verify-with-progress.js';
 
@@ -40,13 +41,19 @@ export const verify = defineCommand<Options>({
       lsnRange(segment.firstLsn, segment.lastLsn),
       `${integer(segment.frames)} frames`,
       bytes(segment.bytes),
-      segment.badOffset === undefined ? '' : `from byte ${integer(segment.badOffset)}: ${segment.reason}`,
     ]);
-    for (const line of table(rows, [3, 4])) out.line(line);
+    for (const [at, line] of table(rows, [3, 4]).entries()) {
+      const { badOffset, reason } = report.segments[at] as VerifySegment;
+      const wrong = badOffset === undefined ? '' : `from byte ${integer(badOffset)}: ${reason}`;
+      if (out.isTerminal && visibleLength(`${line}  ${wrong}`) > out.columns) {
+        out.line(line);
+        if (wrong !== '') out.sentence(`  ${wrong}`);
+      } else out.line(wrong === '' ? line : `${line}  ${wrong}`);
+    }
     out.line(
       `entries ${lsnRange(report.firstLsn, report.lastLsn)}, durable up to ${integer(report.watermark)}`,
     );
-    for (const line of describeVerdict(report, colors)) out.line(line);
+    for (const line of describeVerdict(report, colors)) out.sentence(line);
     return exitCodeFor(report.verdict);
   },
 });
