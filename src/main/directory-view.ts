@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { openForReading } from '../files/async-file.js';
 import { DirectoryWatch } from '../files/directory-watch.js';
 import { type Disk, type DiskFile, isMissing, readFully } from '../files/disk.js';
 import { createNodeDisk } from '../files/node-disk.js';
@@ -37,6 +38,7 @@ export class DirectoryView implements LogView {
   readonly directory: string;
   readonly recovery: RecoveryReport;
   readonly indexes = new SparseIndexes();
+  readonly openForReading = openForReading;
   readonly files = undefined;
   readonly recent = undefined;
   readonly #disk: Disk = createNodeDisk();

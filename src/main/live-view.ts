@@ -3,6 +3,7 @@ import { segmentName } from '../format/segment-name.js';
 import type { Board } from '../ring/board.js';
 import type { SegmentInfo, ToLane } from '../worker/messages.js';
 import { closedError } from './lane.js';
+import type { LogEngine } from './log-engine.js';
 import type { LogView } from './log-view.js';
 import { OpenFiles } from './open-files.js';
 import { RecentReads } from './recent-reads.js';
@@ -14,7 +15,8 @@ import type { WalError } from './wal-error.js';
 export class LiveView implements LogView {
   readonly directory: string;
   readonly indexes = new SparseIndexes();
-  readonly files = new OpenFiles();
+  readonly files: OpenFiles;
+  readonly openForReading: LogEngine['openForReading'];
   readonly recent: RecentReads;
   readonly #board: Board;
   /** Takes in messages that the event loop has not delivered yet. */
@@ -36,11 +38,14 @@ export class LiveView implements LogView {
     segments: readonly SegmentInfo[],
     catchUp: () => void,
     hold: (isHeld: boolean) => void,
+    engine: Pick<LogEngine, 'openForReading' | 'nowMs'>,
   ) {
     this.#hold = hold;
     this.directory = directory;
     this.#board = board;
-    this.recent = new RecentReads(board.get('lastLsn'));
+    this.openForReading = (path) => engine.openForReading(path);
+    this.files = new OpenFiles(this.openForReading);
+    this.recent = new RecentReads(board.get('lastLsn'), () => engine.nowMs());
     this.#segments = [...segments];
     this.#catchUp = catchUp;
   }

@@ -1,4 +1,4 @@
-import { type AsyncFile, openForReading } from '../files/async-file.js';
+import type { AsyncFile } from '../files/async-file.js';
 import { isMissing } from '../files/disk.js';
 import { wayOutOf } from '../format/verdict.js';
 import type { SegmentInfo } from '../worker/messages.js';
@@ -13,7 +13,7 @@ export function segmentOf(segments: readonly SegmentInfo[], lsn: number): Segmen
 /** Opens a segment for the sake of entry `lsn`. @throws ERR_WAL_PURGED, ERR_WAL_IO */
 export async function openSegmentFile(view: LogView, segment: SegmentInfo, lsn: number): Promise<AsyncFile> {
   try {
-    return await openForReading(segment.path);
+    return await view.openForReading(segment.path);
   } catch (error) {
     // Of a log that somebody else may write a file that is gone was removed by him.
     if (view.firstLsn > lsn || (view.files === undefined && isMissing(error))) throw purged(view, lsn);

@@ -1,18 +1,23 @@
-import { type AsyncFile, openForReading } from '../files/async-file.js';
+import type { AsyncFile } from '../files/async-file.js';
 
 /** Segments that stay open. Bet: opening and closing costs three ways through the thread pool, the read itself one. */
 const FILES_MAX = 4;
 
 /** Segments of a live log that stay open from one `get` to the next, the least recently used going first. */
 export class OpenFiles {
+  readonly #open: (path: string) => Promise<AsyncFile>;
   readonly #files = new Map<number, Promise<AsyncFile>>();
   #isClosed = false;
   /** Files on their way to being closed. */
   readonly #leaving = new Set<Promise<void>>();
 
-  /** The file of segment `number`, until something is dropped. @throws as `openForReading` */
+  constructor(open: (path: string) => Promise<AsyncFile>) {
+    this.#open = open;
+  }
+
+  /** The file of segment `number`, until something is dropped. @throws as the view's `openForReading` */
   open(number: number, path: string): Promise<AsyncFile> {
-    const file = this.#files.get(number) ?? openForReading(path);
+    const file = this.#files.get(number) ?? this.#open(path);
     this.#files.delete(number);
     if (this.#isClosed) {
       this.#letGo(file);

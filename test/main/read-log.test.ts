@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { test } from 'node:test';
 import { Wal } from '#ringwal';
+import { openForReading } from '../../src/files/async-file.js';
 import type { LogView } from '../../src/main/log-view.js';
 import { readBatches, readEntries } from '../../src/main/read-log.js';
 import { SparseIndexes } from '../../src/main/sparse-index.js';
@@ -39,6 +40,7 @@ async function shrinkingView(directory: string, at: number): Promise<LogView> {
     segments: () => segments,
     truncations: [],
     indexes: new SparseIndexes(),
+    openForReading,
     files: undefined,
     recent: undefined,
     pin: () => true,

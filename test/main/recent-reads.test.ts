@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { AsyncFile } from '../../src/files/async-file.js';
 import { LiveView } from '../../src/main/live-view.js';
+import { systemEngine } from '../../src/main/log-engine.js';
 import { RecentReads } from '../../src/main/recent-reads.js';
 import { Board, createBoard } from '../../src/ring/board.js';
 import type { SegmentInfo } from '../../src/worker/messages.js';
@@ -53,6 +54,7 @@ test('what was there before this process is old also where the last segment was 
     found,
     () => {},
     () => {},
+    systemEngine(undefined),
   );
   assert.equal(recent.include(10, segment(0, 1, MIB), found), false);
   assert.equal(recent.include(11, segment(1, 11, 100), [segment(0, 1, MIB), segment(1, 11, 100)]), true);
