@@ -20,12 +20,12 @@ export { type CrashTestOptions, type CrashTestReport, crashTest } from './testin
 export { CrashTestFailure } from './testing/crash-test-failure.js';
 export type { FilePath, SimulatedStat } from './testing/file-operations.js';
 export type { CrashTestFault, CrashTestRandom } from './testing/script.js';
-export {
-  type ReadFileOptions,
-  type SimulatedFileHandle,
+export type {
+  ReadFileOptions,
+  SimulatedFileHandle,
   SimulatedFs,
-  type SimulatedPromises,
-  type WriteFileOptions,
+  SimulatedPromises,
+  WriteFileOptions,
 } from './testing/simulated-fs.js';
 export {
   type CrashKind,

@@ -245,6 +245,11 @@ export class SimulatedDisk implements Disk {
     this.#file(path).content.rot(offset, mask);
   }
 
+  /** A line of the harness's own in the [trace]. */
+  note(line: string): void {
+    this.#machine.trace.note(line);
+  }
+
   /** Lets virtual time pass; with a negative number the clock is set back. */
   advance(ms: number): void {
     this.#machine.nowMs += ms;

@@ -36,9 +36,17 @@ export class History<State, Operation> {
     return issued;
   }
 
-  /** The store shows `state`. False = it must not. Otherwise what it shows counts as seen, if `isKept`. */
-  show(state: State, isKept: boolean): boolean {
-    for (const { length, states } of this.#explanations()) {
+  /** How many operations must be in what the store shows to a reader that begins now. */
+  get due(): number {
+    return this.#issued.findLastIndex(({ status }) => MUST.includes(status)) + 1;
+  }
+
+  /**
+   * The store shows `state` to a reader that began when so many operations were `due`. False = it must not. Otherwise what it shows
+   * counts as seen, if `isKept`.
+   */
+  show(state: State, due: number, isKept: boolean): boolean {
+    for (const { length, states } of this.#explanations(due)) {
       if (!states.some((each) => isDeepStrictEqual(each, state))) continue;
       // The shortest one: of what it may not have shown nothing is asked.
       if (isKept) this.#noteSeen(length);
@@ -53,18 +61,17 @@ export class History<State, Operation> {
     this.#issued = [];
   }
 
-  /** The least that the store must hold, and the most that it may. */
-  get bounds(): { readonly least: State; readonly most: State } {
-    const all = [...this.#explanations()];
+  /** The least that the store must hold where so many operations are `due`, and the most that it may. */
+  bounds(due: number): { readonly least: State; readonly most: State } {
+    const all = [...this.#explanations(due)];
     return { least: all.at(0)?.states.at(0) as State, most: all.at(-1)?.states.at(-1) as State };
   }
 
   /** By how many of the operations are in it, fewest first; with those that were rejected left out and in. */
-  *#explanations(): Generator<{ readonly length: number; readonly states: readonly State[] }> {
-    const lengthMin = this.#issued.findLastIndex(({ status }) => MUST.includes(status)) + 1;
+  *#explanations(due: number): Generator<{ readonly length: number; readonly states: readonly State[] }> {
     let states: State[] = [this.#base];
     for (let length = 0; ; length += 1) {
-      if (length >= lengthMin) yield { length, states };
+      if (length >= due) yield { length, states };
       const next = this.#issued[length];
       if (next === undefined) return;
       const applied = states.map((state) => this.#apply(structuredClone(state), next.operation));

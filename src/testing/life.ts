@@ -200,6 +200,7 @@ export class Life<Store, State, Operation> {
   /** Reads the store, and compares. False: the machine has stopped before there was an answer. */
   async #observe(how: 'restart' | 'kept' | 'not-kept'): Promise<boolean> {
     const { observe } = this.#parts;
+    const { due } = this.#history;
     const store = this.#store as Store;
     const state = await this.#settled((async () => observe(store))(), 'the store to be read').catch(
       (error: unknown) => {
@@ -208,8 +209,8 @@ export class Life<Store, State, Operation> {
     );
     if (state === CRASHED) return false;
     this.#note(`the store holds ${show(state)}`);
-    if (!this.#history.show(state as State, how === 'kept')) {
-      const { least, most } = this.#history.bounds;
+    if (!this.#history.show(state as State, due, how === 'kept')) {
+      const { least, most } = this.#history.bounds(due);
       throw this.#broken(
         'the store holds what no prefix of the operations explains that contains the acknowledged ones.\n' +
           `  It holds      ${show(state)}\n  the least is  ${show(least)}\n  the most is   ${show(most)}`,

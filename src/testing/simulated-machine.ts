@@ -159,7 +159,7 @@ export class SimulatedMachine {
   /**
    * Opens the log in `directory` of the simulated disk, as {@link Wal.open} does on the real one; pass it to your code in the place of
    * that. What does not fit is refused (`readOnly`) or has no effect (`busyPoll`, `workerUrl`), and `attachment()` is refused,
-   * each with `ERR_WAL_OPTION`. `flushSync` has no time-out.
+   * each with `ERR_WAL_OPTION`. `flushSync` has no time-out. What no promise tells is in the trace where there is no `onError`.
    *
    * @throws as {@link Wal.open}
    */
@@ -168,7 +168,10 @@ export class SimulatedMachine {
     const threads = new SimulatedThreads(boot, process.pid);
     this.#logs.set(threads, () => threads.abandonOpening());
     try {
-      const { wal, connection } = await Wal.openOn(threads, directory, options);
+      const { wal, connection } = await Wal.openOn(threads, directory, {
+        onError: (error) => this.#disk.note(`---- ${error.message}`),
+        ...options,
+      });
       if (!boot.isOver) {
         this.#logs.set(threads, () => connection.abandon());
         return wal;
