@@ -77,10 +77,10 @@ export interface CrashTestReport {
 }
 
 /** So many lives are spent on a shorter history. */
-const SHRINKING_LIVES_MAX = 400;
+const SHRINKING_LIVES_MAX = 200;
 
 /** With how many seeds of the machine a shorter history is tried: what a power cut takes is another thing each time. */
-const SHRINKING_SEEDS = 4;
+const SHRINKING_SEEDS = 2;
 
 /**
  * Crash-tests a store: many lives on simulated machines, in each of which it works, is read, is closed, loses its power in the middle
