@@ -12,8 +12,20 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
 const FOLDERS = {
-  source: ['format', 'ring', 'model', 'files', 'worker', 'simulation', 'main', 'cli', 'bench', 'tidy'],
-  package: ['main', 'cli', 'examples', 'bench'],
+  source: [
+    'format',
+    'ring',
+    'model',
+    'files',
+    'worker',
+    'simulation',
+    'testing',
+    'main',
+    'cli',
+    'bench',
+    'tidy',
+  ],
+  package: ['main', 'testing', 'cli', 'examples', 'bench'],
 };
 
 const [kind, ...named] = process.argv.slice(2);

@@ -1,3 +1,4 @@
+import * as promises from 'node:fs/promises';
 import { Wal } from 'ringwal';
 import { readNewestSnapshot, removeLeftovers, writeSnapshot } from './snapshots.mjs';
 
@@ -17,6 +18,7 @@ const SEGMENTS_PER_SNAPSHOT = 4;
  */
 export class KeyValueStore {
   #wal;
+  #fs;
   #values = new Map();
   /** The content is that of the log up to this entry, which is the last of its batch. */
   #lsn = 0;
@@ -30,20 +32,25 @@ export class KeyValueStore {
 
   /**
    * `snapshotBytes`: of log between two snapshots. `onError` hears of a snapshot that could not be made: nothing is lost by
-   * it, since the log keeps what no snapshot covers.
+   * it, since the log keeps what no snapshot covers. `openLog`, `fs`: in a test those of a simulated machine.
    */
   static async open(
     directory,
-    { snapshotBytes = 64 * 2 ** 20, onError = (error) => process.emitWarning(error) } = {},
+    {
+      snapshotBytes = 64 * 2 ** 20,
+      onError = (error) => process.emitWarning(error),
+      openLog = Wal.open,
+      fs = promises,
+    } = {},
   ) {
-    const wal = await Wal.open(directory, {
+    const wal = await openLog(directory, {
       durable: true,
       // Of what the checkpoint covers all may go but the live segment.
       maxFileSize: snapshotBytes / SEGMENTS_PER_SNAPSHOT,
       maxFiles: 1,
       retainFrom: 'checkpoint',
     });
-    const store = new KeyValueStore(wal, snapshotBytes, onError);
+    const store = new KeyValueStore(wal, fs, snapshotBytes, onError);
     try {
       await store.#recover();
     } catch (error) {
@@ -54,8 +61,9 @@ export class KeyValueStore {
   }
 
   /** Use `KeyValueStore.open`. */
-  constructor(wal, snapshotBytes, onError) {
+  constructor(wal, fs, snapshotBytes, onError) {
     this.#wal = wal;
+    this.#fs = fs;
     this.#snapshotBytes = snapshotBytes;
     this.#onError = onError;
   }
@@ -106,7 +114,7 @@ export class KeyValueStore {
 
   async #recover() {
     const startedAt = performance.now();
-    const { lsn, values } = await readNewestSnapshot(this.#wal.directory);
+    const { lsn, values } = await readNewestSnapshot(this.#fs, this.#wal.directory);
     this.#values = new Map(values);
     this.#lsn = lsn;
     // A crash may have come between a snapshot and what follows it.
@@ -141,13 +149,13 @@ export class KeyValueStore {
   }
 
   async #saveSnapshot(lsn, content) {
-    await writeSnapshot(this.#wal.directory, lsn, content);
+    await writeSnapshot(this.#fs, this.#wal.directory, lsn, content);
     await this.#finishSnapshot(lsn);
   }
 
   /** Only now, with the snapshot durable, is the log told that it may give up what is in it. */
   async #finishSnapshot(lsn) {
     await this.#wal.checkpoint(lsn);
-    await removeLeftovers(this.#wal.directory, lsn);
+    await removeLeftovers(this.#fs, this.#wal.directory, lsn);
   }
 }

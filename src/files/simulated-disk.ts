@@ -197,6 +197,11 @@ export class SimulatedDisk implements Disk {
     return (BigInt(this.#ids.next()) << 32n) | BigInt(this.#ids.next());
   }
 
+  /** As [now], exact, and from the start on: milliseconds that have passed. */
+  get elapsedMs(): number {
+    return this.#machine.nowMs - (this.#options.startMs ?? DAY_ONE_MS);
+  }
+
   /** Virtual: it stands still but for [advance], [SimulatedDiskOptions.syncMs] and slow calls. */
   now(): number {
     return Math.floor(this.#machine.nowMs);
@@ -241,6 +246,11 @@ export class SimulatedDisk implements Disk {
     this.#file(path).content.rot(offset, mask);
   }
 
+  /** A line of the harness's own in the [trace]. */
+  note(line: string): void {
+    this.#machine.trace.note(line);
+  }
+
   /** Lets virtual time pass; with a negative number the clock is set back. */
   advance(ms: number): void {
     this.#machine.nowMs += ms;
@@ -248,9 +258,13 @@ export class SimulatedDisk implements Disk {
 
   // ---------------------------------------------------------------- faults by plan
 
-  /** The next operation of this kind (in scope) throws `code`, or fails as the fault says. */
-  failNext(kind: OperationKind, fault: string | Fault, scope: FaultScope = {}): void {
-    this.#machine.faults.add(kind, typeof fault === 'string' ? { code: fault } : fault, scope);
+  /** The next operation of this kind, or of one of them (in scope), throws `code`, or fails as the fault says. */
+  failNext(
+    kinds: OperationKind | readonly OperationKind[],
+    fault: string | Fault,
+    scope: FaultScope = {},
+  ): void {
+    this.#machine.faults.add(kinds, typeof fault === 'string' ? { code: fault } : fault, scope);
   }
 
   /** Asked before each operation; one hook at a time. */
@@ -270,6 +284,11 @@ export class SimulatedDisk implements Disk {
    */
   crashAt(index: number): void {
     this.#machine.crashAt = index;
+  }
+
+  /** The machine has stopped at an operation: nothing works until [powerCut] or [killProcess]. */
+  get hasStopped(): boolean {
+    return this.#machine.hasStopped;
   }
 
   // ---------------------------------------------------------------- for tests to look at
@@ -292,18 +311,29 @@ export class SimulatedDisk implements Disk {
   /** Puts a file in place, durably, with its directories: a fixture. */
   plant(path: string, bytes: Uint8Array): void {
     const at = this.#machine.counts.operations;
-    const names = path.split(/[/\\]/);
-    for (let depth = 1; depth < names.length; depth += 1) {
-      const place = this.#names.place(names.slice(0, depth).join('/'), 'mkdir');
-      if (place.node === undefined) this.#names.link(place, new DirectoryNode(this.#nextId++), at);
-      this.#names.sync(place.directory);
-    }
+    this.plantDirectory(path.slice(0, Math.max(0, path.search(/[/\\][^/\\]*$/))));
     const place = this.#names.place(path, 'open');
     const { content } = this.#fileAt(place, path, at);
     content.truncate(0, at);
     content.write(bytes, 0, at);
     content.sync();
     this.#names.sync(place.directory);
+  }
+
+  /** The same of a directory and those above it. */
+  plantDirectory(path: string): void {
+    const at = this.#machine.counts.operations;
+    const names = path.split(/[/\\]/);
+    for (let depth = 1; depth <= names.length; depth += 1) {
+      const place = this.#names.place(names.slice(0, depth).join('/'), 'mkdir');
+      if (place.node === undefined) this.#names.link(place, new DirectoryNode(this.#nextId++), at);
+      this.#names.sync(place.directory);
+    }
+  }
+
+  /** The paths of all files, sorted. Not an operation. */
+  paths(): string[] {
+    return this.#names.paths().sort();
   }
 
   get usedBytes(): number {

@@ -1,9 +1,8 @@
 import { join } from 'node:path';
-import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threads';
-import { LockWatch } from '../files/lock.js';
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { LOCK_FILE, segmentName } from '../format/segment-name.js';
 import { Board, createBoard } from '../ring/board.js';
-import { createDoorbellMemory, Doorbell } from '../ring/doorbell.js';
+import { createDoorbellMemory, type Doorbell } from '../ring/doorbell.js';
 import { type LaneMemory, resetLane, ringUsed, viewLane } from '../ring/layout.js';
 import type { RecoveryReport, SyncThreadData, ToLane, WriterThreadData } from '../worker/messages.js';
 import { createSyncWords } from '../worker/sync/sync-words.js';
@@ -14,8 +13,9 @@ import { addExitParticipant, type ExitParticipant, removeExitParticipant } from 
 import { Lane, type LaneParts } from './lane.js';
 import { poolLaneMemory, takeLaneMemory } from './lane-memories.js';
 import { LiveView } from './live-view.js';
+import { type LifeWatch, type LogEngine, type LogThread, systemEngine } from './log-engine.js';
 import type { CheckedOptions } from './options.js';
-import { startThread, threadFailure } from './threads.js';
+import { threadFailure } from './threads.js';
 import { errorFromFailure, WalError } from './wal-error.js';
 
 /**
@@ -52,6 +52,7 @@ export class Connection implements ExitParticipant {
       opened.origin,
       () => threads.lane.drainPorts(),
       (isHeld) => threads.hold(isHeld),
+      threads.engine,
     );
     threads.onFailure = (failure, toldUnsynced, isTold) => {
       this.view.fail(failure);
@@ -66,9 +67,12 @@ export class Connection implements ExitParticipant {
   }
 
   /** Starts the threads and has the writer thread recover and lock the log. */
-  static async open(checked: CheckedOptions): Promise<Connection> {
+  static async open(
+    checked: CheckedOptions,
+    engine: LogEngine = systemEngine(checked.workerUrl),
+  ): Promise<Connection> {
     checked.signal?.throwIfAborted();
-    const threads = new Threads(checked);
+    const threads = new Threads(checked, engine);
     try {
       const opened = await threads.waitForOpening(checked.signal);
       threads.watchLives();
@@ -94,6 +98,16 @@ export class Connection implements ExitParticipant {
     return this.#closed;
   }
 
+  /**
+   * The process that the log belonged to is gone, in a simulation: the log takes nothing more, and what is pending is never settled,
+   * since the code that waits for it is gone too.
+   */
+  abandon(): void {
+    this.#closed = Promise.resolve();
+    this.#threads.abandon();
+    removeExitParticipant(this);
+  }
+
   /** Milliseconds since the log was opened. */
   get uptimeMs(): number {
     return performance.now() - this.#openedMs;
@@ -113,6 +127,7 @@ export class Connection implements ExitParticipant {
 
   /** See `Wal.attachment`. */
   attachment(): WalAttachment {
+    if (!this.#threads.engine.hasOtherThreads) throw noOtherThreads(this.view.directory);
     return createAttachment(this.lane, this.#threads.surroundings);
   }
 
@@ -207,16 +222,17 @@ class Threads {
   readonly surroundings: LaneSurroundings;
   onLogMessage: (message: ToLane) => void = () => {};
   onFailure: LaneParts['onFailure'] = () => {};
+  readonly engine: LogEngine;
   readonly #memory: LaneMemory;
   readonly #doorbell: Doorbell;
-  readonly #writer: Worker;
-  readonly #sync: Worker;
+  readonly #writer: LogThread;
+  readonly #sync: LogThread;
   readonly #ended: Promise<unknown>;
   readonly #directory: string;
   readonly #lockFile: string;
   readonly #lifeline = 1 + Math.floor(Math.random() * LIFELINES);
   /** Threads die with their locks, whatever they die of, and a thread that is blocked hears no event that would tell. */
-  #lives: LockWatch | undefined;
+  #lives: LifeWatch | undefined;
   #areSyncsAsked = false;
   #isClosing = false;
   #isClosed = false;
@@ -224,7 +240,7 @@ class Threads {
   #holds = 0;
   #onDeath: (cause: unknown) => void = () => {};
 
-  constructor(checked: CheckedOptions) {
+  constructor(checked: CheckedOptions, engine: LogEngine) {
     const { ringSize, maxLanes } = checked.lane;
     const memory = takeLaneMemory(ringSize);
     const views = viewLane(memory);
@@ -237,12 +253,13 @@ class Threads {
     const between = new MessageChannel();
     const { directory, fileMode } = checked.writer;
 
+    this.engine = engine;
     this.#memory = memory;
     this.#directory = directory;
     this.#lockFile = join(directory, LOCK_FILE);
     this.board = new Board(board);
     this.onError = new ErrorReporter(checked.onError, (error) => publish('error', { directory, error }));
-    this.#doorbell = new Doorbell(bell);
+    this.#doorbell = engine.createDoorbell(bell);
     this.surroundings = {
       bell,
       board,
@@ -273,11 +290,12 @@ class Threads {
       board,
       syncWords,
     };
-    let sync: Worker | undefined;
+    const deliver = () => this.lane.drainPorts();
+    let sync: LogThread | undefined;
     try {
       // First the one that does nothing unasked: if the other does not start, nobody has the lock.
-      sync = startThread('sync', syncData, [between.port2, toSync.port2], checked.workerUrl);
-      this.#writer = startThread('writer', writerData, [toWriter.port2, between.port1], checked.workerUrl);
+      sync = engine.startThread(syncData, [between.port2, toSync.port2], deliver);
+      this.#writer = engine.startThread(writerData, [toWriter.port2, between.port1], deliver);
     } catch (error) {
       void sync?.terminate();
       poolLaneMemory(memory);
@@ -357,7 +375,7 @@ class Threads {
   /** From here on a blocked wait notices if one of the threads dies. @throws ERR_WAL_IO: no descriptor is left for it */
   watchLives(): void {
     try {
-      this.#lives = new LockWatch(this.#lockFile, this.#lifeline);
+      this.#lives = this.engine.watchLives(this.#lockFile, this.#lifeline);
     } catch (error) {
       const { message } = error as Error;
       throw new WalError('ERR_WAL_IO', `Cannot open "${this.#lockFile}": ${message}`, {
@@ -370,6 +388,15 @@ class Threads {
   async terminate(): Promise<void> {
     await Promise.all([this.#writer.terminate(), this.#sync.terminate()]);
     this.detach();
+  }
+
+  /** As [detach], but settles nothing. */
+  abandon(): void {
+    this.startClosing();
+    this.lane.letGo();
+    this.#lives?.close();
+    this.#lives = undefined;
+    poolLaneMemory(this.#memory);
   }
 
   /** Both threads are gone: lets go of what led to them. */
@@ -391,7 +418,7 @@ class Threads {
   }
 
   async #watch(): Promise<void> {
-    const gone = (thread: Worker) =>
+    const gone = (thread: LogThread) =>
       new Promise<void>((resolve) => {
         let cause: unknown;
         thread.on('error', (error) => {
@@ -418,6 +445,14 @@ class Threads {
     this.lane.die(cause);
     void Promise.all([this.#writer.terminate(), this.#sync.terminate()]);
   }
+}
+
+function noOtherThreads(directory: string): WalError {
+  return new WalError(
+    'ERR_WAL_OPTION',
+    `Cannot attach another thread to "${directory}": the log is on a simulated machine, which has one thread. Append to the log itself.`,
+    { path: directory },
+  );
 }
 
 function diedWhileOpening(directory: string, cause: unknown): WalError {

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { openForReading } from '../files/async-file.js';
 import { DirectoryListing, type Listing } from '../files/directory-listing.js';
 import { DirectoryWatch } from '../files/directory-watch.js';
 import { type Disk, type DiskFile, isMissing, isSameFile, readFully } from '../files/disk.js';
@@ -47,6 +48,7 @@ export class DirectoryView implements LogView {
   readonly directory: string;
   readonly recovery: RecoveryReport;
   readonly indexes = new SparseIndexes();
+  readonly openForReading = openForReading;
   readonly files = undefined;
   readonly recent = undefined;
   readonly readers: Readers = new Readers({

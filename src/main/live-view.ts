@@ -1,10 +1,10 @@
 import { join } from 'node:path';
-import { identifyPath } from '../files/async-file.js';
 import { type FileIdentity, isSameFile } from '../files/disk.js';
 import { segmentName } from '../format/segment-name.js';
 import type { Board } from '../ring/board.js';
 import type { LogOrigin, SegmentInfo, ToLane } from '../worker/messages.js';
 import { closedError } from './lane.js';
+import type { LogEngine } from './log-engine.js';
 import { openOwnFile, openSegmentFile, replaced } from './log-segments.js';
 import type { LogView } from './log-view.js';
 import { OpenFiles } from './open-files.js';
@@ -20,6 +20,7 @@ export class LiveView implements LogView {
   readonly directory: string;
   readonly indexes = new SparseIndexes();
   readonly files: OpenFiles = new OpenFiles((segment) => openOwnFile(this, segment));
+  readonly openForReading: LogEngine['openForReading'];
   readonly recent: RecentReads;
   readonly readers: Readers = new Readers({
     open: (segment, lsn) => openSegmentFile(this, segment, lsn),
@@ -31,6 +32,7 @@ export class LiveView implements LogView {
   readonly #place: FileIdentity;
   /** The segments whose first frames do not name the log. */
   readonly #unnamed: Map<number, FileIdentity>;
+  readonly #identifyPath: LogEngine['identifyPath'];
   readonly #board: Board;
   /** Takes in messages that the event loop has not delivered yet. */
   readonly #catchUp: () => void;
@@ -54,11 +56,14 @@ export class LiveView implements LogView {
     origin: LogOrigin,
     catchUp: () => void,
     hold: (isHeld: boolean) => void,
+    engine: Pick<LogEngine, 'openForReading' | 'identifyPath' | 'nowMs'>,
   ) {
     this.#hold = hold;
     this.directory = directory;
     this.#board = board;
-    this.recent = new RecentReads(board.get('lastLsn'));
+    this.openForReading = (path) => engine.openForReading(path);
+    this.#identifyPath = (path) => engine.identifyPath(path);
+    this.recent = new RecentReads(board.get('lastLsn'), () => engine.nowMs());
     this.#segments = new SegmentList(segments);
     this.#liveFirstLsn = this.#segments.last?.firstLsn ?? 0;
     this.logId = origin.logId;
@@ -130,7 +135,7 @@ export class LiveView implements LogView {
    * not, are told by the identity that they had when the log was opened.
    */
   async proveOwn({ number, path }: SegmentInfo, file: FileIdentity | undefined): Promise<void> {
-    const found = await identifyPath(this.directory);
+    const found = await this.#identifyPath(this.directory);
     if (found === undefined || !isSameFile(found, this.#place))
       throw replaced(this.directory, path, `"${this.directory}"`);
     const known = this.#unnamed.get(number);

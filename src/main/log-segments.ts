@@ -1,4 +1,4 @@
-import { type AsyncFile, openForReading } from '../files/async-file.js';
+import type { AsyncFile } from '../files/async-file.js';
 import { DiskError, isMissing } from '../files/disk.js';
 import { wayOutOf } from '../format/verdict.js';
 import type { SegmentInfo } from '../worker/messages.js';
@@ -30,7 +30,7 @@ export async function openSegmentFile(view: LogView, segment: SegmentInfo, lsn: 
 export async function openOwnFile(view: LogView, segment: SegmentInfo): Promise<AsyncFile> {
   let file: AsyncFile;
   try {
-    file = await openForReading(segment.path);
+    file = await view.openForReading(segment.path);
   } catch (error) {
     if (isMissing(error)) await view.proveOwn(segment, undefined);
     throw error;

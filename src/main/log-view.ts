@@ -1,3 +1,4 @@
+import type { AsyncFile } from '../files/async-file.js';
 import type { FileIdentity } from '../files/disk.js';
 import type { SegmentInfo } from '../worker/messages.js';
 import type { OpenFiles } from './open-files.js';
@@ -27,6 +28,8 @@ export interface LogView {
   readonly truncations: readonly number[];
   /** What readers have learned of where entries are. */
   readonly indexes: SparseIndexes;
+  /** Opens the file of a segment. @throws as `openForReading` of src/files */
+  openForReading(path: string): Promise<AsyncFile>;
   /** Where no other process can put other files in the place of the segments, some of them stay open. */
   readonly files: OpenFiles | undefined;
   /** Of a log that this process writes: how what it wrote last is read. */

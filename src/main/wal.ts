@@ -7,6 +7,7 @@ import type { EntryData } from './entry-data.js';
 import type { WalIterator } from './entry-iterator.js';
 import { followDirectory } from './follow.js';
 import { runJob } from './job-pool.js';
+import type { LogEngine } from './log-engine.js';
 import { LogStream } from './log-stream.js';
 import {
   type AppendOptions,
@@ -107,6 +108,24 @@ export class Wal extends WalReader {
       return WalReader.over(view, view.recovery);
     }
     return new Wal(await Connection.open(checked));
+  }
+
+  /** @internal For `ringwal/testing`: a log on another engine, and the connection, by which the engine can let go of it. */
+  static async openOn(
+    engine: LogEngine,
+    directory: string | URL,
+    options: WalOptions = {},
+  ): Promise<{ readonly wal: Wal; readonly connection: OpenConnection }> {
+    const { lane, ...checked } = checkOptions(directory, options);
+    if (checked.readOnly) {
+      throw new WalError(
+        'ERR_WAL_OPTION',
+        `Cannot open "${checked.writer.directory}" with readOnly: a simulated machine opens logs for writing only.`,
+      );
+    }
+    // Nothing happens while the opening thread polls: the engine's threads have their turns after it.
+    const connection = await Connection.open({ ...checked, lane: { ...lane, busyPoll: false } }, engine);
+    return { wal: new Wal(connection), connection };
   }
 
   /**

@@ -1,24 +1,16 @@
 import { availableParallelism } from 'node:os';
 import type { MessagePort } from 'node:worker_threads';
-import { createDirectory } from '../files/directories.js';
 import type { DiskLock } from '../files/disk.js';
 import { createNodeDisk } from '../files/node-disk.js';
-import { Board } from '../ring/board.js';
-import { BellState, Doorbell, DoorbellSleeper } from '../ring/doorbell.js';
-import { chooseKernel } from '../ring/kernel/wasm.js';
-import { touchRing, viewLane } from '../ring/layout.js';
-import { lockDirectory, lookBeforeLock } from './directory-lock.js';
+import { BellState, DoorbellSleeper } from '../ring/doorbell.js';
 import { failureOf } from './failure.js';
 import { finishClosing } from './finish-closing.js';
-import { LanePool } from './intake/lane-pool.js';
-import { WriterLane } from './intake/writer-lane.js';
-import { WriterLanes } from './intake/writer-lanes.js';
+import type { LanePool } from './intake/lane-pool.js';
 import type { ToLane, WriterThreadData } from './messages.js';
-import { recoverLog, refuseUntouched } from './recovery.js';
-import { SyncRound } from './sync/sync-round.js';
+import { createWriter, lockLog, openedMessage } from './open-writer.js';
+import { recoverLog } from './recovery.js';
 import { ThreadSyncer } from './sync/thread-syncer.js';
-import { describeSegments } from './write/segment-catalog.js';
-import { Writer } from './writer.js';
+import type { Writer } from './writer.js';
 
 /**
  * The writer thread: opens the log, then works and sleeps until it is closed. It has no event loop to speak of (only to
@@ -32,40 +24,19 @@ export async function runWriterThread(data: WriterThreadData<MessagePort>): Prom
   const syncer = new ThreadSyncer(data.syncPort, data.syncWords);
   let lock: DiskLock | undefined;
   try {
-    createDirectory(disk, options.directory, options.directoryMode);
-    lookBeforeLock(disk, options.directory, () => refuseUntouched(disk, options));
-    lock = lockDirectory(disk, options.directory, options.fileMode);
+    lock = lockLog(disk, options);
     disk.holdDirectory(options.directory);
     const recovered = recoverLog(disk, options);
-    const { logId, place, unnamed, catalog, lastLsn } = recovered.start;
-    syncer.begin(place.identity);
-    const views = viewLane(data.lane);
-    // Touched here once, the first lap of the ring costs the producer no page faults.
-    touchRing(views);
-    const board = new Board(data.board);
-    const pool = new LanePool(options.directory, data, board, chooseKernel);
-    const lanes = new WriterLanes(new WriterLane(0, views, chooseKernel(data.lane, views), lanePort));
-    const nowMs = () => performance.now();
-    const { directory } = options;
-    const writer = new Writer({
+    syncer.begin(recovered.start.place.identity);
+    const { writer, pool } = createWriter({
       disk,
       lock,
-      nowMs,
-      board,
-      doorbell: new Doorbell(data.bell),
-      options,
-      lanes,
-      pool,
+      nowMs: () => performance.now(),
+      data,
       syncer,
-      round: new SyncRound({ disk, nowMs, directory, board, channels: lanes.channels }),
-      start: recovered.start,
+      recovered,
     });
-    say({
-      kind: 'opened',
-      recovery: recovered.report,
-      segments: describeSegments(catalog, options.directory, lastLsn),
-      origin: { logId, place: place.identity, unnamed },
-    });
+    say(openedMessage(recovered, options.directory));
     await workUntilClosed(writer, new DoorbellSleeper(data.bell), pool);
     lock.release();
     writer.wakeFlushes();

@@ -42,6 +42,7 @@ async function shrinkingView(directory: string, at: number): Promise<LogView> {
     segments: () => segments,
     truncations: [],
     indexes: new SparseIndexes(),
+    openForReading,
     files: undefined,
     recent: undefined,
     logId: undefined,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { AsyncFile } from '../../src/files/async-file.js';
 import { LiveView } from '../../src/main/live-view.js';
+import { systemEngine } from '../../src/main/log-engine.js';
 import { RecentReads } from '../../src/main/recent-reads.js';
 import { Board, createBoard } from '../../src/ring/board.js';
 import type { SegmentInfo } from '../../src/worker/messages.js';
@@ -54,6 +55,7 @@ test('what was there before this process is old also where the last segment was 
     { logId: 1n, place: { dev: 0n, ino: 0n }, unnamed: new Map() },
     () => {},
     () => {},
+    systemEngine(undefined),
   );
   assert.equal(recent.include(10, MIB), false);
   assert.equal(recent.include(11, 100), true);

@@ -4,9 +4,9 @@ import { parseSegmentName, STATE_FILE_ASIDE } from '../../src/format/segment-nam
 import type { Kernel } from '../../src/ring/kernel/kernel.js';
 import { createReferenceKernel } from '../../src/ring/kernel/reference.js';
 import type { LaneViews } from '../../src/ring/layout.js';
+import { SteppedSyncer, type SyncerHost } from '../../src/testing/stepped-syncer.js';
 import type { SyncJob } from '../../src/worker/sync/sync-job.js';
 import { SyncRound } from '../../src/worker/sync/sync-round.js';
-import { StepSyncer, type SyncerHost } from '../worker/support/step-syncer.js';
 import { DIRECTORY } from '../worker/support/test-log.js';
 import type { LifeSettings } from './random-life.js';
 
@@ -53,7 +53,7 @@ class AcknowledgesWhatCameMeanwhile extends SyncRound {
   }
 }
 
-class StartsEarly extends StepSyncer {
+class StartsEarly extends SteppedSyncer {
   constructor(host: SyncerHost) {
     super({ ...host, createRound: (parts) => new AcknowledgesWhatCameMeanwhile(parts) });
   }

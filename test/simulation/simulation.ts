@@ -3,6 +3,7 @@ import type { Fault, Operation, Random, SimulatedDisk } from '../../src/files/si
 import { NEXT_FILE, SPARE_FILE } from '../../src/format/segment-name.js';
 import type { Kernel } from '../../src/ring/kernel/kernel.js';
 import type { LaneViews } from '../../src/ring/layout.js';
+import type { SteppedSyncer, SyncerHost } from '../../src/testing/stepped-syncer.js';
 import type { LogFailure } from '../../src/worker/failure.js';
 import type { LogCommand, WriterOptions } from '../../src/worker/messages.js';
 import { recoverLog } from '../../src/worker/recovery.js';
@@ -12,7 +13,6 @@ import type { SyncRound, SyncRoundParts } from '../../src/worker/sync/sync-round
 import { assertNothingGone, type Image, imageOf, judgeFully } from '../worker/damaged-logs.js';
 import { Level } from '../worker/support/lane-client.js';
 import { readFrames } from '../worker/support/segments.js';
-import type { StepSyncer, SyncerHost } from '../worker/support/step-syncer.js';
 import { DIRECTORY, OPTIONS, TestLog } from '../worker/support/test-log.js';
 import { inflictDamage } from './damage.js';
 import { type CrashKind, LogModel, type RepairMode, type Retention } from './model.js';
@@ -22,7 +22,7 @@ export interface SimulationSettings {
   readonly options: Partial<WriterOptions>;
   /** Default: an honest one. */
   readonly createRound?: ((parts: SyncRoundParts) => SyncRound) | undefined;
-  readonly createSyncer?: ((host: SyncerHost) => StepSyncer) | undefined;
+  readonly createSyncer?: ((host: SyncerHost) => SteppedSyncer) | undefined;
   /** Default: an honest one. */
   readonly createKernel?: ((views: LaneViews) => Kernel) | undefined;
   /** What a broken writer would not do to the disk, or not in this way. Default: the disk gets all that is asked. */

@@ -4,8 +4,7 @@ import type { Operation } from '../../src/files/simulated-disk.js';
 import { decodeStats, type PublishedStats } from '../../src/format/stats-file.js';
 import { PUBLICATION_PERIOD_MS as PERIOD_MS } from '../../src/worker/publication.js';
 import { Level } from './support/lane-client.js';
-import { PID } from './support/step-syncer.js';
-import { DIRECTORY, newDisk, PARKED, TestLog, type TestLogSettings } from './support/test-log.js';
+import { DIRECTORY, newDisk, PARKED, PID, TestLog, type TestLogSettings } from './support/test-log.js';
 
 const HAD_ROOM = { refused: 0, queued: 0, waits: 0, dropped: 0 };
 const STATS_FILE = `${DIRECTORY}/ringwal.stats`;

@@ -63,9 +63,10 @@ export class Faults {
   hook: FaultHook | undefined;
   readonly #rules = new Set<Rule>();
 
-  add(kind: OperationKind, fault: Fault, scope: FaultScope): void {
+  /** Rules for several kinds are one rule: what `scope` counts are operations of any of them. */
+  add(kinds: OperationKind | readonly OperationKind[], fault: Fault, scope: FaultScope): void {
     const { path, after = 0, times = 1 } = scope;
-    this.#rules.add({ kind, fault, path, after, times });
+    this.#rules.add({ kinds: [kinds].flat(), fault, path, after, times });
   }
 
   clear(): void {
@@ -78,7 +79,7 @@ export class Faults {
     const hooked = this.hook?.(operation);
     if (hooked !== undefined) return hooked;
     for (const rule of this.#rules) {
-      if (rule.kind !== operation.kind || !isIn(operation.path, rule.path)) continue;
+      if (!rule.kinds.includes(operation.kind) || !isIn(operation.path, rule.path)) continue;
       if (rule.after > 0) {
         rule.after -= 1;
         continue;
@@ -92,7 +93,7 @@ export class Faults {
 }
 
 interface Rule {
-  readonly kind: OperationKind;
+  readonly kinds: readonly OperationKind[];
   readonly fault: Fault;
   readonly path: string | undefined;
   after: number;
@@ -108,8 +109,10 @@ function isIn(path: string, scope: string | undefined): boolean {
  * then calls [SimulatedDisk.powerCut] or [SimulatedDisk.killProcess].
  */
 export class SimulatedCrash extends Error {
-  constructor(operation: string) {
-    super(`the simulated machine stopped at ${operation}`);
+  readonly code = 'ERR_SIMULATED_CRASH';
+
+  constructor(message: string) {
+    super(message);
     this.name = 'SimulatedCrash';
   }
 }

@@ -56,7 +56,7 @@ export class Machine {
   operate<T>(call: Omit<Operation, 'index'>, run: (running: Running) => T): T {
     const operation: Operation = { index: this.counts.operations, ...call };
     if (this.#hasStopped)
-      throw new SimulatedCrash(`an earlier operation than ${operation.kind} ${operation.path}`);
+      throw new SimulatedCrash(`the simulated machine stopped before ${operation.kind} ${operation.path}`);
     this.counts.operations += 1;
     const fault = this.#faultOf(operation);
     this.nowMs += fault.delayMs ?? 0;
@@ -75,7 +75,7 @@ export class Machine {
   fail(fault: Fault, syscall: string, path: string): void {
     if (fault.crash === true) {
       this.#hasStopped = true;
-      throw new SimulatedCrash(`${syscall} ${path}`);
+      throw new SimulatedCrash(`the simulated machine stopped at ${syscall} ${path}`);
     }
     if (fault.code !== undefined) throw new DiskError(fault.code, syscall, path, 'simulated fault');
   }
@@ -90,6 +90,11 @@ export class Machine {
     this.counts.boots += 1;
     this.crashAt = undefined;
     this.#hasStopped = false;
+  }
+
+  /** At an operation that [fail] ended: nothing works until the next [boot]. */
+  get hasStopped(): boolean {
+    return this.#hasStopped;
   }
 
   #faultOf(operation: Operation): Fault {

@@ -126,6 +126,13 @@ export class Names {
     return files;
   }
 
+  /** Of every file, as programs see it, from the root. */
+  paths(directory: DirectoryNode = this.root, prefix = ''): string[] {
+    return [...directory.live].flatMap(([name, node]) =>
+      node.kind === 'file' ? [`${prefix}/${name}`] : this.paths(node, `${prefix}/${name}`),
+    );
+  }
+
   #change(change: NameChange): void {
     for (const { directory, name, node } of change.edits) {
       if (node === undefined) directory.live.delete(name);

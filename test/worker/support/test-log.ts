@@ -8,6 +8,7 @@ import { createDoorbellMemory, Doorbell } from '../../../src/ring/doorbell.js';
 import type { Kernel } from '../../../src/ring/kernel/kernel.js';
 import { createReferenceKernel } from '../../../src/ring/kernel/reference.js';
 import { type LaneViews, viewLane } from '../../../src/ring/layout.js';
+import { SteppedSyncer, type SyncerHost } from '../../../src/testing/stepped-syncer.js';
 import { LanePool } from '../../../src/worker/intake/lane-pool.js';
 import { WriterLane } from '../../../src/worker/intake/writer-lane.js';
 import { WriterLanes } from '../../../src/worker/intake/writer-lanes.js';
@@ -17,9 +18,11 @@ import { SyncRound, type SyncRoundParts } from '../../../src/worker/sync/sync-ro
 import { type NextStep, Writer } from '../../../src/worker/writer.js';
 import { LaneClient, RING_BYTES } from './lane-client.js';
 import { type FrameOnDisk, type LogBytes, readFrames, readState, segmentNumbers } from './segments.js';
-import { StepSyncer, type SyncerHost } from './step-syncer.js';
 
 export const DIRECTORY = '/logs/data';
+
+/** The process that the figures are published for. */
+export const PID = 4711;
 
 export const OPTIONS: WriterOptions = {
   directory: DIRECTORY,
@@ -53,7 +56,7 @@ export interface TestLogSettings {
   /** The round of syncs of both threads. Default: an honest one. */
   readonly createRound?: ((parts: SyncRoundParts) => SyncRound) | undefined;
   /** Default: an honest one. */
-  readonly createSyncer?: ((host: SyncerHost) => StepSyncer) | undefined;
+  readonly createSyncer?: ((host: SyncerHost) => SteppedSyncer) | undefined;
   /** Default: the reference kernel. */
   readonly createKernel?: ((views: LaneViews) => Kernel) | undefined;
   readonly maxLanes?: number;
@@ -71,7 +74,7 @@ export class TestLog {
   readonly recovered: Recovered;
   readonly lane: LaneClient;
   readonly board = new Board(createBoard());
-  readonly syncer: StepSyncer;
+  readonly syncer: SteppedSyncer;
   readonly doorbell = new Doorbell(createDoorbellMemory());
   readonly #writer: Writer;
   readonly #ports: MessagePort[] = [];
@@ -104,8 +107,9 @@ export class TestLog {
       place: this.recovered.start.place,
       openerPort: writerPort,
       createRound,
+      pid: PID,
     };
-    this.syncer = createSyncer?.(host) ?? new StepSyncer(host);
+    this.syncer = createSyncer?.(host) ?? new SteppedSyncer(host);
     const lanes = new WriterLanes(new WriterLane(0, views, createKernel(views), writerPort));
     const { directory } = this.options;
     try {

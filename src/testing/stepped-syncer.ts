@@ -1,33 +1,34 @@
 import type { MessagePort } from 'node:worker_threads';
-import type { Disk, DiskFile } from '../../../src/files/disk.js';
-import type { Board } from '../../../src/ring/board.js';
-import { AckChannel } from '../../../src/worker/intake/ack-channel.js';
-import type { LogPlace } from '../../../src/worker/log-place.js';
-import type { WriterOptions } from '../../../src/worker/messages.js';
-import { Publisher } from '../../../src/worker/publication.js';
-import { JobRunner } from '../../../src/worker/sync/job-runner.js';
-import type { SyncJob } from '../../../src/worker/sync/sync-job.js';
-import type { SyncRound, SyncRoundParts } from '../../../src/worker/sync/sync-round.js';
-import type { Syncer, SyncOutcome } from '../../../src/worker/sync/syncer.js';
+import type { Disk, DiskFile } from '../files/disk.js';
+import type { Board } from '../ring/board.js';
+import { AckChannel } from '../worker/intake/ack-channel.js';
+import type { LogPlace } from '../worker/log-place.js';
+import type { WriterOptions } from '../worker/messages.js';
+import { Publisher } from '../worker/publication.js';
+import { JobRunner } from '../worker/sync/job-runner.js';
+import type { SyncJob } from '../worker/sync/sync-job.js';
+import type { SyncRound, SyncRoundParts } from '../worker/sync/sync-round.js';
+import type { Syncer, SyncOutcome } from '../worker/sync/syncer.js';
 
 export interface SyncerHost {
   readonly disk: Disk;
   readonly nowMs: () => number;
   readonly board: Board;
-  readonly options: WriterOptions;
+  readonly options: Pick<WriterOptions, 'directory' | 'fileMode'>;
   readonly place: LogPlace;
   /** The sync thread's way to the opener. */
   readonly openerPort: MessagePort;
   readonly createRound: (parts: SyncRoundParts) => SyncRound;
+  /** The process that the figures are published for. */
+  readonly pid: number;
 }
 
-/** The process that the figures are published for. */
-export const PID = 4711;
-
-/** The sync thread's code (`JobRunner`), run when the test says so: a sync takes as long as a test needs. */
-export class StepSyncer implements Syncer {
-  /** Run each job as soon as it is started. */
+/** The sync thread's code (`JobRunner`), run when the owner says so: a sync takes as long as a simulation or a test needs. */
+export class SteppedSyncer implements Syncer {
+  /** Runs each job as soon as it is started. */
   isPrompt = false;
+  /** Told of each job that is started. */
+  onStart: () => void = () => {};
   isStopped = false;
   /** A sync has failed, whether or not the writer came to hear of it. */
   hasFailed = false;
@@ -42,9 +43,9 @@ export class StepSyncer implements Syncer {
   #done: SyncOutcome | undefined;
   #outcome: SyncOutcome | undefined;
 
-  constructor({ disk, nowMs, board, options, place, openerPort, createRound }: SyncerHost) {
+  constructor({ disk, nowMs, board, options, place, openerPort, createRound, pid }: SyncerHost) {
     this.#channels = new Map([[0, new AckChannel(openerPort)]]);
-    this.#publisher = new Publisher(disk, options.directory, board, options.fileMode, PID);
+    this.#publisher = new Publisher(disk, options.directory, board, options.fileMode, pid);
     this.round = createRound({
       disk,
       nowMs,
@@ -67,6 +68,7 @@ export class StepSyncer implements Syncer {
     if (this.busy) throw new Error('two jobs at a time');
     this.jobs.push(job);
     this.#job = job;
+    this.onStart();
     if (this.isPrompt) this.complete();
   }
 

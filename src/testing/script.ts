@@ -1,0 +1,74 @@
+import type { Random } from '../files/simulated-disk.js';
+import type { CrashKind } from './simulated-machine.js';
+
+/** One thing that happens in the life of a store. */
+export type Step<Operation> =
+  | { readonly kind: 'operation'; readonly operation: Operation }
+  /** Time passes, by the machine's clock. */
+  | { readonly kind: 'pause'; readonly ms: number }
+  /** Everything that is under way comes to its end. */
+  | { readonly kind: 'settle' }
+  /** Somebody reads. */
+  | { readonly kind: 'observe' }
+  /** The store is closed and opened again. */
+  | { readonly kind: 'reopen' }
+  | { readonly kind: 'fail-sync'; readonly after: number }
+  | { readonly kind: 'fill-disk' }
+  /** The machine will stop after so many disk operations, and again so often while the store is being opened. */
+  | {
+      readonly kind: 'crash';
+      readonly crash: CrashKind;
+      readonly after: number;
+      readonly whileOpening: readonly number[];
+    };
+
+/** What may befall the machine of a store: {@link CrashTestOptions.faults}. */
+export type CrashTestFault = CrashKind | 'failed-sync' | 'full-disk';
+
+/** The chance that {@link CrashTestOptions.draw} decides by: the same seed gives the same numbers. */
+export interface CrashTestRandom {
+  /** An integer, 0 ≤ n < `bound`. */
+  below(bound: number): number;
+  /** True with the given probability, 0 to 1. */
+  chance(probability: number): boolean;
+  /** One of `choices`. */
+  pick<T>(choices: readonly T[]): T;
+}
+
+export interface ScriptSettings<Operation> {
+  readonly draw: (random: CrashTestRandom, number: number) => Operation;
+  readonly operationsMax: number;
+  readonly faults: readonly CrashTestFault[];
+}
+
+/** How many disk operations a store may need for one of its own: crashes are to come in the middle of things. */
+const CRASH_WITHIN = 40;
+
+/** A life by chance: mostly operations, with what may come between them. It ends with a crash in any case. */
+export function drawScript<Operation>(
+  random: Random,
+  { draw, operationsMax, faults }: ScriptSettings<Operation>,
+): Step<Operation>[] {
+  const steps: Step<Operation>[] = [];
+  const crashes = faults.filter((fault): fault is CrashKind => fault === 'power-cut' || fault === 'kill');
+  const operations = 1 + random.below(operationsMax);
+  for (let number = 1; number <= operations; number += 1) {
+    steps.push({ kind: 'operation', operation: draw(random, number) });
+    if (random.chance(0.3)) steps.push({ kind: 'pause', ms: random.below(4000) / 1000 });
+    if (random.chance(0.15)) steps.push({ kind: 'observe' });
+    if (random.chance(0.1)) steps.push({ kind: 'settle' });
+    if (random.chance(0.03)) steps.push({ kind: 'reopen' });
+    if (crashes.length > 0 && random.chance(0.1)) steps.push(drawCrash(random, crashes));
+    if (faults.includes('failed-sync') && random.chance(0.03))
+      steps.push({ kind: 'fail-sync', after: random.below(3) });
+    if (faults.includes('full-disk') && random.chance(0.03)) steps.push({ kind: 'fill-disk' });
+  }
+  if (crashes.length > 0) steps.push(drawCrash(random, crashes), { kind: 'settle' });
+  return steps;
+}
+
+function drawCrash(random: Random, crashes: readonly CrashKind[]): Extract<Step<never>, { kind: 'crash' }> {
+  const whileOpening: number[] = [];
+  while (random.chance(0.2)) whileOpening.push(random.below(CRASH_WITHIN));
+  return { kind: 'crash', crash: random.pick(crashes), after: random.below(CRASH_WITHIN), whileOpening };
+}

@@ -1,0 +1,81 @@
+import type { SimulatedDisk } from '../files/simulated-disk.js';
+
+/** Something that is going to happen. */
+export interface TimelineEvent {
+  readonly atMs: number;
+  isCancelled: boolean;
+}
+
+interface Planned extends TimelineEvent {
+  readonly run: () => void;
+}
+
+/**
+ * What happens on a simulated machine, in the order of its clock, which is the disk's. The clock stands still while code runs and goes
+ * on to the next event when there is nothing else to do: no event waits for real time.
+ *
+ * One event happens in each turn of Node's event loop, so that all code that waits for it (promises, `nextTick`) has run before the
+ * next one. The order is the same each time as long as the code waits for nothing but this machine.
+ */
+export class Timeline {
+  readonly #disk: SimulatedDisk;
+  /** Called after each event, and when a turn begins that [interrupt] asked for. */
+  readonly #afterTurn: () => void;
+  /** The next one last; of two at the same time the one that was planned first comes first. */
+  #events: Planned[] = [];
+  #turn: NodeJS.Immediate | undefined;
+
+  constructor(disk: SimulatedDisk, afterTurn: () => void) {
+    this.#disk = disk;
+    this.#afterTurn = afterTurn;
+  }
+
+  /** Milliseconds since the machine was made. */
+  get nowMs(): number {
+    return this.#disk.elapsedMs;
+  }
+
+  get isEmpty(): boolean {
+    return this.#events.length === 0;
+  }
+
+  /** Has `run` called after `delayMs`. */
+  plan(delayMs: number, run: () => void): TimelineEvent {
+    const event = { atMs: this.nowMs + delayMs, isCancelled: false, run };
+    let at = this.#events.length;
+    while (at > 0 && (this.#events[at - 1] as Planned).atMs <= event.atMs) at -= 1;
+    this.#events.splice(at, 0, event);
+    this.#schedule();
+    return event;
+  }
+
+  /** There is to be a turn, though no event may be left. */
+  interrupt(): void {
+    this.#schedule();
+  }
+
+  /** Nothing of what was planned happens. */
+  clear(): void {
+    this.#events = [];
+  }
+
+  /** Lets the next event happen, now; false = there is none. */
+  advance(): boolean {
+    for (let event = this.#events.pop(); event !== undefined; event = this.#events.pop()) {
+      if (event.isCancelled) continue;
+      if (event.atMs > this.nowMs) this.#disk.advance(event.atMs - this.nowMs);
+      event.run();
+      return true;
+    }
+    return false;
+  }
+
+  #schedule(): void {
+    this.#turn ??= setImmediate(() => {
+      this.#turn = undefined;
+      if (!this.#disk.hasStopped) this.advance();
+      this.#afterTurn();
+      if (!this.isEmpty) this.#schedule();
+    });
+  }
+}

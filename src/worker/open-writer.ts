@@ -1,0 +1,75 @@
+import type { MessagePort } from 'node:worker_threads';
+import { createDirectory } from '../files/directories.js';
+import type { Disk, DiskLock } from '../files/disk.js';
+import { Board } from '../ring/board.js';
+import { Doorbell } from '../ring/doorbell.js';
+import { chooseKernel } from '../ring/kernel/wasm.js';
+import { touchRing, viewLane } from '../ring/layout.js';
+import { lockDirectory, lookBeforeLock } from './directory-lock.js';
+import { LanePool } from './intake/lane-pool.js';
+import { WriterLane } from './intake/writer-lane.js';
+import { WriterLanes } from './intake/writer-lanes.js';
+import type { ToLane, WriterOptions, WriterThreadData } from './messages.js';
+import { type Recovered, refuseUntouched } from './recovery.js';
+import { SyncRound } from './sync/sync-round.js';
+import type { Syncer } from './sync/syncer.js';
+import { describeSegments } from './write/segment-catalog.js';
+import { Writer } from './writer.js';
+
+/** Creates the log's directory where it is missing, and takes the lock. @throws LogFailure, or the system's error */
+export function lockLog(disk: Disk, options: WriterOptions): DiskLock {
+  const { directory, directoryMode, fileMode } = options;
+  createDirectory(disk, directory, directoryMode);
+  lookBeforeLock(disk, directory, () => refuseUntouched(disk, options));
+  return lockDirectory(disk, directory, fileMode);
+}
+
+export interface WriterHost {
+  readonly disk: Disk;
+  readonly lock: DiskLock;
+  /** Milliseconds of a clock that never goes back. */
+  readonly nowMs: () => number;
+  readonly data: WriterThreadData<MessagePort>;
+  readonly syncer: Syncer;
+  readonly recovered: Recovered;
+}
+
+/** The writer of a log that is locked and recovered, with what surrounds it. */
+export function createWriter({ disk, lock, nowMs, data, syncer, recovered }: WriterHost): {
+  readonly writer: Writer;
+  readonly pool: LanePool;
+} {
+  const { options, lanePort } = data;
+  const { directory } = options;
+  const views = viewLane(data.lane);
+  // Touched here once, the first lap of the ring costs the producer no page faults.
+  touchRing(views);
+  const board = new Board(data.board);
+  const pool = new LanePool(directory, data, board, chooseKernel);
+  const lanes = new WriterLanes(new WriterLane(0, views, chooseKernel(data.lane, views), lanePort));
+  const writer = new Writer({
+    disk,
+    lock,
+    nowMs,
+    board,
+    doorbell: new Doorbell(data.bell),
+    options,
+    lanes,
+    pool,
+    syncer,
+    round: new SyncRound({ disk, nowMs, directory, board, channels: lanes.channels }),
+    start: recovered.start,
+  });
+  return { writer, pool };
+}
+
+/** What the opener is told once the log takes entries. */
+export function openedMessage({ report, start }: Recovered, directory: string): ToLane {
+  const { logId, place, unnamed, catalog, lastLsn } = start;
+  return {
+    kind: 'opened',
+    recovery: report,
+    segments: describeSegments(catalog, directory, lastLsn),
+    origin: { logId, place: place.identity, unnamed },
+  };
+}
