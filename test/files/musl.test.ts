@@ -41,14 +41,15 @@ test(
 test(
   'where the build for glibc does not load either the error names musl, and the way out',
   IS_LINUX,
-  async () => {
+  async (t) => {
+    const path = join(temporaryDirectory(t), 'lock');
     const source = `
     process.dlopen = () => { throw new Error('Error relocating it: no_such_function: symbol not found'); };
     const report = process.report.getReport();
     delete report.header.glibcVersionRuntime;
     process.report.getReport = () => report;
     import(${JSON.stringify(pathToFileURL(here('../../src/files/lock.ts')).href)})
-      .then(({ tryLock }) => tryLock('/dev/null'))
+      .then(({ tryLock }) => tryLock(${JSON.stringify(path)}))
       .catch((error) => console.log(error.code, error.message));`;
     const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), '--eval', source], {
       env: ON_ALPINE,
@@ -62,7 +63,7 @@ test(
       output,
       `ENOTSUP ENOTSUP: fs-native-extensions has no build for linux-${process.arch} with musl (Alpine), and the one for glibc ` +
         'does not load: Error relocating it: no_such_function: symbol not found. To write, run where the C library is glibc (Debian); ' +
-        "reading needs no lock, lock '/dev/null'\n",
+        `reading needs no lock, lock '${path}'\n`,
     );
   },
 );
