@@ -4,12 +4,23 @@
  * @module ringwal
  */
 
-export type { WalAttachment } from './main/attachment.js';
-export type { Diagnostics as WalDiagnostics } from './main/diagnostics.js';
-export type { EntryData } from './main/entry-data.js';
-export type { WalIterator } from './main/entry-iterator.js';
-export type { LaneStats } from './main/lane.js';
-export type { LogStream } from './main/log-stream.js';
+export type { Diagnostics as WalDiagnostics } from './main/api/diagnostics.js';
+export type {
+  AllLanesStats,
+  LanesStats,
+  ReadersStats,
+  RecoveryStats,
+  WalHistogram,
+  WalStats,
+} from './main/api/stats.js';
+export { Wal } from './main/api/wal.js';
+export { WalError, type WalErrorDetails } from './main/api/wal-error.js';
+export { WalLane } from './main/api/wal-lane.js';
+export { WalReader } from './main/api/wal-reader.js';
+export type { EntryData } from './main/append/entry-data.js';
+export type { LaneStats } from './main/append/lane.js';
+export type { LsnRange, VerifyReport, VerifySegment, VerifyTrouble } from './main/jobs/verify.js';
+export type { WalAttachment } from './main/log/attachment.js';
 export type {
   AppendOptions,
   DirectoryFollowOptions,
@@ -23,25 +34,14 @@ export type {
   VerifyProgress,
   WalOptions,
   WalReaderOptions,
-} from './main/options.js';
-export type { WalEntry } from './main/segment-reader.js';
-export type {
-  AllLanesStats,
-  LanesStats,
-  ReadersStats,
-  RecoveryStats,
-  WalHistogram,
-  WalStats,
-} from './main/stats.js';
-export type { LsnRange, VerifyReport, VerifySegment, VerifyTrouble } from './main/verify.js';
-export { Wal } from './main/wal.js';
-export { WalError, type WalErrorDetails } from './main/wal-error.js';
-export { WalLane } from './main/wal-lane.js';
-export { WalReader } from './main/wal-reader.js';
+} from './main/options/options.js';
+export type { WalIterator } from './main/read/entry-iterator.js';
+export type { WalEntry } from './main/read/segment-reader.js';
+export type { LogStream } from './main/stream/log-stream.js';
+export type { WalErrorCode } from './protocol/errors.js';
 export type {
   RecoveryCut as WalRecoveryCut,
   RecoveryReport as WalRecovery,
   RepairReport as WalRepair,
   SegmentInfo,
-  WalErrorCode,
-} from './worker/messages.js';
+} from './protocol/reports.js';

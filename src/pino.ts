@@ -9,11 +9,11 @@
  */
 import { Writable } from 'node:stream';
 import { type LogStreamOptions, Wal, WalError, type WalOptions } from './index.js';
-import { callSoon } from './main/call-soon.js';
-import { describeDrops } from './main/dropped-lines.js';
-import type { EntryData } from './main/entry-data.js';
-import { LineFramer } from './main/line-framer.js';
-import { type CheckedLogStreamOptions, checkLogStreamOptions } from './main/options.js';
+import type { EntryData } from './main/append/entry-data.js';
+import { type CheckedLogStreamOptions, checkLogStreamOptions } from './main/options/options.js';
+import { callSoon } from './main/stream/call-soon.js';
+import { describeDrops } from './main/stream/dropped-lines.js';
+import { LineFramer } from './main/stream/line-framer.js';
 
 /**
  * Where the log is, how lines become entries, and whatever {@link Wal.open} takes that a thread can be sent. A logger with pino's

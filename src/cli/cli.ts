@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 /** The command `ringwal`: dist/cli.js starts here. */
-import { Context } from './context.js';
-import { ExitCode } from './exit-code.js';
-import { reportError, runProgram } from './program.js';
+import { Context } from './program/context.js';
+import { ExitCode } from './program/exit-code.js';
+import { reportError, runProgram } from './program/program.js';
 
 const context = new Context(process);
 const argv = process.argv.slice(2);

@@ -1,14 +1,14 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { Disk, DiskFile } from '../files/disk.js';
+import type { WriterOptions } from '../protocol/thread-data.js';
 import type { Board } from '../ring/board.js';
+import type { LogPlace } from '../worker/directory/log-place.js';
 import { AckChannel } from '../worker/intake/ack-channel.js';
-import type { LogPlace } from '../worker/log-place.js';
-import type { WriterOptions } from '../worker/messages.js';
-import { Publisher } from '../worker/publication.js';
 import { JobRunner } from '../worker/sync/job-runner.js';
 import type { SyncJob } from '../worker/sync/sync-job.js';
 import type { SyncRound, SyncRoundParts } from '../worker/sync/sync-round.js';
 import type { Syncer, SyncOutcome } from '../worker/sync/syncer.js';
+import { Publisher } from '../worker/upkeep/stats-publisher.js';
 
 export interface SyncerHost {
   readonly disk: Disk;

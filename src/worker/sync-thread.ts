@@ -4,20 +4,20 @@ import { type FileIdentity, isSameFile } from '../files/disk.js';
 import { holdLifeline } from '../files/lock.js';
 import { adoptDescriptor, createNodeDisk } from '../files/node-disk.js';
 import { LOCK_FILE } from '../format/segment-name.js';
+import { SyncWord } from '../protocol/sync-words.js';
+import type { SyncThreadData } from '../protocol/thread-data.js';
 import { Board } from '../ring/board.js';
 import { Doorbell } from '../ring/doorbell.js';
+import { LogPlace } from './directory/log-place.js';
 import { LogFailure } from './failure.js';
-import { finishClosing } from './finish-closing.js';
 import { AckChannel } from './intake/ack-channel.js';
-import { LogPlace } from './log-place.js';
-import type { SyncThreadData } from './messages.js';
-import { Publisher } from './publication.js';
+import { finishClosing } from './intake/closed-ports.js';
 import { failedOutcome, JobRunner, NOTHING_DONE } from './sync/job-runner.js';
 import type { SyncableFile } from './sync/sync-job.js';
 import { SyncRound } from './sync/sync-round.js';
-import { SyncWord } from './sync/sync-words.js';
 import type { SyncOutcome } from './sync/syncer.js';
 import type { FileHandle, ToSyncThread } from './sync/thread-syncer.js';
+import { Publisher } from './upkeep/stats-publisher.js';
 
 /**
  * The sync thread: sleeps until the writer posts a job, runs it, reports to the writer.

@@ -3,7 +3,7 @@
  * so that one option (`workerUrl`) tells where a bundler has put it.
  */
 import { isMainThread, type MessagePort, workerData } from 'node:worker_threads';
-import type { SyncThreadData, WriterThreadData } from './messages.js';
+import type { SyncThreadData, WriterThreadData } from '../protocol/thread-data.js';
 import { runSyncThread } from './sync-thread.js';
 import { runWriterThread } from './writer-thread.js';
 
@@ -14,6 +14,6 @@ if (!isMainThread && data?.role === 'writer') void runWriterThread(data as Write
 else if (!isMainThread && data?.role === 'sync') void runSyncThread(data as SyncThreadData<MessagePort>);
 
 /** Jobs of the pool, called by name. */
-export { walkRun } from './divided-walk.js';
-export { inspect, inspectFile, inspectOrDivide } from './inspect.js';
-export { repair } from './repair.js';
+export { walkRun } from './inspect/divided-walk.js';
+export { inspect, inspectFile, inspectOrDivide } from './inspect/inspect.js';
+export { repair } from './recover/repair.js';

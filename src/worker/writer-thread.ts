@@ -2,13 +2,14 @@ import { availableParallelism } from 'node:os';
 import type { MessagePort } from 'node:worker_threads';
 import type { DiskLock } from '../files/disk.js';
 import { createNodeDisk } from '../files/node-disk.js';
+import type { ToLane } from '../protocol/lane-messages.js';
+import type { WriterThreadData } from '../protocol/thread-data.js';
 import { BellState, DoorbellSleeper } from '../ring/doorbell.js';
 import { failureOf } from './failure.js';
-import { finishClosing } from './finish-closing.js';
+import { finishClosing } from './intake/closed-ports.js';
 import type { LanePool } from './intake/lane-pool.js';
-import type { ToLane, WriterThreadData } from './messages.js';
 import { createWriter, lockLog, openedMessage } from './open-writer.js';
-import { recoverLog } from './recovery.js';
+import { recoverLog } from './recover/recovery.js';
 import { ThreadSyncer } from './sync/thread-syncer.js';
 import type { Writer } from './writer.js';
 

@@ -3,10 +3,10 @@ import { appendFileSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Wal } from '#ringwal';
-import { pickLogOptions } from '../../src/cli/log-options.js';
-import { RecordSplitter } from '../../src/cli/record-splitter.js';
+import { RecordSplitter } from '../../src/cli/append/record-splitter.js';
+import { pickLogOptions } from '../../src/cli/program/log-options.js';
 import { temporaryDirectory } from '../cleanup.js';
-import { SmallDisk } from '../main/small-disk.js';
+import { SmallDisk } from '../main/log/small-disk.js';
 import { range, temporaryLog, texts } from '../main/support.js';
 import { jsonLines, noTerminal, onTerminal, Running, ringwal, ringwalOk } from './support.js';
 

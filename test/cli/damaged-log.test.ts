@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
 import { type EntriesOptions, Wal, WalError } from '#ringwal';
-import type { Context } from '../../src/cli/context.js';
-import { DamagedLog } from '../../src/cli/damaged-log.js';
-import { StatusLine } from '../../src/cli/status-line.js';
+import { DamagedLog } from '../../src/cli/look/damaged-log.js';
+import type { Context } from '../../src/cli/program/context.js';
+import { StatusLine } from '../../src/cli/terminal/status-line.js';
 import { entries, frameWith, LogBuilder } from '../format/log-builder.js';
 import { makeLog, range, temporaryLog } from '../main/support.js';
-import { DAMAGES, dataOf } from '../worker/damaged-logs.js';
+import { DAMAGES, dataOf } from '../worker/recover/damaged-logs.js';
 import { jsonLines, plant, plantDamaged, ringwal, ringwalOk } from './support.js';
 
 /** What of a command's context reading a log takes. */

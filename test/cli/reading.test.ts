@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { temporaryDirectory } from '../cleanup.js';
 import { makeLog, openLog, range, temporaryLog } from '../main/support.js';
-import { dataOf } from '../worker/damaged-logs.js';
+import { dataOf } from '../worker/recover/damaged-logs.js';
 import {
   commandFile,
   jsonLines,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
-import { progressBar, StatusLine } from '../../src/cli/status-line.js';
+import { progressBar, StatusLine } from '../../src/cli/terminal/status-line.js';
 import { whatStays } from './support.js';
 
 function fakeTerminal(

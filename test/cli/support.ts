@@ -9,7 +9,7 @@ import { buildSync } from 'esbuild';
 // Makes the worker file that the command's threads start from when the suite runs against the sources.
 import '#ringwal';
 import { cleanUp } from '../cleanup.js';
-import { DAMAGES, damagedLog, type Image } from '../worker/damaged-logs.js';
+import { DAMAGES, damagedLog, type Image } from '../worker/recover/damaged-logs.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const IS_SOURCE = process.execArgv.some((arg) => arg.includes('ringwal-source'));
@@ -204,7 +204,7 @@ export async function onTerminal(
   return { code, screen: whatStays(screen) };
 }
 
-/** A log on disk with one of the damages of test/worker/damaged-logs.ts. */
+/** A log on disk with one of the damages of test/worker/recover/damaged-logs.ts. */
 export function plantDamaged(directory: string, name: string): string {
   const damage = DAMAGES.find((each) => each.name === name);
   assert.ok(damage, name);

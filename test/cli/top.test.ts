@@ -5,12 +5,12 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import picocolors from 'picocolors';
 import type { Wal } from '#ringwal';
-import { bar, histogramBars } from '../../src/cli/bars.js';
-import type { Reading } from '../../src/cli/figures.js';
-import type { Holder } from '../../src/cli/log-files.js';
-import { type Published, PublishedReader } from '../../src/cli/published-figures.js';
-import { clip, visibleLength, wrap } from '../../src/cli/text.js';
-import { drawTop } from '../../src/cli/top-screen.js';
+import type { Reading } from '../../src/cli/look/figures.js';
+import type { Holder } from '../../src/cli/look/file-listing.js';
+import { type Published, PublishedReader } from '../../src/cli/look/published-figures.js';
+import { drawTop } from '../../src/cli/look/top-screen.js';
+import { bar, histogramBars } from '../../src/cli/terminal/bars.js';
+import { clip, visibleLength, wrap } from '../../src/cli/terminal/text.js';
 import { readBuckets } from '../../src/format/histogram.js';
 import {
   COUNTERS,

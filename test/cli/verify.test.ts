@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { Wal } from '#ringwal';
 import { temporaryDirectory } from '../cleanup.js';
 import { makeLog, snapshot, temporaryLog } from '../main/support.js';
-import { intactLog } from '../worker/damaged-logs.js';
+import { intactLog } from '../worker/recover/damaged-logs.js';
 import { plant, plantDamaged, ringwal, ringwalOk } from './support.js';
 
 const WALGO = join(import.meta.dirname, '../fixtures/walgo');

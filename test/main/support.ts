@@ -214,7 +214,7 @@ export class Faults {
 
   constructor(t: Test) {
     this.#folder = temporaryDirectory(t);
-    const faults = new URL('./faults.mjs', import.meta.url).href;
+    const faults = new URL('./log/faults.mjs', import.meta.url).href;
     this.workerUrl = workerAfter(
       this.#folder,
       `import { arm } from ${JSON.stringify(faults)};\narm(${JSON.stringify(this.#folder)});\n`,

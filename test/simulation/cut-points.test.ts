@@ -1,6 +1,6 @@
 import { test } from 'node:test';
 import { SimulatedDisk } from '../../src/files/simulated-disk.js';
-import type { WriterOptions } from '../../src/worker/messages.js';
+import type { WriterOptions } from '../../src/protocol/thread-data.js';
 import type { CrashKind } from './model.js';
 import { Simulation, Stopped } from './simulation.js';
 import { goOn, LONG_SEGMENTS, liveALittle, SMALL_SEGMENTS, useSegmentsAgain } from './workload.js';

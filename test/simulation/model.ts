@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { LaneRuns, LogCommand, ToLane } from '../../src/worker/messages.js';
+import type { LaneRuns, LogCommand, ToLane } from '../../src/protocol/lane-messages.js';
 import { expandRuns } from '../worker/support/lane-client.js';
 import type { FrameOnDisk } from '../worker/support/segments.js';
 

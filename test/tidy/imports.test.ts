@@ -10,17 +10,16 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   format: [],
   files: [],
+  // What the threads say to each other.
+  protocol: [],
   ring: ['format'],
-  worker: ['ring', 'format', 'files'],
-  main: ['ring', 'format', 'files'],
+  worker: ['protocol', 'ring', 'format', 'files'],
+  main: ['protocol', 'ring', 'format', 'files'],
   // The public API (src/index.ts) first; the bytes themselves where a command shows them.
   cli: ['format', 'files'],
   // What the exporters give, of the figures of `stats()`.
   metrics: ['ring'],
 };
-
-/** Of the writer's code the opening thread takes types only, and the layout of the words between the two threads. */
-const MAIN_MAY_RUN_OF_WORKER = ['worker/sync/sync-words.ts'];
 
 /** No `node:`, no Buffer, no timers: these folders compile with `types: []`. */
 const PURE = ['format', 'ring'];
@@ -53,15 +52,12 @@ for (const [folder, allowed] of Object.entries(MAY_IMPORT)) {
   test(`src/${folder} imports only ${['itself', ...allowed].join(', ')}`, () => {
     const offending = sourceFiles(`src/${folder}`)
       .flatMap(importsOf)
-      .filter(({ target }) => /^(format|files|ring|worker|main|cli|metrics)\//.test(target))
+      .filter(({ target }) => /^(format|files|protocol|ring|worker|main|cli|metrics)\//.test(target))
       .filter(({ target, isTypeOnly }) => {
         const to = target.split('/')[0] as string;
         if (to === folder || allowed.includes(to)) return false;
-        return !(
-          folder === 'main' &&
-          to === 'worker' &&
-          (isTypeOnly || MAIN_MAY_RUN_OF_WORKER.includes(target))
-        );
+        // Of a job the opening thread knows what it answers, and runs none of it.
+        return !(folder === 'main' && to === 'worker' && isTypeOnly);
       });
     assert.deepEqual(offending, []);
   });
@@ -84,7 +80,7 @@ test('only src/files opens, writes, renames or removes files', () => {
   // A last word on standard error when no event loop is left to tell it by.
   assert.deepEqual(
     offending.map(({ file }) => file),
-    ['src/main/error-reporter.ts'],
+    ['src/main/log/error-reporter.ts'],
   );
 });
 

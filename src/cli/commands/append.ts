@@ -3,17 +3,22 @@ import { open } from 'node:fs/promises';
 import { addAbortSignal, type Readable } from 'node:stream';
 import { Argument, Option } from 'commander';
 import type { Wal, WalError } from '../../index.js';
-import { AppendWindow } from '../append-window.js';
-import type { Appends } from '../appends.js';
-import type { Context } from '../context.js';
-import { defineCommand } from '../definition.js';
-import { CliError, ExitCode } from '../exit-code.js';
-import { LOG_OPTIONS, type ParsedLogOptions, pickLogOptions } from '../log-options.js';
-import { MarkedAppends } from '../marked-appends.js';
-import { openForWriting } from '../open-for-writing.js';
-import { type LineRules, RECORD_FORMATS, type RecordFormat, RecordSplitter } from '../record-splitter.js';
-import type { StatusLine } from '../status-line.js';
-import { bytes, duration, integer, lsnRange, perSecond, plural } from '../text.js';
+import { AppendWindow } from '../append/append-window.js';
+import type { Appends } from '../append/appends.js';
+import { MarkedAppends } from '../append/marked-appends.js';
+import { openForWriting } from '../append/open-for-writing.js';
+import {
+  type LineRules,
+  RECORD_FORMATS,
+  type RecordFormat,
+  RecordSplitter,
+} from '../append/record-splitter.js';
+import type { Context } from '../program/context.js';
+import { defineCommand } from '../program/definition.js';
+import { CliError, ExitCode } from '../program/exit-code.js';
+import { LOG_OPTIONS, type ParsedLogOptions, pickLogOptions } from '../program/log-options.js';
+import type { StatusLine } from '../terminal/status-line.js';
+import { bytes, duration, integer, lsnRange, perSecond, plural } from '../terminal/text.js';
 
 interface Options extends ParsedLogOptions {
   readonly durable?: true;

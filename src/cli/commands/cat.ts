@@ -1,15 +1,15 @@
 import { Argument, Option } from 'commander';
 import { Wal, type WalEntry } from '../../index.js';
-import type { Context } from '../context.js';
-import { defineCommand } from '../definition.js';
-import { ENTRY_FORMATS, type EntryFormat, EntryWriter } from '../entry-format.js';
-import { openEntries } from '../entry-source.js';
-import { CliError, ExitCode } from '../exit-code.js';
-import { type Piece, walkFrames } from '../frame-walk.js';
-import { kindOf } from '../log-directory.js';
-import { readStamp, withSegment } from '../segment-file.js';
-import { integer } from '../text.js';
-import { parseLsn } from '../values.js';
+import { ENTRY_FORMATS, type EntryFormat, EntryWriter } from '../look/entry-format.js';
+import { openEntries } from '../look/entry-source.js';
+import { type Piece, walkFrames } from '../look/frame-walk.js';
+import { kindOf } from '../look/log-directory.js';
+import { readStamp, withSegment } from '../look/segment-file.js';
+import type { Context } from '../program/context.js';
+import { defineCommand } from '../program/definition.js';
+import { CliError, ExitCode } from '../program/exit-code.js';
+import { parseLsn } from '../program/values.js';
+import { integer } from '../terminal/text.js';
 
 interface Options {
   readonly from?: number;

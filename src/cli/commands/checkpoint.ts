@@ -1,10 +1,10 @@
 import { Argument } from 'commander';
-import { defineCommand } from '../definition.js';
-import { ExitCode } from '../exit-code.js';
-import { expectLog, readStateFile } from '../log-directory.js';
-import { openForWriting } from '../open-for-writing.js';
-import { integer } from '../text.js';
-import { parseCount } from '../values.js';
+import { openForWriting } from '../append/open-for-writing.js';
+import { expectLog, readStateFile } from '../look/log-directory.js';
+import { defineCommand } from '../program/definition.js';
+import { ExitCode } from '../program/exit-code.js';
+import { parseCount } from '../program/values.js';
+import { integer } from '../terminal/text.js';
 
 export const checkpoint = defineCommand({
   name: 'checkpoint',

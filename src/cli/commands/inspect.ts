@@ -1,19 +1,25 @@
 import { basename, resolve } from 'node:path';
 import { Argument, Option } from 'commander';
 import type { VerifyReport, VerifySegment } from '../../index.js';
-import { type Column, fit } from '../columns.js';
-import type { Context } from '../context.js';
-import { defineCommand } from '../definition.js';
-import { CliError, ExitCode } from '../exit-code.js';
-import { expectLog, kindOf, readStateFile } from '../log-directory.js';
-import { describeHolder, holderOf, listFiles, type SegmentOnDisk, type SideFile } from '../log-files.js';
-import type { Colors, Output } from '../output.js';
-import { readStamp } from '../segment-file.js';
-import { inspectSegment } from '../segment-inspection.js';
-import { bytes, harmless, integer, lsnRange, table, time } from '../text.js';
-import { parseCount, parseLsn } from '../values.js';
-import { colored, describeVerdict, exitCodeFor } from '../verdict-text.js';
-import { verifyWithProgress } from '../verify-with-progress.js';
+import {
+  describeHolder,
+  holderOf,
+  listFiles,
+  type SegmentOnDisk,
+  type SideFile,
+} from '../look/file-listing.js';
+import { expectLog, kindOf, readStateFile } from '../look/log-directory.js';
+import { readStamp } from '../look/segment-file.js';
+import { inspectSegment } from '../look/segment-inspection.js';
+import { colored, describeVerdict, exitCodeFor } from '../look/verdict-text.js';
+import { verifyWithProgress } from '../look/verify-with-progress.js';
+import type { Context } from '../program/context.js';
+import { defineCommand } from '../program/definition.js';
+import { CliError, ExitCode } from '../program/exit-code.js';
+import { parseCount, parseLsn } from '../program/values.js';
+import { type Column, fit } from '../terminal/columns.js';
+import type { Colors, Output } from '../terminal/output.js';
+import { bytes, harmless, integer, lsnRange, table, time } from '../terminal/text.js';
 
 interface Options {
   readonly frames?: true;

@@ -1,6 +1,6 @@
-import { type Command, defineCommand } from '../definition.js';
-import { ExitCode } from '../exit-code.js';
-import { manPage } from '../man-page.js';
+import { type Command, defineCommand } from '../program/definition.js';
+import { ExitCode } from '../program/exit-code.js';
+import { manPage } from '../program/man-page.js';
 
 /** `commands` are asked for when the page is printed: it has itself in it too. */
 export function createMan(commands: () => readonly Command[]): Command {

@@ -1,10 +1,10 @@
 import { Argument, Option } from 'commander';
-import type { Context } from '../context.js';
-import { defineCommand } from '../definition.js';
-import { ENTRY_FORMATS, type EntryFormat, EntryWriter } from '../entry-format.js';
-import { type EntrySource, openEntries } from '../entry-source.js';
-import { ExitCode } from '../exit-code.js';
-import { parseCount, parseLsn } from '../values.js';
+import { ENTRY_FORMATS, type EntryFormat, EntryWriter } from '../look/entry-format.js';
+import { type EntrySource, openEntries } from '../look/entry-source.js';
+import type { Context } from '../program/context.js';
+import { defineCommand } from '../program/definition.js';
+import { ExitCode } from '../program/exit-code.js';
+import { parseCount, parseLsn } from '../program/values.js';
 
 interface Options {
   readonly lines: number;

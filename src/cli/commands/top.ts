@@ -3,13 +3,13 @@ import { basename, dirname, resolve } from 'node:path';
 import { Argument, Option } from 'commander';
 import { LOCK_FILE } from '../../format/segment-name.js';
 import { Wal } from '../../index.js';
-import { defineCommand } from '../definition.js';
-import { CliError, ExitCode } from '../exit-code.js';
-import { FigureReader, type Reading } from '../figures.js';
-import { expectLog } from '../log-directory.js';
-import { Screen } from '../screen.js';
-import { drawTop } from '../top-screen.js';
-import { parseSeconds } from '../values.js';
+import { FigureReader, type Reading } from '../look/figures.js';
+import { expectLog } from '../look/log-directory.js';
+import { drawTop } from '../look/top-screen.js';
+import { defineCommand } from '../program/definition.js';
+import { CliError, ExitCode } from '../program/exit-code.js';
+import { parseSeconds } from '../program/values.js';
+import { Screen } from '../terminal/screen.js';
 
 interface Options {
   readonly interval: number;

@@ -1,12 +1,12 @@
 import { Argument, Option } from 'commander';
 import { type SegmentInfo, Wal } from '../../index.js';
-import { defineCommand } from '../definition.js';
-import { CliError, ExitCode } from '../exit-code.js';
-import { expectLog } from '../log-directory.js';
-import { openForWriting } from '../open-for-writing.js';
-import { confirm } from '../question.js';
-import { bytes, integer, lsnRange, plural } from '../text.js';
-import { parseLsn } from '../values.js';
+import { openForWriting } from '../append/open-for-writing.js';
+import { expectLog } from '../look/log-directory.js';
+import { defineCommand } from '../program/definition.js';
+import { CliError, ExitCode } from '../program/exit-code.js';
+import { parseLsn } from '../program/values.js';
+import { confirm } from '../terminal/question.js';
+import { bytes, integer, lsnRange, plural } from '../terminal/text.js';
 
 interface Options {
   readonly before?: number;

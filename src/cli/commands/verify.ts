@@ -1,11 +1,11 @@
 import { basename } from 'node:path';
 import { Argument, Option } from 'commander';
 import type { VerifySegment } from '../../index.js';
-import { defineCommand } from '../definition.js';
-import { expectLog } from '../log-directory.js';
-import { bytes, integer, lsnRange, table, visibleLength } from '../text.js';
-import { colored, describeVerdict, exitCodeFor } from '../verdict-text.js';
-import { verifyWithProgress } from '../verify-with-progress.js';
+import { expectLog } from '../look/log-directory.js';
+import { colored, describeVerdict, exitCodeFor } from '../look/verdict-text.js';
+import { verifyWithProgress } from '../look/verify-with-progress.js';
+import { defineCommand } from '../program/definition.js';
+import { bytes, integer, lsnRange, table, visibleLength } from '../terminal/text.js';
 
 interface Options {
   readonly quiet?: true;

@@ -1,6 +1,6 @@
 import type { MessagePort } from 'node:worker_threads';
+import type { AckLevel, LaneRuns, ToLane } from '../../protocol/lane-messages.js';
 import type { PolledRun, RunTeller } from '../../ring/polled-runs.js';
-import type { AckLevel, LaneRuns, ToLane } from '../messages.js';
 
 /**
  * The way back to the producer of one lane, as one thread of the log sees it. An acknowledgement goes by one of three ways, and the

@@ -1,9 +1,9 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import type { ToWriter } from '../../protocol/lane-messages.js';
 import { TakenChunk } from '../../ring/chunk.js';
 import type { LaneConsumer } from '../../ring/consumer.js';
 import { type LaneViews, PACKED_BYTES } from '../../ring/layout.js';
 import { countEntries, endOfWholeRecords } from '../../ring/records.js';
-import type { ToWriter } from '../messages.js';
 
 /** How far a producer had got at some look: modulo 2^32, good for as long as fewer than 2^31 bytes are drained. */
 export interface LaneMark {

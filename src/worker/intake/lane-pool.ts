@@ -1,3 +1,4 @@
+import type { AttachRequest, ToLane } from '../../protocol/lane-messages.js';
 import type { Board } from '../../ring/board.js';
 import type { Kernel } from '../../ring/kernel/kernel.js';
 import {
@@ -8,7 +9,6 @@ import {
   stagingBytesFor,
   viewLane,
 } from '../../ring/layout.js';
-import type { AttachRequest, ToLane } from '../messages.js';
 import { WriterLane } from './writer-lane.js';
 
 interface PooledLane {

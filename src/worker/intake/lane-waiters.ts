@@ -1,5 +1,5 @@
+import type { AckLevel, LaneRuns } from '../../protocol/lane-messages.js';
 import type { LaneConsumer } from '../../ring/consumer.js';
-import type { AckLevel, LaneRuns } from '../messages.js';
 
 /** Of [AckLevel], in the order in which an entry reaches them. */
 const ACK_LEVELS: readonly AckLevel[] = ['written', 'durable'];

@@ -1,10 +1,10 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { LaneFigures } from '../../format/stats-file.js';
+import type { AckLevel, LaneRuns, ToLane } from '../../protocol/lane-messages.js';
 import { LaneConsumer } from '../../ring/consumer.js';
 import type { Kernel } from '../../ring/kernel/kernel.js';
 import type { LaneViews } from '../../ring/layout.js';
 import { RunTeller } from '../../ring/polled-runs.js';
-import type { AckLevel, LaneRuns, ToLane } from '../messages.js';
 import { AckChannel } from './ack-channel.js';
 import { LaneInput } from './lane-input.js';
 import { LaneWaiters, type WrittenEntries } from './lane-waiters.js';

@@ -1,12 +1,19 @@
 import { type Disk, type DiskFile, isFullDisk, isRefusal } from '../../files/disk.js';
+import type { Failure } from '../../protocol/errors.js';
+import type { ToLane } from '../../protocol/lane-messages.js';
+import type { WriterOptions } from '../../protocol/thread-data.js';
 import type { Board } from '../../ring/board.js';
+import type { LogPlace } from '../directory/log-place.js';
 import { failureOf, LogFailure, PassingError } from '../failure.js';
-import { Housekeeper } from '../housekeeper.js';
 import type { WriterLane } from '../intake/writer-lane.js';
 import type { WriterLanes } from '../intake/writer-lanes.js';
-import type { LogPlace } from '../log-place.js';
-import type { Failure, ToLane, WriterOptions } from '../messages.js';
-import { type Publication, type PublicationOutcome, PublicationPolicy, removeStats } from '../publication.js';
+import { Housekeeper } from '../upkeep/housekeeper.js';
+import {
+  type Publication,
+  type PublicationOutcome,
+  PublicationPolicy,
+  removeStats,
+} from '../upkeep/stats-publisher.js';
 import type { LogTail } from '../write/log-tail.js';
 import type { FillStep, Preallocation } from '../write/preallocation.js';
 import type { SegmentCatalog, SegmentRecord } from '../write/segment-catalog.js';

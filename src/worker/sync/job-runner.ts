@@ -1,7 +1,7 @@
 import type { Disk } from '../../files/disk.js';
+import type { LogPlace } from '../directory/log-place.js';
 import { failureOf } from '../failure.js';
-import type { LogPlace } from '../log-place.js';
-import type { Publisher } from '../publication.js';
+import type { Publisher } from '../upkeep/stats-publisher.js';
 import { keepHouse, type SyncJob } from './sync-job.js';
 import type { SyncRound } from './sync-round.js';
 import type { SyncOutcome } from './syncer.js';

@@ -2,12 +2,13 @@ import { join } from 'node:path';
 import { type Disk, type DiskFile, isMissing } from '../../files/disk.js';
 import { segmentName } from '../../format/segment-name.js';
 import type { LogState } from '../../format/state-file.js';
+import type { Failure } from '../../protocol/errors.js';
+import type { LaneRuns } from '../../protocol/lane-messages.js';
+import type { LogPlace } from '../directory/log-place.js';
+import { syncDirectory } from '../directory/side-files.js';
+import { replaceState } from '../directory/state-store.js';
 import { failureOf, LogFailure, syncFailed } from '../failure.js';
-import type { LogPlace } from '../log-place.js';
-import type { Failure, LaneRuns } from '../messages.js';
-import type { Publication } from '../publication.js';
-import { syncDirectory } from '../side-files.js';
-import { replaceState } from '../state-store.js';
+import type { Publication } from '../upkeep/stats-publisher.js';
 import {
   type FillStep,
   fill,

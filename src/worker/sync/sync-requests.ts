@@ -1,6 +1,6 @@
+import type { Failure } from '../../protocol/errors.js';
 import type { LaneMark } from '../intake/lane-input.js';
 import type { WriterLane } from '../intake/writer-lane.js';
-import type { Failure } from '../messages.js';
 
 /** Somebody wants to know when all that was accepted before is durable, on whichever lane. */
 interface SyncRequest {

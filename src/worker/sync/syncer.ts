@@ -1,7 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { DiskFile } from '../../files/disk.js';
-import type { Failure } from '../messages.js';
-import type { PublicationOutcome } from '../publication.js';
+import type { Failure } from '../../protocol/errors.js';
+import type { PublicationOutcome } from '../upkeep/stats-publisher.js';
 import type { Housekeeping, SyncJob } from './sync-job.js';
 
 /** How a started job ended. */

@@ -1,8 +1,8 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import type { DiskFile, FileIdentity } from '../../files/disk.js';
+import { SyncWord } from '../../protocol/sync-words.js';
 import { LogFailure } from '../failure.js';
 import type { SyncJob } from './sync-job.js';
-import { SyncWord } from './sync-words.js';
 import type { Syncer, SyncOutcome } from './syncer.js';
 
 /** A file of a [SyncJob] as it crosses to the sync thread, which syncs the very descriptor that was written. */

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { segmentName } from '../../format/segment-name.js';
-import type { SegmentInfo } from '../messages.js';
+import type { SegmentInfo } from '../../protocol/reports.js';
 
 /** What the writer knows of a segment without opening it. */
 export interface SegmentRecord {

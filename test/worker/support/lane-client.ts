@@ -1,5 +1,6 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
-import { packBatch } from '../../../src/main/packed-batch.js';
+import { packBatch } from '../../../src/main/append/packed-batch.js';
+import type { LaneRuns, LogCommand, ToLane, ToWriter } from '../../../src/protocol/lane-messages.js';
 import { GrowingChunk } from '../../../src/ring/chunk.js';
 import {
   createLaneMemory,
@@ -12,7 +13,6 @@ import {
 } from '../../../src/ring/layout.js';
 import { type PolledRun, RunPoller } from '../../../src/ring/polled-runs.js';
 import { LaneProducer, Want } from '../../../src/ring/producer.js';
-import type { LaneRuns, LogCommand, ToLane, ToWriter } from '../../../src/worker/messages.js';
 
 /** What an append waits for, as the public API says it. */
 export const Level = {

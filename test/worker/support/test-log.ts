@@ -3,6 +3,8 @@ import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:wor
 import { createDirectory } from '../../../src/files/directories.js';
 import type { DiskLock } from '../../../src/files/disk.js';
 import { SimulatedDisk } from '../../../src/files/simulated-disk.js';
+import type { ToLane } from '../../../src/protocol/lane-messages.js';
+import type { WriterOptions } from '../../../src/protocol/thread-data.js';
 import { Board, createBoard } from '../../../src/ring/board.js';
 import { createDoorbellMemory, Doorbell } from '../../../src/ring/doorbell.js';
 import type { Kernel } from '../../../src/ring/kernel/kernel.js';
@@ -12,8 +14,7 @@ import { SteppedSyncer, type SyncerHost } from '../../../src/testing/stepped-syn
 import { LanePool } from '../../../src/worker/intake/lane-pool.js';
 import { WriterLane } from '../../../src/worker/intake/writer-lane.js';
 import { WriterLanes } from '../../../src/worker/intake/writer-lanes.js';
-import type { ToLane, WriterOptions } from '../../../src/worker/messages.js';
-import { type Recovered, recoverLog } from '../../../src/worker/recovery.js';
+import { type Recovered, recoverLog } from '../../../src/worker/recover/recovery.js';
 import { SyncRound, type SyncRoundParts } from '../../../src/worker/sync/sync-round.js';
 import { type NextStep, Writer } from '../../../src/worker/writer.js';
 import { LaneClient, RING_BYTES } from './lane-client.js';

@@ -1,0 +1,72 @@
+import { type EntriesOptions, Wal, type WalEntry, WalError, type WalReader } from '../../index.js';
+import type { Context } from '../program/context.js';
+import { DamagedLog } from './damaged-log.js';
+import { expectLog } from './log-directory.js';
+
+/** The entries of a log, for a command that prints them. */
+export interface EntrySource {
+  /** 0 = there is none. */
+  readonly firstLsn: number;
+  /** The last entry that can be read without a gap; 0 = there is none. */
+  readonly lastLsn: number;
+  /** In the order asked for, some at a time. @throws where damage comes next, after everything before it was handed out */
+  batches(options: EntriesOptions): AsyncIterable<readonly WalEntry[]>;
+  /** Those from `from` on, and those that come. */
+  follow(from: number, signal: AbortSignal): AsyncIterable<WalEntry>;
+  /** `undefined`: the log has no such entry. */
+  get(lsn: number): Promise<WalEntry | undefined>;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a log for reading. One that is too damaged to open is read as far as it can be.
+ *
+ * @throws where there is no log, or the system refuses
+ */
+export async function openEntries(context: Context, directory: string): Promise<EntrySource> {
+  expectLog(directory);
+  const { signal } = context;
+  try {
+    const opening = Wal.open(directory, { readOnly: true, signal });
+    return new WholeLog(await context.waitFor('opening the log', opening));
+  } catch (error) {
+    const isRefused =
+      error instanceof WalError && (error.code === 'ERR_WAL_CORRUPT' || error.code === 'ERR_WAL_UNSUPPORTED');
+    const damaged = isRefused ? await DamagedLog.open(context, directory) : undefined;
+    if (damaged === undefined) throw error;
+    return damaged;
+  }
+}
+
+class WholeLog implements EntrySource {
+  readonly #reader: WalReader;
+
+  constructor(reader: WalReader) {
+    this.#reader = reader;
+  }
+
+  get firstLsn(): number {
+    return this.#reader.firstLsn;
+  }
+
+  get lastLsn(): number {
+    return this.#reader.lastLsn;
+  }
+
+  async *batches(options: EntriesOptions): AsyncGenerator<readonly WalEntry[]> {
+    if (options.reverse === true) for await (const entry of this.#reader.entries(options)) yield [entry];
+    else yield* this.#reader.batches(options);
+  }
+
+  follow(from: number, signal: AbortSignal): AsyncIterable<WalEntry> {
+    return this.#reader.follow({ from, signal });
+  }
+
+  get(lsn: number): Promise<WalEntry | undefined> {
+    return this.#reader.get(lsn);
+  }
+
+  close(): Promise<void> {
+    return this.#reader.close();
+  }
+}

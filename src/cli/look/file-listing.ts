@@ -1,0 +1,94 @@
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { LockHolder } from '../../files/disk.js';
+import { lockHolder } from '../../files/lock.js';
+import { nameHolder } from '../../files/lock-note.js';
+import {
+  isCutFileName,
+  LOCK_FILE,
+  NEXT_FILE,
+  parseSegmentName,
+  SALVAGE_FILE,
+  SALVAGE_FILE_ASIDE,
+  SPARE_FILE,
+  STATE_FILE,
+  STATE_FILE_ASIDE,
+  STATS_FILE,
+} from '../../format/segment-name.js';
+
+export interface SideFile {
+  readonly name: string;
+  readonly bytes: number;
+  readonly modifiedMs: number;
+  /** What it is, or `undefined`: a file that is not the log's. */
+  readonly purpose: string | undefined;
+}
+
+export interface SegmentOnDisk {
+  readonly number: number;
+  readonly path: string;
+  readonly bytes: number;
+  readonly modifiedMs: number;
+}
+
+export interface FilesOfLog {
+  /** Ascending. */
+  readonly segments: readonly SegmentOnDisk[];
+  readonly sideFiles: readonly SideFile[];
+}
+
+/** Every file in a log's directory. One that goes while they are listed is not among them. */
+export function listFiles(directory: string): FilesOfLog {
+  const segments: SegmentOnDisk[] = [];
+  const sideFiles: SideFile[] = [];
+  for (const name of readdirSync(directory)) {
+    const path = join(directory, name);
+    const found = statSync(path, { throwIfNoEntry: false });
+    if (found === undefined) continue;
+    const { size: bytes, mtimeMs: modifiedMs } = found;
+    const number = parseSegmentName(name);
+    if (number === undefined) sideFiles.push({ name, bytes, modifiedMs, purpose: purposeOf(name) });
+    else segments.push({ number, path, bytes, modifiedMs });
+  }
+  segments.sort((a, b) => a.number - b.number);
+  sideFiles.sort((a, b) => (a.name < b.name ? -1 : 1));
+  return { segments, sideFiles };
+}
+
+const PURPOSES: Readonly<Record<string, string>> = {
+  [STATE_FILE]: 'watermark and checkpoint',
+  [STATE_FILE_ASIDE]: 'the state file while it is written',
+  [LOCK_FILE]: 'locked by who writes',
+  [STATS_FILE]: 'figures of the running log',
+  [NEXT_FILE]: 'the next segment, made ready',
+  [SPARE_FILE]: 'a segment that is used again',
+  [SALVAGE_FILE]: 'a repair was begun, and the next open finishes it',
+  [SALVAGE_FILE_ASIDE]: 'a segment while it is written anew',
+};
+
+function purposeOf(name: string): string | undefined {
+  if (!isCutFileName(name)) return PURPOSES[name];
+  return `bytes taken out of wal-${name.split('-')[1]}`;
+}
+
+export type Holder =
+  | { readonly isHeld: false }
+  | ({ readonly isHeld: true } & LockHolder)
+  /** There are no locks here, or none that can be asked for. */
+  | { readonly isHeld: undefined; readonly why: string };
+
+/** Who has the log open for writing. */
+export function holderOf(directory: string): Holder {
+  try {
+    const holder = lockHolder(join(directory, LOCK_FILE));
+    return holder === undefined ? { isHeld: false } : { isHeld: true, ...holder };
+  } catch (error) {
+    return { isHeld: undefined, why: (error as Error).message };
+  }
+}
+
+export function describeHolder(holder: Holder): string {
+  if (holder.isHeld === undefined) return `unknown: ${holder.why}`;
+  if (!holder.isHeld) return 'nobody';
+  return nameHolder(holder);
+}

@@ -1,0 +1,170 @@
+import { join } from 'node:path';
+import { type DiskFile, IrregularFile, isMissing, readFully } from '../../files/disk.js';
+import { createNodeDisk } from '../../files/node-disk.js';
+import { type HistogramReading, sinceReading } from '../../format/histogram.js';
+import { STATS_FILE } from '../../format/segment-name.js';
+import {
+  decodeStats,
+  type LaneFigures,
+  type PublishedStats,
+  STATS_BYTES_MAX,
+  type StatsCounter,
+  type StatsFault,
+} from '../../format/stats-file.js';
+import type { Holder } from './file-listing.js';
+
+/** What a log tells of itself, by the file that it writes once a second while it works. */
+export type Published =
+  /** There is no such file. */
+  | { readonly state: 'none' }
+  | { readonly state: 'unreadable'; readonly why: string }
+  /** `ended`: left by a process that has not closed the log and does not have it open any more. */
+  | ({ readonly state: 'running' | 'ended' } & PublishedFigures);
+
+export interface PublishedFigures {
+  readonly pid: number;
+  readonly publishedMs: number;
+  /** Since it was published. */
+  readonly ageMs: number;
+  readonly uptimeMs: number;
+  /** Since the log was opened. */
+  readonly counters: Readonly<Record<StatsCounter, number>>;
+  readonly groupEntries: HistogramReading;
+  readonly writeMicros: HistogramReading;
+  readonly syncMicros: HistogramReading;
+  readonly lanes: readonly LaneFigures[];
+  /** Between this publication and the one read before; absent as long as one was read only. */
+  readonly interval?: Interval;
+}
+
+/** What came between two publications. */
+export interface Interval {
+  readonly ms: number;
+  readonly entriesPerSecond: number;
+  /** Of frames. */
+  readonly bytesPerSecond: number;
+  readonly groupsPerSecond: number;
+  readonly syncsPerSecond: number;
+  readonly groupEntries: HistogramReading;
+  readonly writeMicros: HistogramReading;
+  readonly syncMicros: HistogramReading;
+  /** By the lane's index. */
+  readonly lanes: readonly { readonly index: number; readonly entriesPerSecond: number }[];
+}
+
+/** What a log that works publishes once a second is not older. */
+export const FRESH_MS = 2500;
+
+/** The last publication's interval, as long as it tells what is now. */
+export function liveInterval(published: Published): Interval | undefined {
+  return published.state === 'running' && published.ageMs <= FRESH_MS ? published.interval : undefined;
+}
+
+/** Two publications are of one opening if the clocks put it at the same time, but for what they are adjusted by. */
+const OPENED_TOLERANCE_MS = 2000;
+
+/** How often a file that was being written over is read again. It is one write call, over in microseconds. */
+const ATTEMPTS = 4;
+
+/** Reads what a log publishes, and tells what came between two publications. */
+export class PublishedReader {
+  readonly #directory: string;
+  #before: PublishedStats | undefined;
+  #interval: Interval | undefined;
+
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  /** @param logId what the state file says; `undefined` where it is not known */
+  read(holder: Holder, logId: bigint | undefined, nowMs: number): Published {
+    let stats: PublishedStats | StatsFault | undefined;
+    try {
+      stats = readStats(join(this.#directory, STATS_FILE));
+    } catch (error) {
+      return { state: 'unreadable', why: (error as Error).message };
+    }
+    if (stats === undefined) return { state: 'none' };
+    if ('fault' in stats) return { state: 'unreadable', why: stats.fault };
+    if (logId !== undefined && logId !== stats.logId) {
+      return { state: 'unreadable', why: 'it is of another log' };
+    }
+    const before = this.#before;
+    if (before === undefined || !isSameOpening(before, stats)) this.#interval = undefined;
+    else if (stats.uptimeMs > before.uptimeMs) this.#interval = intervalOf(before, stats);
+    this.#before = stats;
+    const { logId: _, ...figures } = stats;
+    return {
+      state: isRunning(holder, stats.pid) ? 'running' : 'ended',
+      ...figures,
+      ageMs: Math.max(0, nowMs - stats.publishedMs),
+      ...(this.#interval === undefined ? {} : { interval: this.#interval }),
+    };
+  }
+}
+
+function isRunning(holder: Holder, pid: number): boolean {
+  // Where there are no locks nobody knows; the age of the figures tells.
+  if (holder.isHeld !== true) return holder.isHeld === undefined;
+  return holder.pid === undefined || holder.pid === pid;
+}
+
+/** `undefined` where there is no such file. @throws the system's error */
+function readStats(path: string): PublishedStats | StatsFault | undefined {
+  let stats: PublishedStats | StatsFault = { fault: '' };
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const bytes = readStart(path);
+    if (bytes === undefined) return undefined;
+    stats = bytes === 'no file' ? { fault: 'it is no file' } : decodeStats(bytes);
+    if (!('fault' in stats)) break;
+  }
+  return stats;
+}
+
+/** As much of a file as its figures may take, whatever its size. */
+function readStart(path: string): Uint8Array | 'no file' | undefined {
+  let file: DiskFile;
+  try {
+    file = createNodeDisk().open(path, 'r');
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    if (error instanceof IrregularFile) return 'no file';
+    throw error;
+  }
+  try {
+    const bytes = new Uint8Array(STATS_BYTES_MAX);
+    return bytes.subarray(0, readFully(file, bytes, 0));
+  } finally {
+    file.close();
+  }
+}
+
+function isSameOpening(before: PublishedStats, now: PublishedStats): boolean {
+  const openedMs = (stats: PublishedStats) => stats.publishedMs - stats.uptimeMs;
+  return (
+    before.logId === now.logId &&
+    before.pid === now.pid &&
+    before.uptimeMs <= now.uptimeMs &&
+    Math.abs(openedMs(before) - openedMs(now)) <= OPENED_TOLERANCE_MS
+  );
+}
+
+function intervalOf(before: PublishedStats, now: PublishedStats): Interval {
+  const ms = now.uptimeMs - before.uptimeMs;
+  const perSecond = (from: number, to: number) => Math.round((Math.max(0, to - from) * 1000) / ms);
+  const lanesBefore = new Map(before.lanes.map((lane) => [lane.index, lane.entries]));
+  return {
+    ms,
+    entriesPerSecond: perSecond(before.counters.entries, now.counters.entries),
+    bytesPerSecond: perSecond(before.counters.frameBytes, now.counters.frameBytes),
+    groupsPerSecond: perSecond(before.counters.groups, now.counters.groups),
+    syncsPerSecond: perSecond(before.counters.syncs, now.counters.syncs),
+    groupEntries: sinceReading(now.groupEntries, before.groupEntries),
+    writeMicros: sinceReading(now.writeMicros, before.writeMicros),
+    syncMicros: sinceReading(now.syncMicros, before.syncMicros),
+    lanes: now.lanes.map(({ index, entries }) => ({
+      index,
+      entriesPerSecond: perSecond(lanesBefore.get(index) ?? 0, entries),
+    })),
+  };
+}

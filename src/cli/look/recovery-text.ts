@@ -1,0 +1,20 @@
+import { basename } from 'node:path';
+import type { Wal } from '../../index.js';
+import type { Context } from '../program/context.js';
+import { bytes, integer, plural } from '../terminal/text.js';
+
+/** Who opens a log for writing by a command hears what that took out of it. */
+export function tellOfRecovery(context: Context, { recovery }: Wal): void {
+  const { cut, repair, lastLsn } = recovery;
+  if (cut !== undefined) {
+    const kept = cut.sideFiles.map((path) => basename(path)).join(', ');
+    context.error(
+      `An interrupted write was cut off behind entry ${integer(lastLsn)}: ${bytes(cut.bytes)}, kept in ${kept}.`,
+    );
+  }
+  if (repair !== undefined) {
+    context.error(
+      `The log was corrupt, and was repaired (${repair.mode}): ${plural(repair.lostLsns, 'entry', 'entries')} of it ${repair.lostLsns === 1 ? 'is' : 'are'} gone, the last one kept is ${integer(repair.lastLsn)}.`,
+    );
+  }
+}

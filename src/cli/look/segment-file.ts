@@ -1,0 +1,36 @@
+import { createNodeDisk } from '../../files/node-disk.js';
+import { WindowedSource } from '../../files/windowed-source.js';
+import { createChain } from '../../format/chain.js';
+import type { Frame, SegmentStamp } from '../../format/frame.js';
+import { FrameReader } from '../../format/frame-reader.js';
+
+/** A first frame is small, but for its data, which is not looked at. */
+const FIRST_FRAME_BYTES = 4096;
+
+/** The bytes of a segment file while `use` runs, through one window of memory. */
+export function* withSegment<T>(path: string, use: (source: WindowedSource) => Iterable<T>): Generator<T> {
+  const file = createNodeDisk().open(path, 'r');
+  try {
+    yield* use(new WindowedSource(file));
+  } finally {
+    file.close();
+  }
+}
+
+/** What the first frame of a segment says of it; `undefined` where it cannot be read, or says nothing, as in wal-go's. */
+export function readStamp(path: string): SegmentStamp | undefined {
+  return readFirstFrame(path)?.segment;
+}
+
+/** The first frame of a segment, without its data; `undefined` where it is not valid. */
+export function readFirstFrame(path: string): Frame | undefined {
+  const file = createNodeDisk().open(path, 'r');
+  try {
+    const reader = new FrameReader(FIRST_FRAME_BYTES);
+    reader.open(new WindowedSource(file, FIRST_FRAME_BYTES));
+    const fault = reader.parseAt(0) ?? reader.validate(createChain(undefined, -1));
+    return fault === undefined ? { ...reader.frame } : undefined;
+  } finally {
+    file.close();
+  }
+}

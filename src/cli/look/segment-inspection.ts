@@ -1,0 +1,139 @@
+import { statSync } from 'node:fs';
+import { basename, dirname, resolve } from 'node:path';
+import { parseSegmentName } from '../../format/segment-name.js';
+import type { Context } from '../program/context.js';
+import type { Colors } from '../terminal/output.js';
+import { bytes, harmless, integer, lsnRange, plural, time } from '../terminal/text.js';
+import { FrameTable } from './frame-table.js';
+import { type Piece, walkFrames } from './frame-walk.js';
+import { readStateFile } from './log-directory.js';
+import { readFirstFrame, readStamp, withSegment } from './segment-file.js';
+
+export interface SegmentInspectionOptions {
+  /** Show each frame, and not only what they come to. */
+  readonly frames: boolean;
+  readonly from: number;
+  readonly to: number;
+  /** Bytes shown of each frame; `undefined`: as many as there is room for. */
+  readonly hex: number | undefined;
+  readonly json: boolean;
+}
+
+/** Prints what a segment file is made of. */
+export async function inspectSegment(
+  context: Context,
+  path: string,
+  { frames, from, to, hex, json }: SegmentInspectionOptions,
+): Promise<void> {
+  const { out, signal } = context;
+  const number = parseSegmentName(basename(path)) ?? -1;
+  const logId = readStateFile(dirname(resolve(path)))?.logId;
+  const sum = new Sum();
+  const file = { bytes: statSync(path).size, firstLsn: readFirstFrame(path)?.lsn };
+  const table = new FrameTable(file, out.width, hex, out.colors);
+  if (frames && !json) out.line(table.header);
+  const walked = withSegment(path, function* (source) {
+    for (const piece of walkFrames(source, number, logId)) {
+      const length = Math.min(FrameTable.bytesShown(piece, hex), piece.bytes);
+      yield { piece, head: source.read(piece.offset, length).slice() };
+    }
+  });
+  for (const { piece, head } of walked) {
+    sum.add(piece);
+    const lsn = piece.frame?.lsn;
+    if (!frames || (lsn !== undefined && (lsn < from || lsn > to))) continue;
+    if (json) out.json(pieceAsJson(piece, head));
+    else for (const line of table.lines(piece, head)) out.line(line);
+    await out.room();
+    // A large file has many: Ctrl-C is to be heard, and the terminal to keep up.
+    if (sum.pieces % 1000 === 0) await new Promise((done) => setImmediate(done));
+    signal.throwIfAborted();
+  }
+  if (json) {
+    if (!frames) out.json(sum.asJson(path, readStamp(path)));
+    return;
+  }
+  if (frames) out.line();
+  for (const line of sum.describe(path, readStamp(path), out.colors)) out.wrapped(line);
+}
+
+function pieceAsJson({ kind, offset, bytes: size, reason, frame }: Piece, head: Uint8Array): object {
+  const hex = Buffer.from(head).toString('hex');
+  if (frame === undefined) return { kind, offset, bytes: size, ...(reason && { reason }), hex };
+  const { lsn, dataStart, dataEnd, crc, syncedLsn, batchRemaining, skipped, segment, frameCrc } = frame;
+  return {
+    kind,
+    offset,
+    bytes: size,
+    lsn,
+    dataBytes: dataEnd - dataStart,
+    crc,
+    ...(syncedLsn >= 0 && { syncedLsn }),
+    ...(batchRemaining > 0 && { batchRemaining }),
+    ...(skipped > 0 && { skipped }),
+    ...(segment !== undefined && { segment: { ...segment, logId: segment.logId.toString(16) } }),
+    ...(frameCrc >= 0 && { frameCrc }),
+    ...(reason && { reason }),
+    hex,
+  };
+}
+
+type Stamp = ReturnType<typeof readStamp>;
+
+/** What a segment file comes to. */
+class Sum {
+  pieces = 0;
+  frames = 0;
+  dataBytes = 0;
+  validBytes = 0;
+  freeBytes = 0;
+  damagedBytes = 0;
+  unprovenFrames = 0;
+  groups = 0;
+  firstLsn = 0;
+  lastLsn = 0;
+  syncedLsn = 0;
+
+  add({ kind, bytes: size, frame }: Piece): void {
+    this.pieces += 1;
+    if (kind === 'free') this.freeBytes += size;
+    if (kind === 'damaged') this.damagedBytes += size;
+    if (kind === 'unproven') this.unprovenFrames += 1;
+    if (kind !== 'valid' || frame === undefined) return;
+    this.frames += 1;
+    this.validBytes += size;
+    this.dataBytes += frame.dataEnd - frame.dataStart;
+    if (this.firstLsn === 0) this.firstLsn = frame.lsn;
+    this.lastLsn = frame.lsn;
+    if (frame.syncedLsn >= 0) this.groups += 1;
+    this.syncedLsn = Math.max(this.syncedLsn, frame.syncedLsn);
+  }
+
+  asJson(path: string, stamp: Stamp): object {
+    return {
+      path: resolve(path),
+      ...this,
+      ...(stamp && { segment: { ...stamp, logId: stamp.logId.toString(16) } }),
+    };
+  }
+
+  describe(path: string, stamp: Stamp, colors: Colors): string[] {
+    const named = stamp === undefined ? '' : `, segment ${stamp.number} of log ${stamp.logId.toString(16)}`;
+    const created = stamp === undefined ? '' : `, created ${time(stamp.createdMs)}`;
+    const lines = [
+      `${harmless(path)}${named}${created}`,
+      `${plural(this.frames, 'valid frame')}, LSN ${lsnRange(this.firstLsn, this.lastLsn)}, ${plural(this.groups, 'group')}, ${bytes(this.dataBytes)} of data in ${bytes(this.validBytes)}`,
+    ];
+    if (this.syncedLsn > 0) lines.push(`its frames show entries up to ${integer(this.syncedLsn)} as durable`);
+    if (this.freeBytes > 0) lines.push(`${bytes(this.freeBytes)} free at its end`);
+    if (this.damagedBytes > 0) lines.push(colors.red(`${bytes(this.damagedBytes)} damaged or stale`));
+    if (this.unprovenFrames > 0) {
+      lines.push(
+        colors.yellow(
+          `${plural(this.unprovenFrames, 'frame')} behind damage that cannot show that they belong there`,
+        ),
+      );
+    }
+    return lines;
+  }
+}

@@ -1,0 +1,21 @@
+import { type VerifyReport, Wal } from '../../index.js';
+import type { Context } from '../program/context.js';
+import { progressBar } from '../terminal/status-line.js';
+import { bytes } from '../terminal/text.js';
+
+/** Reads and judges a whole log, and shows how far it is where it takes long. */
+export async function verifyWithProgress(context: Context, directory: string): Promise<VerifyReport> {
+  const status = context.statusLine();
+  try {
+    const verifying = Wal.verify(directory, {
+      onProgress: ({ bytesRead, bytesTotal }) =>
+        status.update(() => {
+          const done = Math.min(bytesRead, bytesTotal);
+          return `reading ${progressBar(done, bytesTotal)} of ${bytes(bytesTotal)}`;
+        }),
+    });
+    return await context.orInterrupted(verifying);
+  } finally {
+    status.clear();
+  }
+}

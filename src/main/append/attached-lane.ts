@@ -1,0 +1,190 @@
+import { once } from 'node:events';
+import { dirname } from 'node:path';
+import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { LockWatch } from '../../files/lock.js';
+import type { ToLane } from '../../protocol/lane-messages.js';
+import { Board } from '../../ring/board.js';
+import { Doorbell } from '../../ring/doorbell.js';
+import { touchRing, viewLane } from '../../ring/layout.js';
+import { errorFromFailure, WalError } from '../api/wal-error.js';
+import { createAttachment, openAttachment, usedUp, type WalAttachment } from '../log/attachment.js';
+import { ErrorReporter } from '../log/error-reporter.js';
+import { closedError, Lane, threadDied } from './lane.js';
+
+type Content = ReturnType<typeof openAttachment>;
+
+/**
+ * A lane as another thread than the opening one holds it. It speaks to the writer thread and the sync thread directly.
+ *
+ *   open ──▶ closing ──▶ released     `close`, answered by `detached`
+ *     └───────────────────▲           the log was closed or has failed, or its threads are gone: the ports tell
+ */
+export class AttachedLane {
+  readonly lane: Lane;
+  readonly #content: Content;
+  readonly #lives: LockWatch;
+  #holds = 0;
+  #isReleased = false;
+  /** Nothing more will come by the ports. */
+  readonly #over: Promise<void>;
+  #noteOver = () => {};
+  #closed: Promise<void> | undefined;
+
+  private constructor(content: Content, first: Extract<ToLane, { kind: 'attached' }>, lives: LockWatch) {
+    this.#content = content;
+    this.#lives = lives;
+    this.#over = new Promise((resolve) => {
+      this.#noteOver = resolve;
+    });
+    const views = viewLane(first.memory);
+    // By its producer, before it is one: it takes milliseconds, which the writer has not.
+    if (first.isNew) touchRing(views);
+    const onError = new ErrorReporter(undefined);
+    this.lane = new Lane({
+      directory: directoryOf(content),
+      views,
+      doorbell: new Doorbell(content.bell),
+      writerPort: content.writerPort,
+      syncPort: content.syncPort,
+      board: new Board(content.board),
+      options: content.options,
+      areThreadsAlive: () => this.#lives.bothLive(),
+      hold: (isHeld) => this.#hold(isHeld),
+      onError: (error) => onError.report(error),
+      onFailure: () => this.#noteOver(),
+      onPortClosed: () => this.#notePortClosed(),
+      onReceive: () => {},
+      onLogMessage: (message) => {
+        if (message.kind === 'detached' || message.kind === 'closed') this.#release();
+      },
+    });
+  }
+
+  /** See `Wal.attach`. */
+  static async open(attachment: unknown): Promise<AttachedLane> {
+    const content = openAttachment(attachment);
+    try {
+      const first = await firstMessage(content);
+      if (first.kind === 'attached') return await AttachedLane.#take(content, first);
+      if (first.kind === 'refused' || first.kind === 'failed') throw errorFromFailure(first.failure);
+      throw closedError(directoryOf(content));
+    } catch (error) {
+      // The end of the last one frees the lane, if there was one.
+      for (const port of [content.writerPort, content.syncPort, content.lifePort]) port.close();
+      throw error;
+    }
+  }
+
+  static async #take(content: Content, first: Extract<ToLane, { kind: 'attached' }>): Promise<AttachedLane> {
+    const attached = new AttachedLane(content, first, watchLives(content));
+    // What happened to the log since then may be known already.
+    attached.lane.drainPorts();
+    if (!attached.lane.isOver) return attached;
+    await attached.close();
+    throw closedError(directoryOf(content));
+  }
+
+  /** See `WalLane.attachment`. */
+  attachment(): WalAttachment {
+    const { bell, board, options, lockFile, lifeline } = this.#content;
+    return createAttachment(this.lane, { bell, board, options, lockFile, lifeline });
+  }
+
+  /** Completes what was accepted, until it is durable, and gives the lane back. Rejects once with the failure that ended the log. */
+  close(): Promise<void> {
+    if (this.#closed === undefined) {
+      const closing = this.#close();
+      // Whoever closes again only waits: the failure is told once.
+      this.#closed = closing.then(
+        () => undefined,
+        () => undefined,
+      );
+      return closing;
+    }
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    if (!this.lane.isOver) {
+      this.lane.startClosing('detach');
+      this.#hold(true);
+      await this.#over;
+      this.#hold(false);
+    }
+    this.#release();
+    const { failure } = this.lane;
+    if (failure !== undefined) throw failure;
+  }
+
+  /** The writer thread or the sync thread is gone. If the log was closed, that was said before. */
+  #notePortClosed(): void {
+    if (this.#isReleased) return;
+    this.lane.drainPorts();
+    if (!this.lane.isOver) this.lane.die();
+    this.#release();
+  }
+
+  #release(): void {
+    if (this.#isReleased) return;
+    this.#isReleased = true;
+    // The reason why it is over stays.
+    if (this.lane.isOver) this.lane.letGo();
+    else this.lane.detach();
+    this.#lives.close();
+    this.#content.lifePort.close();
+    this.#noteOver();
+  }
+
+  /** Keeps the thread alive while somebody waits. */
+  #hold(isHeld: boolean): void {
+    this.#holds += isHeld ? 1 : -1;
+    if (this.#holds === 0) this.#content.writerPort.unref();
+    else if (isHeld && this.#holds === 1) this.#content.writerPort.ref();
+  }
+}
+
+async function firstMessage(content: Content): Promise<ToLane> {
+  const { writerPort } = content;
+  const received = receiveMessageOnPort(writerPort);
+  if (received !== undefined) return received.message as ToLane;
+  if (!isOpen(writerPort)) throw whyClosed(content);
+  const listening = new AbortController();
+  const { signal } = listening;
+  try {
+    const message = once(writerPort, 'message', { signal }).then(([first]) => first as ToLane);
+    const end = once(writerPort, 'close', { signal }).then(() => Promise.reject(whyClosed(content)));
+    return await Promise.race([message, end]);
+  } finally {
+    listening.abort();
+  }
+}
+
+/** A port that was moved to another thread, or closed, has no reference to take. */
+function isOpen(port: MessagePort): boolean {
+  port.ref();
+  const isReferenced = (port as MessagePort & { hasRef(): boolean }).hasRef() === true;
+  port.unref();
+  return isReferenced;
+}
+
+function whyClosed(content: Content): WalError {
+  const doorbell = new Doorbell(content.bell);
+  if (doorbell.dead) return threadDied(directoryOf(content));
+  return doorbell.closing ? closedError(directoryOf(content)) : usedUp();
+}
+
+function directoryOf({ lockFile }: Content): string {
+  return dirname(lockFile);
+}
+
+function watchLives({ lockFile, lifeline }: Content): LockWatch {
+  try {
+    return new LockWatch(lockFile, lifeline);
+  } catch (error) {
+    const { message } = error as Error;
+    throw new WalError('ERR_WAL_IO', `Cannot open "${lockFile}": ${message}`, {
+      path: lockFile,
+      cause: error,
+    });
+  }
+}

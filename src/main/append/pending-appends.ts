@@ -1,0 +1,197 @@
+import type { LaneRuns } from '../../protocol/lane-messages.js';
+
+type Resolve = (value: never) => void;
+type Reject = (error: unknown) => void;
+
+let resolveOfNewPromise: Resolve;
+let rejectOfNewPromise: Reject;
+/** One executor for all promises: a closure for each append would cost more than the promise itself. */
+function takeFunctions(resolve: Resolve, reject: Reject): void {
+  resolveOfNewPromise = resolve;
+  rejectOfNewPromise = reject;
+}
+
+/** Marks an append of one entry, whose promise resolves to a bare LSN. */
+const SINGLE = 0;
+
+/** Slots to begin with, a power of two. They double where all are in use. */
+const SLOTS_MIN = 64;
+/** So many are kept for the next burst. What a larger one took is given back once all of it is settled. */
+const SLOTS_KEPT = 16_384;
+
+/**
+ * The unsettled appends of one lane that wait for one level (written, or durable), oldest first.
+ *
+ * A ring of slots in parallel arrays, so that an append costs no object but its promise, and nothing is ever moved down (bet: that,
+ * and the growing of arrays, was a tenth of a call; bench/workloads/in-flight.ts).
+ *
+ * Acknowledgements come as runs (sequence number, count, LSN) and mostly in order. They go several ways, the sync thread's
+ * port, the writer's, and the lane itself for a thread that polls, so that one may overtake another. Runs that
+ * are ahead are kept until the gap closes, by an acknowledgement or by a rejection, so that promises always settle in the order of
+ * their appends.
+ */
+export class PendingAppends {
+  // Place p of the queue, first <= p < end, is slot p & (slots - 1). Sequence numbers are the lane's, exact up to 2^53.
+  #slots = createSlots(SLOTS_MIN);
+  #first = 0;
+  #end = 0;
+  /** Acknowledged runs that no settled append has used up yet, by sequence number. */
+  #runs: { from: number; count: number; lsn: number }[] = [];
+
+  get size(): number {
+    return this.#end - this.#first;
+  }
+
+  /** A promise for the LSN of the entry `sequence`. */
+  addEntry(sequence: number): Promise<number> {
+    const promise = new Promise<number>(takeFunctions);
+    this.#push(sequence, SINGLE);
+    return promise;
+  }
+
+  /** A promise for the LSNs of a batch of `count` entries that begins at `sequence`. */
+  addBatch(sequence: number, count: number): Promise<{ first: number; last: number }> {
+    const promise = new Promise<{ first: number; last: number }>(takeFunctions);
+    this.#push(sequence, count);
+    return promise;
+  }
+
+  /** Resolves what the acknowledged runs cover. */
+  acknowledge(runs: LaneRuns): void {
+    for (let at = 0; at < runs.length; at += 3) {
+      this.#insertRun(runs[at] as number, runs[at + 1] as number, runs[at + 2] as number);
+    }
+    this.#settle();
+  }
+
+  /**
+   * Rejects the appends with a sequence number in [from, to); returns how many entries they stood for. Those behind them may have been
+   * acknowledged already.
+   */
+  reject(from: number, to: number, error: unknown): number {
+    const { sequences, entries, resolves, rejects } = this.#slots;
+    const rejected: Reject[] = [];
+    let rejectedEntries = 0;
+    let kept = this.#first;
+    for (let place = this.#first; place < this.#end; place++) {
+      const slot = place & (sequences.length - 1);
+      const sequence = sequences[slot] as number;
+      const count = entries[slot] as number;
+      const resolve = resolves[slot] as Resolve;
+      const reject = rejects[slot] as Reject;
+      resolves[slot] = undefined;
+      rejects[slot] = undefined;
+      if (sequence >= from && sequence < to) {
+        rejectedEntries += Math.max(1, count);
+        rejected.push(reject);
+      } else {
+        this.#put(kept++, sequence, count, resolve, reject);
+      }
+    }
+    this.#end = kept;
+    for (const reject of rejected) reject(error);
+    if (rejected.length > 0) this.#settle();
+    return rejectedEntries;
+  }
+
+  /** Resolves the oldest appends as far as the acknowledged runs reach. */
+  #settle(): void {
+    const { sequences, entries, resolves, rejects } = this.#slots;
+    while (this.#first < this.#end) {
+      const slot = this.#first & (sequences.length - 1);
+      const sequence = sequences[slot] as number;
+      const count = entries[slot] as number;
+      const lastSequence = count === SINGLE ? sequence : sequence + count - 1;
+      this.#dropRunsBefore(sequence);
+      const run = this.#runs[0];
+      if (run === undefined || run.from > sequence) return;
+      const last = this.#lsnOf(lastSequence);
+      if (last === undefined) return;
+      const resolve = resolves[slot] as (value: unknown) => void;
+      resolves[slot] = undefined;
+      rejects[slot] = undefined;
+      this.#first++;
+      resolve(count === SINGLE ? last : { first: last - count + 1, last });
+    }
+    this.#runs.length = 0;
+    // Small numbers as long as they can be: the engine keeps them without a box.
+    this.#first = this.#end = 0;
+    if (sequences.length > SLOTS_KEPT) this.#slots = createSlots(SLOTS_KEPT);
+  }
+
+  #push(sequence: number, count: number): void {
+    if (this.size === this.#slots.sequences.length) this.#doubleSlots();
+    this.#put(this.#end++, sequence, count, resolveOfNewPromise, rejectOfNewPromise);
+  }
+
+  #put(place: number, sequence: number, count: number, resolve: Resolve, reject: Reject): void {
+    const { sequences, entries, resolves, rejects } = this.#slots;
+    const slot = place & (sequences.length - 1);
+    sequences[slot] = sequence;
+    entries[slot] = count;
+    resolves[slot] = resolve;
+    rejects[slot] = reject;
+  }
+
+  #doubleSlots(): void {
+    const { sequences, entries, resolves, rejects } = this.#slots;
+    const [first, end] = [this.#first, this.#end];
+    this.#slots = createSlots(2 * sequences.length);
+    for (let place = first; place < end; place++) {
+      const slot = place & (sequences.length - 1);
+      this.#put(
+        place,
+        sequences[slot] as number,
+        entries[slot] as number,
+        resolves[slot] as Resolve,
+        rejects[slot] as Reject,
+      );
+    }
+  }
+
+  #insertRun(from: number, count: number, lsn: number): void {
+    let at = this.#runs.length;
+    while (at > 0 && (this.#runs[at - 1] as { from: number }).from > from) at--;
+    const before = this.#runs[at - 1];
+    if (before !== undefined && before.from + before.count === from && before.lsn + before.count === lsn) {
+      before.count += count;
+    } else {
+      this.#runs.splice(at, 0, { from, count, lsn });
+    }
+  }
+
+  #dropRunsBefore(sequence: number): void {
+    let drop = 0;
+    while (drop < this.#runs.length) {
+      const run = this.#runs[drop] as { from: number; count: number };
+      if (run.from + run.count > sequence) break;
+      drop++;
+    }
+    if (drop > 0) this.#runs.splice(0, drop);
+  }
+
+  #lsnOf(sequence: number): number | undefined {
+    for (const run of this.#runs) {
+      if (sequence < run.from) return undefined;
+      if (sequence < run.from + run.count) return run.lsn + (sequence - run.from);
+    }
+    return undefined;
+  }
+}
+
+interface Slots {
+  readonly sequences: Float64Array;
+  /** Entries that the append stands for, or SINGLE. */
+  readonly entries: Float64Array;
+  readonly resolves: (Resolve | undefined)[];
+  readonly rejects: (Reject | undefined)[];
+}
+
+function createSlots(slots: number): Slots {
+  return {
+    sequences: new Float64Array(slots),
+    entries: new Float64Array(slots),
+    resolves: new Array(slots).fill(undefined),
+    rejects: new Array(slots).fill(undefined),
+  };
+}

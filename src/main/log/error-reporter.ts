@@ -1,0 +1,63 @@
+import { writeSync } from 'node:fs';
+import { pause } from '../../files/pause.js';
+import type { WalError } from '../api/wal-error.js';
+
+/** How long whoever reads standard error has for making room in a pipe that is full. */
+const STDERR_WAIT_MS = 1000;
+
+/** Passes on what no promise tells. */
+export class ErrorReporter {
+  readonly #onError: ((error: WalError) => void) | undefined;
+  readonly #publish: (error: WalError) => void;
+  #isExiting = false;
+
+  /** `publish` hears of each error too, before `onError`. */
+  constructor(
+    onError: ((error: WalError) => void) | undefined,
+    publish: (error: WalError) => void = () => {},
+  ) {
+    this.#onError = onError;
+    this.#publish = publish;
+  }
+
+  report(error: WalError): void {
+    this.#publish(error);
+    if (this.#isExiting) {
+      if (this.#onError === undefined) writeToStderr(`${error.stack}\n`);
+      else this.#onError(error);
+      return;
+    }
+    if (this.#onError === undefined) process.emitWarning(error);
+    else this.#call(this.#onError, error);
+  }
+
+  /** The process is exiting: what is left for a later tick, as warnings are, does not come any more. */
+  startExit(): void {
+    this.#isExiting = true;
+  }
+
+  /** Who reports is in the middle of something, which an error of the callback must not interrupt. */
+  #call(onError: (error: WalError) => void, error: WalError): void {
+    try {
+      onError(error);
+    } catch (thrown) {
+      process.nextTick(() => {
+        throw thrown;
+      });
+    }
+  }
+}
+
+/** Synchronously: no event loop comes any more. What nobody takes within a second is lost with the process. */
+function writeToStderr(text: string): void {
+  const untilMs = performance.now() + STDERR_WAIT_MS;
+  for (let rest = Buffer.from(text); rest.length > 0; ) {
+    try {
+      rest = rest.subarray(writeSync(process.stderr.fd, rest));
+    } catch (error) {
+      // A pipe that does not block says so instead. Of any other error nobody is left who could be told.
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' || performance.now() > untilMs) return;
+      pause(1);
+    }
+  }
+}

@@ -1,0 +1,65 @@
+import type { MessagePort, Worker } from 'node:worker_threads';
+import { type AsyncFile, identifyPath, openForReading } from '../../files/async-file.js';
+import type { FileIdentity } from '../../files/disk.js';
+import { LockWatch } from '../../files/lock.js';
+import type { SyncThreadData, WriterThreadData } from '../../protocol/thread-data.js';
+import { Doorbell } from '../../ring/doorbell.js';
+import { startThread } from './start-thread.js';
+
+/** A thread of a log, as the opening thread sees it. */
+export interface LogThread {
+  on(event: 'error', listener: (error: unknown) => void): unknown;
+  once(event: 'exit', listener: (exitCode: number) => void): unknown;
+  /** It keeps the process alive, or does not. */
+  ref(): void;
+  unref(): void;
+  terminate(): Promise<unknown>;
+}
+
+/** Whether the threads of a log live, for a thread that is blocked and hears no event. */
+export interface LifeWatch {
+  bothLive(): boolean;
+  close(): void;
+}
+
+/**
+ * What an open log runs on: its two threads, the way to wake them, and the files that readers open. A log of the system runs on
+ * worker threads and Node's file system. `ringwal/testing` gives another engine, whose threads take turns with the caller on a
+ * simulated disk.
+ */
+export interface LogEngine {
+  /** The opening thread's end of the doorbell. */
+  createDoorbell(memory: SharedArrayBuffer): Doorbell;
+  /**
+   * Starts one of the two threads; `ports` are those in `data`. `deliver` makes the opening thread take in what was posted to it, for
+   * an engine that does not leave this to the event loop.
+   */
+  startThread(
+    data: WriterThreadData<MessagePort> | SyncThreadData<MessagePort>,
+    ports: MessagePort[],
+    deliver: () => void,
+  ): LogThread;
+  /** @throws the system's error: no descriptor is left for it */
+  watchLives(lockFile: string, lifeline: number): LifeWatch;
+  /** @throws as `openForReading` */
+  openForReading(path: string): Promise<AsyncFile>;
+  /** @throws as `identifyPath` */
+  identifyPath(path: string): Promise<FileIdentity | undefined>;
+  /** Milliseconds of a clock that never goes back. */
+  nowMs(): number;
+  /** Whether other threads may attach. */
+  readonly hasOtherThreads: boolean;
+}
+
+/** Worker threads and Node's file system. `workerUrl`: the option. */
+export function systemEngine(workerUrl: URL | undefined): LogEngine {
+  return {
+    createDoorbell: (memory) => new Doorbell(memory),
+    startThread: (data, ports): Worker => startThread(data.role, data, ports, workerUrl),
+    watchLives: (lockFile, lifeline) => new LockWatch(lockFile, lifeline),
+    openForReading,
+    identifyPath,
+    nowMs: () => performance.now(),
+    hasOtherThreads: true,
+  };
+}

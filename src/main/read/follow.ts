@@ -1,0 +1,89 @@
+import { WalError } from '../api/wal-error.js';
+import {
+  checkDirectoryFollowOptions,
+  checkFollowOptions,
+  type DirectoryFollowOptions,
+  type FollowOptions,
+} from '../options/options.js';
+import { DirectoryView } from './directory-view.js';
+import { EntryIterator } from './entry-iterator.js';
+import { truncated } from './log-segments.js';
+import type { LogView } from './log-view.js';
+import { readBatches } from './read-log.js';
+import { unwatchAbandoned, watchAbandoned } from './readers.js';
+import type { WalEntry } from './segment-reader.js';
+
+/** The durable entries of a log as they come. See `Wal.follow`. */
+export function follow(view: LogView, options: FollowOptions): EntryIterator {
+  const stop = new AbortController();
+  return new EntryIterator(followBatches(view, options, stop.signal), () => stop.abort());
+}
+
+/** As [follow], of a log that is opened for it. See `Wal.follow`. */
+export function followDirectory(directory: string, options: DirectoryFollowOptions): EntryIterator {
+  const stop = new AbortController();
+  return new EntryIterator(openAndFollow(directory, options, stop.signal), () => stop.abort());
+}
+
+async function* openAndFollow(
+  directory: string,
+  options: DirectoryFollowOptions,
+  stop: AbortSignal,
+): AsyncGenerator<WalEntry[], undefined, undefined> {
+  const { follow, job } = checkDirectoryFollowOptions(options);
+  const view = await DirectoryView.open(directory, job);
+  const self = {};
+  watchAbandoned(self, { end: () => view.close() });
+  try {
+    yield* followBatches(view, follow, stop);
+  } finally {
+    unwatchAbandoned(self);
+    await view.close();
+  }
+}
+
+/**
+ * Walks what is durable now, then waits until more is: gapless, since each walk goes on where the one before ended. Between
+ * two walks nothing is held: a follower that is slower than retention finds its next entry gone.
+ *
+ * `stop` ends the wait: of a generator that waits `return` would be heard only behind the next entry, whenever that comes.
+ */
+async function* followBatches(
+  view: LogView,
+  options: FollowOptions,
+  stop: AbortSignal,
+): AsyncGenerator<WalEntry[], undefined, undefined> {
+  checkFollowOptions(options);
+  const { from, signal, ref = true } = options;
+  const wake = signal === undefined ? stop : AbortSignal.any([signal, stop]);
+  let cutsSeen = view.truncations.length;
+  /** The entry to come next; 0 = the log's first, whichever that will be. */
+  let next = from ?? 0;
+  /** Only what was handed out can be missed when the log is cut. */
+  let seen = 0;
+  for (;;) {
+    signal?.throwIfAborted();
+    if (view.isClosed || stop.aborted) return;
+    for (const lsn of view.truncations.slice(cutsSeen)) if (lsn < seen) throw truncated(view, seen);
+    cutsSeen = view.truncations.length;
+    const to = view.durableLsn;
+    if (to === 0 || to < next) {
+      await view.waitForWatermark(Math.max(0, next - 1), { signal: wake, ref });
+      continue;
+    }
+    try {
+      for await (const batch of readBatches(view, { ...(next > 0 && { from: next }), to, signal })) {
+        seen = batch.at(-1)?.lsn ?? seen;
+        next = seen + 1;
+        yield batch;
+      }
+      // Skipped LSNs may stand at the end.
+      next = to + 1;
+    } catch (error) {
+      // A cut behind what was handed out, or the end of the log, is judged above.
+      if (!(error instanceof WalError) || !JUDGED_LATER.includes(error.code)) throw error;
+    }
+  }
+}
+
+const JUDGED_LATER: readonly string[] = ['ERR_WAL_TRUNCATED', 'ERR_WAL_CLOSED'];

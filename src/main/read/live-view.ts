@@ -1,0 +1,245 @@
+import { join } from 'node:path';
+import { type FileIdentity, isSameFile } from '../../files/disk.js';
+import { segmentName } from '../../format/segment-name.js';
+import type { LogOrigin, ToLane } from '../../protocol/lane-messages.js';
+import type { SegmentInfo } from '../../protocol/reports.js';
+import type { Board } from '../../ring/board.js';
+import type { WalError } from '../api/wal-error.js';
+import { closedError } from '../append/lane.js';
+import type { LogEngine } from '../log/log-engine.js';
+import { openOwnFile, openSegmentFile, replaced } from './log-segments.js';
+import type { LogView } from './log-view.js';
+import { OpenFiles } from './open-files.js';
+import { Readers } from './readers.js';
+import { RecentReads } from './recent-reads.js';
+import { SegmentList } from './segment-list.js';
+import { SparseIndexes } from './sparse-index.js';
+import { Wakeups } from './wakeups.js';
+
+/** The log that this process writes: the figures come from the board, the list of segments from the writer's messages. */
+export class LiveView implements LogView {
+  readonly directory: string;
+  readonly indexes = new SparseIndexes();
+  readonly files: OpenFiles = new OpenFiles((segment) => openOwnFile(this, segment));
+  readonly openForReading: LogEngine['openForReading'];
+  readonly recent: RecentReads;
+  readonly readers: Readers = new Readers({
+    open: (segment, lsn) => openSegmentFile(this, segment, lsn),
+    pin: (reader, segment) => this.#pin(reader, segment),
+    assertOpen: () => this.assertOpen(),
+  });
+  readonly logId: bigint;
+  /** The directory that the log was opened in. */
+  readonly #place: FileIdentity;
+  /** The segments whose first frames do not name the log. */
+  readonly #unnamed: Map<number, FileIdentity>;
+  readonly #identifyPath: LogEngine['identifyPath'];
+  readonly #board: Board;
+  /** Takes in messages that the event loop has not delivered yet. */
+  readonly #catchUp: () => void;
+  #segments: SegmentList;
+  /** The first entry of the last segment, once it has one; 0 = not known. */
+  #liveFirstLsn: number;
+  readonly #followers = new Wakeups();
+  readonly #hold: (isHeld: boolean) => void;
+  /** Why nothing more becomes durable, once that is so. */
+  #failure: (() => WalError) | undefined;
+  readonly #pins = new Map<object, number>();
+  /** LSNs that `truncateAfter` left as the last, in order of the calls. */
+  readonly #truncations: number[] = [];
+  #isClosed = false;
+
+  /** `hold` keeps the process alive, or lets it go. */
+  constructor(
+    directory: string,
+    board: Board,
+    segments: readonly SegmentInfo[],
+    origin: LogOrigin,
+    catchUp: () => void,
+    hold: (isHeld: boolean) => void,
+    engine: Pick<LogEngine, 'openForReading' | 'identifyPath' | 'nowMs'>,
+  ) {
+    this.#hold = hold;
+    this.directory = directory;
+    this.#board = board;
+    this.openForReading = (path) => engine.openForReading(path);
+    this.#identifyPath = (path) => engine.identifyPath(path);
+    this.recent = new RecentReads(board.get('lastLsn'), () => engine.nowMs());
+    this.#segments = new SegmentList(segments);
+    this.#liveFirstLsn = this.#segments.last?.firstLsn ?? 0;
+    this.logId = origin.logId;
+    this.#place = origin.place;
+    this.#unnamed = new Map(origin.unnamed);
+    this.#catchUp = catchUp;
+  }
+
+  get firstLsn(): number {
+    return this.#board.get('firstLsn');
+  }
+
+  get lastLsn(): number {
+    return this.#board.get('lastLsn');
+  }
+
+  get durableLsn(): number {
+    return this.#board.get('durableLsn');
+  }
+
+  segments(): readonly SegmentInfo[] {
+    return this.#current().toArray();
+  }
+
+  segmentOf(lsn: number): SegmentInfo | undefined {
+    return this.#current().holderOf(lsn);
+  }
+
+  segmentAfter(number: number): SegmentInfo | undefined {
+    return this.#current().after(number);
+  }
+
+  segmentBefore(number: number): SegmentInfo | undefined {
+    return this.#current().before(number);
+  }
+
+  /** How many segments there are, and the bytes of their frames. */
+  extent(): { readonly segments: number; readonly bytes: number } {
+    const segments = this.#current();
+    return { segments: segments.length, bytes: segments.bytesFrom(-1) };
+  }
+
+  /** Bytes from the start of `segment` to the end of the log; `undefined`: it is gone. */
+  bytesFrom({ number }: SegmentInfo): number | undefined {
+    const segments = this.#current();
+    return segments.has(number) ? segments.bytesFrom(number) : undefined;
+  }
+
+  /** The segments, the live one as it is now. */
+  #current(): SegmentList {
+    this.#catchUp();
+    const live = this.#segments.last;
+    if (live === undefined) return this.#segments;
+    const lastLsn = this.lastLsn;
+    const firstLsn = this.#liveFirstLsn;
+    const hasEntries = firstLsn !== 0 && firstLsn <= lastLsn;
+    this.#segments.replaceLast({
+      ...live,
+      firstLsn: hasEntries ? firstLsn : 0,
+      lastLsn: hasEntries ? lastLsn : 0,
+      bytes: this.#board.get('liveBytes'),
+    });
+    return this.#segments;
+  }
+
+  /**
+   * That the directory is the one in which the log was opened: the writer thread has it open, so that as long as that thread lives
+   * no other directory has its identity. What is in it was made by this log, and names it; but wal-go's segments, which do
+   * not, are told by the identity that they had when the log was opened.
+   */
+  async proveOwn({ number, path }: SegmentInfo, file: FileIdentity | undefined): Promise<void> {
+    const found = await this.#identifyPath(this.directory);
+    if (found === undefined || !isSameFile(found, this.#place))
+      throw replaced(this.directory, path, `"${this.directory}"`);
+    const known = this.#unnamed.get(number);
+    if (file !== undefined && known !== undefined && !isSameFile(file, known))
+      throw replaced(this.directory, path, 'it');
+  }
+
+  /** The writer tells before it cuts: who has seen a file that was cut finds its cut here. */
+  get truncations(): readonly number[] {
+    this.#catchUp();
+    return this.#truncations;
+  }
+
+  #pin(reader: object, segment: SegmentInfo | undefined): boolean {
+    if (segment === undefined) this.#pins.delete(reader);
+    else this.#pins.set(reader, segment.number);
+    let lowest = -1;
+    for (const number of this.#pins.values()) if (lowest < 0 || number < lowest) lowest = number;
+    const firstLsn = this.#board.pin(lowest);
+    return segment === undefined || segment.firstLsn >= firstLsn;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** @throws the failure that ended the log */
+  async waitForWatermark(
+    lsn: number,
+    { signal, ref }: { signal: AbortSignal | undefined; ref: boolean },
+  ): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure();
+    // Asked for before the look: whoever moves the watermark after it tells.
+    this.#board.askForWatermark();
+    if (this.durableLsn > lsn) return;
+    if (ref) this.#hold(true);
+    try {
+      await this.#followers.wait(signal);
+    } finally {
+      if (ref) this.#hold(false);
+    }
+  }
+
+  /** The log has ended: nothing more becomes durable. */
+  fail(failure: () => WalError): void {
+    this.#failure ??= failure;
+    this.#followers.wakeAll();
+  }
+
+  assertOpen(): void {
+    if (this.#isClosed) throw closedError(this.directory);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#followers.wakeAll();
+    await Promise.all([this.readers.endAll(), this.files.close()]);
+  }
+
+  /** Takes note of what the writer says of its segments. */
+  receive(message: ToLane): void {
+    if (message.kind === 'segment-opened') this.#open(message);
+    else if (message.kind === 'segments-removed') {
+      this.files.dropThrough(message.upTo);
+      this.#segments.dropThrough(message.upTo);
+    } else if (message.kind === 'segment-withdrawn') {
+      this.#withdraw(message.number);
+    } else if (message.kind === 'truncated') {
+      this.#truncations.push(message.lsn);
+      this.indexes.clear();
+      this.files.clear();
+      this.#segments = new SegmentList(message.segments);
+      this.#liveFirstLsn = this.#segments.last?.firstLsn ?? 0;
+      this.#followers.wakeAll();
+    } else if (message.kind === 'watermark') {
+      this.#followers.wakeAll();
+    }
+  }
+
+  #open(message: Extract<ToLane, { kind: 'segment-opened' }>): void {
+    const { number, createdMs, firstLsn, sealedBytes } = message;
+    const sealed = this.#segments.last;
+    if (sealed !== undefined) {
+      const sealedFirstLsn = this.#liveFirstLsn;
+      const hasEntries = sealedFirstLsn !== 0 && sealedFirstLsn < firstLsn;
+      this.#segments.replaceLast({
+        ...sealed,
+        bytes: sealedBytes,
+        firstLsn: hasEntries ? sealedFirstLsn : 0,
+        lastLsn: hasEntries ? firstLsn - 1 : 0,
+      });
+    }
+    const path = join(this.directory, segmentName(number));
+    this.#segments.push({ number, path, firstLsn, lastLsn: 0, bytes: 0, createdMs });
+    this.#liveFirstLsn = firstLsn;
+    // A number is given again behind a cut.
+    this.#unnamed.delete(number);
+  }
+
+  /** The newest segment is gone: the one before it is live again. */
+  #withdraw(number: number): void {
+    if (this.#segments.last?.number !== number) return;
+    this.#segments.pop();
+    this.#liveFirstLsn = this.#segments.last?.firstLsn ?? 0;
+  }
+}

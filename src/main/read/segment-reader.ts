@@ -1,0 +1,369 @@
+import { type AsyncFile, openForReading } from '../../files/async-file.js';
+import {
+  type ChainContext,
+  checkOrder,
+  claimsOther,
+  createChain,
+  followFrame,
+  validateFrame,
+} from '../../format/chain.js';
+import { createFrame, describeFault, type Frame, type FrameFault } from '../../format/frame.js';
+import { parseFrame, peekFrameLength } from '../../format/frame-parser.js';
+import { PlainFrames } from '../../format/kernel/plain-frames.js';
+import { describeEntry, wayOutOf } from '../../format/verdict.js';
+import { isWalg, parseWalgFrame, parseWalgHeader, WALG_HEADER_BYTES } from '../../format/walg.js';
+import { WalError } from '../api/wal-error.js';
+import { PLACE_SPACING_BYTES, type SparseIndex } from './sparse-index.js';
+
+/** An entry as it is read. `data` is a view of a buffer that is never used again: copy it to keep a few of many. */
+export interface WalEntry {
+  /** Its log sequence number, from 1, one more for each entry. Never more than 2^53 − 1. */
+  readonly lsn: number;
+  /** Its bytes, as many as were appended; text is UTF-8. */
+  readonly data: Uint8Array;
+}
+
+/**
+ * Bytes of one read, hence about what a batch holds. Bet: large enough that the read's way through the thread pool is
+ * small beside the parsing of what it brings (bench/workloads/replay.ts).
+ */
+const CHUNK_BYTES = 256 * 1024;
+
+/**
+ * Room in front of a chunk that is read ahead, for the beginning of a frame that the chunk before ends in. A frame of which
+ * more than that stands there is read anew, whole. It costs address space only: what is not used is never touched.
+ */
+const HEADROOM_BYTES = 32 * 1024;
+
+/** One serves every reader of the thread, since a chunk is gone over at one go. Made by the first that reads. */
+let kernel: PlainFrames | undefined;
+let isKernelMade = false;
+
+function readingKernel(): PlainFrames | undefined {
+  if (!isKernelMade) kernel = PlainFrames.create();
+  isKernelMade = true;
+  return kernel;
+}
+
+/** Where a walk through a file ended for good. */
+export interface SegmentEnd {
+  /** `undefined` = the file ends behind a whole frame. */
+  readonly fault: FrameFault | undefined;
+  readonly offset: number;
+}
+
+const NOTHING = new Uint8Array(0);
+
+/**
+ * Walks the frames of one file on the event loop, a chunk at a time. Each chunk is read into a buffer of its own, of
+ * which the entries are views.
+ */
+export class SegmentReader {
+  readonly path: string;
+  readonly #file: AsyncFile;
+  readonly #chain: ChainContext;
+  readonly #frame = createFrame();
+  /** The file is in wal-go's later format. */
+  #isWalg = false;
+  #end: SegmentEnd | undefined;
+  #isPast = false;
+  /** Learns where entries are. */
+  readonly #index: SparseIndex | undefined;
+  readonly #chunkBytes: number;
+  /** Bytes of the file that there are to be read, as far as that is known: a chunk takes no more memory than it has bytes. */
+  #size: number;
+  /** The chunk behind the last one, behind [HEADROOM_BYTES] of room: it is being read while that one is dealt with. */
+  #ahead: Promise<Uint8Array> | undefined;
+  /** What the last chunk held of the frame that the next one begins in. */
+  #carry: Uint8Array = NOTHING;
+  /** Frames are too long for the room in front of a chunk: the next one is read from where its first frame starts. */
+  #hasLongFrames = false;
+
+  /**
+   * `chain` is where to begin in `file`, outside any batch; it moves on with the reader. `index` learns where entries are. `size`: what
+   * the file held when it was opened, of a reader that wants nothing of what came later.
+   */
+  constructor(
+    file: AsyncFile,
+    chain: ChainContext,
+    index: SparseIndex | undefined,
+    chunkBytes: number = CHUNK_BYTES,
+    size: number = Number.POSITIVE_INFINITY,
+  ) {
+    this.path = file.path;
+    this.#file = file;
+    this.#chain = chain;
+    this.#index = index;
+    this.#chunkBytes = chunkBytes;
+    this.#size = size;
+  }
+
+  static async open(path: string, chain: ChainContext, index?: SparseIndex): Promise<SegmentReader> {
+    const file = await openForReading(path);
+    return new SegmentReader(file, chain, index, CHUNK_BYTES, file.sizeAtOpen);
+  }
+
+  /** Opens any segment file, alone: its first frame says which segment of which log it is. */
+  static async openAny(path: string): Promise<SegmentReader> {
+    const reader = await SegmentReader.open(path, createChain(undefined, -1));
+    try {
+      await reader.#detectWalg();
+      return reader;
+    } catch (error) {
+      await reader.close();
+      throw error;
+    }
+  }
+
+  get isWalg(): boolean {
+    return this.#isWalg;
+  }
+
+  /** n of the segment, as far as frames that were read have told; -1 = unknown. */
+  get number(): number {
+    return this.#chain.number;
+  }
+
+  /** Set once [next] came to something that is not a valid frame, or to the end of the file. */
+  get end(): SegmentEnd | undefined {
+    return this.#end;
+  }
+
+  /** [next] has come to `to`, or to an entry behind it. */
+  get isPast(): boolean {
+    return this.#isPast;
+  }
+
+  /**
+   * The entries of the next chunk with `from` ≤ LSN ≤ `to`; checksums are verified for these alone. Empty when the chunk
+   * holds none, or at the end.
+   *
+   * @throws ERR_WAL_UNSUPPORTED; ERR_WAL_IO for the system's error
+   */
+  async next(from: number, to: number): Promise<WalEntry[]> {
+    const chain = this.#chain;
+    const frame = this.#frame;
+    const entries: WalEntry[] = [];
+    const start = chain.fileOffset;
+    const isFirst = this.#ahead === undefined;
+    const bytes = await this.#nextChunk(start).catch((error: unknown) => {
+      throw this.#unreadable(error, Math.max(chain.expectedLsn, from));
+    });
+    const mayGoOn = bytes.length >= this.#chunkBytes;
+    // Who wants a few entries finds them in the first chunk: the second one is read once that is seen not to be so.
+    if (mayGoOn && !isFirst && !this.#hasLongFrames) this.#readAhead(start + bytes.length);
+    const plain = this.#plainFrames(bytes);
+    let at = 0;
+    for (;;) {
+      if (plain !== undefined) at = this.#takePlain(plain, bytes, at, from, to, entries);
+      if (this.#isPast) return entries;
+      const length = peekFrameLength(bytes, at, bytes.length);
+      if (length < 0 || (length > 0 && at + length > bytes.length)) {
+        // The rest of the frame is in the next chunk; if nothing was gained since this one, in none.
+        if (at === 0) this.#end = { fault: bytes.length === 0 ? undefined : 'past-end', offset: start };
+        else if (mayGoOn) this.#prepareNext(bytes.subarray(at), start + bytes.length);
+        return entries;
+      }
+      const fault = this.#check(bytes, at, from);
+      if (fault !== undefined || frame.unknownCritical !== 0) {
+        if (fault === undefined)
+          throw this.#unsupported(`field ${frame.unknownCritical} is critical and not known`);
+        this.#end = { fault, offset: chain.fileOffset };
+        return entries;
+      }
+      if (frame.lsn > to) {
+        this.#isPast = true;
+        return entries;
+      }
+      if (frame.lsn >= from) {
+        entries.push({ lsn: frame.lsn, data: bytes.subarray(frame.dataStart, frame.dataEnd) });
+      }
+      at += frame.byteLength;
+      followFrame(chain, frame);
+      this.#isPast = frame.lsn === to;
+    }
+  }
+
+  /** Does the name still lead to the file that is open? */
+  async isStillNamed(): Promise<boolean> {
+    try {
+      return await this.#file.isStillNamed();
+    } catch (error) {
+      throw this.#unreadable(error, this.#chain.expectedLsn);
+    }
+  }
+
+  async close(): Promise<void> {
+    try {
+      await this.#file.close();
+    } catch (error) {
+      throw this.#unreadable(error, this.#chain.expectedLsn);
+    }
+  }
+
+  /** The reading kernel with `bytes` in it, if it can read them. */
+  #plainFrames(bytes: Uint8Array): PlainFrames | undefined {
+    if (this.#isWalg) return undefined;
+    const plain = readingKernel();
+    if (plain === undefined || bytes.length > plain.bytesMax) return undefined;
+    plain.load(bytes);
+    return plain;
+  }
+
+  /** Takes the valid plain frames from `at` on that follow the last one; returns where the first other frame starts. */
+  #takePlain(
+    plain: PlainFrames,
+    bytes: Uint8Array,
+    at: number,
+    from: number,
+    to: number,
+    entries: WalEntry[],
+  ): number {
+    const chain = this.#chain;
+    // Which LSN comes next, and that no batch is open, must be known: a plain frame does not tell.
+    while (chain.expectedLsn !== 0 && chain.batchRemaining === 0) {
+      this.#index?.note(chain);
+      const firstLsn = chain.expectedLsn;
+      const pause = this.#index === undefined ? bytes.length : at + PLACE_SPACING_BYTES;
+      const frames = plain.scan(at, pause, bytes.length, firstLsn, from, to);
+      if (frames === 0) break;
+      const { buffer, byteOffset } = bytes;
+      const { index } = plain;
+      let place = 0;
+      for (let lsn = Math.max(firstLsn, from); lsn < firstLsn + frames; lsn++, place += 2) {
+        const dataStart = index[place] as number;
+        const length = (index[place + 1] as number) - dataStart;
+        // Half the time that `subarray` takes.
+        entries.push({ lsn, data: new Uint8Array(buffer, byteOffset + dataStart, length) });
+      }
+      chain.expectedLsn = firstLsn + frames;
+      chain.fileOffset += plain.stoppedAt - at;
+      at = plain.stoppedAt;
+      this.#isPast = chain.expectedLsn > to;
+    }
+    return at;
+  }
+
+  /** Rules 1 to 5 of the frame at `at`; of those that nobody wants only what leads to the next one. */
+  #check(bytes: Uint8Array, at: number, from: number): FrameFault | undefined {
+    const frame: Frame = this.#frame;
+    const chain = this.#chain;
+    if (this.#isWalg) return parseWalgFrame(bytes, at, bytes.length, frame) ?? checkOrder(frame, chain);
+    const fault = parseFrame(bytes, at, bytes.length, frame);
+    if (fault !== undefined) return fault;
+    if (frame.lsn >= from) return validateFrame(bytes, at, frame, chain);
+    if (!claimsOther(frame, chain)) return checkOrder(frame, chain);
+    // Whose frames these are concerns whoever wants a later one: but only if it is true.
+    const found = validateFrame(bytes, at, frame, chain);
+    return found === 'other-log' || found === 'other-segment' ? found : checkOrder(frame, chain);
+  }
+
+  async #detectWalg(): Promise<void> {
+    const header = await this.#read(0, WALG_HEADER_BYTES);
+    if (!isWalg(header)) return;
+    if (parseWalgHeader(header) === undefined)
+      throw this.#unsupported("its version of wal-go's format is not known");
+    this.#isWalg = true;
+    this.#chain.fileOffset = WALG_HEADER_BYTES;
+  }
+
+  /** At least one whole frame from `start` on, if the file holds it: what was read ahead, if that is it. */
+  async #nextChunk(start: number): Promise<Uint8Array> {
+    const ahead = this.#ahead;
+    const carry = this.#carry;
+    this.#ahead = undefined;
+    this.#carry = NOTHING;
+    if (ahead === undefined) return this.#wholeFrame(start, await this.#read(start, this.#chunkBytes));
+    const padded = await ahead;
+    const bytes = padded.subarray(HEADROOM_BYTES - carry.length);
+    bytes.set(carry);
+    return this.#wholeFrame(start, bytes);
+  }
+
+  /** The chunk ends `rest` bytes into a frame, at `end` of the file. */
+  #prepareNext(rest: Uint8Array, end: number): void {
+    if (rest.length > HEADROOM_BYTES) {
+      this.#hasLongFrames = true;
+      this.#readAhead(end - rest.length);
+    } else {
+      this.#carry = rest;
+      if (this.#ahead === undefined) this.#readAhead(end);
+    }
+  }
+
+  /**
+   * Bet: the thread pool reads the next chunk on another core while this thread parses this one and its consumer works
+   * on it. Memory is bounded by three chunks.
+   */
+  #readAhead(offset: number): void {
+    const padded = this.#read(offset, this.#chunkBytes, HEADROOM_BYTES);
+    // What goes wrong is thrown where the chunk is taken; if nobody takes it, it concerns nobody.
+    padded.catch(() => {});
+    this.#ahead = padded;
+  }
+
+  /** `bytes`, which stand at `start`, or more of them: at least one whole frame, if the file holds it. */
+  async #wholeFrame(start: number, bytes: Uint8Array): Promise<Uint8Array> {
+    const length = peekFrameLength(bytes, 0, bytes.length);
+    if (length <= bytes.length) return bytes;
+    // Bytes from disk are hostile: a size word is believed only as far as the file reaches.
+    const size = await this.#file.size();
+    this.#size = Math.max(this.#size, size);
+    return start + length <= size ? this.#read(start, length) : bytes;
+  }
+
+  /** The file's bytes behind `headroom` bytes that mean nothing. */
+  async #read(offset: number, length: number, headroom = 0): Promise<Uint8Array> {
+    const expected = Math.min(length, Math.max(0, this.#size - offset));
+    // Not zeroed first: only what was read is ever looked at.
+    const bytes = new Uint8Array(Buffer.allocUnsafeSlow(headroom + expected).buffer);
+    let filled = headroom;
+    while (filled < bytes.length) {
+      const read = await this.#file.read(bytes.subarray(filled), offset + filled - headroom);
+      if (read === 0) break;
+      filled += read;
+    }
+    return filled === bytes.length ? bytes : bytes.subarray(0, filled);
+  }
+
+  /** The system's error as the reader's. `lsn` is the entry that was to be read, 0 = not known. */
+  #unreadable(error: unknown, lsn: number): WalError {
+    const { path } = this;
+    const offset = this.#chain.fileOffset;
+    const { message } = error as Error;
+    return new WalError('ERR_WAL_IO', `Cannot read "${path}" at byte ${offset}: ${message}`, {
+      path,
+      offset,
+      lsn: lsn || undefined,
+      cause: error,
+    });
+  }
+
+  #unsupported(why: string): WalError {
+    const { path } = this;
+    const offset = this.#chain.fileOffset;
+    return new WalError(
+      'ERR_WAL_UNSUPPORTED',
+      `Cannot read "${path}" at byte ${offset}: ${why}. ${wayOutOf('unsupported')}`,
+      {
+        path,
+        offset,
+      },
+    );
+  }
+}
+
+/** What the log should hold there cannot be read. */
+export function corruptError(
+  path: string,
+  offset: number,
+  lsn: number,
+  reason: FrameFault | undefined,
+): WalError {
+  const why = reason === undefined ? 'the file ends there' : describeFault(reason);
+  return new WalError(
+    'ERR_WAL_CORRUPT',
+    `Cannot read ${describeEntry(lsn)} in "${path}" at byte ${offset}: ${why}. ${wayOutOf('corrupt')}`,
+    { path, offset, lsn: lsn || undefined },
+  );
+}

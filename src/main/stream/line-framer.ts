@@ -1,0 +1,142 @@
+import type { EntryData } from '../append/entry-data.js';
+
+/** The framer lets go of a buffer that grew beyond this for one long line. */
+const KEPT_BYTES_MAX = 64 * 1024;
+
+const NEWLINE = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
+const NOTHING = Buffer.alloc(0);
+
+/** How lines become entries. */
+export interface LineRules {
+  /** A carriage return right before a newline is not part of the line. */
+  readonly stripCarriageReturn: boolean;
+  readonly emptyLines: 'keep' | 'skip';
+}
+
+export interface LineReceiver {
+  /** A line without its newline. The receiver copies bytes before it returns. */
+  onLine(line: EntryData): void;
+  /** A line that was longer than `bytesMax`, of which nothing was kept. */
+  onTooLong(): void;
+}
+
+/**
+ * Joins pieces to lines. Pieces are text, bytes, or both in turn, cut anywhere, even in the middle of a character.
+ * Holds the line that has no newline yet, up to `bytesMax` bytes of it (of text: UTF-16 units).
+ */
+export class LineFramer {
+  readonly #receiver: LineReceiver;
+  readonly #stripsCarriageReturn: boolean;
+  readonly #skipsEmptyLines: boolean;
+  /** One more than a line may have where the last byte may be a carriage return that goes. */
+  readonly #heldMax: number;
+  /** The line under way: the first `#length` of `#bytes`, and after them `#text`, which may end within a character. */
+  #bytes = NOTHING;
+  #length = 0;
+  #text = '';
+  /** It has passed `#heldMax`. */
+  #isTooLong = false;
+
+  constructor(bytesMax: number, rules: LineRules, receiver: LineReceiver) {
+    this.#stripsCarriageReturn = rules.stripCarriageReturn;
+    this.#skipsEmptyLines = rules.emptyLines === 'skip';
+    this.#heldMax = this.#stripsCarriageReturn ? bytesMax + 1 : bytesMax;
+    this.#receiver = receiver;
+  }
+
+  /** No line is under way. */
+  get isBetweenLines(): boolean {
+    return this.#text === '' && this.#length === 0 && !this.#isTooLong;
+  }
+
+  /** Bytes of the line under way that are held. */
+  get heldBytes(): number {
+    return this.#length + Buffer.byteLength(this.#text);
+  }
+
+  write(piece: EntryData): void {
+    let from = 0;
+    if (typeof piece === 'string') {
+      for (let end = piece.indexOf('\n'); end >= 0; end = piece.indexOf('\n', from)) {
+        this.#endLine(piece.slice(from, end), true);
+        from = end + 1;
+      }
+      if (from < piece.length) this.#keep(piece.slice(from));
+      return;
+    }
+    for (let end = piece.indexOf(NEWLINE); end >= 0; end = piece.indexOf(NEWLINE, from)) {
+      this.#endLine(piece.subarray(from, end), true);
+      from = end + 1;
+    }
+    if (from < piece.length) this.#keep(piece.subarray(from));
+  }
+
+  /** Nothing follows: a line that has no newline ends here. A carriage return at its end is data. */
+  end(): void {
+    if (!this.isBetweenLines) this.#endLine('', false);
+  }
+
+  #endLine(rest: EntryData, hasNewline: boolean): void {
+    if (this.isBetweenLines) {
+      this.#deliver(rest, hasNewline);
+      return;
+    }
+    this.#keep(rest);
+    const isTooLong = this.#isTooLong;
+    if (this.#length > 0) this.#keepTextAsBytes();
+    const line = this.#length === 0 ? this.#text : this.#bytes.subarray(0, this.#length);
+    this.#forget();
+    if (isTooLong) this.#receiver.onTooLong();
+    else this.#deliver(line, hasNewline);
+  }
+
+  #deliver(whole: EntryData, hasNewline: boolean): void {
+    const line = this.#stripsCarriageReturn && hasNewline ? withoutCarriageReturn(whole) : whole;
+    if (this.#skipsEmptyLines && line.length === 0) return;
+    this.#receiver.onLine(line);
+  }
+
+  #keep(piece: EntryData): void {
+    if (this.#isTooLong) return;
+    if (typeof piece === 'string') {
+      this.#text += piece;
+    } else {
+      this.#keepTextAsBytes();
+      this.#keepBytes(piece);
+    }
+    if (this.#text.length + this.#length <= this.#heldMax) return;
+    this.#forget();
+    this.#isTooLong = true;
+  }
+
+  #keepTextAsBytes(): void {
+    if (this.#text !== '') this.#keepBytes(Buffer.from(this.#text));
+    this.#text = '';
+  }
+
+  #keepBytes(piece: Uint8Array): void {
+    const length = this.#length + piece.length;
+    if (length > this.#bytes.length) {
+      const larger = Buffer.allocUnsafe(Math.max(length, 2 * this.#bytes.length));
+      larger.set(this.#bytes.subarray(0, this.#length));
+      this.#bytes = larger;
+    }
+    this.#bytes.set(piece, this.#length);
+    this.#length = length;
+  }
+
+  #forget(): void {
+    this.#text = '';
+    this.#length = 0;
+    this.#isTooLong = false;
+    // A line may still be a view of it: only the reference goes.
+    if (this.#bytes.length > KEPT_BYTES_MAX) this.#bytes = NOTHING;
+  }
+}
+
+function withoutCarriageReturn(line: EntryData): EntryData {
+  const last = line.length - 1;
+  if (typeof line === 'string') return line.charCodeAt(last) === CARRIAGE_RETURN ? line.slice(0, last) : line;
+  return line[last] === CARRIAGE_RETURN ? line.subarray(0, last) : line;
+}

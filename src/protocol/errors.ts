@@ -1,0 +1,54 @@
+/**
+ * What a {@link WalError} is about. Of each docs/errors.md says what it means, what to do, and what is certain about the data.
+ *
+ * | code | |
+ * | --- | --- |
+ * | `ERR_WAL_OPTION` | an argument or an option is wrong, or does not fit this log |
+ * | `ERR_WAL_LOCKED` | the directory has a writer already |
+ * | `ERR_WAL_CORRUPT` | an acknowledged entry cannot be read |
+ * | `ERR_WAL_UNSUPPORTED` | the files are in a format that this version does not read, or not write |
+ * | `ERR_WAL_TOO_LARGE` | an entry or a batch has more than `maxEntrySize` bytes |
+ * | `ERR_WAL_FULL` | no room in memory now, or no lane |
+ * | `ERR_WAL_IO` | the system refused to open, read, write, cut or remove a file, or to start a thread; `cause` says why |
+ * | `ERR_WAL_SYNC_FAILED` | an fsync failed; the log has ended |
+ * | `ERR_WAL_CLOSED` | the log, the lane or the reader was closed |
+ * | `ERR_WAL_WORKER_DIED` | a thread of the log did not find its code, or ended without having been asked |
+ * | `ERR_WAL_PURGED` | retention or `truncateBefore` has removed the entry |
+ * | `ERR_WAL_TRUNCATED` | `truncateAfter` has cut off an entry that was handed out, or was being read |
+ * | `ERR_WAL_TIMEOUT` | `flushSync` has waited as long as it might |
+ * | `ERR_WAL_READ_ONLY` | reserved; nothing makes it |
+ */
+export type WalErrorCode =
+  | 'ERR_WAL_OPTION'
+  | 'ERR_WAL_LOCKED'
+  | 'ERR_WAL_CORRUPT'
+  | 'ERR_WAL_UNSUPPORTED'
+  | 'ERR_WAL_TOO_LARGE'
+  | 'ERR_WAL_FULL'
+  | 'ERR_WAL_IO'
+  | 'ERR_WAL_SYNC_FAILED'
+  | 'ERR_WAL_CLOSED'
+  | 'ERR_WAL_WORKER_DIED'
+  | 'ERR_WAL_PURGED'
+  | 'ERR_WAL_TRUNCATED'
+  | 'ERR_WAL_TIMEOUT'
+  | 'ERR_WAL_READ_ONLY';
+
+/** A system error as it crosses threads. */
+export interface SystemCause {
+  readonly code?: string;
+  readonly message: string;
+  readonly syscall?: string;
+  readonly errno?: number;
+  readonly stack?: string;
+}
+
+/** A `WalError` as it crosses threads. */
+export interface Failure {
+  readonly code: WalErrorCode;
+  readonly message: string;
+  readonly path?: string;
+  readonly lsn?: number;
+  readonly offset?: number;
+  readonly cause?: SystemCause;
+}

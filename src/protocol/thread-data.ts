@@ -1,0 +1,50 @@
+/** The options that the writer thread acts on, checked and with every default filled in. Units as in `WalOptions`. */
+export interface WriterOptions {
+  readonly directory: string;
+  readonly maxFileSize: number;
+  readonly maxFiles: number;
+  readonly maxTotalSize: number;
+  readonly maxAge: number;
+  /** Retention keeps every segment with an entry above the checkpoint. */
+  readonly retainFromCheckpoint: boolean;
+  readonly syncInterval: number;
+  readonly commitDelay: number;
+  readonly recovery: 'strict' | 'point-in-time' | 'skip-corrupt';
+  readonly preallocate: false | 'ahead' | 'zero' | 'recycle';
+  readonly fileMode: number;
+  readonly directoryMode: number;
+}
+
+/** The memory of one lane as it is handed to another thread (`LaneMemory` of src/ring/layout.ts). */
+export interface LaneHandle {
+  readonly buffer: SharedArrayBuffer;
+  /** Absent where the runtime has no WebAssembly: the reference kernel then frames. */
+  readonly memory?: { readonly buffer: SharedArrayBuffer };
+}
+
+export interface WriterThreadData<Port> {
+  readonly role: 'writer';
+  readonly options: WriterOptions;
+  readonly lane: LaneHandle;
+  readonly lanePort: Port;
+  readonly ringSize: number;
+  readonly maxLanes: number;
+  readonly syncPort: Port;
+  readonly bell: SharedArrayBuffer;
+  readonly board: SharedArrayBuffer;
+  readonly syncWords: SharedArrayBuffer;
+}
+
+export interface SyncThreadData<Port> {
+  readonly role: 'sync';
+  readonly directory: string;
+  /** By which the opening thread sees that this thread lives (src/files/lock.ts). */
+  readonly lifeline: number;
+  readonly fileMode: number;
+  readonly writerPort: Port;
+  /** Of the opener's lane; those of the others come with the jobs. */
+  readonly lanePort: Port;
+  readonly bell: SharedArrayBuffer;
+  readonly board: SharedArrayBuffer;
+  readonly syncWords: SharedArrayBuffer;
+}

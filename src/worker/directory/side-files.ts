@@ -1,0 +1,121 @@
+import { join } from 'node:path';
+import { endOfContent } from '../../files/content-end.js';
+import { type Disk, type DiskFile, isMissing, readExactly, writeFully } from '../../files/disk.js';
+import { cutFileName, segmentName } from '../../format/segment-name.js';
+import { syncFailed } from '../failure.js';
+
+/**
+ * Side files keep what a cut or a repair takes out of the log: `ringwal.cut-<n>-<lsn>-<unique>`. They are created
+ * exclusively and synced, and so is their name, before the bytes go from where they were.
+ */
+export interface SideFileNaming {
+  readonly directory: string;
+  /** LSN of the first entry that goes. */
+  readonly lsn: number;
+  readonly fileMode: number;
+}
+
+const COPY_BYTES = 1024 * 1024;
+
+/** Copies what stands in segment `number` from `offset` on, as far as it is not zeros. Answers the side file, if one was needed. */
+export function copyTailAside(disk: Disk, naming: SideFileNaming, number: number, offset: number): string[] {
+  const source = disk.open(join(naming.directory, segmentName(number)), 'r');
+  try {
+    const end = endOfContent(source, offset);
+    if (end === offset) return [];
+    const path = sideFile(disk, naming, number);
+    try {
+      copy(disk, source, offset, end, path, naming.fileMode);
+      syncDirectory(disk, naming.directory);
+    } catch (error) {
+      removeIfThere(disk, path);
+      throw error;
+    }
+    return [path];
+  } finally {
+    source.close();
+  }
+}
+
+/** Copies a whole segment. */
+export function copySegmentAside(disk: Disk, naming: SideFileNaming, number: number): string[] {
+  return copyTailAside(disk, naming, number, 0);
+}
+
+/**
+ * Takes a whole segment out of the log by giving it another name, synced, since a process before may have left its bytes
+ * in memory only; one of zeros has nothing to keep. The directory is not synced.
+ */
+export function setSegmentAside(disk: Disk, naming: SideFileNaming, number: number): string[] {
+  const path = join(naming.directory, segmentName(number));
+  let file: DiskFile;
+  try {
+    file = disk.open(path, 'r+');
+  } catch (error) {
+    // An earlier attempt came so far.
+    if (isMissing(error)) return [];
+    throw error;
+  }
+  let isEmpty: boolean;
+  try {
+    isEmpty = endOfContent(file, 0) === 0;
+    if (!isEmpty) syncFile(file);
+  } finally {
+    file.close();
+  }
+  if (isEmpty) {
+    disk.unlink(path);
+    return [];
+  }
+  const aside = sideFile(disk, naming, number);
+  disk.rename(path, aside);
+  return [aside];
+}
+
+function sideFile(disk: Disk, naming: SideFileNaming, number: number): string {
+  const unique = BigInt.asUintN(48, disk.random64()).toString(16).padStart(12, '0');
+  return join(naming.directory, cutFileName(number, naming.lsn, unique));
+}
+
+function copy(disk: Disk, source: DiskFile, from: number, to: number, path: string, fileMode: number): void {
+  const target = disk.open(path, 'wx', fileMode);
+  try {
+    const window = new Uint8Array(Math.min(COPY_BYTES, to - from));
+    for (let at = from; at < to; ) {
+      const piece = window.subarray(0, to - at);
+      readExactly(source, piece, at);
+      writeFully(target, piece, 0, piece.length, at - from);
+      at += piece.length;
+    }
+    // The rest are zeros: the copy is as long as what it is a copy of, and they take no room.
+    const bytes = source.size() - from;
+    if (bytes > to - from) target.truncate(bytes);
+    syncFile(target);
+  } finally {
+    target.close();
+  }
+}
+
+export function removeIfThere(disk: Disk, path: string): void {
+  try {
+    disk.unlink(path);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+  }
+}
+
+export function syncFile(file: DiskFile): void {
+  try {
+    file.sync();
+  } catch (error) {
+    throw syncFailed(error, file.path);
+  }
+}
+
+export function syncDirectory(disk: Disk, directory: string): void {
+  try {
+    disk.syncDirectory(directory);
+  } catch (error) {
+    throw syncFailed(error, directory);
+  }
+}

@@ -1,0 +1,141 @@
+import { basename } from 'node:path';
+import { type Disk, isMissing } from '../../files/disk.js';
+import { createNodeDisk } from '../../files/node-disk.js';
+import { FileShrank } from '../../files/windowed-source.js';
+import { assessDamage, type Damage } from '../../format/damage.js';
+import type { KnownWalks } from '../../format/log-walk.js';
+import { parseSegmentName } from '../../format/segment-name.js';
+import { type Judgement, judgeLog } from '../../format/verdict.js';
+import type { Failure } from '../../protocol/errors.js';
+import { announce, contentSizesOf, counted, type Layout, layOut, sizesOf } from '../directory/log-layout.js';
+import { openSource } from '../directory/log-listing.js';
+import { failureOf } from '../failure.js';
+import { type DivisionSizes, divideWalk, type WalkRequest } from './divided-walk.js';
+
+/** A job of the pool: what lies in a directory, judged. */
+export interface InspectRequest {
+  readonly directory: string;
+  /** Read every frame, not only those from the segment that holds the watermark. */
+  readonly full: boolean;
+  /** See `counted`. Damage and a writer at work make some bytes be read again. */
+  readonly progress?: SharedArrayBuffer | undefined;
+  /** What jobs of a [Division] have found. */
+  readonly known?: KnownWalks | undefined;
+}
+
+/** The same, unless the log is so large that the work is to be divided. */
+export interface InspectOrDivideRequest extends InspectRequest {
+  readonly sizes: DivisionSizes;
+}
+
+export interface Inspection {
+  readonly judgement: Judgement;
+  readonly foreignFiles: readonly string[];
+  /** A `truncateAfter` was interrupted: what stands behind the log's end in its files is no longer of it. */
+  readonly isCutDue: boolean;
+  /** Why the state file could not be read, if that was so. */
+  readonly stateFault: string | undefined;
+  /** Where every frame was to be read. */
+  readonly damage: Damage | undefined;
+}
+
+/** A writer at work moves the tail while it is being read; so often is a log looked at before its verdict is believed. */
+const LOOKS_MAX = 10;
+
+/** The jobs to be done before the log is judged, oldest segments first. */
+export interface Division {
+  readonly walks: readonly WalkRequest[];
+}
+
+/**
+ * Judges a log without touching it. If somebody writes it at the same time its tail has no verdict: one that says
+ * "corrupt" or "torn" is believed only when the next look finds the log ending at the same entry.
+ */
+export function inspect(request: InspectRequest): Inspection | { readonly failure: Failure } {
+  return inspectOn(createNodeDisk(), request);
+}
+
+export function inspectOn(disk: Disk, request: InspectRequest): Inspection | { readonly failure: Failure } {
+  return attempt(request, () => inspectLayout(disk, layOut(disk, request.directory), request));
+}
+
+export function inspectOrDivide(
+  request: InspectOrDivideRequest,
+): Inspection | Division | { readonly failure: Failure } {
+  const disk = createNodeDisk();
+  return attempt<Inspection | Division>(request, () => {
+    const layout = layOut(disk, request.directory);
+    const walks = divideWalk(layout, request.sizes, request.progress);
+    return walks === undefined ? inspectLayout(disk, layout, request) : { walks };
+  });
+}
+
+function attempt<T>({ directory }: InspectRequest, act: () => T): T | { readonly failure: Failure } {
+  for (let looks = 1; ; looks++) {
+    try {
+      return act();
+    } catch (error) {
+      if (looks < LOOKS_MAX && isMoving(error)) continue;
+      return { failure: failureOf(error, `read "${directory}"`, directory) };
+    }
+  }
+}
+
+/** A writer at work has cut a segment that it sealed, or removed one that retention gave up, between two looks at it. */
+function isMoving(error: unknown): boolean {
+  if (error instanceof FileShrank) return true;
+  const { path = '' } = error as { readonly path?: string };
+  return isMissing(error) && parseSegmentName(basename(path)) !== undefined;
+}
+
+function inspectLayout(disk: Disk, layout: Layout, request: InspectRequest): Inspection {
+  const { full, known } = request;
+  let seen = look(layout, request, known);
+  for (let looks = 1; seen.judgement.verdict !== 'clean' && looks < LOOKS_MAX; looks++) {
+    const { lastLsn, row, end } = seen.judgement;
+    // Where the log ends is to be seen again, and not what was seen of it before.
+    const before = known && new Map([...known].filter(([number]) => number < end.segment));
+    seen = look(layOut(disk, layout.directory), request, before);
+    if (seen.judgement.lastLsn === lastLsn && seen.judgement.row === row) break;
+  }
+  const { files, ...inspection } = seen;
+  return { ...inspection, damage: full ? assessDamage(files, inspection.judgement) : undefined };
+}
+
+/** A job of the pool: one segment file, judged without its neighbours. */
+export interface InspectFileRequest {
+  readonly path: string;
+  /** n of the segment, as its own frames say. */
+  readonly number: number;
+}
+
+export function inspectFile(request: InspectFileRequest): Judgement | { readonly failure: Failure } {
+  const { path, number } = request;
+  try {
+    const open = () => openSource(createNodeDisk(), path);
+    return judgeLog({ segments: [{ number, open }], state: undefined, full: true });
+  } catch (error) {
+    return { failure: failureOf(error, `read "${path}"`, path) };
+  }
+}
+
+interface Look extends Omit<Inspection, 'damage'> {
+  readonly files: Layout['files'];
+}
+
+function look(layout: Layout, { full, progress }: InspectRequest, known: KnownWalks | undefined): Look {
+  const { state, cut, foreignFiles, isBeingSalvaged } = layout;
+  let files = layout.files;
+  if (progress !== undefined) {
+    announce(progress, sizesOf(files));
+    files = counted(files, progress);
+    announce(progress, contentSizesOf(files));
+  }
+  return {
+    files,
+    judgement: judgeLog({ segments: files, state, full: full || isBeingSalvaged, known }),
+    foreignFiles,
+    isCutDue: cut !== undefined,
+    stateFault: state !== undefined && 'fault' in state ? state.fault : undefined,
+  };
+}

@@ -1,0 +1,339 @@
+import { join } from 'node:path';
+import {
+  type Disk,
+  type DiskFile,
+  isDenied,
+  isFullDisk,
+  readExactly,
+  systemCode,
+  writeFully,
+} from '../../files/disk.js';
+import { segmentName } from '../../format/segment-name.js';
+import { describeReason, describeTrouble, type Judgement, judgeLog, wayOutOf } from '../../format/verdict.js';
+import type { LogOrigin, PlaceIdentity } from '../../protocol/lane-messages.js';
+import type { RecoveryCut, RecoveryReport, RepairReport } from '../../protocol/reports.js';
+import type { WriterOptions } from '../../protocol/thread-data.js';
+import { listLog, newLogId, pendingCutOf, withoutCut } from '../directory/log-listing.js';
+import { LogPlace } from '../directory/log-place.js';
+import { readState, writeState } from '../directory/state-store.js';
+import { cutLog } from '../directory/tail-cut.js';
+import { LogFailure, syncFailed } from '../failure.js';
+import { removeStats } from '../upkeep/stats-publisher.js';
+import { removeLeftovers } from '../write/preallocation.js';
+import { SegmentCatalog, type SegmentRecord } from '../write/segment-catalog.js';
+import { finishCut } from './interrupted-cut.js';
+import { type RepairMode, repairLog } from './repair.js';
+
+const REWRITE_BYTES = 1024 * 1024;
+
+/** Where the log stands when the writer takes over from recovery. */
+export interface LogStart {
+  readonly logId: bigint;
+  readonly place: LogPlace;
+  /** See `LogOrigin`. */
+  readonly unnamed: LogOrigin['unnamed'];
+  readonly catalog: SegmentCatalog;
+  readonly lastLsn: number;
+  readonly watermark: number;
+  readonly checkpoint: number;
+  /**
+   * What recovery could not do yet, for lack of room: throws the system's error as long as it cannot; after it the
+   * state file is written and everything that was recovered is durable. `undefined`: it is done.
+   */
+  readonly finishRecovery: (() => void) | undefined;
+}
+
+export interface Recovered {
+  readonly start: LogStart;
+  readonly report: RecoveryReport;
+}
+
+/**
+ * Opens a log for its next writer: judges what lies in the directory, refuses what it must not touch, and makes the rest
+ * a log that may be appended to.
+ *
+ *   0. finish   a cut whose intent the state file records, or a salvage that was begun
+ *   1. judge    src/format/verdict.ts; rows 1 to 4 refuse, nothing is changed
+ *      corrupt  unless the option `recovery` says what is to be made of it: src/worker/recover/repair.ts
+ *   2. cut      whatever stands behind the last kept frame goes, after a copy of it was synced
+ *   3. rewrite  every kept byte above the watermark is written anew, identically, and synced: the process before may
+ *               have seen its sync fail, and then the page cache alone holds it
+ *   4. state    the state file says that all of it is durable
+ *
+ * Power may go at any point: 2 leaves the log ending behind the same entry, 3 changes no byte, 4 is atomic; the next
+ * open begins at 1 and comes to the same end. Where 2, 3 or 4 find no room they are put off ([LogStart.finishRecovery]): the
+ * log can be read, its watermark stays, and appends reject until there is room.
+ *
+ * @throws LogFailure ERR_WAL_CORRUPT, ERR_WAL_UNSUPPORTED, ERR_WAL_SYNC_FAILED; the system's errors
+ */
+export function recoverLog(disk: Disk, options: WriterOptions): Recovered {
+  const startedMs = disk.now();
+  const { directory } = options;
+  const place = new LogPlace(disk, directory);
+  let found = judgeDirectory(disk, options, place);
+  let repair: RepairReport | undefined;
+  const mode = repairModeFor(found, options);
+  if (mode !== undefined) {
+    repair = repairLog(disk, directory, mode, false, options.fileMode);
+    found = judgeDirectory(disk, options, place);
+  }
+  const { state, segments, foreignFiles, judgement } = found;
+  refuse(judgement, directory);
+  place.check();
+  // What cannot be removed is nobody's trouble yet: the first publication tells of it.
+  removeStats(disk, directory);
+
+  const logId = judgement.logId ?? newLogId(disk);
+  const known = state !== undefined && 'logId' in state && state.logId === logId ? state : undefined;
+  const checkpoint = known?.checkpoint ?? 0;
+  const { lastLsn, watermark } = judgement;
+  const tail = new TailRepair(
+    disk,
+    options,
+    place,
+    judgement,
+    segments.map((segment) => segment.number),
+  );
+  const finishRecovery = () => {
+    place.check();
+    // First: on a full disk that is the room for the rest.
+    removeLeftovers(disk, directory);
+    tail.run();
+    if (known?.watermark !== lastLsn || known.pendingCut !== undefined) {
+      writeState(disk, directory, { logId, watermark: lastLsn, checkpoint }, options.fileMode);
+    }
+  };
+  const postponed = attempt(finishRecovery);
+  return {
+    start: {
+      logId,
+      place,
+      unnamed: unnamedSegments(disk, directory, judgement),
+      catalog: new SegmentCatalog(keptRecords(judgement, startedMs)),
+      lastLsn,
+      watermark: postponed === undefined ? lastLsn : Math.min(watermark, lastLsn),
+      checkpoint,
+      finishRecovery: postponed === undefined ? undefined : finishRecovery,
+    },
+    report: {
+      row: judgement.row,
+      verdict: judgement.verdict,
+      watermark,
+      firstLsn: judgement.firstLsn,
+      lastLsn,
+      segments: judgement.segments.length,
+      cut: tail.cut,
+      repair,
+      rewrittenBytes: tail.rewrittenBytes,
+      foreignFiles,
+      postponed,
+      durationMs: Math.max(0, disk.now() - startedMs),
+    },
+  };
+}
+
+/** Throws what [recoverLog] would refuse as the log is now; changes nothing. */
+export function refuseUntouched(disk: Disk, options: WriterOptions): void {
+  const { directory, fileMode } = options;
+  const state = readState(disk, directory);
+  const { segments, isBeingSalvaged } = listLog(disk, directory);
+  const files = withoutCut(segments, pendingCutOf(segments, state));
+  const judgement = judgeLog({ segments: files, state });
+  const mode = repairModeFor({ judgement, isBeingSalvaged }, options);
+  if (mode === undefined) refuse(judgement, directory);
+  else repairLog(disk, directory, mode, true, fileMode);
+}
+
+/** How the log is to be repaired before it opens; `undefined`: it is well, or refused. */
+function repairModeFor(
+  { judgement, isBeingSalvaged }: { readonly judgement: Judgement; readonly isBeingSalvaged: boolean },
+  { recovery }: WriterOptions,
+): RepairMode | undefined {
+  // What was begun is finished, whatever the option says now.
+  if (isBeingSalvaged) return 'salvage';
+  if (judgement.verdict !== 'corrupt' || recovery === 'strict') return undefined;
+  return recovery === 'point-in-time' ? 'truncate' : 'salvage';
+}
+
+function judgeDirectory(disk: Disk, { directory, fileMode }: WriterOptions, place: LogPlace) {
+  const state = readState(disk, directory);
+  finishCut(disk, place, fileMode, state);
+  const listing = listLog(disk, directory);
+  return { state, ...listing, judgement: judgeLog({ segments: listing.segments, state }) };
+}
+
+/** Steps 2 and 3. Goes on where it was interrupted when it is run again. */
+class TailRepair {
+  readonly #disk: Disk;
+  readonly #options: WriterOptions;
+  readonly #place: LogPlace;
+  readonly #judgement: Judgement;
+  readonly #numbers: readonly number[];
+  #isCut = false;
+  #isRewritten = false;
+  cut: RecoveryCut | undefined;
+  rewrittenBytes = 0;
+
+  constructor(
+    disk: Disk,
+    options: WriterOptions,
+    place: LogPlace,
+    judgement: Judgement,
+    numbers: readonly number[],
+  ) {
+    this.#disk = disk;
+    this.#options = options;
+    this.#place = place;
+    this.#judgement = judgement;
+    this.#numbers = numbers;
+  }
+
+  run(): void {
+    if (!this.#isCut) this.#cutTail();
+    this.#isCut = true;
+    if (!this.#isRewritten) this.#rewriteUnsynced();
+    this.#isRewritten = true;
+  }
+
+  #cutTail(): void {
+    const { directory, fileMode } = this.#options;
+    const { end, lastLsn, segments, trouble } = this.#judgement;
+    const checkPlace = () => this.#place.check();
+    // A clean end has nothing behind it but room made ahead, or what a recycled file held before.
+    const keepsTail = trouble !== undefined;
+    const tail = { segments: this.#numbers, place: end, lsn: lastLsn + 1, keepsTail };
+    const cut = { directory, fileMode, checkPlace, ...tail };
+    // The watermark stays as it is, so that an interrupted cut looks like the same torn tail to the next open.
+    const sideFiles = cutLog(this.#disk, cut, () => {});
+    if (trouble === undefined) return;
+    const behind = segments.filter((segment) => segment.number >= end.segment);
+    this.cut = {
+      path: join(directory, segmentName(end.segment)),
+      offset: end.offset,
+      bytes: behind.reduce((sum, each) => sum + each.size, -end.offset),
+      lsn: lastLsn + 1,
+      reason: describeReason(trouble.reason),
+      sideFiles,
+      removedSegments: this.#numbers
+        .filter((number) => number > end.segment)
+        .map((number) => join(directory, segmentName(number))),
+    };
+  }
+
+  /** Without watermarks (wal-go's files) nobody knows what was synced: the last segment is rewritten, the others synced. */
+  #rewriteUnsynced(): void {
+    const { directory } = this.#options;
+    const { firstUnsynced, hasWatermarks, end, segments } = this.#judgement;
+    if (firstUnsynced === undefined) return;
+    // A segment is cut to its frames when it is sealed, which may be all of it that no sync has covered.
+    const first = firstUnsynced.segment - (firstUnsynced.offset === 0 ? 1 : 0);
+    for (const segment of segments) {
+      if (segment.number < first || segment.number > end.segment) continue;
+      this.#place.check();
+      const file = this.#disk.open(join(directory, segmentName(segment.number)), 'r+');
+      try {
+        const isLast = segment.number === end.segment;
+        const isSynced = segment.number < firstUnsynced.segment;
+        const from = segment.number === firstUnsynced.segment ? firstUnsynced.offset : 0;
+        const to = isLast ? end.offset : segment.size;
+        if (!isSynced && (hasWatermarks || isLast)) this.#rewrite(file, from, to);
+        // For the sake of that cut, of which the process before may have seen the sync fail. The last one's was made anew.
+        if (!isLast) file.truncate(segment.size);
+        try {
+          file.sync();
+        } catch (error) {
+          throw syncFailed(error, file.path);
+        }
+      } finally {
+        file.close();
+      }
+    }
+    try {
+      this.#disk.syncDirectory(directory);
+    } catch (error) {
+      throw syncFailed(error, directory);
+    }
+  }
+
+  #rewrite(file: DiskFile, from: number, to: number): void {
+    const window = new Uint8Array(Math.min(REWRITE_BYTES, to - from));
+    for (let at = from; at < to; ) {
+      const piece = window.subarray(0, to - at);
+      readExactly(file, piece, at);
+      writeFully(file, piece, 0, piece.length, at);
+      at += piece.length;
+    }
+    this.rewrittenBytes += to - from;
+  }
+}
+
+/** Runs the step; the system's code if there is no room for it now, or no permission to write. */
+function attempt(step: () => void): string | undefined {
+  try {
+    step();
+    return undefined;
+  } catch (error) {
+    if (isFullDisk(error) || isDenied(error)) return systemCode(error);
+    throw error;
+  }
+}
+
+/**
+ * The segments whose first frames may be of a log without a name, wal-go's: by nothing but their identity are they told from a file that
+ * comes to bear their name.
+ */
+function unnamedSegments(
+  disk: Disk,
+  directory: string,
+  { segments, end }: Judgement,
+): ReadonlyMap<number, PlaceIdentity> {
+  const unnamed = new Map<number, PlaceIdentity>();
+  for (const { number, firstLsn, scanned, stamp } of segments) {
+    // Of one that was scanned `stamp` may be that of a later frame.
+    if (number > end.segment || firstLsn === 0 || (stamp !== undefined && !scanned)) continue;
+    const found = disk.stat(join(directory, segmentName(number)));
+    if (found !== undefined) unnamed.set(number, { dev: found.dev, ino: found.ino });
+  }
+  return unnamed;
+}
+
+/** A segment of wal-go has no stamp and no known age; one of which nothing is kept is as good as new. */
+function keptRecords(judgement: Judgement, nowMs: number): SegmentRecord[] {
+  const { end } = judgement;
+  return judgement.segments
+    .filter((segment) => segment.number <= end.segment)
+    .map(({ number, firstLsn, size, stamp }) => ({
+      number,
+      firstLsn,
+      bytes: number === end.segment ? end.offset : size,
+      createdMs: stamp?.createdMs ?? (firstLsn === 0 ? nowMs : 0),
+    }));
+}
+
+/** Rows 1 to 4 of the decision table. */
+function refuse(judgement: Judgement, directory: string): void {
+  const { row, verdict, trouble, watermark, lastLsn } = judgement;
+  if (verdict !== 'unsupported' && verdict !== 'corrupt') return;
+  const path = trouble === undefined ? directory : join(directory, segmentName(trouble.segment));
+  const what =
+    trouble === undefined ? `an entry in "${path}" cannot be read` : describeTrouble(trouble, path);
+  const details = { path, offset: trouble?.offset, lsn: trouble?.lsn || undefined };
+  if (verdict === 'unsupported') {
+    throw new LogFailure(
+      'ERR_WAL_UNSUPPORTED',
+      `Cannot open "${directory}": ${what}. ${wayOutOf(verdict, trouble?.reason)}`,
+      details,
+    );
+  }
+  const known =
+    watermark > lastLsn
+      ? `Entries up to ${watermark} were acknowledged as durable, the log can be read up to ${lastLsn}.`
+      : row === 4
+        ? 'Segments behind it hold acknowledged entries.'
+        : `The log can be read up to entry ${lastLsn}, and what follows is not a torn write.`;
+  throw new LogFailure(
+    'ERR_WAL_CORRUPT',
+    `Cannot open "${directory}": ${what}. ${known} Nothing was changed. ${wayOutOf(verdict)}`,
+    details,
+  );
+}

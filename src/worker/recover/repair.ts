@@ -1,0 +1,242 @@
+import { join } from 'node:path';
+import type { Disk } from '../../files/disk.js';
+import { createNodeDisk } from '../../files/node-disk.js';
+import { type SegmentFile, withSource } from '../../format/bytes.js';
+import { segmentName } from '../../format/segment-name.js';
+import type { LogState } from '../../format/state-file.js';
+import { describeReason, type Judgement, judgeLog, type Trouble, wayOutOf } from '../../format/verdict.js';
+import type { Failure } from '../../protocol/errors.js';
+import type { RepairReport } from '../../protocol/reports.js';
+import { lockDirectory, lookBeforeLock } from '../directory/directory-lock.js';
+import { listLog, newLogId, pendingCutOf, withoutCut } from '../directory/log-listing.js';
+import { LogPlace } from '../directory/log-place.js';
+import { readState, writeState } from '../directory/state-store.js';
+import { type CutPlace, cutLog } from '../directory/tail-cut.js';
+import { failureOf, LogFailure } from '../failure.js';
+import { finishCut } from './interrupted-cut.js';
+import { planSalvage, readSalvageMark, type SalvagePlan, salvage } from './salvage-segments.js';
+
+/**
+ * How a log with corrupt entries is made one that opens.
+ *
+ *   truncate   it ends before the first entry that cannot be read (`recovery: 'point-in-time'`)
+ *   salvage    every entry and every whole batch that can be read is kept (`recovery: 'skip-corrupt'`)
+ */
+export type RepairMode = 'truncate' | 'salvage';
+
+/** A job of the pool. */
+export interface RepairRequest {
+  readonly directory: string;
+  readonly mode: RepairMode;
+  readonly dryRun: boolean;
+  readonly fileMode: number;
+}
+
+export function repair(request: RepairRequest): RepairReport | { readonly failure: Failure } {
+  const { directory, mode, dryRun, fileMode } = request;
+  const disk = createNodeDisk();
+  try {
+    const look = () => repairLog(disk, directory, mode, true, fileMode);
+    // A dry run only looks, as `verify` does.
+    if (dryRun) return look();
+    lookBeforeLock(disk, directory, look);
+    const lock = lockDirectory(disk, directory, fileMode);
+    try {
+      return repairLog(disk, directory, mode, false, fileMode);
+    } finally {
+      lock.release();
+    }
+  } catch (error) {
+    return { failure: failureOf(error, `repair "${directory}"`, directory) };
+  }
+}
+
+/**
+ * Repairs a log that nobody has open; with `dryRun`, says what would be done. No byte goes without a copy beside it.
+ * Interrupted anywhere and run again it comes to the same end; a log that is well is left as it is. What is merely
+ * torn is left to `open`. Every frame is read.
+ *
+ * @throws LogFailure ERR_WAL_UNSUPPORTED; the system's errors
+ */
+export function repairLog(
+  disk: Disk,
+  directory: string,
+  mode: RepairMode,
+  dryRun: boolean,
+  fileMode: number,
+): RepairReport {
+  const home = new LogPlace(disk, directory);
+  const state = readState(disk, directory);
+  if (!dryRun) finishCut(disk, home, fileMode, state);
+  const { segments, isBeingSalvaged } = listLog(disk, directory);
+  const files = withoutCut(segments, pendingCutOf(segments, state));
+  const judgement = judgeLog({ segments: files, state, full: true });
+  if (judgement.verdict === 'unsupported') throw unsupported(directory, judgement.trouble);
+  const untouched = {
+    row: judgement.row,
+    verdict: judgement.verdict,
+    watermark: judgement.watermark,
+    mode: isBeingSalvaged ? ('salvage' as const) : mode,
+    dryRun,
+    firstLsn: judgement.firstLsn,
+    lastLsn: judgement.lastLsn,
+    lostLsns: 0,
+    changedSegments: [],
+    removedSegments: [],
+    sideFiles: [],
+  };
+  if (judgement.verdict !== 'corrupt' && !isBeingSalvaged) return untouched;
+
+  const logId = judgement.logId ?? newLogId(disk);
+  const isOurs = state !== undefined && 'logId' in state && state.logId === logId;
+  const plan = planSalvage(files, logId, readSalvageMark(disk, directory));
+  if (untouched.mode === 'salvage' && plan.unsupported !== undefined) {
+    throw unsupported(directory, { ...plan.unsupported, reason: 'unknown-critical' });
+  }
+  const job: RepairJob = {
+    disk,
+    home,
+    segments: files,
+    dryRun,
+    fileMode,
+    logId,
+    checkpoint: isOurs ? state.checkpoint : 0,
+    watermark: judgement.watermark,
+    plan,
+  };
+  const done =
+    untouched.mode === 'salvage'
+      ? rewrite(job)
+      : truncate(job, placeOfDamage(files, judgement, isOurs ? state : undefined));
+  return { ...untouched, ...done };
+}
+
+interface RepairJob {
+  readonly disk: Disk;
+  readonly home: LogPlace;
+  readonly segments: readonly SegmentFile[];
+  readonly dryRun: boolean;
+  readonly fileMode: number;
+  readonly logId: bigint;
+  readonly checkpoint: number;
+  readonly watermark: number;
+  /** What can be read of the log. */
+  readonly plan: SalvagePlan;
+}
+
+type Done = Pick<
+  RepairReport,
+  'firstLsn' | 'lastLsn' | 'lostLsns' | 'changedSegments' | 'removedSegments' | 'sideFiles'
+>;
+
+interface End {
+  readonly place: CutPlace;
+  readonly firstLsn: number;
+  readonly lastLsn: number;
+}
+
+/** Where the readable beginning of the log ends. */
+function placeOfDamage(
+  segments: readonly SegmentFile[],
+  judgement: Judgement,
+  state: LogState | undefined,
+): End {
+  let end = endBefore(segments, judgement);
+  for (;;) {
+    // What is left may have a gap before the damage: a missing segment of which no entry is missing.
+    const { place, lastLsn } = end;
+    const files = withoutCut(segments, { ...place, lsn: lastLsn });
+    const lowered = state && { ...state, watermark: Math.min(state.watermark, lastLsn) };
+    const rest = judgeLog({ segments: files, state: lowered, full: true });
+    if (rest.verdict !== 'corrupt') return end;
+    const earlier = endBefore(files, rest);
+    const isEarlier =
+      earlier.place.segment < place.segment ||
+      (earlier.place.segment === place.segment && earlier.place.offset < place.offset);
+    if (!isEarlier) return end;
+    end = earlier;
+  }
+}
+
+function endBefore(segments: readonly SegmentFile[], judgement: Judgement): End {
+  const { row, trouble, end, firstLsn, lastLsn } = judgement;
+  if (row !== 4 || trouble === undefined || trouble.offset > 0) return { place: end, firstLsn, lastLsn };
+  // Something is missing, or does not start as it must, and the chain of entries goes on: what is before it stays.
+  const before = segments.filter(({ number }) => number < trouble.segment);
+  if (before.length === 0) return { place: { segment: trouble.segment, offset: 0 }, firstLsn: 0, lastLsn: 0 };
+  const rest = judgeLog({ segments: before, state: undefined, full: true });
+  return { place: rest.end, firstLsn: rest.firstLsn, lastLsn: rest.lastLsn };
+}
+
+/** The intent and the lowered watermark are recorded before anything goes: a crash leaves a cut that `open` finishes. */
+function truncate(job: RepairJob, { place, firstLsn, lastLsn }: End): Done {
+  const { disk, home, fileMode, logId, checkpoint, watermark, plan } = job;
+  const { directory } = home;
+  const segments = job.segments.map(({ number }) => number);
+  const last = job.segments.find(({ number }) => number === place.segment);
+  const isShortened = last !== undefined && withSource(last, ({ size }) => size > place.offset);
+  // What is kept may never have been synced: `open` sees to that, since the watermark says no more than it did.
+  const state = {
+    logId,
+    watermark: Math.min(watermark, lastLsn),
+    checkpoint: Math.min(checkpoint, lastLsn),
+  };
+  let sideFiles: string[] = [];
+  if (!job.dryRun) {
+    // If it is all that is left at a crash, and another log's, it would make this intent another log's.
+    const emptiesFirst = place.offset === 0;
+    const checkPlace = () => home.check();
+    checkPlace();
+    const extent = { segments, place, lsn: lastLsn + 1, keepsTail: true, emptiesFirst };
+    const cut = { directory, fileMode, checkPlace, ...extent };
+    sideFiles = cutLog(disk, cut, () => {
+      writeState(disk, directory, { ...state, pendingCut: { ...place, lsn: lastLsn } }, fileMode);
+    });
+    writeState(disk, directory, state, fileMode);
+  }
+  const pathOf = (number: number) => join(directory, segmentName(number));
+  return {
+    firstLsn,
+    lastLsn,
+    lostLsns: Math.max(0, Math.max(watermark, plan.lastLsn) - lastLsn),
+    changedSegments: isShortened ? [pathOf(place.segment)] : [],
+    removedSegments: segments.filter((number) => number > place.segment).map(pathOf),
+    sideFiles,
+  };
+}
+
+function rewrite(job: RepairJob): Done {
+  const { disk, home, segments, fileMode, logId, checkpoint, watermark, plan } = job;
+  const { directory } = home;
+  const { firstLsn, lastLsn, rewritten, removed } = plan;
+  let sideFiles: string[] = [];
+  if (!job.dryRun) {
+    const state = {
+      logId,
+      watermark: Math.min(watermark, lastLsn),
+      checkpoint: Math.min(checkpoint, lastLsn),
+    };
+    sideFiles = salvage(disk, home, segments, plan, watermark, fileMode, () => {
+      writeState(disk, directory, state, fileMode);
+    });
+  }
+  const pathOf = (number: number) => join(directory, segmentName(number));
+  return {
+    firstLsn,
+    lastLsn,
+    lostLsns: plan.lostLsns + Math.max(0, watermark - lastLsn),
+    changedSegments: rewritten.map(({ number }) => pathOf(number)),
+    removedSegments: removed.map(pathOf),
+    sideFiles,
+  };
+}
+
+function unsupported(directory: string, trouble: Trouble | undefined): LogFailure {
+  const path = trouble === undefined ? directory : join(directory, segmentName(trouble.segment));
+  const why = trouble === undefined ? '' : `: ${describeReason(trouble.reason)}`;
+  return new LogFailure(
+    'ERR_WAL_UNSUPPORTED',
+    `Cannot repair "${directory}": "${path}" was not written by this version${why}. Nothing was changed. ${wayOutOf('unsupported', trouble?.reason)}`,
+    { path, offset: trouble?.offset },
+  );
+}

@@ -1,0 +1,309 @@
+import { join } from 'node:path';
+import { type Disk, type DiskFile, isMissing, isRefusal, readFully, writeFully } from '../../files/disk.js';
+import { type SegmentFile, withSource } from '../../format/bytes.js';
+import { encodeFrame } from '../../format/encode.js';
+import { frameChecksumSeed, type SegmentStamp } from '../../format/frame.js';
+import { FrameReader } from '../../format/frame-reader.js';
+import { salvageFrames, type UnsupportedFrame } from '../../format/salvage.js';
+import {
+  decodeSalvageMark,
+  encodeSalvageMark,
+  type LsnRun,
+  runsInclude,
+  type SalvageMark,
+} from '../../format/salvage-mark.js';
+import { SALVAGE_FILE, SALVAGE_FILE_ASIDE, segmentName } from '../../format/segment-name.js';
+import { openSource } from '../directory/log-listing.js';
+import type { LogPlace } from '../directory/log-place.js';
+import {
+  copySegmentAside,
+  removeIfThere,
+  setSegmentAside,
+  syncDirectory,
+  syncFile,
+} from '../directory/side-files.js';
+
+/** Kept frames that stand one behind the other in a segment, the second and all later ones as they are. */
+interface PlannedRun {
+  /** n of the segment that they stand in. */
+  readonly segment: number;
+  readonly offset: number;
+  bytes: number;
+  /** LSNs missing right before the first of them, and what it says of that now. */
+  readonly gap: number;
+  readonly skipped: number;
+}
+
+interface PlannedSegment {
+  readonly number: number;
+  /** The last entry that is kept before it; 0 = none. */
+  readonly previousLsn: number;
+  readonly runs: readonly PlannedRun[];
+}
+
+/** What a salvage keeps, and which segments change for it. */
+export interface SalvagePlan {
+  readonly logId: bigint;
+  /** 0 = nothing can be read. */
+  readonly firstLsn: number;
+  readonly lastLsn: number;
+  readonly entries: number;
+  readonly kept: readonly LsnRun[];
+  /** The log's mark says so already: the salvage was begun. */
+  readonly isMarked: boolean;
+  /** LSNs between the first and the last kept entry that cannot be read. */
+  readonly lostLsns: number;
+  /** To be written anew, ascending. */
+  readonly rewritten: readonly PlannedSegment[];
+  /** Nothing is left of these, ascending. */
+  readonly removed: readonly number[];
+  /** What keeps the salvage from being carried out: this frame must not be written anew. */
+  readonly unsupported: UnsupportedFrame | undefined;
+}
+
+/**
+ * Plans the salvage of a damaged log: every entry and every whole batch that can be read is kept, in order, with its LSN;
+ * `skipped` says where entries are missing. Segment numbers must not have gaps, so a frame goes to the segment that it
+ * stands in, or to the one after the last that has anything, whichever is lower. A segment whose frames all stay as
+ * they are is not touched.
+ *
+ * @param mark of a salvage of this log that was begun and is to be finished: nothing but what it keeps is kept
+ */
+export function planSalvage(
+  files: readonly SegmentFile[],
+  logId: bigint,
+  mark: SalvageMark | undefined,
+): SalvagePlan {
+  // Another log's is one of this log before it had a name, and nothing had been changed then.
+  const ownMark = mark?.logId === logId ? mark : undefined;
+  const isKept = ownMark === undefined ? () => true : runsInclude(ownMark.kept);
+  const byNumber = new Map(files.map((file) => [file.number, file]));
+  const kept: [first: number, last: number][] = [];
+  const planned = new Map<number, { readonly previousLsn: number; readonly runs: PlannedRun[] }>();
+  let current = (files[0]?.number ?? 0) - 1;
+  let firstLsn = 0;
+  let lastLsn = 0;
+  let entries = 0;
+  let lostLsns = 0;
+  const unsupported = salvageFrames(files, logId, (frames) => {
+    if (!frames.every(({ lsn }) => isKept(lsn))) return;
+    for (const { segment, offset, byteLength, lsn, skipped } of frames) {
+      const gap = lastLsn === 0 ? skipped : lsn - lastLsn - 1;
+      current = Math.max(current, Math.min(segment, current + 1));
+      const target = planned.get(current) ?? { previousLsn: lastLsn, runs: [] };
+      planned.set(current, target);
+      const { runs } = target;
+      const run = runs.at(-1);
+      if (
+        run !== undefined &&
+        run.segment === segment &&
+        run.offset + run.bytes === offset &&
+        gap === skipped
+      ) {
+        run.bytes += byteLength;
+      } else {
+        runs.push({ segment, offset, bytes: byteLength, gap, skipped });
+      }
+      if (firstLsn === 0) firstLsn = lsn;
+      lostLsns += gap - skipped;
+      const keptRun = kept.at(-1);
+      if (keptRun?.[1] === lsn - 1) keptRun[1] = lsn;
+      else kept.push([lsn, lsn]);
+      lastLsn = lsn;
+      entries += 1;
+    }
+  });
+  return {
+    logId,
+    firstLsn,
+    lastLsn,
+    entries,
+    kept,
+    isMarked: ownMark !== undefined,
+    lostLsns,
+    rewritten: [...planned]
+      .map(([number, target]) => ({ number, ...target }))
+      .filter(({ number, runs }) => !staysAsItIs(byNumber.get(number), number, runs)),
+    removed: files.map(({ number }) => number).filter((number) => !planned.has(number)),
+    unsupported,
+  };
+}
+
+/**
+ * Carries the plan out. No byte goes without a copy beside it.
+ *
+ *   1. copy every segment that will be replaced into a side file
+ *   2. mark the log as one that is being salvaged, with what is kept, and sync that: from here on the next open finishes
+ *      it, before it nothing has happened
+ *   3. `recordIntent`: the state file of the damaged log may promise more than will be left
+ *   4. write the readable rest of each segment anew beside it, sync it, rename it over the damaged one, highest first,
+ *      the directory synced after each; but a segment that gets frames of a higher one comes before that one, and before
+ *      those between the two
+ *   5. segments of which nothing is left become side files, highest first, and the mark goes
+ *
+ * If power goes in 4 or 5 a second salvage keeps the same entries. Frames only move down, and those that were moved
+ * already are met again and passed over. What shows that the end of a broken batch is not an entry of its own may be gone
+ * by then: the mark says what is kept. Without it such a log may also look well to who reads first frames only.
+ *
+ * @param watermark of the damaged log: no more is said to be synced
+ * @returns paths of the side files
+ * @throws the system's errors; on a full disk what is replaced is replaced, the rest is as it was
+ */
+export function salvage(
+  disk: Disk,
+  home: LogPlace,
+  files: readonly SegmentFile[],
+  plan: SalvagePlan,
+  watermark: number,
+  fileMode: number,
+  recordIntent: () => void,
+): string[] {
+  const { directory } = home;
+  const naming = { directory, lsn: plan.lastLsn + 1, fileMode };
+  const present = new Set(files.map(({ number }) => number));
+  const mark = join(directory, SALVAGE_FILE);
+  const sideFiles: string[] = [];
+  const undo = () => {
+    for (const path of sideFiles) removeIfThere(disk, path);
+    if (!plan.isMarked) removeIfThere(disk, mark);
+  };
+  try {
+    for (const { number } of plan.rewritten) {
+      if (present.has(number)) sideFiles.push(...copySegmentAside(disk, naming, number));
+    }
+    if (!plan.isMarked) writeMark(disk, mark, { logId: plan.logId, kept: plan.kept }, fileMode);
+    syncDirectory(disk, directory);
+  } catch (error) {
+    undo();
+    throw error;
+  }
+  try {
+    recordIntent();
+  } catch (error) {
+    // Else the state file may promise less already: without the mark the next open would take the damage for a clean end.
+    if (isRefusal(error)) undo();
+    throw error;
+  }
+  for (const segment of inOrderOfReplacement(plan.rewritten)) {
+    const { number } = segment;
+    home.check();
+    writeAnew(disk, directory, plan.logId, segment, watermark, fileMode);
+    disk.rename(join(directory, SALVAGE_FILE_ASIDE), join(directory, segmentName(number)));
+    syncDirectory(disk, directory);
+  }
+  for (const number of [...plan.removed].reverse()) {
+    home.check();
+    sideFiles.push(...setSegmentAside(disk, naming, number));
+    syncDirectory(disk, directory);
+  }
+  disk.unlink(mark);
+  syncDirectory(disk, directory);
+  return sideFiles;
+}
+
+/** No honest mark is larger: 64 million runs of kept entries. */
+const MARK_BYTES_MAX = 2 ** 30;
+
+/** What a salvage that was begun keeps; `undefined` where none was, or it has changed nothing yet. */
+export function readSalvageMark(disk: Disk, directory: string): SalvageMark | undefined {
+  let file: DiskFile;
+  try {
+    file = disk.open(join(directory, SALVAGE_FILE), 'r');
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+  try {
+    const size = file.size();
+    if (size > MARK_BYTES_MAX) return undefined;
+    const bytes = new Uint8Array(size);
+    return decodeSalvageMark(bytes.subarray(0, readFully(file, bytes, 0)));
+  } finally {
+    file.close();
+  }
+}
+
+function writeMark(disk: Disk, path: string, mark: SalvageMark, fileMode: number): void {
+  const bytes = encodeSalvageMark(mark);
+  const file = disk.open(path, 'w', fileMode);
+  try {
+    writeFully(file, bytes, 0, bytes.length, 0);
+    syncFile(file);
+  } finally {
+    file.close();
+  }
+}
+
+function staysAsItIs(file: SegmentFile | undefined, number: number, runs: readonly PlannedRun[]): boolean {
+  const [run, ...more] = runs;
+  if (file === undefined || run === undefined || more.length > 0) return false;
+  const { segment, offset, bytes, gap, skipped } = run;
+  return (
+    segment === number && offset === 0 && gap === skipped && bytes === withSource(file, ({ size }) => size)
+  );
+}
+
+/**
+ * Highest first, but none before a lower one that gets frames of it, or of one behind it: those would stand behind later
+ * entries then, and whoever goes on after a crash would pass over them. Segments that hang together so are replaced
+ * lowest first.
+ */
+function inOrderOfReplacement(segments: readonly PlannedSegment[]): PlannedSegment[] {
+  const chains: PlannedSegment[][] = [];
+  /** The highest segment that the last chain gets frames of. */
+  let reach = -1;
+  for (const segment of segments) {
+    if (segment.number > reach) chains.push([]);
+    chains.at(-1)?.push(segment);
+    for (const run of segment.runs) reach = Math.max(reach, run.segment);
+  }
+  return chains.reverse().flat();
+}
+
+/** Writes the frames of a segment to the salvage file as they will stand in it, and syncs it. */
+function writeAnew(
+  disk: Disk,
+  directory: string,
+  logId: bigint,
+  { number, previousLsn, runs }: PlannedSegment,
+  watermark: number,
+  fileMode: number,
+): void {
+  const file = disk.open(join(directory, SALVAGE_FILE_ASIDE), 'w', fileMode);
+  const checksumSeed = frameChecksumSeed(logId, number);
+  const stamp: SegmentStamp = { logId, number, createdMs: disk.now(), recycled: false };
+  const syncedLsn = Math.min(watermark, previousLsn);
+  let fileOffset = 0;
+  try {
+    for (const run of runs) {
+      const source = openSource(disk, join(directory, segmentName(run.segment)));
+      try {
+        const reader = new FrameReader();
+        reader.open(source);
+        for (let at = run.offset; at < run.offset + run.bytes; at += reader.frame.byteLength) {
+          // The checksum is made anew: it must not make damage valid that came up since the plan was made.
+          if (reader.parseAt(at) !== undefined || reader.dataChecksum() !== reader.frame.crc)
+            throw new Error(`the frame at ${at} of segment ${run.segment} reads otherwise than before`);
+          const { lsn, batchRemaining, skipped } = reader.frame;
+          const frame = encodeFrame({
+            lsn,
+            data: reader.readData(),
+            batchRemaining,
+            skipped: at === run.offset ? run.gap : skipped,
+            syncedLsn: fileOffset === 0 ? syncedLsn : undefined,
+            segment: fileOffset === 0 ? stamp : undefined,
+            checksumSeed,
+            fileOffset,
+          });
+          writeFully(file, frame, 0, frame.length, fileOffset);
+          fileOffset += frame.length;
+        }
+      } finally {
+        source.close?.();
+      }
+    }
+    syncFile(file);
+  } finally {
+    file.close();
+  }
+}
