@@ -4,7 +4,6 @@
  * @module ringwal
  */
 
-export type { Diagnostics as WalDiagnostics } from './main/api/diagnostics.js';
 export type {
   AllLanesStats,
   LanesStats,
@@ -14,13 +13,14 @@ export type {
   WalStats,
 } from './main/api/stats.js';
 export { Wal } from './main/api/wal.js';
-export { WalError, type WalErrorDetails } from './main/api/wal-error.js';
 export { WalLane } from './main/api/wal-lane.js';
 export { WalReader } from './main/api/wal-reader.js';
 export type { EntryData } from './main/append/entry-data.js';
 export type { LaneStats } from './main/append/lane.js';
+export { WalError, type WalErrorDetails } from './main/errors/wal-error.js';
 export type { LsnRange, VerifyReport, VerifySegment, VerifyTrouble } from './main/jobs/verify.js';
 export type { WalAttachment } from './main/log/attachment.js';
+export type { Diagnostics as WalDiagnostics } from './main/log/diagnostics.js';
 export type {
   AppendOptions,
   DirectoryFollowOptions,

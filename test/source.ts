@@ -6,7 +6,7 @@
 import { mkdirSync } from 'node:fs';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { buildSync } from 'esbuild';
-import { useWorkerFile } from '../src/main/log/start-thread.js';
+import { useWorkerFile } from '../src/main/threads/start-thread.js';
 
 // Within the repository, so that the bundle finds the dependencies; one for each process, so that none is replaced
 // while another process starts from it.

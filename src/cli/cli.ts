@@ -1,8 +1,8 @@
 #!/usr/bin/env node
+import { ExitCode } from './errors/exit-code.js';
+import { reportError, runProgram } from './program.js';
 /** The command `ringwal`: dist/cli.js starts here. */
-import { Context } from './program/context.js';
-import { ExitCode } from './program/exit-code.js';
-import { reportError, runProgram } from './program/program.js';
+import { Context } from './terminal/context.js';
 
 const context = new Context(process);
 const argv = process.argv.slice(2);

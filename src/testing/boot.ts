@@ -1,4 +1,4 @@
-import { type Random, SimulatedCrash, type SimulatedDisk } from '../files/simulated-disk.js';
+import { type Random, SimulatedCrash, type SimulatedDisk } from '../files/simulation/simulated-disk.js';
 import type { Timeline } from './timeline.js';
 
 /** What the code of one boot shares: from the start of a simulated machine, or its last crash, to the next one. */

@@ -1,4 +1,4 @@
-import { Random } from '../files/simulated-disk.js';
+import { Random } from '../files/simulation/simulated-disk.js';
 import { WalError } from '../index.js';
 import { CrashTestFailure } from './crash-test-failure.js';
 import { BrokenPromise, Life, type LifeCounts, type StoreUnderTest } from './life.js';

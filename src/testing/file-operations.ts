@@ -8,7 +8,7 @@ import {
   type OpenFlags,
   systemCode,
 } from '../files/disk.js';
-import type { SimulatedDisk } from '../files/simulated-disk.js';
+import type { SimulatedDisk } from '../files/simulation/simulated-disk.js';
 import { WalError } from '../index.js';
 
 /** A path or a `file:` URL. */

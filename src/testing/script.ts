@@ -1,4 +1,4 @@
-import type { Random } from '../files/simulated-disk.js';
+import type { Random } from '../files/simulation/simulated-disk.js';
 import type { CrashKind } from './simulated-machine.js';
 
 /** One thing that happens in the life of a store. */

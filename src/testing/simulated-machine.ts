@@ -1,6 +1,6 @@
 import { tmpdir } from 'node:os';
-import type { OperationKind } from '../files/simulated-disk.js';
-import { Random, SimulatedDisk } from '../files/simulated-disk.js';
+import type { OperationKind } from '../files/simulation/simulated-disk.js';
+import { Random, SimulatedDisk } from '../files/simulation/simulated-disk.js';
 import { Wal, WalError, type WalOptions } from '../index.js';
 import { Boot } from './boot.js';
 import { type FilePath, pathOf } from './file-operations.js';

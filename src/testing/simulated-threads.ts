@@ -1,13 +1,13 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { AsyncFile } from '../files/async-file.js';
 import type { DiskLock, FileIdentity } from '../files/disk.js';
-import { SimulatedCrash } from '../files/simulated-disk.js';
+import { SimulatedCrash } from '../files/simulation/simulated-disk.js';
 import type { LifeWatch, LogEngine, LogThread } from '../main/log/log-engine.js';
 import type { SyncThreadData, WriterThreadData } from '../protocol/thread-data.js';
 import { Board } from '../ring/board.js';
 import { Doorbell } from '../ring/doorbell.js';
 import { LaneWord, viewLane } from '../ring/layout.js';
-import { failureOf } from '../worker/failure.js';
+import { failureOf } from '../worker/errors/failure.js';
 import { createWriter, lockLog, openedMessage } from '../worker/open-writer.js';
 import { recoverLog } from '../worker/recover/recovery.js';
 import { SyncRound } from '../worker/sync/sync-round.js';

@@ -1,4 +1,4 @@
-import type { SimulatedDisk } from '../files/simulated-disk.js';
+import type { SimulatedDisk } from '../files/simulation/simulated-disk.js';
 
 /** Something that is going to happen. */
 export interface TimelineEvent {

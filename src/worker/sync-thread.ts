@@ -9,7 +9,7 @@ import type { SyncThreadData } from '../protocol/thread-data.js';
 import { Board } from '../ring/board.js';
 import { Doorbell } from '../ring/doorbell.js';
 import { LogPlace } from './directory/log-place.js';
-import { LogFailure } from './failure.js';
+import { LogFailure } from './errors/failure.js';
 import { AckChannel } from './intake/ack-channel.js';
 import { finishClosing } from './intake/closed-ports.js';
 import { failedOutcome, JobRunner, NOTHING_DONE } from './sync/job-runner.js';

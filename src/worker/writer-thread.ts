@@ -5,7 +5,7 @@ import { createNodeDisk } from '../files/node-disk.js';
 import type { ToLane } from '../protocol/lane-messages.js';
 import type { WriterThreadData } from '../protocol/thread-data.js';
 import { BellState, DoorbellSleeper } from '../ring/doorbell.js';
-import { failureOf } from './failure.js';
+import { failureOf } from './errors/failure.js';
 import { finishClosing } from './intake/closed-ports.js';
 import type { LanePool } from './intake/lane-pool.js';
 import { createWriter, lockLog, openedMessage } from './open-writer.js';

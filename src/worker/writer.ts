@@ -5,7 +5,7 @@ import type { WriterOptions } from '../protocol/thread-data.js';
 import type { Board } from '../ring/board.js';
 import type { Doorbell } from '../ring/doorbell.js';
 import { LogCommands } from './commands/log-commands.js';
-import { failureOf, mayPass, PassingError, systemCause } from './failure.js';
+import { failureOf, mayPass, PassingError, systemCause } from './errors/failure.js';
 import type { LaneRequest } from './intake/lane-input.js';
 import type { LanePool } from './intake/lane-pool.js';
 import type { WriterLane } from './intake/writer-lane.js';

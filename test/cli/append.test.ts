@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { Wal } from '#ringwal';
 import { RecordSplitter } from '../../src/cli/append/record-splitter.js';
-import { pickLogOptions } from '../../src/cli/program/log-options.js';
+import { pickLogOptions } from '../../src/cli/flags/log-options.js';
 import { temporaryDirectory } from '../cleanup.js';
 import { SmallDisk } from '../main/log/small-disk.js';
 import { range, temporaryLog, texts } from '../main/support.js';

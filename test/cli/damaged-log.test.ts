@@ -5,7 +5,7 @@ import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
 import { type EntriesOptions, Wal, WalError } from '#ringwal';
 import { DamagedLog } from '../../src/cli/look/damaged-log.js';
-import type { Context } from '../../src/cli/program/context.js';
+import type { Context } from '../../src/cli/terminal/context.js';
 import { StatusLine } from '../../src/cli/terminal/status-line.js';
 import { entries, frameWith, LogBuilder } from '../format/log-builder.js';
 import { makeLog, range, temporaryLog } from '../main/support.js';

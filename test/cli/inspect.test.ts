@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { appendFileSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { visibleLength } from '../../src/cli/terminal/text.js';
+import { visibleLength } from '../../src/cli/text/text.js';
 import { makeLog, openLog, range, temporaryLog } from '../main/support.js';
 import { jsonLines, noTerminal, onTerminal, plantDamaged, ringwal, ringwalOk } from './support.js';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { asToldByCommand } from '../../src/cli/program/library-message.js';
+import { asToldByCommand } from '../../src/cli/errors/library-message.js';
 
 for (const [message, told] of [
   [

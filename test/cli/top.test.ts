@@ -10,7 +10,7 @@ import type { Holder } from '../../src/cli/look/file-listing.js';
 import { type Published, PublishedReader } from '../../src/cli/look/published-figures.js';
 import { drawTop } from '../../src/cli/look/top-screen.js';
 import { bar, histogramBars } from '../../src/cli/terminal/bars.js';
-import { clip, visibleLength, wrap } from '../../src/cli/terminal/text.js';
+import { clip, visibleLength, wrap } from '../../src/cli/text/text.js';
 import { readBuckets } from '../../src/format/histogram.js';
 import {
   COUNTERS,

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { endOfContent, HOLE_BYTES_MIN } from '../../src/files/content-end.js';
 import type { DiskFile } from '../../src/files/disk.js';
 import { createNodeDisk } from '../../src/files/node-disk.js';
-import { Random, SimulatedDisk } from '../../src/files/simulated-disk.js';
+import { Random, SimulatedDisk } from '../../src/files/simulation/simulated-disk.js';
 import { temporaryDirectory } from '../cleanup.js';
 import { seededTest } from '../seed.js';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createDirectory } from '../../src/files/directories.js';
-import { SimulatedCrash, SimulatedDisk } from '../../src/files/simulated-disk.js';
+import { SimulatedCrash, SimulatedDisk } from '../../src/files/simulation/simulated-disk.js';
 
 const PATH = '/srv/app/log';
 

@@ -1,5 +1,5 @@
 import { createNodeDisk } from '../../src/files/node-disk.js';
-import { SimulatedDisk } from '../../src/files/simulated-disk.js';
+import { SimulatedDisk } from '../../src/files/simulation/simulated-disk.js';
 import { temporaryDirectory } from '../cleanup.js';
 import { SEED } from '../seed.js';
 import { testDiskContract } from './disk-contract.js';

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { SECTOR_BYTES } from '../../src/files/simulated-disk.js';
+import { SECTOR_BYTES } from '../../src/files/simulation/simulated-disk.js';
 
 /**
  * Naive: keeps a whole copy of the file for every moment since the last sync, the first being that sync's. What a power

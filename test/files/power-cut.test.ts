@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { Random, SECTOR_BYTES, SimulatedDisk } from '../../src/files/simulated-disk.js';
+import { Random, SECTOR_BYTES, SimulatedDisk } from '../../src/files/simulation/simulated-disk.js';
 import { seededTest } from '../seed.js';
 import { FileHistory, NameHistory } from './power-cut-oracle.js';
 

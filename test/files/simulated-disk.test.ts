@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isFullDisk, writeFully } from '../../src/files/disk.js';
-import { Random, SECTOR_BYTES, SimulatedCrash, SimulatedDisk } from '../../src/files/simulated-disk.js';
+import {
+  Random,
+  SECTOR_BYTES,
+  SimulatedCrash,
+  SimulatedDisk,
+} from '../../src/files/simulation/simulated-disk.js';
 import { SEED } from '../seed.js';
 
 const ONES = new Uint8Array(SECTOR_BYTES).fill(1);

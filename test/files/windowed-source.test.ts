@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { SimulatedDisk } from '../../src/files/simulated-disk.js';
+import { SimulatedDisk } from '../../src/files/simulation/simulated-disk.js';
 import { WindowedSource } from '../../src/files/windowed-source.js';
 import { seededTest } from '../seed.js';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readFully, writeFully } from '../../src/files/disk.js';
-import { type Fault, SimulatedDisk } from '../../src/files/simulated-disk.js';
+import { type Fault, SimulatedDisk } from '../../src/files/simulation/simulated-disk.js';
 
 const CONTENT = Uint8Array.from({ length: 5000 }, (_, i) => i % 251);
 

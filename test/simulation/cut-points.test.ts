@@ -1,5 +1,5 @@
 import { test } from 'node:test';
-import { SimulatedDisk } from '../../src/files/simulated-disk.js';
+import { SimulatedDisk } from '../../src/files/simulation/simulated-disk.js';
 import type { WriterOptions } from '../../src/protocol/thread-data.js';
 import type { CrashKind } from './model.js';
 import { Simulation, Stopped } from './simulation.js';

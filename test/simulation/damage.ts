@@ -1,4 +1,4 @@
-import type { Random, SimulatedDisk } from '../../src/files/simulated-disk.js';
+import type { Random, SimulatedDisk } from '../../src/files/simulation/simulated-disk.js';
 import { parseSegmentName, STATE_FILE } from '../../src/format/segment-name.js';
 import { type FrameOnDisk, type LogBytes, readFramesBeforeFault } from '../worker/support/segments.js';
 import { DIRECTORY } from '../worker/support/test-log.js';

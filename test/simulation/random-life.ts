@@ -1,5 +1,5 @@
-import { Random, SimulatedDisk } from '../../src/files/simulated-disk.js';
-import type { LogFailure } from '../../src/worker/failure.js';
+import { Random, SimulatedDisk } from '../../src/files/simulation/simulated-disk.js';
+import type { LogFailure } from '../../src/worker/errors/failure.js';
 import { Level, SMALL_PAYLOAD_MAX } from '../worker/support/lane-client.js';
 import { Simulation, type SimulationSettings, Stopped } from './simulation.js';
 import { payload } from './workload.js';

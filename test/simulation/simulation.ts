@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Fault, Operation, Random, SimulatedDisk } from '../../src/files/simulated-disk.js';
+import type { Fault, Operation, Random, SimulatedDisk } from '../../src/files/simulation/simulated-disk.js';
 import { NEXT_FILE, SPARE_FILE } from '../../src/format/segment-name.js';
 import type { LogCommand } from '../../src/protocol/lane-messages.js';
 import type { WriterOptions } from '../../src/protocol/thread-data.js';
@@ -7,7 +7,7 @@ import type { Kernel } from '../../src/ring/kernel/kernel.js';
 import type { LaneViews } from '../../src/ring/layout.js';
 import type { SteppedSyncer, SyncerHost } from '../../src/testing/stepped-syncer.js';
 import { readState } from '../../src/worker/directory/state-store.js';
-import type { LogFailure } from '../../src/worker/failure.js';
+import type { LogFailure } from '../../src/worker/errors/failure.js';
 import { recoverLog } from '../../src/worker/recover/recovery.js';
 import { repairLog } from '../../src/worker/recover/repair.js';
 import type { SyncRound, SyncRoundParts } from '../../src/worker/sync/sync-round.js';

@@ -72,6 +72,26 @@ for (const folder of PURE) {
   });
 }
 
+test('no room imports another one that imports it, in however many steps', () => {
+  const targets = new Map<string, Set<string>>();
+  for (const { file, target } of sourceFiles('src').flatMap(importsOf)) {
+    const [from, to] = [dirname(relative('src', file)), dirname(target)];
+    // The entry points of the package stand in src itself: what they export is what the other rooms are for.
+    if (!target.endsWith('.ts') || from === to || from === '.' || to === '.') continue;
+    targets.set(from, (targets.get(from) ?? new Set()).add(to));
+  }
+  const circles: string[] = [];
+  const visit = (room: string, way: readonly string[]): void => {
+    for (const next of targets.get(room) ?? []) {
+      if (next === way[0]) circles.push([...way, next].join(' → '));
+      // Each circle is found from its first room in the alphabet.
+      else if (next > (way[0] as string) && !way.includes(next)) visit(next, [...way, next]);
+    }
+  };
+  for (const room of targets.keys()) visit(room, [room]);
+  assert.deepEqual(circles, []);
+});
+
 test('only src/files opens, writes, renames or removes files', () => {
   const offending = ['src/main', 'src/worker', 'src/ring', 'src/format']
     .flatMap(sourceFiles)

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { OperationKind } from '../../src/files/simulated-disk.js';
+import type { OperationKind } from '../../src/files/simulation/simulated-disk.js';
 import { MAX_LSN } from '../../src/format/frame.js';
-import type { LogFailure } from '../../src/worker/failure.js';
+import type { LogFailure } from '../../src/worker/errors/failure.js';
 import { entries, LogBuilder } from '../format/log-builder.js';
 import { Level } from './support/lane-client.js';
 import { DIRECTORY, newDisk, PARKED, TestLog } from './support/test-log.js';

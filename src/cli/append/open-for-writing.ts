@@ -1,13 +1,13 @@
 import { statSync } from 'node:fs';
 import { Wal, WalError, type WalOptions } from '../../index.js';
+import { howToRepair, tellError } from '../errors/exit-code.js';
 import { listFiles } from '../look/file-listing.js';
 import { tellOfRecovery } from '../look/recovery-text.js';
 import { describeTrouble } from '../look/verdict-text.js';
 import { verifyWithProgress } from '../look/verify-with-progress.js';
-import type { Context } from '../program/context.js';
-import { howToRepair, tellError } from '../program/exit-code.js';
-import { shellPath } from '../terminal/shell-path.js';
-import { harmless } from '../terminal/text.js';
+import type { Context } from '../terminal/context.js';
+import { shellPath } from '../text/shell-path.js';
+import { harmless } from '../text/text.js';
 
 /** A log that is no larger is read whole before it is written to, which takes about as long as the command takes to start. */
 const CHECKED_BYTES_MAX = 64 * 2 ** 20;

@@ -1,4 +1,4 @@
-import { CliError, ExitCode } from '../program/exit-code.js';
+import { CliError, ExitCode } from '../errors/exit-code.js';
 
 export const RECORD_FORMATS = ['lines', 'nul', 'length-prefixed'] as const;
 

@@ -1,4 +1,4 @@
-import { bytes, duration, integer } from '../terminal/text.js';
+import { bytes, duration, integer } from '../text/text.js';
 import type { LatencySummary } from './latencies.js';
 import { GROUP_APPENDERS } from './measures.js';
 import type { BenchResult } from './result.js';

@@ -1,4 +1,4 @@
-import { duration } from '../terminal/text.js';
+import { duration } from '../text/text.js';
 import type { LatencySummary } from './latencies.js';
 
 /** File systems by the number that statfs has for them, as far as they matter here. */

@@ -13,12 +13,12 @@ import {
   type RecordFormat,
   RecordSplitter,
 } from '../append/record-splitter.js';
-import type { Context } from '../program/context.js';
+import { CliError, ExitCode } from '../errors/exit-code.js';
+import { LOG_OPTIONS, type ParsedLogOptions, pickLogOptions } from '../flags/log-options.js';
 import { defineCommand } from '../program/definition.js';
-import { CliError, ExitCode } from '../program/exit-code.js';
-import { LOG_OPTIONS, type ParsedLogOptions, pickLogOptions } from '../program/log-options.js';
+import type { Context } from '../terminal/context.js';
 import type { StatusLine } from '../terminal/status-line.js';
-import { bytes, duration, integer, lsnRange, perSecond, plural } from '../terminal/text.js';
+import { bytes, duration, integer, lsnRange, perSecond, plural } from '../text/text.js';
 
 interface Options extends ParsedLogOptions {
   readonly durable?: true;

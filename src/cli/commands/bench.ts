@@ -19,15 +19,15 @@ import {
 import { reportHtml } from '../bench/report-html.js';
 import type { BenchResult } from '../bench/result.js';
 import { judgePreallocation, judgeSync } from '../bench/verdict.js';
+import { CliError, ExitCode } from '../errors/exit-code.js';
+import { parseSeconds } from '../flags/values.js';
 import { kindOf } from '../look/log-directory.js';
-import type { Context } from '../program/context.js';
 import { defineCommand, VERSION } from '../program/definition.js';
-import { CliError, ExitCode } from '../program/exit-code.js';
-import { parseSeconds } from '../program/values.js';
-import { fit } from '../terminal/columns.js';
+import type { Context } from '../terminal/context.js';
 import type { Output } from '../terminal/output.js';
 import { progressBar } from '../terminal/status-line.js';
-import { bytes, duration, integer, perSecond, table } from '../terminal/text.js';
+import { fit } from '../text/columns.js';
+import { bytes, duration, integer, perSecond, table } from '../text/text.js';
 
 interface Options {
   readonly seconds: number;

@@ -1,15 +1,15 @@
 import { Argument, Option } from 'commander';
 import { Wal, type WalEntry } from '../../index.js';
+import { CliError, ExitCode } from '../errors/exit-code.js';
+import { parseLsn } from '../flags/values.js';
 import { ENTRY_FORMATS, type EntryFormat, EntryWriter } from '../look/entry-format.js';
 import { openEntries } from '../look/entry-source.js';
 import { type Piece, walkFrames } from '../look/frame-walk.js';
 import { kindOf } from '../look/log-directory.js';
 import { readStamp, withSegment } from '../look/segment-file.js';
-import type { Context } from '../program/context.js';
 import { defineCommand } from '../program/definition.js';
-import { CliError, ExitCode } from '../program/exit-code.js';
-import { parseLsn } from '../program/values.js';
-import { integer } from '../terminal/text.js';
+import type { Context } from '../terminal/context.js';
+import { integer } from '../text/text.js';
 
 interface Options {
   readonly from?: number;

@@ -1,10 +1,10 @@
 import { Argument } from 'commander';
 import { openForWriting } from '../append/open-for-writing.js';
+import { ExitCode } from '../errors/exit-code.js';
+import { parseCount } from '../flags/values.js';
 import { expectLog, readStateFile } from '../look/log-directory.js';
 import { defineCommand } from '../program/definition.js';
-import { ExitCode } from '../program/exit-code.js';
-import { parseCount } from '../program/values.js';
-import { integer } from '../terminal/text.js';
+import { integer } from '../text/text.js';
 
 export const checkpoint = defineCommand({
   name: 'checkpoint',

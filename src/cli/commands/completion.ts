@@ -1,7 +1,7 @@
 import { Argument } from 'commander';
+import { ExitCode } from '../errors/exit-code.js';
 import { bashCompletion, fishCompletion, zshCompletion } from '../program/completion-scripts.js';
 import { type Command, defineCommand } from '../program/definition.js';
-import { ExitCode } from '../program/exit-code.js';
 
 const SCRIPTS = { bash: bashCompletion, zsh: zshCompletion, fish: fishCompletion } as const;
 

@@ -1,9 +1,9 @@
 import { Argument, Option } from 'commander';
+import { CliError, ExitCode } from '../errors/exit-code.js';
+import { parseLsn } from '../flags/values.js';
 import { ENTRY_FORMATS, type EntryFormat, EntryWriter } from '../look/entry-format.js';
 import { openEntries } from '../look/entry-source.js';
 import { defineCommand } from '../program/definition.js';
-import { CliError, ExitCode } from '../program/exit-code.js';
-import { parseLsn } from '../program/values.js';
 
 interface Options {
   readonly format: EntryFormat;

@@ -1,6 +1,8 @@
 import { basename, resolve } from 'node:path';
 import { Argument, Option } from 'commander';
 import type { VerifyReport, VerifySegment } from '../../index.js';
+import { CliError, ExitCode } from '../errors/exit-code.js';
+import { parseCount, parseLsn } from '../flags/values.js';
 import {
   describeHolder,
   holderOf,
@@ -13,13 +15,11 @@ import { readStamp } from '../look/segment-file.js';
 import { inspectSegment } from '../look/segment-inspection.js';
 import { colored, describeVerdict, exitCodeFor } from '../look/verdict-text.js';
 import { verifyWithProgress } from '../look/verify-with-progress.js';
-import type { Context } from '../program/context.js';
 import { defineCommand } from '../program/definition.js';
-import { CliError, ExitCode } from '../program/exit-code.js';
-import { parseCount, parseLsn } from '../program/values.js';
-import { type Column, fit } from '../terminal/columns.js';
+import type { Context } from '../terminal/context.js';
 import type { Colors, Output } from '../terminal/output.js';
-import { bytes, harmless, integer, lsnRange, table, time } from '../terminal/text.js';
+import { type Column, fit } from '../text/columns.js';
+import { bytes, harmless, integer, lsnRange, table, time } from '../text/text.js';
 
 interface Options {
   readonly frames?: true;

@@ -1,5 +1,5 @@
+import { ExitCode } from '../errors/exit-code.js';
 import { type Command, defineCommand } from '../program/definition.js';
-import { ExitCode } from '../program/exit-code.js';
 import { manPage } from '../program/man-page.js';
 
 /** `commands` are asked for when the page is printed: it has itself in it too. */

@@ -1,13 +1,13 @@
 import { basename } from 'node:path';
 import { Argument, Option } from 'commander';
 import { Wal, type WalRepair } from '../../index.js';
+import { ExitCode } from '../errors/exit-code.js';
 import { expectLog } from '../look/log-directory.js';
 import { colored } from '../look/verdict-text.js';
 import { defineCommand } from '../program/definition.js';
-import { ExitCode } from '../program/exit-code.js';
 import type { Output } from '../terminal/output.js';
 import { confirm } from '../terminal/question.js';
-import { integer, lsnRange, plural } from '../terminal/text.js';
+import { integer, lsnRange, plural } from '../text/text.js';
 
 interface Options {
   readonly mode: 'truncate' | 'salvage';

@@ -2,14 +2,14 @@ import { Argument, Option } from 'commander';
 import type { HistogramReading } from '../../format/histogram.js';
 import type { LaneFigures } from '../../format/stats-file.js';
 import { Wal } from '../../index.js';
+import { ExitCode } from '../errors/exit-code.js';
+import { parseSeconds } from '../flags/values.js';
 import { byteRate, entryRate, FigureReader, type Reading } from '../look/figures.js';
 import { describeHolder } from '../look/file-listing.js';
 import { expectLog } from '../look/log-directory.js';
 import { liveInterval } from '../look/published-figures.js';
 import { defineCommand } from '../program/definition.js';
-import { ExitCode } from '../program/exit-code.js';
-import { parseSeconds } from '../program/values.js';
-import { bytes, duration, integer, lsnRange, plural, table } from '../terminal/text.js';
+import { bytes, duration, integer, lsnRange, plural, table } from '../text/text.js';
 
 interface Options {
   readonly watch?: number | true;

@@ -1,10 +1,10 @@
 import { Argument, Option } from 'commander';
+import { ExitCode } from '../errors/exit-code.js';
+import { parseCount, parseLsn } from '../flags/values.js';
 import { ENTRY_FORMATS, type EntryFormat, EntryWriter } from '../look/entry-format.js';
 import { type EntrySource, openEntries } from '../look/entry-source.js';
-import type { Context } from '../program/context.js';
 import { defineCommand } from '../program/definition.js';
-import { ExitCode } from '../program/exit-code.js';
-import { parseCount, parseLsn } from '../program/values.js';
+import type { Context } from '../terminal/context.js';
 
 interface Options {
   readonly lines: number;

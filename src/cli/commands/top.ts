@@ -3,12 +3,12 @@ import { basename, dirname, resolve } from 'node:path';
 import { Argument, Option } from 'commander';
 import { LOCK_FILE } from '../../format/segment-name.js';
 import { Wal } from '../../index.js';
+import { CliError, ExitCode } from '../errors/exit-code.js';
+import { parseSeconds } from '../flags/values.js';
 import { FigureReader, type Reading } from '../look/figures.js';
 import { expectLog } from '../look/log-directory.js';
 import { drawTop } from '../look/top-screen.js';
 import { defineCommand } from '../program/definition.js';
-import { CliError, ExitCode } from '../program/exit-code.js';
-import { parseSeconds } from '../program/values.js';
 import { Screen } from '../terminal/screen.js';
 
 interface Options {

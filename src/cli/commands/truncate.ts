@@ -1,12 +1,12 @@
 import { Argument, Option } from 'commander';
 import { type SegmentInfo, Wal } from '../../index.js';
 import { openForWriting } from '../append/open-for-writing.js';
+import { CliError, ExitCode } from '../errors/exit-code.js';
+import { parseLsn } from '../flags/values.js';
 import { expectLog } from '../look/log-directory.js';
 import { defineCommand } from '../program/definition.js';
-import { CliError, ExitCode } from '../program/exit-code.js';
-import { parseLsn } from '../program/values.js';
 import { confirm } from '../terminal/question.js';
-import { bytes, integer, lsnRange, plural } from '../terminal/text.js';
+import { bytes, integer, lsnRange, plural } from '../text/text.js';
 
 interface Options {
   readonly before?: number;

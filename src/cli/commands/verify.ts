@@ -5,7 +5,7 @@ import { expectLog } from '../look/log-directory.js';
 import { colored, describeVerdict, exitCodeFor } from '../look/verdict-text.js';
 import { verifyWithProgress } from '../look/verify-with-progress.js';
 import { defineCommand } from '../program/definition.js';
-import { bytes, integer, lsnRange, table, visibleLength } from '../terminal/text.js';
+import { bytes, integer, lsnRange, table, visibleLength } from '../text/text.js';
 
 interface Options {
   readonly quiet?: true;

@@ -10,7 +10,7 @@ import {
   type WalEntry,
   WalError,
 } from '../../index.js';
-import type { Context } from '../program/context.js';
+import type { Context } from '../terminal/context.js';
 import type { EntrySource } from './entry-source.js';
 import { readStateFile } from './log-directory.js';
 import { readStamp } from './segment-file.js';

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { WalEntry } from '../../index.js';
 import type { Output } from '../terminal/output.js';
-import { harmless, hexDump } from '../terminal/text.js';
+import { harmless, hexDump } from '../text/text.js';
 
 export const ENTRY_FORMATS = ['text', 'json', 'hex', 'raw', 'nul', 'length-prefixed'] as const;
 

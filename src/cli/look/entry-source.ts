@@ -1,5 +1,5 @@
 import { type EntriesOptions, Wal, type WalEntry, WalError, type WalReader } from '../../index.js';
-import type { Context } from '../program/context.js';
+import type { Context } from '../terminal/context.js';
 import { DamagedLog } from './damaged-log.js';
 import { expectLog } from './log-directory.js';
 

@@ -1,6 +1,6 @@
 import type { Frame } from '../../format/frame.js';
 import type { Colors } from '../terminal/output.js';
-import { hexDump, integer, visibleLength, wrap } from '../terminal/text.js';
+import { hexDump, integer, visibleLength, wrap } from '../text/text.js';
 import type { Piece } from './frame-walk.js';
 
 /** Bytes of a frame that are shown where nobody says how many, as far as there is room. */

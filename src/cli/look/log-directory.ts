@@ -4,7 +4,7 @@ import { readFully } from '../../files/disk.js';
 import { createNodeDisk } from '../../files/node-disk.js';
 import { classifyName, STATE_FILE } from '../../format/segment-name.js';
 import { decodeState, type LogState } from '../../format/state-file.js';
-import { CliError, ExitCode } from '../program/exit-code.js';
+import { CliError, ExitCode } from '../errors/exit-code.js';
 
 /** What a path on the command line leads to. @throws where it leads to nothing, or to what is neither */
 export function kindOf(path: string): 'directory' | 'file' {

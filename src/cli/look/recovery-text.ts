@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import type { Wal } from '../../index.js';
-import type { Context } from '../program/context.js';
-import { bytes, integer, plural } from '../terminal/text.js';
+import type { Context } from '../terminal/context.js';
+import { bytes, integer, plural } from '../text/text.js';
 
 /** Who opens a log for writing by a command hears what that took out of it. */
 export function tellOfRecovery(context: Context, { recovery }: Wal): void {

@@ -1,9 +1,9 @@
 import { statSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import { parseSegmentName } from '../../format/segment-name.js';
-import type { Context } from '../program/context.js';
+import type { Context } from '../terminal/context.js';
 import type { Colors } from '../terminal/output.js';
-import { bytes, harmless, integer, lsnRange, plural, time } from '../terminal/text.js';
+import { bytes, harmless, integer, lsnRange, plural, time } from '../text/text.js';
 import { FrameTable } from './frame-table.js';
 import { type Piece, walkFrames } from './frame-walk.js';
 import { readStateFile } from './log-directory.js';

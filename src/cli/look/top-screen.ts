@@ -17,7 +17,7 @@ import {
   time,
   visibleLength,
   wrap,
-} from '../terminal/text.js';
+} from '../text/text.js';
 import { byteRate, entryRate, type Reading } from './figures.js';
 import { describeHolder } from './file-listing.js';
 import { FRESH_MS, type Interval, liveInterval, type PublishedFigures } from './published-figures.js';

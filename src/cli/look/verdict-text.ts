@@ -1,10 +1,10 @@
 import { basename } from 'node:path';
 import { describeReason } from '../../format/verdict.js';
 import type { LsnRange, VerifyReport, VerifyTrouble } from '../../index.js';
-import { ExitCode } from '../program/exit-code.js';
+import { ExitCode } from '../errors/exit-code.js';
 import type { Colors } from '../terminal/output.js';
-import { shellPath } from '../terminal/shell-path.js';
-import { harmless, integer, lsnRange, plural } from '../terminal/text.js';
+import { shellPath } from '../text/shell-path.js';
+import { harmless, integer, lsnRange, plural } from '../text/text.js';
 
 export type Verdict = VerifyReport['verdict'];
 

@@ -1,7 +1,7 @@
 import { type VerifyReport, Wal } from '../../index.js';
-import type { Context } from '../program/context.js';
+import type { Context } from '../terminal/context.js';
 import { progressBar } from '../terminal/status-line.js';
-import { bytes } from '../terminal/text.js';
+import { bytes } from '../text/text.js';
 
 /** Reads and judges a whole log, and shows how far it is where it takes long. */
 export async function verifyWithProgress(context: Context, directory: string): Promise<VerifyReport> {

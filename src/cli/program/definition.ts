@@ -1,6 +1,6 @@
 import { type Argument, Option } from 'commander';
-import type { Context } from './context.js';
-import type { ExitCode } from './exit-code.js';
+import type { ExitCode } from '../errors/exit-code.js';
+import type { Context } from '../terminal/context.js';
 
 declare const RINGWAL_VERSION: string;
 

@@ -1,6 +1,6 @@
 import type { Argument, Option } from 'commander';
+import { EXIT_CODES } from '../errors/exit-code.js';
 import { type Command, DESCRIPTION, optionsOf, sentence, VERSION } from './definition.js';
-import { EXIT_CODES } from './exit-code.js';
 
 /** The manual page, for man(1): section 1, made of the definitions. It has no date, so that the same sources make the same page. */
 export function manPage(commands: readonly Command[]): string {

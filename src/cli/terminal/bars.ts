@@ -1,5 +1,5 @@
 import type { HistogramReading } from '../../format/histogram.js';
-import { integer, table } from './text.js';
+import { integer, table } from '../text/text.js';
 
 const EIGHTHS = ' ▏▎▍▌▋▊▉█';
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
 import picocolors from 'picocolors';
-import { wrap } from './text.js';
+import { wrap } from '../text/text.js';
 
 /** Of what is not printed to a terminal. */
 const WIDTH = 80;

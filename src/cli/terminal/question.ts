@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline/promises';
-import type { Context } from '../program/context.js';
-import { CliError, ExitCode } from '../program/exit-code.js';
+import { CliError, ExitCode } from '../errors/exit-code.js';
+import type { Context } from './context.js';
 
 /** Asks on the terminal; anything but yes is no. @throws where there is no terminal */
 export async function confirm(context: Context, question: string): Promise<boolean> {

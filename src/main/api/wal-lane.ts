@@ -1,6 +1,6 @@
-import { AttachedLane } from '../append/attached-lane.js';
 import type { EntryData } from '../append/entry-data.js';
 import type { LaneStats } from '../append/lane.js';
+import { AttachedLane } from '../log/attached-lane.js';
 import type { WalAttachment } from '../log/attachment.js';
 import {
   type AppendOptions,

@@ -1,5 +1,6 @@
 import type { RepairReport } from '../../protocol/reports.js';
 import type { EntryData } from '../append/entry-data.js';
+import { WalError } from '../errors/wal-error.js';
 import { runJob } from '../jobs/job-pool.js';
 import { type VerifyReport, verifyDirectory } from '../jobs/verify.js';
 import type { WalAttachment } from '../log/attachment.js';
@@ -32,7 +33,6 @@ import { readSegment } from '../read/read-segment.js';
 import type { WalEntry } from '../read/segment-reader.js';
 import { LogStream } from '../stream/log-stream.js';
 import { readStats, type WalStats } from './stats.js';
-import { WalError } from './wal-error.js';
 import { WalLane } from './wal-lane.js';
 import { WalReader } from './wal-reader.js';
 

@@ -1,4 +1,4 @@
-import { WalError } from '../api/wal-error.js';
+import { WalError } from '../errors/wal-error.js';
 
 /** What an entry is made of: bytes (any view of them, `Buffer` included) or text, which is stored as UTF-8. */
 export type EntryData = Uint8Array | string;

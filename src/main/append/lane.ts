@@ -13,7 +13,7 @@ import {
 import { type PolledRun, RunPoller } from '../../ring/polled-runs.js';
 import { LaneProducer, Want } from '../../ring/producer.js';
 import { countEntries } from '../../ring/records.js';
-import { errorFromFailure, WalError } from '../api/wal-error.js';
+import { errorFromFailure, WalError } from '../errors/wal-error.js';
 import {
   type AppendOptions,
   checkAppendOptions,

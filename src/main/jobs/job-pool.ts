@@ -11,9 +11,9 @@ import type {
   InspectRequest,
 } from '../../worker/inspect/inspect.js';
 import type { RepairRequest } from '../../worker/recover/repair.js';
-import { errorFromFailure } from '../api/wal-error.js';
-import { threadFailure, workerFile } from '../log/start-thread.js';
+import { errorFromFailure } from '../errors/wal-error.js';
 import { jobThreads } from '../options/options.js';
+import { threadFailure, workerFile } from '../threads/start-thread.js';
 import { JobThread } from './job-thread.js';
 
 /** How a job is run. */

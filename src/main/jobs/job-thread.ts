@@ -1,6 +1,6 @@
 import type { Piscina } from 'piscina';
 import { loadModule } from '../../files/package-modules.js';
-import { threadOptions } from '../log/start-thread.js';
+import { threadOptions } from '../threads/start-thread.js';
 
 /** What a thread is to do, by piscina's names. */
 export interface Task {

@@ -1,6 +1,6 @@
 import { MessageChannel, MessagePort } from 'node:worker_threads';
-import { WalError } from '../api/wal-error.js';
 import type { Lane } from '../append/lane.js';
+import { WalError } from '../errors/wal-error.js';
 import type { LaneOptions } from '../options/options.js';
 
 /** What a lane on another thread needs to know of its log: all of it can be cloned, or is shared. */

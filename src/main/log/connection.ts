@@ -8,17 +8,17 @@ import type { SyncThreadData, WriterThreadData } from '../../protocol/thread-dat
 import { Board, createBoard } from '../../ring/board.js';
 import { createDoorbellMemory, type Doorbell } from '../../ring/doorbell.js';
 import { type LaneMemory, resetLane, ringUsed, viewLane } from '../../ring/layout.js';
-import { isWatched, publish } from '../api/diagnostics.js';
-import { errorFromFailure, WalError } from '../api/wal-error.js';
 import { Lane, type LaneParts } from '../append/lane.js';
+import { errorFromFailure, WalError } from '../errors/wal-error.js';
 import type { CheckedOptions } from '../options/options.js';
 import { LiveView } from '../read/live-view.js';
+import { threadFailure } from '../threads/start-thread.js';
 import { createAttachment, type LaneSurroundings, type WalAttachment } from './attachment.js';
+import { isWatched, publish } from './diagnostics.js';
 import { ErrorReporter } from './error-reporter.js';
 import { addExitParticipant, type ExitParticipant, removeExitParticipant } from './exit-hook.js';
 import { poolLaneMemory, takeLaneMemory } from './lane-memories.js';
 import { type LifeWatch, type LogEngine, type LogThread, systemEngine } from './log-engine.js';
-import { threadFailure } from './start-thread.js';
 
 /**
  * An open log as the opening thread holds it: its lane, the writer thread, the sync thread, and what becomes of them.

@@ -1,6 +1,6 @@
 import { writeSync } from 'node:fs';
 import { pause } from '../../files/pause.js';
-import type { WalError } from '../api/wal-error.js';
+import type { WalError } from '../errors/wal-error.js';
 
 /** How long whoever reads standard error has for making room in a pipe that is full. */
 const STDERR_WAIT_MS = 1000;

@@ -1,10 +1,10 @@
 import type { MessagePort, Worker } from 'node:worker_threads';
-import { type AsyncFile, identifyPath, openForReading } from '../../files/async-file.js';
-import type { FileIdentity } from '../../files/disk.js';
+import { identifyPath, openForReading } from '../../files/async-file.js';
 import { LockWatch } from '../../files/lock.js';
 import type { SyncThreadData, WriterThreadData } from '../../protocol/thread-data.js';
 import { Doorbell } from '../../ring/doorbell.js';
-import { startThread } from './start-thread.js';
+import type { ReadAccess } from '../read/log-view.js';
+import { startThread } from '../threads/start-thread.js';
 
 /** A thread of a log, as the opening thread sees it. */
 export interface LogThread {
@@ -27,7 +27,7 @@ export interface LifeWatch {
  * worker threads and Node's file system. `ringwal/testing` gives another engine, whose threads take turns with the caller on a
  * simulated disk.
  */
-export interface LogEngine {
+export interface LogEngine extends ReadAccess {
   /** The opening thread's end of the doorbell. */
   createDoorbell(memory: SharedArrayBuffer): Doorbell;
   /**
@@ -41,12 +41,6 @@ export interface LogEngine {
   ): LogThread;
   /** @throws the system's error: no descriptor is left for it */
   watchLives(lockFile: string, lifeline: number): LifeWatch;
-  /** @throws as `openForReading` */
-  openForReading(path: string): Promise<AsyncFile>;
-  /** @throws as `identifyPath` */
-  identifyPath(path: string): Promise<FileIdentity | undefined>;
-  /** Milliseconds of a clock that never goes back. */
-  nowMs(): number;
   /** Whether other threads may attach. */
   readonly hasOtherThreads: boolean;
 }

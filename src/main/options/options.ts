@@ -2,8 +2,7 @@ import { availableParallelism } from 'node:os';
 import { isAbsolute, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { WriterOptions } from '../../protocol/thread-data.js';
-import { WalError } from '../api/wal-error.js';
-import type { LineRules } from '../stream/line-framer.js';
+import { WalError } from '../errors/wal-error.js';
 
 /**
  * Options of {@link Wal.open}. Sizes are in bytes, times in milliseconds. A value that is not allowed, and an option that is not
@@ -284,6 +283,13 @@ export interface CheckedOptions {
   readonly workerUrl: URL | undefined;
   readonly signal: AbortSignal | undefined;
   readonly onError: ((error: WalError) => void) | undefined;
+}
+
+/** How lines become entries. */
+export interface LineRules {
+  /** A carriage return right before a newline is not part of the line. */
+  readonly stripCarriageReturn: boolean;
+  readonly emptyLines: 'keep' | 'skip';
 }
 
 export interface CheckedLogStreamOptions extends LineRules {

@@ -11,7 +11,7 @@ import { parseCutLsn, parseSegmentName, STATE_FILE, segmentName } from '../../fo
 import { decodeState, type LogState } from '../../format/state-file.js';
 import { describeTrouble, type Judgement, wayOutOf } from '../../format/verdict.js';
 import type { RecoveryReport, SegmentInfo } from '../../protocol/reports.js';
-import { WalError } from '../api/wal-error.js';
+import { WalError } from '../errors/wal-error.js';
 import { inspectLog } from '../jobs/inspect-log.js';
 import type { JobOptions } from '../jobs/job-pool.js';
 import { openSegmentFile, replaced } from './log-segments.js';

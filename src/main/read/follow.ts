@@ -1,4 +1,4 @@
-import { WalError } from '../api/wal-error.js';
+import { WalError } from '../errors/wal-error.js';
 import {
   checkDirectoryFollowOptions,
   checkFollowOptions,

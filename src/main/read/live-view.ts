@@ -4,11 +4,10 @@ import { segmentName } from '../../format/segment-name.js';
 import type { LogOrigin, ToLane } from '../../protocol/lane-messages.js';
 import type { SegmentInfo } from '../../protocol/reports.js';
 import type { Board } from '../../ring/board.js';
-import type { WalError } from '../api/wal-error.js';
 import { closedError } from '../append/lane.js';
-import type { LogEngine } from '../log/log-engine.js';
+import type { WalError } from '../errors/wal-error.js';
 import { openOwnFile, openSegmentFile, replaced } from './log-segments.js';
-import type { LogView } from './log-view.js';
+import type { LogView, ReadAccess } from './log-view.js';
 import { OpenFiles } from './open-files.js';
 import { Readers } from './readers.js';
 import { RecentReads } from './recent-reads.js';
@@ -21,7 +20,7 @@ export class LiveView implements LogView {
   readonly directory: string;
   readonly indexes = new SparseIndexes();
   readonly files: OpenFiles = new OpenFiles((segment) => openOwnFile(this, segment));
-  readonly openForReading: LogEngine['openForReading'];
+  readonly openForReading: ReadAccess['openForReading'];
   readonly recent: RecentReads;
   readonly readers: Readers = new Readers({
     open: (segment, lsn) => openSegmentFile(this, segment, lsn),
@@ -33,7 +32,7 @@ export class LiveView implements LogView {
   readonly #place: FileIdentity;
   /** The segments whose first frames do not name the log. */
   readonly #unnamed: Map<number, FileIdentity>;
-  readonly #identifyPath: LogEngine['identifyPath'];
+  readonly #identifyPath: ReadAccess['identifyPath'];
   readonly #board: Board;
   /** Takes in messages that the event loop has not delivered yet. */
   readonly #catchUp: () => void;
@@ -57,14 +56,14 @@ export class LiveView implements LogView {
     origin: LogOrigin,
     catchUp: () => void,
     hold: (isHeld: boolean) => void,
-    engine: Pick<LogEngine, 'openForReading' | 'identifyPath' | 'nowMs'>,
+    access: ReadAccess,
   ) {
     this.#hold = hold;
     this.directory = directory;
     this.#board = board;
-    this.openForReading = (path) => engine.openForReading(path);
-    this.#identifyPath = (path) => engine.identifyPath(path);
-    this.recent = new RecentReads(board.get('lastLsn'), () => engine.nowMs());
+    this.openForReading = (path) => access.openForReading(path);
+    this.#identifyPath = (path) => access.identifyPath(path);
+    this.recent = new RecentReads(board.get('lastLsn'), () => access.nowMs());
     this.#segments = new SegmentList(segments);
     this.#liveFirstLsn = this.#segments.last?.firstLsn ?? 0;
     this.logId = origin.logId;

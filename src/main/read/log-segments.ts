@@ -2,7 +2,7 @@ import type { AsyncFile } from '../../files/async-file.js';
 import { DiskError, isMissing } from '../../files/disk.js';
 import { wayOutOf } from '../../format/verdict.js';
 import type { SegmentInfo } from '../../protocol/reports.js';
-import { WalError } from '../api/wal-error.js';
+import { WalError } from '../errors/wal-error.js';
 import type { LogView } from './log-view.js';
 
 /**

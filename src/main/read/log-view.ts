@@ -6,6 +6,16 @@ import type { Readers } from './readers.js';
 import type { RecentReads } from './recent-reads.js';
 import type { SparseIndexes } from './sparse-index.js';
 
+/** The files that readers open, and the clock that they go by: Node's, or those of a simulated machine. */
+export interface ReadAccess {
+  /** @throws as `openForReading` of src/files */
+  openForReading(path: string): Promise<AsyncFile>;
+  /** @throws as `identifyPath` of src/files */
+  identifyPath(path: string): Promise<FileIdentity | undefined>;
+  /** Milliseconds of a clock that never goes back. */
+  nowMs(): number;
+}
+
 /** What readers need to know of a log: the live one of this process, or a directory that somebody else may write. */
 export interface LogView {
   readonly directory: string;

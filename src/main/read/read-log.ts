@@ -1,6 +1,6 @@
 import { isSameFile } from '../../files/disk.js';
 import { createChain, enterSegment } from '../../format/chain.js';
-import { WalError } from '../api/wal-error.js';
+import { WalError } from '../errors/wal-error.js';
 import { checkReadOptions, type EntriesOptions, type ReadOptions } from '../options/options.js';
 import { EntryIterator } from './entry-iterator.js';
 import { notFound, purged, truncated } from './log-segments.js';

@@ -1,5 +1,5 @@
 import { describeEntry, describeReason, type Trouble, wayOutOf } from '../../format/verdict.js';
-import { WalError } from '../api/wal-error.js';
+import { WalError } from '../errors/wal-error.js';
 import { runJob } from '../jobs/job-pool.js';
 import { checkPath, checkReadSegmentOptions, type ReadSegmentOptions } from '../options/options.js';
 import { unwatchAbandoned, watchAbandoned } from './readers.js';

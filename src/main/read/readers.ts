@@ -1,6 +1,6 @@
 import type { AsyncFile } from '../../files/async-file.js';
 import type { SegmentInfo } from '../../protocol/reports.js';
-import { WalError } from '../api/wal-error.js';
+import { WalError } from '../errors/wal-error.js';
 
 /** What a reader holds of its log. */
 export interface ReaderHost {

@@ -12,7 +12,7 @@ import { parseFrame, peekFrameLength } from '../../format/frame-parser.js';
 import { PlainFrames } from '../../format/kernel/plain-frames.js';
 import { describeEntry, wayOutOf } from '../../format/verdict.js';
 import { isWalg, parseWalgFrame, parseWalgHeader, WALG_HEADER_BYTES } from '../../format/walg.js';
-import { WalError } from '../api/wal-error.js';
+import { WalError } from '../errors/wal-error.js';
 import { PLACE_SPACING_BYTES, type SparseIndex } from './sparse-index.js';
 
 /** An entry as it is read. `data` is a view of a buffer that is never used again: copy it to keep a few of many. */

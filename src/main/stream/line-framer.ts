@@ -1,4 +1,5 @@
 import type { EntryData } from '../append/entry-data.js';
+import type { LineRules } from '../options/options.js';
 
 /** The framer lets go of a buffer that grew beyond this for one long line. */
 const KEPT_BYTES_MAX = 64 * 1024;
@@ -6,13 +7,6 @@ const KEPT_BYTES_MAX = 64 * 1024;
 const NEWLINE = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 const NOTHING = Buffer.alloc(0);
-
-/** How lines become entries. */
-export interface LineRules {
-  /** A carriage return right before a newline is not part of the line. */
-  readonly stripCarriageReturn: boolean;
-  readonly emptyLines: 'keep' | 'skip';
-}
 
 export interface LineReceiver {
   /** A line without its newline. The receiver copies bytes before it returns. */

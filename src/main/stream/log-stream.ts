@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream';
-import { WalError } from '../api/wal-error.js';
 import { byteLengthOf, type EntryData, viewBytes } from '../append/entry-data.js';
+import { WalError } from '../errors/wal-error.js';
 import { addExitParticipant, type ExitParticipant, removeExitParticipant } from '../log/exit-hook.js';
 import type { CheckedLogStreamOptions } from '../options/options.js';
 import { callNextTurn, callSoon } from './call-soon.js';

@@ -5,7 +5,7 @@ import { SegmentScanner } from '../../format/scan.js';
 import { segmentName } from '../../format/segment-name.js';
 import { openSource } from '../directory/log-listing.js';
 import type { CutPlace } from '../directory/tail-cut.js';
-import { LogFailure } from '../failure.js';
+import { LogFailure } from '../errors/failure.js';
 import type { SegmentCatalog } from '../write/segment-catalog.js';
 
 /** Where a log is cut, and the last entry that stays. */

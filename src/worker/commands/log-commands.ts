@@ -5,7 +5,7 @@ import type { WriterOptions } from '../../protocol/thread-data.js';
 import type { Board } from '../../ring/board.js';
 import type { LogPlace } from '../directory/log-place.js';
 import { type CutPlace, cutLog } from '../directory/tail-cut.js';
-import { failureOf, LogFailure, mayPass, PassingError, systemCause } from '../failure.js';
+import { failureOf, LogFailure, mayPass, PassingError, systemCause } from '../errors/failure.js';
 import type { AckChannel } from '../intake/ack-channel.js';
 import type { Committer } from '../sync/committer.js';
 import type { LogTail } from '../write/log-tail.js';

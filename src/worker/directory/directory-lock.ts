@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { type Disk, type DiskLock, IrregularFile, systemCode } from '../../files/disk.js';
 import { nameHolder } from '../../files/lock-note.js';
 import { LOCK_FILE } from '../../format/segment-name.js';
-import { LogFailure, systemCause } from '../failure.js';
+import { LogFailure, systemCause } from '../errors/failure.js';
 
 /**
  * Runs `look`, which throws what it refuses, where there is no lock file yet: a directory that is not ours to change, of

@@ -1,5 +1,5 @@
 import { type Disk, DiskError, type FileIdentity, isSameFile } from '../../files/disk.js';
-import { LogFailure } from '../failure.js';
+import { LogFailure } from '../errors/failure.js';
 
 /**
  * The directory that a log was opened in, by which it is told from whatever its path comes to lead to: a link may be moved, or

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { endOfContent } from '../../files/content-end.js';
 import { type Disk, type DiskFile, isMissing, readExactly, writeFully } from '../../files/disk.js';
 import { cutFileName, segmentName } from '../../format/segment-name.js';
-import { syncFailed } from '../failure.js';
+import { syncFailed } from '../errors/failure.js';
 
 /**
  * Side files keep what a cut or a repair takes out of the log: `ringwal.cut-<n>-<lsn>-<unique>`. They are created

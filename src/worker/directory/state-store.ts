@@ -10,7 +10,7 @@ import {
 } from '../../files/disk.js';
 import { STATE_FILE, STATE_FILE_ASIDE } from '../../format/segment-name.js';
 import { decodeState, encodeState, type LogState } from '../../format/state-file.js';
-import { syncFailed } from '../failure.js';
+import { syncFailed } from '../errors/failure.js';
 import { syncDirectory } from './side-files.js';
 
 /** No honest state file is larger; a larger one is not read. */

@@ -9,7 +9,7 @@ import { type Judgement, judgeLog } from '../../format/verdict.js';
 import type { Failure } from '../../protocol/errors.js';
 import { announce, contentSizesOf, counted, type Layout, layOut, sizesOf } from '../directory/log-layout.js';
 import { openSource } from '../directory/log-listing.js';
-import { failureOf } from '../failure.js';
+import { failureOf } from '../errors/failure.js';
 import { type DivisionSizes, divideWalk, type WalkRequest } from './divided-walk.js';
 
 /** A job of the pool: what lies in a directory, judged. */

@@ -17,7 +17,7 @@ import { listLog, newLogId, pendingCutOf, withoutCut } from '../directory/log-li
 import { LogPlace } from '../directory/log-place.js';
 import { readState, writeState } from '../directory/state-store.js';
 import { cutLog } from '../directory/tail-cut.js';
-import { LogFailure, syncFailed } from '../failure.js';
+import { LogFailure, syncFailed } from '../errors/failure.js';
 import { removeStats } from '../upkeep/stats-publisher.js';
 import { removeLeftovers } from '../write/preallocation.js';
 import { SegmentCatalog, type SegmentRecord } from '../write/segment-catalog.js';

@@ -12,7 +12,7 @@ import { listLog, newLogId, pendingCutOf, withoutCut } from '../directory/log-li
 import { LogPlace } from '../directory/log-place.js';
 import { readState, writeState } from '../directory/state-store.js';
 import { type CutPlace, cutLog } from '../directory/tail-cut.js';
-import { failureOf, LogFailure } from '../failure.js';
+import { failureOf, LogFailure } from '../errors/failure.js';
 import { finishCut } from './interrupted-cut.js';
 import { planSalvage, readSalvageMark, type SalvagePlan, salvage } from './salvage-segments.js';
 

@@ -4,7 +4,7 @@ import type { ToLane } from '../../protocol/lane-messages.js';
 import type { WriterOptions } from '../../protocol/thread-data.js';
 import type { Board } from '../../ring/board.js';
 import type { LogPlace } from '../directory/log-place.js';
-import { failureOf, LogFailure, PassingError } from '../failure.js';
+import { failureOf, LogFailure, PassingError } from '../errors/failure.js';
 import type { WriterLane } from '../intake/writer-lane.js';
 import type { WriterLanes } from '../intake/writer-lanes.js';
 import { Housekeeper } from '../upkeep/housekeeper.js';

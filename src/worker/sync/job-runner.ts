@@ -1,8 +1,9 @@
 import type { Disk } from '../../files/disk.js';
 import type { LogPlace } from '../directory/log-place.js';
-import { failureOf } from '../failure.js';
+import { failureOf } from '../errors/failure.js';
+import { keepHouse } from '../upkeep/keep-house.js';
 import type { Publisher } from '../upkeep/stats-publisher.js';
-import { keepHouse, type SyncJob } from './sync-job.js';
+import type { SyncJob } from './sync-job.js';
 import type { SyncRound } from './sync-round.js';
 import type { SyncOutcome } from './syncer.js';
 

@@ -1,8 +1,9 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { DiskFile } from '../../files/disk.js';
 import type { Failure } from '../../protocol/errors.js';
+import type { Housekeeping } from '../upkeep/keep-house.js';
 import type { PublicationOutcome } from '../upkeep/stats-publisher.js';
-import type { Housekeeping, SyncJob } from './sync-job.js';
+import type { SyncJob } from './sync-job.js';
 
 /** How a started job ended. */
 export interface SyncOutcome extends Housekeeping {

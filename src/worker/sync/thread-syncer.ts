@@ -1,7 +1,7 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import type { DiskFile, FileIdentity } from '../../files/disk.js';
 import { SyncWord } from '../../protocol/sync-words.js';
-import { LogFailure } from '../failure.js';
+import { LogFailure } from '../errors/failure.js';
 import type { SyncJob } from './sync-job.js';
 import type { Syncer, SyncOutcome } from './syncer.js';
 

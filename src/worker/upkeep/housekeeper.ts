@@ -6,11 +6,10 @@ import type { WriterOptions } from '../../protocol/thread-data.js';
 import type { Board } from '../../ring/board.js';
 import type { LogPlace } from '../directory/log-place.js';
 import { writeState } from '../directory/state-store.js';
-import { keepHouse, type SyncJob } from '../sync/sync-job.js';
-import type { SyncOutcome } from '../sync/syncer.js';
 import type { Preallocation } from '../write/preallocation.js';
 import type { SegmentCatalog, SegmentRecord } from '../write/segment-catalog.js';
 import { ClockLead } from './clock-lead.js';
+import { type Housekeeping, type Housework, keepHouse } from './keep-house.js';
 import { expiredSegments, RetentionHolds, segmentsBelow } from './retention.js';
 
 export interface HousekeeperParts {
@@ -100,7 +99,7 @@ export class Housekeeper {
   }
 
   /** A job that makes everything up to `watermark` durable is about to start: what it does besides. */
-  takeWork(watermark: number): Pick<SyncJob, 'state' | 'removals' | 'recycling'> {
+  takeWork(watermark: number): Pick<Housework, 'state' | 'removals' | 'recycling'> {
     this.#isWorkDue = false;
     this.noteNews();
     const expired = this.#giveUp((pinned) => this.#expired(watermark, pinned));
@@ -111,7 +110,7 @@ export class Housekeeper {
     };
   }
 
-  noteDone(job: SyncJob, { stateWritten, unremoved }: SyncOutcome): void {
+  noteDone(job: Housework & { readonly watermark: number }, { stateWritten, unremoved }: Housekeeping): void {
     if (stateWritten) this.#stateWatermark = job.watermark;
     if (job.removals.length > 0) this.#unremoved = unremoved;
   }
@@ -157,7 +156,7 @@ export class Housekeeper {
   }
 
   /** One of those that retention gives up may become the next segment. Never one that a cut took out: its LSNs come again. */
-  #recyclingOf(expired: readonly number[]): SyncJob['recycling'] {
+  #recyclingOf(expired: readonly number[]): Housework['recycling'] {
     const { preallocation, options } = this.#parts;
     const number = expired.at(-1);
     if (number === undefined || !preallocation.wantsSpare) return undefined;

@@ -5,7 +5,7 @@ import { COUNTERS, encodeStats, type LaneFigures, type StatsCounter } from '../.
 import type { Failure } from '../../protocol/errors.js';
 import type { Board } from '../../ring/board.js';
 import { removeIfThere } from '../directory/side-files.js';
-import { failureOf } from '../failure.js';
+import { failureOf } from '../errors/failure.js';
 
 /** What the writer alone knows of the figures that a job is to publish. The rest is on the board. */
 export interface Publication {

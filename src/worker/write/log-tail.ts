@@ -15,7 +15,7 @@ import type { Place } from '../../format/place.js';
 import { LOCK_FILE, SPARE_FILE, segmentName } from '../../format/segment-name.js';
 import type { Board } from '../../ring/board.js';
 import type { LogPlace } from '../directory/log-place.js';
-import { failureOf, LogFailure, syncFailed, systemCause } from '../failure.js';
+import { failureOf, LogFailure, syncFailed, systemCause } from '../errors/failure.js';
 import type { FramePlace, Group } from './group.js';
 import { type LiveProgress, type Preallocation, writeZeros } from './preallocation.js';
 import type { SegmentCatalog, SegmentRecord } from './segment-catalog.js';

@@ -4,7 +4,7 @@ import { NEXT_FILE, SPARE_FILE, segmentName } from '../../format/segment-name.js
 import type { Failure } from '../../protocol/errors.js';
 import type { WriterOptions } from '../../protocol/thread-data.js';
 import { removeIfThere, syncDirectory } from '../directory/side-files.js';
-import { failureOf } from '../failure.js';
+import { failureOf } from '../errors/failure.js';
 
 /**
  * Blocks that are allocated before they are needed: a sync of what is written into them is a sync of its bytes alone,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { SimulatedDisk } from '../../../src/files/simulated-disk.js';
+import type { SimulatedDisk } from '../../../src/files/simulation/simulated-disk.js';
 import { STATE_FILE } from '../../../src/format/segment-name.js';
 import { judgeLog } from '../../../src/format/verdict.js';
 import type { LogCommand } from '../../../src/protocol/lane-messages.js';

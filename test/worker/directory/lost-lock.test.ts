@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { DiskLock } from '../../../src/files/disk.js';
-import type { Operation, SimulatedDisk } from '../../../src/files/simulated-disk.js';
+import type { Operation, SimulatedDisk } from '../../../src/files/simulation/simulated-disk.js';
 import { LOCK_FILE, STATS_FILE } from '../../../src/format/segment-name.js';
 import { Level } from '../support/lane-client.js';
 import { DIRECTORY, newDisk, TestLog } from '../support/test-log.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Disk, DiskFile } from '../../../src/files/disk.js';
-import type { SimulatedDisk } from '../../../src/files/simulated-disk.js';
+import type { SimulatedDisk } from '../../../src/files/simulation/simulated-disk.js';
 import { type Inspection, inspectOn } from '../../../src/worker/inspect/inspect.js';
 import { DIRECTORY, TestLog } from '../support/test-log.js';
 

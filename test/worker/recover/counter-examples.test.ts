@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { SimulatedDisk } from '../../../src/files/simulated-disk.js';
+import { SimulatedDisk } from '../../../src/files/simulation/simulated-disk.js';
 import { LOCK_FILE, STATE_FILE } from '../../../src/format/segment-name.js';
 import { encodeState } from '../../../src/format/state-file.js';
-import { LogFailure } from '../../../src/worker/failure.js';
+import { LogFailure } from '../../../src/worker/errors/failure.js';
 import { recoverLog } from '../../../src/worker/recover/recovery.js';
 import { concat, entries, LOG_ID, LogBuilder } from '../../format/log-builder.js';
 import { Level } from '../support/lane-client.js';

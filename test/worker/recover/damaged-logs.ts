@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { SimulatedDisk } from '../../../src/files/simulated-disk.js';
+import type { SimulatedDisk } from '../../../src/files/simulation/simulated-disk.js';
 import { encodeFrame } from '../../../src/format/encode.js';
 import { frameChecksumSeed } from '../../../src/format/frame.js';
 import {

@@ -1,4 +1,4 @@
-import type { Random } from '../../../src/files/simulated-disk.js';
+import type { Random } from '../../../src/files/simulation/simulated-disk.js';
 import { STATE_FILE, segmentName } from '../../../src/format/segment-name.js';
 import { encodeState } from '../../../src/format/state-file.js';
 import { frameWith, LOG_ID, LogBuilder } from '../../format/log-builder.js';

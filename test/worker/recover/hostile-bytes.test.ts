@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { Random, SimulatedDisk } from '../../../src/files/simulated-disk.js';
+import { Random, SimulatedDisk } from '../../../src/files/simulation/simulated-disk.js';
 import type { ByteSource, SegmentFile } from '../../../src/format/bytes.js';
 import { MAX_LSN } from '../../../src/format/frame.js';
 import { STATE_FILE } from '../../../src/format/segment-name.js';
 import { decodeState } from '../../../src/format/state-file.js';
 import { judgeLog } from '../../../src/format/verdict.js';
 import { listLog } from '../../../src/worker/directory/log-listing.js';
-import { LogFailure } from '../../../src/worker/failure.js';
+import { LogFailure } from '../../../src/worker/errors/failure.js';
 import { recoverLog } from '../../../src/worker/recover/recovery.js';
 import { repairLog } from '../../../src/worker/recover/repair.js';
 import { planSalvage } from '../../../src/worker/recover/salvage-segments.js';

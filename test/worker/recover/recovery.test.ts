@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { SimulatedDisk } from '../../../src/files/simulated-disk.js';
+import { SimulatedDisk } from '../../../src/files/simulation/simulated-disk.js';
 import { entries, LogBuilder } from '../../format/log-builder.js';
 import { Level } from '../support/lane-client.js';
 import { DIRECTORY, newDisk, TestLog } from '../support/test-log.js';

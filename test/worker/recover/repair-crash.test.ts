@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { SimulatedDisk } from '../../../src/files/simulated-disk.js';
+import type { SimulatedDisk } from '../../../src/files/simulation/simulated-disk.js';
 import { decodeSalvageMark } from '../../../src/format/salvage-mark.js';
 import { decodeState } from '../../../src/format/state-file.js';
-import { LogFailure, systemCause } from '../../../src/worker/failure.js';
+import { LogFailure, systemCause } from '../../../src/worker/errors/failure.js';
 import { recoverLog } from '../../../src/worker/recover/recovery.js';
 import { repairLog } from '../../../src/worker/recover/repair.js';
 import { SEED } from '../../seed.js';

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { basename } from 'node:path';
 import { describe, test } from 'node:test';
-import type { SimulatedDisk } from '../../../src/files/simulated-disk.js';
+import type { SimulatedDisk } from '../../../src/files/simulation/simulated-disk.js';
 import type { RepairReport } from '../../../src/protocol/reports.js';
-import { LogFailure } from '../../../src/worker/failure.js';
+import { LogFailure } from '../../../src/worker/errors/failure.js';
 import { recoverLog } from '../../../src/worker/recover/recovery.js';
 import { type RepairMode, repairLog } from '../../../src/worker/recover/repair.js';
 import { Level } from '../support/lane-client.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import type { SimulatedDisk } from '../../../src/files/simulated-disk.js';
 import { Random } from '../../../src/files/simulation/random.js';
+import type { SimulatedDisk } from '../../../src/files/simulation/simulated-disk.js';
 import type { KeptFrame } from '../../../src/format/salvage.js';
 import { salvageFrames } from '../../../src/format/salvage.js';
 import { STATE_FILE, segmentName } from '../../../src/format/segment-name.js';

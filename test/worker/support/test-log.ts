@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { createDirectory } from '../../../src/files/directories.js';
 import type { DiskLock } from '../../../src/files/disk.js';
-import { SimulatedDisk } from '../../../src/files/simulated-disk.js';
+import { SimulatedDisk } from '../../../src/files/simulation/simulated-disk.js';
 import type { ToLane } from '../../../src/protocol/lane-messages.js';
 import type { WriterOptions } from '../../../src/protocol/thread-data.js';
 import { Board, createBoard } from '../../../src/ring/board.js';

@@ -4,7 +4,11 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Operation, OperationKind, SimulatedDisk } from '../../../src/files/simulated-disk.js';
+import type {
+  Operation,
+  OperationKind,
+  SimulatedDisk,
+} from '../../../src/files/simulation/simulated-disk.js';
 import {
   NEXT_FILE,
   SPARE_FILE,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Operation } from '../../../src/files/simulated-disk.js';
+import type { Operation } from '../../../src/files/simulation/simulated-disk.js';
 import { decodeStats, type PublishedStats } from '../../../src/format/stats-file.js';
 import { PUBLICATION_PERIOD_MS as PERIOD_MS } from '../../../src/worker/upkeep/stats-publisher.js';
 import { Level } from '../support/lane-client.js';

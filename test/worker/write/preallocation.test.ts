@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Operation } from '../../../src/files/simulated-disk.js';
+import type { Operation } from '../../../src/files/simulation/simulated-disk.js';
 import { NEXT_FILE, SPARE_FILE } from '../../../src/format/segment-name.js';
 import { recoverLog } from '../../../src/worker/recover/recovery.js';
 import { judgeFully } from '../recover/damaged-logs.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Operation } from '../../../src/files/simulated-disk.js';
+import type { Operation } from '../../../src/files/simulation/simulated-disk.js';
 import { Level } from '../support/lane-client.js';
 import { TestLog } from '../support/test-log.js';
 

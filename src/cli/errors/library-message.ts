@@ -1,4 +1,4 @@
-import { LOG_OPTIONS } from './log-options.js';
+import { LOG_OPTIONS } from '../flags/log-options.js';
 
 /** A path, or what else is quoted: it may look like anything. An apostrophe is no quote. */
 const QUOTED = /"[^"]*"|(?<!\w)'[^']*'(?!\w)|`[^`]*`/g;

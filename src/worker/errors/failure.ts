@@ -1,5 +1,5 @@
-import { IrregularFile, isFullDisk, isMissing, isOutOfDescriptors } from '../files/disk.js';
-import type { Failure, SystemCause, WalErrorCode } from '../protocol/errors.js';
+import { IrregularFile, isFullDisk, isMissing, isOutOfDescriptors } from '../../files/disk.js';
+import type { Failure, SystemCause, WalErrorCode } from '../../protocol/errors.js';
 
 export interface FailureDetails {
   readonly path?: string | undefined;

@@ -1,8 +1,8 @@
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
-import { type Colors, colorsFor, Output } from '../terminal/output.js';
-import { StatusLine } from '../terminal/status-line.js';
-import { ExitCode } from './exit-code.js';
+import { ExitCode } from '../errors/exit-code.js';
+import { type Colors, colorsFor, Output } from './output.js';
+import { StatusLine } from './status-line.js';
 
 const SIGNALS = {
   SIGHUP: ExitCode.hangup,

@@ -1,8 +1,6 @@
 import { type Command as Commander, CommanderError, createCommand } from 'commander';
-import type { Output } from '../terminal/output.js';
-import { wrap } from '../terminal/text.js';
 import { COMMANDS } from './all-commands.js';
-import type { Context } from './context.js';
+import { EXIT_CODES, ExitCode, tellError } from './errors/exit-code.js';
 import {
   type Command,
   DESCRIPTION,
@@ -12,8 +10,10 @@ import {
   sentence,
   VERSION,
   VERSION_FLAGS,
-} from './definition.js';
-import { EXIT_CODES, ExitCode, tellError } from './exit-code.js';
+} from './program/definition.js';
+import type { Context } from './terminal/context.js';
+import type { Output } from './terminal/output.js';
+import { wrap } from './text/text.js';
 
 /** Parses the command line and runs what it says. */
 export async function runProgram(context: Context, argv: readonly string[]): Promise<ExitCode> {

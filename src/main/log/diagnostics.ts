@@ -1,6 +1,6 @@
 import { channel } from 'node:diagnostics_channel';
 import type { RecoveryReport } from '../../protocol/reports.js';
-import type { WalError } from './wal-error.js';
+import type { WalError } from '../errors/wal-error.js';
 
 /**
  * What a log publishes by `diagnostics_channel`, in the thread that opened it. Every message names the log's `directory`.

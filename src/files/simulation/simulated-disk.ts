@@ -6,20 +6,20 @@ import {
   type FileStat,
   type LockHolder,
   type OpenFlags,
-} from './disk.js';
-import { type FailedSync, SECTOR_BYTES } from './simulation/content.js';
-import { Fate } from './simulation/fate.js';
-import type { Fault, FaultHook, FaultScope, OperationKind } from './simulation/faults.js';
-import { Machine } from './simulation/machine.js';
-import { DirectoryNode, FileNode, Names, type Node, type Place } from './simulation/names.js';
-import { type FileHost, identityOf, OpenFile } from './simulation/open-file.js';
+} from '../disk.js';
+import { type FailedSync, SECTOR_BYTES } from './content.js';
+import { Fate } from './fate.js';
+import type { Fault, FaultHook, FaultScope, OperationKind } from './faults.js';
+import { Machine } from './machine.js';
+import { DirectoryNode, FileNode, Names, type Node, type Place } from './names.js';
+import { type FileHost, identityOf, OpenFile } from './open-file.js';
 
-export type { FailedSync } from './simulation/content.js';
-export { SECTOR_BYTES } from './simulation/content.js';
-export type { Fault, FaultHook, FaultScope, Operation, OperationKind } from './simulation/faults.js';
-export { SimulatedCrash } from './simulation/faults.js';
+export type { FailedSync } from './content.js';
+export { SECTOR_BYTES } from './content.js';
+export type { Fault, FaultHook, FaultScope, Operation, OperationKind } from './faults.js';
+export { SimulatedCrash } from './faults.js';
 
-import { Random } from './simulation/random.js';
+import { Random } from './random.js';
 
 export { Random };
 

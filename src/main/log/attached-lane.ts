@@ -6,10 +6,10 @@ import type { ToLane } from '../../protocol/lane-messages.js';
 import { Board } from '../../ring/board.js';
 import { Doorbell } from '../../ring/doorbell.js';
 import { touchRing, viewLane } from '../../ring/layout.js';
-import { errorFromFailure, WalError } from '../api/wal-error.js';
-import { createAttachment, openAttachment, usedUp, type WalAttachment } from '../log/attachment.js';
-import { ErrorReporter } from '../log/error-reporter.js';
-import { closedError, Lane, threadDied } from './lane.js';
+import { closedError, Lane, threadDied } from '../append/lane.js';
+import { errorFromFailure, WalError } from '../errors/wal-error.js';
+import { createAttachment, openAttachment, usedUp, type WalAttachment } from './attachment.js';
+import { ErrorReporter } from './error-reporter.js';
 
 type Content = ReturnType<typeof openAttachment>;
 

@@ -2,7 +2,7 @@ import { basename, dirname } from 'node:path';
 import { classifyName } from '../../format/segment-name.js';
 import { describeReason } from '../../format/verdict.js';
 import { WalError } from '../../index.js';
-import { shellPath } from '../terminal/shell-path.js';
+import { shellPath } from '../text/shell-path.js';
 import { asToldByCommand } from './library-message.js';
 
 /** What the process ends with. docs/cli.md and the man page have the same table, made of or checked against [EXIT_CODES]. */

@@ -1,6 +1,6 @@
 import { getSystemErrorMap } from 'node:util';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
-import { WalError } from '../api/wal-error.js';
+import { WalError } from '../errors/wal-error.js';
 import { type ThreadResolution, threadResolution } from './module-resolution.js';
 
 type Transfer = NonNullable<WorkerOptions['transferList']>;

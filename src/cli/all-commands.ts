@@ -1,0 +1,33 @@
+import { append } from './commands/append.js';
+import { bench } from './commands/bench.js';
+import { cat } from './commands/cat.js';
+import { checkpoint } from './commands/checkpoint.js';
+import { createCompletion } from './commands/completion.js';
+import { get } from './commands/get.js';
+import { inspect } from './commands/inspect.js';
+import { createMan } from './commands/man.js';
+import { repair } from './commands/repair.js';
+import { stats } from './commands/stats.js';
+import { tail } from './commands/tail.js';
+import { top } from './commands/top.js';
+import { truncate } from './commands/truncate.js';
+import { verify } from './commands/verify.js';
+import type { Command } from './program/definition.js';
+
+/** In the order in which the help shows them. */
+export const COMMANDS: readonly Command[] = [
+  append,
+  cat,
+  tail,
+  get,
+  inspect,
+  verify,
+  repair,
+  truncate,
+  checkpoint,
+  stats,
+  top,
+  bench,
+  createCompletion(() => COMMANDS),
+  createMan(() => COMMANDS),
+];
