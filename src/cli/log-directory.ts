@@ -1,8 +1,9 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { classifyName, STATE_FILE } from '../format/segment-name.js';
 import { decodeState, type LogState } from '../format/state-file.js';
 import { CliError, ExitCode } from './exit-code.js';
+import { readSmallFile } from './small-file.js';
 
 /** What a path on the command line leads to. @throws where it leads to nothing, or to what is neither */
 export function kindOf(path: string): 'directory' | 'file' {
@@ -30,13 +31,13 @@ export function expectLog(directory: string): void {
   );
 }
 
+/** More than any state file has. */
+const STATE_BYTES_MAX = 4096;
+
 /** What the state file says; `undefined` where it is missing or cannot be read, which loses only what it knew. */
 export function readStateFile(directory: string): LogState | undefined {
-  try {
-    const state = decodeState(readFileSync(join(directory, STATE_FILE)));
-    return 'fault' in state ? undefined : state;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
+  const bytes = readSmallFile(join(directory, STATE_FILE), STATE_BYTES_MAX);
+  if (bytes === undefined || bytes === 'no file') return undefined;
+  const state = decodeState(bytes);
+  return 'fault' in state ? undefined : state;
 }

@@ -1,4 +1,3 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { type HistogramReading, sinceReading } from '../format/histogram.js';
 import { STATS_FILE } from '../format/segment-name.js';
@@ -11,6 +10,7 @@ import {
   type StatsFault,
 } from '../format/stats-file.js';
 import type { Holder } from './log-files.js';
+import { readSmallFile } from './small-file.js';
 
 /** What a log tells of itself, by the file that it writes once a second while it works. */
 export type Published =
@@ -112,31 +112,12 @@ function isRunning(holder: Holder, pid: number): boolean {
 function readStats(path: string): PublishedStats | StatsFault | undefined {
   let stats: PublishedStats | StatsFault = { fault: '' };
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const bytes = readStart(path);
+    const bytes = readSmallFile(path, STATS_BYTES_MAX);
     if (bytes === undefined) return undefined;
     stats = bytes === 'no file' ? { fault: 'it is no file' } : decodeStats(bytes);
     if (!('fault' in stats)) break;
   }
   return stats;
-}
-
-/** As much of a file as its figures may take, whatever its size. */
-function readStart(path: string): Uint8Array | 'no file' | undefined {
-  let fd: number;
-  try {
-    // Not to wait for whoever writes, should it be a pipe. Windows has no such flag.
-    fd = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
-  try {
-    if (!fstatSync(fd).isFile()) return 'no file';
-    const bytes = new Uint8Array(STATS_BYTES_MAX);
-    return bytes.subarray(0, readSync(fd, bytes, 0, bytes.length, 0));
-  } finally {
-    closeSync(fd);
-  }
 }
 
 function isSameOpening(before: PublishedStats, now: PublishedStats): boolean {
