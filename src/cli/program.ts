@@ -111,14 +111,18 @@ function asText(value: unknown): string | undefined {
 }
 
 function exampleHelp({ examples, json }: Command, { columns }: Output): string {
-  const shown = examples.map(({ command, what }) => `  ${command}\n      ${what}`);
+  const width = Math.min(80, columns);
+  const shown = examples.map(({ command, what }) => {
+    const lines = wrap(what, width - EXAMPLE_INDENT.length).map((line) => EXAMPLE_INDENT + line);
+    return [`  ${command}`, ...lines].join('\n');
+  });
   return [
     '',
     'Examples:',
     ...shown,
     '',
     'With --json:',
-    ...wrap(json, Math.min(80, columns) - 4).map((line) => `  ${line}`),
+    ...wrap(json, width - 4).map((line) => `  ${line}`),
   ].join('\n');
 }
 
@@ -133,4 +137,5 @@ function exitCodeHelp({ isTerminal, columns }: Output): string {
   ].join('\n');
 }
 
+const EXAMPLE_INDENT = ' '.repeat(6);
 const EXIT_CODE_INDENT = ' '.repeat(7);

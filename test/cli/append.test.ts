@@ -1,14 +1,18 @@
 import assert from 'node:assert/strict';
-import { appendFileSync, existsSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { appendFileSync, createWriteStream, existsSync, watch, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Wal } from '#ringwal';
 import { RecordSplitter } from '../../src/cli/append/record-splitter.js';
 import { pickLogOptions } from '../../src/cli/flags/log-options.js';
-import { temporaryDirectory } from '../cleanup.js';
+import { cleanUp, temporaryDirectory } from '../cleanup.js';
 import { SmallDisk } from '../main/log/small-disk.js';
 import { range, temporaryLog, texts } from '../main/support.js';
 import { jsonLines, noTerminal, onTerminal, Running, ringwal, ringwalOk } from './support.js';
+
+const noPipe = process.platform === 'win32' && 'Windows has no such pipes';
 
 async function contentOf(directory: string): Promise<string[]> {
   const reader = await Wal.open(directory, { readOnly: true });
@@ -179,6 +183,31 @@ test('append takes more than the ring holds', async (t) => {
   const reader = await Wal.open(log, { readOnly: true });
   assert.deepEqual([reader.lastLsn, reader.segments().length], [40_000, 5]);
   await reader.close();
+});
+
+test('append reads a pipe as it is written, and can be interrupted while nobody writes there', {
+  skip: noPipe,
+}, async (t) => {
+  const directory = temporaryDirectory(t);
+  const pipe = join(directory, 'pipe');
+  assert.equal(spawnSync('mkfifo', [pipe]).status, 0);
+  const log = join(directory, 'log');
+  const watcher = watch(directory);
+  cleanUp(t, () => watcher.close());
+  const waiting = new Running(t, ['append', '--ack', log, pipe]);
+  // The input is opened before the log is made.
+  await once(watcher, 'change');
+  waiting.process.kill('SIGINT');
+  assert.equal((await waiting.ended).code, 130);
+
+  const reading = new Running(t, ['append', '--ack', log, pipe]);
+  const writer = createWriteStream(pipe);
+  writer.write('first\n');
+  await reading.says('1\n');
+  writer.end('second\n');
+  const { code, stdout, stderr } = await reading.ended;
+  assert.deepEqual([code, stdout, stderr], [0, '1\n2\n', '']);
+  assert.deepEqual(await contentOf(log), ['first', 'second']);
 });
 
 test('append leaves nothing behind where its file is missing', async (t) => {

@@ -40,7 +40,9 @@ test('truncate wants to know where, and changes nothing without an answer', asyn
     [['--before', '1', '--after', '1'], /cannot be used with option '--before/],
     [['--after', '0'], /It must be an LSN/],
     [['--after', '1'], /Cannot ask for confirmation/],
-    [['--after', '5', '--yes'], /the log holds entries 1 to 2/],
+    [['--after', '5', '--yes'], /Cannot truncate --after 5 on ".*": the log holds entries 1 to 2\./],
+    [['--after', '3', '--dry-run'], /Cannot truncate --after 3 on ".*": the log holds entries 1 to 2\./],
+    [['--before', '4', '--dry-run'], /Cannot truncate --before 4 on ".*": the log holds entries 1 to 2\./],
   ] as const) {
     const { code, stderr } = await ringwal(t, ['truncate', log, ...args]);
     assert.equal(code, 2, stderr);

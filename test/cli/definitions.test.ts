@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { temporaryDirectory } from '../cleanup.js';
-import { ringwal, ringwalOk } from './support.js';
+import { noTerminal, onTerminal, ringwal, ringwalOk } from './support.js';
 
 const ROOT = join(import.meta.dirname, '../..');
 
@@ -57,6 +57,9 @@ test('a wrong command line ends with 2, says what is wrong and where to read on'
     [['append', 'x', '--max-file-size', '1furlong'], /It must be a size, like 65536, 64KiB or 1GB\./],
     [['append', 'x', '--max-age', '7'], /It must be a time with its unit, like 200ms, 5s, 10m, 12h or 7d\./],
     [['cat', 'x', 'y'], /Too many arguments/],
+    [['stats', 'x', '--watch', '0'], /It must be a time above 0 and below 25 days/],
+    [['stats', 'x', '--watch', '26d'], /It must be a time above 0 and below 25 days/],
+    [['top', 'x', '--interval', '-1'], /It must be a time above 0 and below 25 days/],
     [['help', 'inspct'], /Unknown command 'inspct'\nThe commands are append, cat, /],
     [['cat', '--json'], /^\{"error":\{"message":"missing required argument 'path'","exitCode":2\}\}\n$/],
   ] as const;
@@ -68,6 +71,21 @@ test('a wrong command line ends with 2, says what is wrong and where to read on'
       assert.doesNotMatch(stderr, / {4}at /);
     }),
   );
+});
+
+test('the help fits the window', { skip: noTerminal }, async (t) => {
+  for (const columns of [60, 80]) {
+    for (const args of [['--help'], ['help', 'append'], ['help', 'bench']]) {
+      const { code, screen } = await onTerminal(t, args, { columns, env: { NO_COLOR: '1' } });
+      assert.equal(code, 0);
+      const wide = screen.split('\n').filter((line) => line.length > columns);
+      // What is to be copied is not wrapped.
+      assert.deepEqual(
+        wide.filter((line) => !/^ {2}\S.*\bringwal /.test(line) && !/^Usage: /.test(line)),
+        [],
+      );
+    }
+  }
 });
 
 test('docs/cli.md has every command, every option and every exit code, and no other', async (t) => {

@@ -1,5 +1,6 @@
-import { createReadStream } from 'node:fs';
+import { constants, createReadStream, openSync, statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { Socket } from 'node:net';
 import { addAbortSignal, type Readable } from 'node:stream';
 import { Argument, Option } from 'commander';
 import type { Wal, WalError } from '../../index.js';
@@ -35,6 +36,7 @@ export const append = defineCommand<Options>({
   summary: 'append lines, or other records, of a file or of standard input',
   details: [
     'Each line becomes an entry, without its newline; a carriage return before it is part of the entry, and an empty line is an entry of no bytes, unless told otherwise. The directory is created where it is missing. Memory stays bounded whatever comes: input is read as fast as the log takes it. When the command ends well, everything is durable. When it does not, on a full disk for example, it says up to which record the input is in the log.',
+    'A log of up to 64 MiB is read whole first: damage that does not keep it from being appended to is told on standard error, with what to do about it.',
     'Ctrl-C ends the input: what was taken until then is made durable, and the log is closed.',
   ],
   arguments: [
@@ -106,6 +108,10 @@ function lineRules({ format, stripCarriageReturn = false, skipEmptyLines = false
 
 async function openInput(context: Context, file: string | undefined): Promise<Readable> {
   if (file === undefined || file === '-') return context.stdin;
+  // Opening a pipe waits for who writes there, on a thread that nothing interrupts. A socket waits on the event loop.
+  if (statSync(file, { throwIfNoEntry: false })?.isFIFO() === true) {
+    return new Socket({ fd: openSync(file, constants.O_RDONLY | constants.O_NONBLOCK), writable: false });
+  }
   const handle = await open(file);
   if ((await handle.stat()).isDirectory()) {
     await handle.close();

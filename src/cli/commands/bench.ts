@@ -44,7 +44,7 @@ export const bench = defineCommand<Options>({
   summary: 'measure what a disk and this machine can do',
   details: [
     'Writes into a directory of its own inside the one that is given, and removes it at the end. It takes up to 512 MiB there. First the floor, without ringwal: a page written and synced, behind the end of a file and over allocated blocks; then what ringwal makes of it: the latency of a durable append, groups, throughput.',
-    'Says in words whether fsync looks honest, and whether the option preallocate is worth it there. Timing can only refute honesty: a disk that lies slowly passes.',
+    'Says in words whether fsync looks honest, and whether the option preallocate is worth it there, by what durable appends took with it and without. Timing can only refute honesty: a disk that lies slowly passes.',
   ],
   arguments: [new Argument('<dir>', 'an existing directory on the disk in question')],
   options: [

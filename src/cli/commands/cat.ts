@@ -9,6 +9,7 @@ import { kindOf } from '../look/log-directory.js';
 import { readStamp, withSegment } from '../look/segment-file.js';
 import { defineCommand } from '../program/definition.js';
 import type { Context } from '../terminal/context.js';
+import { shellPath } from '../text/shell-path.js';
 import { integer } from '../text/text.js';
 
 interface Options {
@@ -23,7 +24,7 @@ export const cat = defineCommand<Options>({
   name: 'cat',
   summary: 'print the entries of a log, or of one segment file',
   details: [
-    "Prints what the log holds when the command starts, also while another process writes it. Of a segment file, wal-go's included, it prints everything up to damage, if there is any, and says so; it ends with 1 if entries stand behind it.",
+    "Prints what the log holds when the command starts, also while another process writes it. Of a damaged one it prints everything before the damage, then says what is damaged and ends with 1; --from prints what can be read after it. Of a segment file, wal-go's included, it prints everything up to damage, if there is any, and says so; it ends with 1 if entries stand after it.",
   ],
   arguments: [new Argument('<path>', "the log's directory, or a segment file")],
   options: [
@@ -114,7 +115,7 @@ function tellOfDamage(context: Context, path: string): ExitCode {
       if (piece.kind === 'damaged') damage = piece;
     } else if (piece.kind === 'valid' || (piece.kind === 'unproven' && !isRecycled)) {
       context.error(
-        `"${path}" is damaged at byte ${integer(damage.offset)} (${damage.reason}), and entries stand behind it. \`ringwal inspect ${path}\` shows them.`,
+        `"${path}" is damaged at byte ${integer(damage.offset)} (${damage.reason}), and entries stand after it. \`ringwal inspect ${shellPath(path)} --frames\` shows them.`,
       );
       return ExitCode.no;
     }

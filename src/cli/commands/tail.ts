@@ -19,6 +19,7 @@ export const tail = defineCommand<Options>({
   summary: 'print the newest entries, and with -f those that come',
   details: [
     'Works from another process than the one that writes the log, without a lock. With -f it prints durable entries only, so that what was printed is in the log whatever happens: those that are not synced yet come within the sync interval of who writes. It goes on when the writer ends, and when the next one starts; Ctrl-C ends it.',
+    'Of a log that is too damaged to open it prints the newest entries before the damage, then says what is damaged and ends with 1.',
   ],
   arguments: [new Argument('<dir>', "the log's directory")],
   options: [

@@ -45,6 +45,7 @@ export const truncate = defineCommand<Options>({
       : await openForWriting(context, directory);
     try {
       const was = extentOf(log.segments(), log.firstLsn, log.lastLsn);
+      checkRange(directory, was, before, after);
       const going =
         before === undefined
           ? { entries: Math.max(0, was.lastLsn - (after as number)), segments: [] }
@@ -76,6 +77,21 @@ export const truncate = defineCommand<Options>({
     }
   },
 });
+
+/** As the log would refuse it: also where nothing is to be changed, and before anyone is asked. */
+function checkRange(
+  directory: string,
+  { firstLsn, lastLsn }: Extent,
+  before: number | undefined,
+  after: number | undefined,
+): void {
+  const isWithin =
+    before === undefined ? Number(after) >= firstLsn && Number(after) <= lastLsn : before <= lastLsn + 1;
+  if (isWithin) return;
+  const where = before === undefined ? `--after ${after}` : `--before ${before}`;
+  const holds = lastLsn === 0 ? 'the log is empty' : `the log holds entries ${firstLsn} to ${lastLsn}`;
+  throw new CliError(ExitCode.usage, `Cannot truncate ${where} on "${directory}": ${holds}.`);
+}
 
 interface Extent {
   readonly firstLsn: number;

@@ -42,11 +42,17 @@ export function parseDuration(text: string): number {
   return withUnit(text, TIME_UNITS_MS, 'a time with its unit, like 200ms, 5s, 10m, 12h or 7d');
 }
 
+/** The longest that a timer of Node waits: a longer one would not wait at all. */
+const SECONDS_MAX = (2 ** 31 - 1) / 1000;
+
 /** `0.5`, `10`, and with a unit as of [parseDuration]; in seconds. */
 export function parseSeconds(text: string): number {
-  const seconds = /^[\d.]+$/.test(text) ? Number(text) : parseDuration(text) / 1000;
-  if (!(seconds > 0)) throw new InvalidArgumentError('It must be a time above 0, in seconds.');
-  return seconds;
+  const what = 'a time above 0 and below 25 days: seconds, or with a unit, like 500ms or 10m';
+  const seconds = /^(\d+\.?\d*|\.\d+)$/.test(text)
+    ? Number(text)
+    : withUnit(text, TIME_UNITS_MS, what) / 1000;
+  if (seconds > 0 && seconds <= SECONDS_MAX) return seconds;
+  throw new InvalidArgumentError(`It must be ${what}.`);
 }
 
 function integer(text: string, min: number, what: string): number {

@@ -1,10 +1,9 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { readFully } from '../../files/disk.js';
-import { createNodeDisk } from '../../files/node-disk.js';
 import { classifyName, STATE_FILE } from '../../format/segment-name.js';
 import { decodeState, type LogState } from '../../format/state-file.js';
 import { CliError, ExitCode } from '../errors/exit-code.js';
+import { readSmallFile } from './small-file.js';
 
 /** What a path on the command line leads to. @throws where it leads to nothing, or to what is neither */
 export function kindOf(path: string): 'directory' | 'file' {
@@ -37,17 +36,8 @@ const STATE_BYTES_MAX = 4096;
 
 /** What the state file says; `undefined` where it is missing or cannot be read, which loses only what it knew. */
 export function readStateFile(directory: string): LogState | undefined {
-  try {
-    const file = createNodeDisk().open(join(directory, STATE_FILE), 'r');
-    try {
-      const bytes = new Uint8Array(STATE_BYTES_MAX);
-      const state = decodeState(bytes.subarray(0, readFully(file, bytes, 0)));
-      return 'fault' in state ? undefined : state;
-    } finally {
-      file.close();
-    }
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
+  const bytes = readSmallFile(join(directory, STATE_FILE), STATE_BYTES_MAX);
+  if (bytes === undefined || bytes === 'no file') return undefined;
+  const state = decodeState(bytes);
+  return 'fault' in state ? undefined : state;
 }

@@ -1,6 +1,4 @@
 import { join } from 'node:path';
-import { type DiskFile, IrregularFile, isMissing, readFully } from '../../files/disk.js';
-import { createNodeDisk } from '../../files/node-disk.js';
 import { type HistogramReading, sinceReading } from '../../format/histogram.js';
 import { STATS_FILE } from '../../format/segment-name.js';
 import {
@@ -12,6 +10,7 @@ import {
   type StatsFault,
 } from '../../format/stats-file.js';
 import type { Holder } from './file-listing.js';
+import { readSmallFile } from './small-file.js';
 
 /** What a log tells of itself, by the file that it writes once a second while it works. */
 export type Published =
@@ -113,30 +112,12 @@ function isRunning(holder: Holder, pid: number): boolean {
 function readStats(path: string): PublishedStats | StatsFault | undefined {
   let stats: PublishedStats | StatsFault = { fault: '' };
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const bytes = readStart(path);
+    const bytes = readSmallFile(path, STATS_BYTES_MAX);
     if (bytes === undefined) return undefined;
     stats = bytes === 'no file' ? { fault: 'it is no file' } : decodeStats(bytes);
     if (!('fault' in stats)) break;
   }
   return stats;
-}
-
-/** As much of a file as its figures may take, whatever its size. */
-function readStart(path: string): Uint8Array | 'no file' | undefined {
-  let file: DiskFile;
-  try {
-    file = createNodeDisk().open(path, 'r');
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    if (error instanceof IrregularFile) return 'no file';
-    throw error;
-  }
-  try {
-    const bytes = new Uint8Array(STATS_BYTES_MAX);
-    return bytes.subarray(0, readFully(file, bytes, 0));
-  } finally {
-    file.close();
-  }
 }
 
 function isSameOpening(before: PublishedStats, now: PublishedStats): boolean {
