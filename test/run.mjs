@@ -12,7 +12,19 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
 const FOLDERS = {
-  source: ['format', 'ring', 'model', 'files', 'worker', 'simulation', 'testing', 'main', 'cli', 'bench', 'tidy'],
+  source: [
+    'format',
+    'ring',
+    'model',
+    'files',
+    'worker',
+    'simulation',
+    'testing',
+    'main',
+    'cli',
+    'bench',
+    'tidy',
+  ],
   package: ['main', 'testing', 'cli', 'examples', 'bench'],
 };
 

@@ -31,7 +31,9 @@ export async function writeSnapshot(fs, directory, lsn, content) {
 
 /** What crashes have left, and snapshots before the one at `lsn`. */
 export async function removeLeftovers(fs, directory, lsn) {
-  const older = (await snapshotsIn(fs, directory)).filter((each) => each < lsn).map((each) => `snapshot-${each}`);
+  const older = (await snapshotsIn(fs, directory))
+    .filter((each) => each < lsn)
+    .map((each) => `snapshot-${each}`);
   for (const name of [...older, UNFINISHED]) await fs.rm(join(directory, name), { force: true });
 }
 

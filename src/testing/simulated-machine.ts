@@ -102,8 +102,8 @@ const NOTHING_MORE = 0;
  *   code in this thread. How long each takes, and so what comes before what, the seed decides.
  * - {@link SimulatedMachine.fs} has your own files on the same disk.
  * - {@link SimulatedMachine.powerCut}, {@link SimulatedMachine.kill} and {@link SimulatedMachine.crashAfter} stop it. What is
- *   pending then stays pending for ever, as the code that waits for it is gone; a new call on a log of an earlier boot rejects with
- *   `ERR_WAL_CLOSED`. Open the log again to continue.
+ *   pending then stays pending for ever, as the code that waits for it is gone; a new call on a log of an earlier boot fails with
+ *   `ERR_WAL_CLOSED`, or with the failure that had ended the log before. Open the log again to continue.
  *
  * Code that waits for something else (a timer of Node, a real file) works, but then not only the seed decides the order.
  *
