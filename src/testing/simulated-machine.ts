@@ -203,9 +203,14 @@ export class SimulatedMachine {
     });
   }
 
+  /** It has stopped in the middle of an operation, and is on again in the next turn of the event loop. */
+  get hasStopped(): boolean {
+    return this.#disk.hasStopped;
+  }
+
   /** Nothing is going to happen on the machine by itself: whoever still waits for it waits in vain. */
   get isIdle(): boolean {
-    return this.#timeline.isEmpty && !this.#disk.hasStopped;
+    return this.#timeline.isEmpty && !this.hasStopped;
   }
 
   /**
@@ -341,7 +346,7 @@ export class SimulatedMachine {
   }
 
   #afterTurn(): void {
-    if (this.#disk.hasStopped) this.#stop(this.#stopKind);
+    if (this.hasStopped) this.#stop(this.#stopKind);
     for (const threads of this.#logs.keys()) if (threads.isOver) this.#logs.delete(threads);
   }
 

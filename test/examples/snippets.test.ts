@@ -85,6 +85,16 @@ const wal = await Wal.open('./log');${LISTED.replace('console.log(', 'console.lo
     prints: 'clean\n',
     beside: { 'threads/worker.js': "export * from 'ringwal/worker';\n" },
   },
+  'await crashTest({': {
+    before: "import { crashTest } from 'ringwal/testing';\n",
+    after: "\nconsole.log('kept');\n",
+    prints: 'kept\n',
+  },
+  'const machine = new SimulatedMachine({ seed: 1 });': {
+    before: "import { SimulatedMachine } from 'ringwal/testing';\n",
+    after: 'await again.close();\n',
+    prints: '1\n',
+  },
   '// main.js': {
     before: '',
     after: '',
