@@ -3,12 +3,12 @@
  *
  * ```js
  * await crashTest({
- *   boot: (machine) => Store.open('./data', { open: machine.open, fs: machine.fs.promises }),
- *   empty: new Map(),
- *   draw: (random, number) => ({ key: `k${random.below(5)}`, value: number }),
- *   act: (store, { key, value }) => store.put(key, value),
- *   apply: (map, { key, value }) => map.set(key, value),
- *   observe: (store) => new Map(store.entries()),
+ *   boot: (machine) => machine.open('./counter'),
+ *   empty: 0,
+ *   draw: (random, number) => `entry ${number}`,
+ *   act: (wal, entry) => wal.append(entry, { durable: true }),
+ *   apply: (count) => count + 1,
+ *   observe: (wal) => wal.durableLsn,
  * });
  * ```
  *

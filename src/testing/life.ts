@@ -126,7 +126,10 @@ export class Life<Store, State, Operation> {
     this.#note(`operation ${number}: ${show(operation)}`);
     const settle = (status: 'acknowledged' | 'rejected', line: string) => {
       // Of an opening that is gone nothing is heard any more; what was said in time has been heard.
-      if (!this.#inFlight.delete(issued) || boots !== this.#boots) return;
+      if (!this.#inFlight.has(issued) || boots !== this.#boots) return;
+      // Nobody hears a rejection by a machine that has stopped.
+      if (status === 'rejected' && (this.#machine.hasStopped || this.#machine.boots !== boots)) return;
+      this.#inFlight.delete(issued);
       issued.status = status;
       this.counts[status] += 1;
       this.#hasRejected ||= status === 'rejected';
@@ -251,6 +254,7 @@ export class Life<Store, State, Operation> {
     let idleSinceMs: number | undefined;
     for (;;) {
       await turn();
+      if (this.#machine.hasStopped) continue;
       if (holds() || this.#hasCrashed) return;
       if (!this.#machine.isIdle) idleSinceMs = undefined;
       else if (idleSinceMs === undefined) idleSinceMs = performance.now();

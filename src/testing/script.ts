@@ -44,6 +44,9 @@ export interface ScriptSettings<Operation> {
 /** How many disk operations a store may need for one of its own: crashes are to come in the middle of things. */
 const CRASH_WITHIN = 40;
 
+/** So few, and it comes before what is under way is done: what somebody has just seen may go. */
+const CRASH_SOON = 4;
+
 /** A life by chance: mostly operations, with what may come between them. It ends with a crash in any case. */
 export function drawScript<Operation>(
   random: Random,
@@ -54,21 +57,27 @@ export function drawScript<Operation>(
   const operations = 1 + random.below(operationsMax);
   for (let number = 1; number <= operations; number += 1) {
     steps.push({ kind: 'operation', operation: draw(random, number) });
+    if (crashes.length > 0 && random.chance(0.08))
+      steps.push({ kind: 'observe' }, drawCrash(random, crashes, CRASH_SOON));
     if (random.chance(0.3)) steps.push({ kind: 'pause', ms: random.below(4000) / 1000 });
     if (random.chance(0.15)) steps.push({ kind: 'observe' });
     if (random.chance(0.1)) steps.push({ kind: 'settle' });
     if (random.chance(0.03)) steps.push({ kind: 'reopen' });
-    if (crashes.length > 0 && random.chance(0.1)) steps.push(drawCrash(random, crashes));
+    if (crashes.length > 0 && random.chance(0.1)) steps.push(drawCrash(random, crashes, CRASH_WITHIN));
     if (faults.includes('failed-sync') && random.chance(0.03))
       steps.push({ kind: 'fail-sync', after: random.below(3) });
     if (faults.includes('full-disk') && random.chance(0.03)) steps.push({ kind: 'fill-disk' });
   }
-  if (crashes.length > 0) steps.push(drawCrash(random, crashes), { kind: 'settle' });
+  if (crashes.length > 0) steps.push(drawCrash(random, crashes, CRASH_WITHIN), { kind: 'settle' });
   return steps;
 }
 
-function drawCrash(random: Random, crashes: readonly CrashKind[]): Extract<Step<never>, { kind: 'crash' }> {
+function drawCrash(
+  random: Random,
+  crashes: readonly CrashKind[],
+  within: number,
+): Extract<Step<never>, { kind: 'crash' }> {
   const whileOpening: number[] = [];
   while (random.chance(0.2)) whileOpening.push(random.below(CRASH_WITHIN));
-  return { kind: 'crash', crash: random.pick(crashes), after: random.below(CRASH_WITHIN), whileOpening };
+  return { kind: 'crash', crash: random.pick(crashes), after: random.below(within), whileOpening };
 }

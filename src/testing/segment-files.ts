@@ -3,9 +3,11 @@ import { type DiskFile, type FileIdentity, isSameFile } from '../files/disk.js';
 import type { Boot } from './boot.js';
 
 /** Opens a segment of a log for its readers. @throws ENOENT, EMFILE, … */
-export async function openSimulated(boot: Boot, path: string): Promise<AsyncFile> {
-  const file = await boot.later(() => boot.disk.open(path, 'r'));
-  return new SegmentFile(boot, file, file.identity());
+export function openSimulated(boot: Boot, path: string): Promise<AsyncFile> {
+  return boot.later(() => {
+    const file = boot.disk.open(path, 'r');
+    return new SegmentFile(boot, file, file.identity());
+  });
 }
 
 class SegmentFile implements AsyncFile {

@@ -27,13 +27,42 @@ import {
   writeAll,
 } from './file-operations.js';
 
-/** Of a read of a whole file: with an encoding it is text. */
-export type ReadFileOptions = BufferEncoding | { encoding?: BufferEncoding | null; flag?: string } | null;
+/** Options of reads of a whole file. A string is the encoding; with one the file is text. */
+export type ReadFileOptions =
+  | BufferEncoding
+  | {
+      /** The file is text in this encoding. */
+      encoding?: BufferEncoding | null;
+      /**
+       * As of {@link SimulatedPromises.open}.
+       *
+       * @defaultValue `'r'`
+       */
+      flag?: string;
+    }
+  | null;
 
-/** Of a write of a whole file. `flush`: it is synced before it is closed (the file, not its name). */
+/** Options of writes of a whole file. A string is the encoding. */
 export type WriteFileOptions =
   | BufferEncoding
-  | { encoding?: BufferEncoding | null; flag?: string; mode?: number; flush?: boolean };
+  | {
+      /**
+       * Of `data` that is text.
+       *
+       * @defaultValue `'utf8'`
+       */
+      encoding?: BufferEncoding | null;
+      /** As of {@link SimulatedPromises.open}. Default: `'w'` to write, `'a'` to append. */
+      flag?: string;
+      /** Ignored. */
+      mode?: number;
+      /**
+       * Whether the file is synced before it is closed: its bytes, not its name.
+       *
+       * @defaultValue `false`
+       */
+      flush?: boolean;
+    };
 
 /**
  * A file or directory that {@link SimulatedPromises.open} has opened, with the methods of Node's `FileHandle` that a store needs. Of
@@ -46,14 +75,24 @@ export interface SimulatedFileHandle {
     offset?: number,
     length?: number,
     position?: number | null,
-  ): Promise<{ bytesRead: number; buffer: Uint8Array }>;
+  ): Promise<{
+    /** 0: the end. */
+    bytesRead: number;
+    /** The one that was given. */
+    buffer: Uint8Array;
+  }>;
   /** One write, which may be short. Of text `offset` is the position. */
   write(
     data: string | Uint8Array,
     offset?: number,
     length?: number,
     position?: number | null,
-  ): Promise<{ bytesWritten: number; buffer: string | Uint8Array }>;
+  ): Promise<{
+    /** May be fewer than were given. */
+    bytesWritten: number;
+    /** What was given. */
+    buffer: string | Uint8Array;
+  }>;
   /** The rest of the file. */
   readFile(options?: ReadFileOptions): Promise<Buffer | string>;
   /** All of `data`, from where the last write ended. */

@@ -102,8 +102,8 @@ const NOTHING_MORE = 0;
  *   code in this thread. How long each takes, and so what comes before what, the seed decides.
  * - {@link SimulatedMachine.fs} has your own files on the same disk.
  * - {@link SimulatedMachine.powerCut}, {@link SimulatedMachine.kill} and {@link SimulatedMachine.crashAfter} stop it. What is
- *   pending then stays pending for ever, as the code that waits for it is gone; a new call on a log of an earlier boot rejects with
- *   `ERR_WAL_CLOSED`. Open the log again to continue.
+ *   pending then stays pending for ever, as the code that waits for it is gone; a new call on a log of an earlier boot fails with
+ *   `ERR_WAL_CLOSED`, or with the failure that had ended the log before. Open the log again to continue.
  *
  * Code that waits for something else (a timer of Node, a real file) works, but then not only the seed decides the order.
  *
@@ -203,9 +203,14 @@ export class SimulatedMachine {
     });
   }
 
+  /** It has stopped in the middle of an operation, and is on again in the next turn of the event loop. */
+  get hasStopped(): boolean {
+    return this.#disk.hasStopped;
+  }
+
   /** Nothing is going to happen on the machine by itself: whoever still waits for it waits in vain. */
   get isIdle(): boolean {
-    return this.#timeline.isEmpty && !this.#disk.hasStopped;
+    return this.#timeline.isEmpty && !this.hasStopped;
   }
 
   /**
@@ -341,7 +346,7 @@ export class SimulatedMachine {
   }
 
   #afterTurn(): void {
-    if (this.#disk.hasStopped) this.#stop(this.#stopKind);
+    if (this.hasStopped) this.#stop(this.#stopKind);
     for (const threads of this.#logs.keys()) if (threads.isOver) this.#logs.delete(threads);
   }
 

@@ -1,4 +1,4 @@
-/** The key-value store of the examples on simulated machines: power cuts in the middle of every kind of operation. */
+/** The key-value store of the examples on simulated machines, and stores like it with a mistake. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
@@ -7,11 +7,7 @@ import {
   type SimulatedMachine,
   type SimulatedPromises,
 } from '#ringwal/testing';
-
-// By URL, since it has no types.
-const { KeyValueStore } = await import(
-  new URL('../../examples/key-value-store/store.mjs', import.meta.url).href
-);
+import { startExample } from './example.js';
 
 interface Change {
   readonly key: string;
@@ -26,69 +22,52 @@ interface Store {
 
 type Content = Map<string, unknown>;
 
-/** So small that a life makes several snapshots. */
-const SNAPSHOT_BYTES = 16 * 1024;
+type Options = CrashTestOptions<Store, Content, readonly Change[]>;
 
-const ALL = ['power-cut', 'kill', 'failed-sync', 'full-disk'] as const;
-
-const STORE: CrashTestOptions<Store, Content, readonly Change[]> = {
-  boot: (machine) => open(machine, machine.fs.promises),
-  close: (store) => store.close(),
-  empty: new Map(),
-  draw: (random, number) =>
-    Array.from({ length: 1 + random.below(3) }, () => ({
-      key: `key ${random.below(6)}`,
-      ...(random.chance(0.8) && { value: `${number} `.padEnd(random.pick([10, 500, 4000]), '.') }),
-    })),
-  act: (store, changes) => store.putMany(changes),
-  apply: (content, changes) => {
-    for (const { key, value } of changes) {
-      if (value === undefined) content.delete(key);
-      else content.set(key, value);
-    }
-    return content;
-  },
-  observe: (store) => new Map([...store.entries()].sort()),
-};
-
-function open(machine: SimulatedMachine, fs: SimulatedPromises): Promise<Store> {
-  return KeyValueStore.open('./store', {
-    openLog: machine.open,
-    fs,
-    snapshotBytes: SNAPSHOT_BYTES,
-    // Whatever befalls a snapshot: nothing is lost by it.
-    onError: () => {},
-  });
-}
+// By URL, since it has no types.
+const { openOn, STORE } = (await import(
+  new URL('../../examples/key-value-store/crash-test.mjs', import.meta.url).href
+)) as { openOn(machine: SimulatedMachine, fs?: SimulatedPromises): Promise<Store>; STORE: Options };
 
 test('the store keeps what it has acknowledged and shown, whatever the power and the disk do', async () => {
-  const report = await crashTest({ ...STORE, faults: ALL, lives: 50 });
+  const report = await crashTest({ ...STORE, lives: 50 });
   assert.ok(report.crashes > report.lives);
   assert.ok(report.acknowledged > report.operations / 2);
 });
 
-type Mutant = Partial<CrashTestOptions<Store, Content, readonly Change[]>>;
+test('the example crash-tests the store, and says what it did', async (t) => {
+  const { code, output, errors } = await startExample(t, 'key-value-store/crash-test.mjs', ['5']).ended;
+  assert.deepEqual({ code, errors }, { code: 0, errors: '' });
+  assert.match(
+    output,
+    /^5 lives, \d+ crashes: of \d+ operations \d+ were acknowledged,\nand none of these was lost\.\n$/,
+  );
+});
 
-/** Stores with one mistake each, as they are made. */
-const MUTANTS: Readonly<Record<string, Mutant>> = {
+/** Stores with one mistake each. */
+const MUTANTS: Readonly<Record<string, Partial<Options>>> = {
   'acknowledges before the sync': {
-    boot: (machine) =>
-      KeyValueStore.open('./store', {
-        openLog: (directory: string, options: object) =>
-          machine.open(directory, { ...options, durable: false }),
-        fs: machine.fs.promises,
-      }),
+    boot: (machine) => openOn(withOpen(machine, { durable: false })),
   },
   'does not sync the snapshot': {
-    boot: (machine) => open(machine, withoutSync(machine.fs.promises)),
+    boot: (machine) => openOn(machine, withoutSync(machine.fs.promises)),
   },
   'shows a change before it is acknowledged': {
-    boot: async (machine) => showingEarly(await open(machine, machine.fs.promises)),
+    boot: async (machine) => showingEarly(await openOn(machine)),
   },
   'makes several entries of one change': {
     act: (store, changes) => Promise.all(changes.map((change) => store.putMany([change]))),
   },
 };
+
+/** The machine, whose logs are opened with other options than the store asks for. */
+function withOpen(machine: SimulatedMachine, other: object): SimulatedMachine {
+  const { fs } = machine;
+  return {
+    fs,
+    open: (directory, options) => machine.open(directory, { ...options, ...other }),
+  } as SimulatedMachine;
+}
 
 /**
  * No file is ever synced. (Without the sync of the directory nothing would be lost: the log lies in the same one, and syncs it for the
@@ -97,9 +76,9 @@ const MUTANTS: Readonly<Record<string, Mutant>> = {
 function withoutSync(fs: SimulatedPromises): SimulatedPromises {
   return {
     ...fs,
-    open: async (path, given, mode) => {
-      const handle = await fs.open(path, given, mode);
-      return given === 'r' ? handle : { ...handle, sync: async () => {} };
+    open: async (path, flags, mode) => {
+      const handle = await fs.open(path, flags, mode);
+      return flags === 'r' ? handle : { ...handle, sync: async () => {} };
     },
   };
 }

@@ -1,6 +1,6 @@
 /**
  * README and docs: every piece of JavaScript runs, against the built package. Whole recipes have tests of their own
- * (guide.test.ts, migration.test.ts), and so have settings of bundlers; here are the pieces that their text speaks about, each in
+ * (guide.test.ts, migration.test.ts, testing-your-store.test.ts), and so have settings of bundlers; here are the pieces that their text speaks about, each in
  * the surroundings that the text supposes.
  */
 import assert from 'node:assert/strict';
@@ -90,6 +90,16 @@ const wal = await Wal.open('./log');${LISTED.replace('console.log(', 'console.lo
     prints: 'clean\n',
     beside: { 'threads/worker.js': "export * from 'ringwal/worker';\n" },
   },
+  'await crashTest({': {
+    before: "import { crashTest } from 'ringwal/testing';\n",
+    after: "\nconsole.log('kept');\n",
+    prints: 'kept\n',
+  },
+  'const machine = new SimulatedMachine({ seed: 1 });': {
+    before: "import { SimulatedMachine } from 'ringwal/testing';\n",
+    after: 'await again.close();\n',
+    prints: '1\n',
+  },
   '// main.js': {
     before: '',
     after: '',
@@ -111,7 +121,10 @@ const ELSEWHERE = [
 function pieces(): { readonly document: string; readonly text: string }[] {
   const documents = ['README.md', ...markdownIn('docs'), ...markdownIn('docs/api')];
   return documents
-    .filter((name) => !['docs/guide.md', 'docs/migrating-from-wal-go.md'].includes(name))
+    .filter(
+      (name) =>
+        !['docs/guide.md', 'docs/migrating-from-wal-go.md', 'docs/testing-your-store.md'].includes(name),
+    )
     .flatMap((document) =>
       [...readFileSync(join(ROOT, document), 'utf8').matchAll(/^```js\n([\s\S]*?)^```$/gm)].map(
         ([, text = '']) => ({ document, text }),

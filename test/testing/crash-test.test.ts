@@ -59,6 +59,58 @@ seededTest('a store that keeps its promises passes, with every fault that there 
   assert.equal(gentle.acknowledged, gentle.operations);
 });
 
+interface NumberFile {
+  read(): number;
+  write(value: number): void;
+}
+
+/**
+ * A number in a file, replaced by calls that block the thread. `syncsAtOpen`: what a killed process had renamed and not made durable
+ * is made durable before anybody reads it.
+ */
+function openNumber({ fs }: SimulatedMachine, syncsAtOpen: boolean): NumberFile {
+  const sync = (path: string) => {
+    const descriptor = fs.openSync(path);
+    fs.fsyncSync(descriptor);
+    fs.closeSync(descriptor);
+  };
+  if (syncsAtOpen) sync('.');
+  return {
+    read: () => (fs.existsSync('number') ? Number(fs.readFileSync('number', 'utf8')) : 0),
+    write(value) {
+      const file = fs.openSync('number.aside', 'w');
+      fs.writeSync(file, String(value));
+      fs.fsyncSync(file);
+      fs.closeSync(file);
+      fs.renameSync('number.aside', 'number');
+      sync('.');
+    },
+  };
+}
+
+const NUMBER: CrashTestOptions<NumberFile, number, number> = {
+  boot: async (machine) => openNumber(machine, true),
+  empty: 0,
+  draw: (_random, number) => number,
+  act: async (file, value) => file.write(value),
+  apply: (_before, value) => value,
+  observe: (file) => file.read(),
+};
+
+seededTest('a machine that stops in a call that blocks is no fault of the store', async (seed) => {
+  const report = await crashTest({ ...NUMBER, seed });
+  assert.equal(report.rejected, 0);
+  assert.ok(report.crashes > 100);
+});
+
+test('a store is caught that shows, after a kill, what the next power cut takes back', async () => {
+  const boot = async (machine: SimulatedMachine) => openNumber(machine, false);
+  await assert.rejects(crashTest({ ...NUMBER, boot, lives: 500, seed: SEED }), {
+    code: 'ERR_CRASH_TEST',
+    message: /the process is killed[^]*the power goes/,
+  });
+});
+
 /** How a store may break its promise, and what is said of it. */
 const MISTAKES: readonly (readonly [string, Partial<CrashTestOptions<List, number[], number>>, RegExp])[] = [
   [

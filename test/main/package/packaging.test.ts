@@ -33,6 +33,9 @@ const FILES = [
   'dist/prometheus.js.map',
   'dist/prometheus.mjs',
   'dist/ringwal.1',
+  'dist/testing.js',
+  'dist/testing.js.map',
+  'dist/testing.mjs',
   'dist/worker.js',
   'dist/worker.js.map',
   'dist/worker.mjs',
@@ -48,6 +51,8 @@ const TYPE_ENTRIES = [
   'dist/pino.d.ts',
   'dist/prometheus.d.mts',
   'dist/prometheus.d.ts',
+  'dist/testing.d.mts',
+  'dist/testing.d.ts',
   'dist/worker.d.mts',
   'dist/worker.d.ts',
 ];
