@@ -120,6 +120,16 @@ export class Connection implements ExitParticipant {
     }
   }
 
+  flushAtException(): void {
+    if (this.lane.failure !== undefined) return;
+    try {
+      this.lane.flushAtExit();
+    } catch (error) {
+      if (!(error instanceof WalError)) throw error;
+      this.#onError.report(error);
+    }
+  }
+
   /** Of entries that are written, not durable, and have no promise that would say so. False = there are none. */
   #tellOfUnsynced(error: WalError, told: number): boolean {
     const [durableLsn, lastLsn] = [this.board.get('durableLsn'), this.board.get('lastLsn')];
