@@ -12,6 +12,7 @@ import type { RecoveryReport, SegmentInfo } from '../worker/messages.js';
 import { inspectLog } from './inspect-log.js';
 import type { JobOptions } from './job-pool.js';
 import type { LogView } from './log-view.js';
+import { hasField } from './own-field.js';
 import { SparseIndexes } from './sparse-index.js';
 import { Wakeups } from './wakeups.js';
 import { WalError } from './wal-error.js';
@@ -300,7 +301,7 @@ export class DirectoryView implements LogView {
     try {
       const bytes = new Uint8Array(STATE_BYTES_MAX);
       const state = decodeState(bytes.subarray(0, readFully(file, bytes, 0)));
-      return 'fault' in state || state.logId !== this.#end.logId ? undefined : state;
+      return hasField(state, 'fault') || state.logId !== this.#end.logId ? undefined : state;
     } catch (error) {
       throw unreadable(path, error);
     } finally {

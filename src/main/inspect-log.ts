@@ -3,6 +3,7 @@ import type { DivisionSizes, WalkRequest } from '../worker/divided-walk.js';
 import type { Inspection } from '../worker/inspect.js';
 import { type JobOptions, runJob } from './job-pool.js';
 import { jobThreads } from './options.js';
+import { hasField } from './own-field.js';
 
 /**
  * When a full reading is divided among threads, and into what. Bet: below, starting the threads takes longer than they save
@@ -30,7 +31,7 @@ export async function inspectWholeLog(
   const request = { directory, full: true, progress };
   if (jobThreads() === 1) return runJob('inspect', request, options);
   const found = await runJob('inspectOrDivide', { ...request, sizes }, options);
-  if (!('walks' in found)) return found;
+  if (!hasField(found, 'walks')) return found;
   return runJob('inspect', { ...request, known: await walkAll(found.walks, options) }, options);
 }
 

@@ -11,6 +11,7 @@ import type {
 import type { Failure, RepairReport } from '../worker/messages.js';
 import type { RepairRequest } from '../worker/repair.js';
 import { jobThreads } from './options.js';
+import { hasField } from './own-field.js';
 import { workerFile, YOUNG_GENERATION_MIB } from './threads.js';
 import { errorFromFailure, WalError } from './wal-error.js';
 
@@ -61,7 +62,8 @@ export async function runJob<Name extends keyof Jobs>(
   } catch (error) {
     // The pool rejects with an error of its own.
     signal?.throwIfAborted();
-    const path = 'path' in request ? request.path : request.directory;
+    const place: { readonly path: string } | { readonly directory: string } = request;
+    const path = hasField(place, 'path') ? place.path : place.directory;
     throw new WalError(
       'ERR_WAL_WORKER_DIED',
       `Cannot ${JOB_TEXT[name]} "${path}": the thread that was to do it did not start, or ended: ${(error as Error).message}. ` +
@@ -69,7 +71,7 @@ export async function runJob<Name extends keyof Jobs>(
       { path, cause: error },
     );
   }
-  if ('failure' in answer) throw errorFromFailure(answer.failure);
+  if (hasField(answer, 'failure')) throw errorFromFailure(answer.failure);
   return answer as Exclude<Jobs[Name]['answer'], { readonly failure: Failure }>;
 }
 

@@ -1,4 +1,5 @@
 import { Writable } from 'node:stream';
+import { describeObject } from './describe-value.js';
 import { describeDrops } from './dropped-lines.js';
 import { type EntryData, viewBytes } from './entry-data.js';
 import { addExitParticipant, type ExitParticipant, removeExitParticipant } from './exit-hook.js';
@@ -201,8 +202,10 @@ export class LogStream extends Writable {
       // As every stream answers it.
       return callback === undefined ? super.write('') : super.write('', callback);
     }
+    const lines = this.#bytesOrText(chunk, encoding ?? this.#encoding);
+    if (lines === undefined) return false;
     const droppedBefore = this.#dropped;
-    this.#lines.write(this.#bytesOrText(chunk, encoding ?? this.#encoding));
+    this.#lines.write(lines);
     this.#update();
     if (callback !== undefined) {
       const isWhole = this.#dropped === droppedBefore;
@@ -211,11 +214,22 @@ export class LogStream extends Writable {
     return !this.#needsDrain && !this.destroyed;
   }
 
-  #bytesOrText(chunk: EntryData, encoding: BufferEncoding | undefined): EntryData {
-    if (typeof chunk !== 'string') return viewBytes(chunk);
+  /** `undefined`: the stream has ended, since the memory of a chunk that was piped into it is gone. */
+  #bytesOrText(chunk: EntryData, encoding: BufferEncoding | undefined): EntryData | undefined {
+    if (typeof chunk !== 'string') return this.#bytes(chunk);
     if (encoding === undefined || encoding === 'utf8' || encoding === 'utf-8') return chunk;
     if (Buffer.isEncoding(encoding)) return Buffer.from(chunk, encoding);
     throw new WalError('ERR_WAL_OPTION', `encoding must be one that Buffer knows, not "${encoding}".`);
+  }
+
+  #bytes(chunk: Uint8Array): Uint8Array | undefined {
+    try {
+      return viewBytes(chunk);
+    } catch (error) {
+      if (!(error instanceof WalError) || this.listenerCount('unpipe') === 0) throw error;
+      this.destroy(error);
+      return undefined;
+    }
   }
 
   /** Neither text nor bytes. Who pipes could not catch what is thrown here: he is told by the stream. */
@@ -385,5 +399,5 @@ function noRoom(directory: string): WalError {
 
 function describe(value: unknown): string {
   if (typeof value !== 'object' || value === null) return String(value);
-  return value.constructor?.name ?? 'an object';
+  return describeObject(value);
 }

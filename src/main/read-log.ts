@@ -4,6 +4,7 @@ import { EntryIterator } from './entry-iterator.js';
 import { notFound, openSegmentFile, purged, segmentOf, truncated } from './log-segments.js';
 import type { LogView } from './log-view.js';
 import { checkReadOptions, type EntriesOptions, type ReadOptions } from './options.js';
+import { outcomeOf } from './outcome.js';
 import { walkBackwards } from './read-backwards.js';
 import { corruptError, SegmentReader, type WalEntry } from './segment-reader.js';
 import { PLACE_SPACING_BYTES } from './sparse-index.js';
@@ -198,18 +199,6 @@ async function readAtPlace(view: LogView, lsn: number): Promise<WalEntry | undef
     if (error instanceof WalError && error.code !== 'ERR_WAL_IO') throw error;
   }
   return undefined;
-}
-
-/** What `read` answers or throws now, for later. */
-function outcomeOf<T>(read: () => T): () => T {
-  try {
-    const value = read();
-    return () => value;
-  } catch (error) {
-    return () => {
-      throw error;
-    };
-  }
 }
 
 async function openSegment(

@@ -1,6 +1,8 @@
 import { describeEntry, describeReason, type Trouble, wayOutOf } from '../format/verdict.js';
-import { runJob } from './job-pool.js';
-import { checkPath, checkReadSegmentOptions, type ReadSegmentOptions } from './options.js';
+import { type JobOptions, runJob } from './job-pool.js';
+import { checkReadSegmentOptions, type ReadSegmentOptions } from './options.js';
+import { outcomeOf } from './outcome.js';
+import { checkPath } from './paths.js';
 import { corruptError, SegmentReader, type WalEntry } from './segment-reader.js';
 import { WalError } from './wal-error.js';
 
@@ -8,12 +10,18 @@ import { WalError } from './wal-error.js';
 const TORN_FAULTS: readonly string[] = ['size', 'past-end'];
 
 /** See `Wal.readSegment`. */
-export async function* readSegment(
+export function readSegment(
   file: string | URL,
   options: ReadSegmentOptions,
 ): AsyncGenerator<WalEntry, undefined, undefined> {
-  const path = checkPath('path', file);
-  const job = checkReadSegmentOptions(options);
+  return read(outcomeOf(() => ({ path: checkPath('path', file), job: checkReadSegmentOptions(options) })));
+}
+
+/** `take` answers what is asked for, as it was at the call. */
+async function* read(
+  take: () => { readonly path: string; readonly job: JobOptions },
+): AsyncGenerator<WalEntry, undefined, undefined> {
+  const { path, job } = take();
   const reader = await open(path);
   let next = 0;
   try {

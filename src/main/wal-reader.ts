@@ -2,7 +2,14 @@ import type { RecoveryReport, SegmentInfo } from '../worker/messages.js';
 import type { WalIterator } from './entry-iterator.js';
 import { follow } from './follow.js';
 import type { LogView } from './log-view.js';
-import { checkLsn, type EntriesOptions, type FollowOptions, type ReadOptions } from './options.js';
+import {
+  checkLsn,
+  type EntriesOptions,
+  type FollowOptions,
+  type ReadOptions,
+  takeFollowOptions,
+  takeReadOptions,
+} from './options.js';
 import { readBatches, readEntries, readEntry } from './read-log.js';
 import type { WalEntry } from './segment-reader.js';
 
@@ -75,7 +82,7 @@ export class WalReader {
    * @throws ERR_WAL_CLOSED: the log is closed, or is closed meanwhile
    */
   entries(options: EntriesOptions = {}): WalIterator<WalEntry> {
-    return readEntries(this.#view, options);
+    return readEntries(this.#view, takeReadOptions(options));
   }
 
   /**
@@ -85,7 +92,7 @@ export class WalReader {
    * @throws as {@link WalReader.entries}
    */
   batches(options: ReadOptions = {}): WalIterator<WalEntry[]> {
-    return readBatches(this.#view, options);
+    return readBatches(this.#view, takeReadOptions(options));
   }
 
   /**
@@ -98,7 +105,7 @@ export class WalReader {
    * @throws ERR_WAL_CORRUPT, ERR_WAL_UNSUPPORTED, ERR_WAL_IO: as of {@link WalReader.entries}, or the failure that ended the log
    */
   follow(options: FollowOptions = {}): WalIterator<WalEntry> {
-    return follow(this.#view, options);
+    return follow(this.#view, takeFollowOptions(options));
   }
 
   /**

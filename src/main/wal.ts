@@ -14,7 +14,6 @@ import {
   checkLogStreamOptions,
   checkLsn,
   checkOptions,
-  checkPath,
   checkRepairOptions,
   checkSignalOptions,
   checkTimeout,
@@ -23,9 +22,11 @@ import {
   type LogStreamOptions,
   type ReadSegmentOptions,
   type RepairOptions,
+  takeFollowOptions,
   type VerifyOptions,
   type WalOptions,
 } from './options.js';
+import { checkPath } from './paths.js';
 import { readSegment } from './read-segment.js';
 import type { WalEntry } from './segment-reader.js';
 import { readStats, type WalStats } from './stats.js';
@@ -128,7 +129,7 @@ export class Wal extends WalReader {
    * @throws ERR_WAL_CORRUPT, ERR_WAL_UNSUPPORTED, ERR_WAL_IO: as of {@link Wal.open}
    */
   static follow(directory: string | URL, options: DirectoryFollowOptions = {}): WalIterator<WalEntry> {
-    return followDirectory(checkPath('directory', directory), options);
+    return followDirectory(checkPath('directory', directory), takeFollowOptions(options));
   }
 
   /**
