@@ -90,6 +90,14 @@ export class AttachedLane {
     return createAttachment(this.lane, { bell, board, options, lockFile, lifeline });
   }
 
+  /** In a word or two, for people. */
+  get state(): string {
+    const { failure } = this.lane;
+    if (failure !== undefined) return `failed (${failure.code})`;
+    if (this.#isReleased) return 'closed';
+    return this.#closed === undefined ? 'open' : 'closing';
+  }
+
   /** Completes what was accepted, until it is durable, and gives the lane back. Rejects once with the failure that ended the log. */
   close(): Promise<void> {
     if (this.#closed === undefined) {

@@ -34,6 +34,7 @@ export class Connection implements ExitParticipant {
   /** By lane: each closes when the lane's thread ends, or has closed the lane. */
   readonly #lifePorts = new Map<number, MessagePort>();
   #closed: Promise<void> | undefined;
+  #hasEnded = false;
   readonly #openedMs = performance.now();
 
   private constructor(threads: Threads, opened: Extract<ToLane, { kind: 'opened' }>, directory: string) {
@@ -88,6 +89,14 @@ export class Connection implements ExitParticipant {
       return closing;
     }
     return this.#closed;
+  }
+
+  /** In a word or two, for people. */
+  get state(): string {
+    if (this.#hasEnded) return 'closed';
+    if (this.#closed !== undefined) return 'closing';
+    const { failure } = this.lane;
+    return failure === undefined ? 'open' : `failed (${failure.code})`;
   }
 
   /** Milliseconds since the log was opened. */
@@ -154,6 +163,7 @@ export class Connection implements ExitParticipant {
       port.close();
     }
     removeExitParticipant(this);
+    this.#hasEnded = true;
     await filesClosed;
     const { failure } = this.lane;
     if (failure !== undefined) throw failure;

@@ -11,6 +11,7 @@ import {
   checkTimeout,
   type LogStreamOptions,
 } from './options.js';
+import { PRINTED, type PrintArguments, printed } from './printed.js';
 
 /**
  * A log as another thread than the one that opened it appends to it: {@link Wal.attach} makes it. It has a ring of its own, and
@@ -128,6 +129,13 @@ export class WalLane {
   /** Figures of this lane since it was attached. */
   stats(): LaneStats {
     return this.#attached.lane.stats();
+  }
+
+  /** @internal How `console.log` prints it. */
+  [PRINTED](...args: PrintArguments): string {
+    const { lane, state } = this.#attached;
+    const { directory } = lane;
+    return printed('WalLane', () => ({ directory, state, ...lane.stats() }), args);
   }
 
   /**

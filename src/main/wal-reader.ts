@@ -10,6 +10,7 @@ import {
   takeFollowOptions,
   takeReadOptions,
 } from './options.js';
+import { PRINTED, type PrintArguments, printed } from './printed.js';
 import { readBatches, readEntries, readEntry } from './read-log.js';
 import type { WalEntry } from './segment-reader.js';
 
@@ -121,6 +122,17 @@ export class WalReader {
    */
   async get(lsn: number): Promise<WalEntry | undefined> {
     return readEntry(this.#view, checkLsn('lsn', lsn));
+  }
+
+  /** @internal How `console.log` prints it. */
+  [PRINTED](...args: PrintArguments): string {
+    return printed('WalReader', () => this.fieldsToPrint(this.#view.isClosed ? 'closed' : 'open'), args);
+  }
+
+  /** @internal */
+  protected fieldsToPrint(state: string): object {
+    const { directory, firstLsn, lastLsn, durableLsn } = this;
+    return { directory, state, firstLsn, lastLsn, durableLsn };
   }
 
   /** Ends reading: iterators under way fail with `ERR_WAL_CLOSED`. Idempotent. */

@@ -27,6 +27,7 @@ import {
   type WalOptions,
 } from './options.js';
 import { checkPath } from './paths.js';
+import { PRINTED, type PrintArguments, printed } from './printed.js';
 import { readSegment } from './read-segment.js';
 import type { WalEntry } from './segment-reader.js';
 import { readStats, type WalStats } from './stats.js';
@@ -348,6 +349,11 @@ export class Wal extends WalReader {
   /** Figures since the log was opened, as they are at the call: counts, sizes, latencies as histograms. Reading them costs the log's threads nothing. */
   stats(): WalStats {
     return readStats(this.#connection);
+  }
+
+  /** @internal How `console.log` prints it. */
+  override [PRINTED](...args: PrintArguments): string {
+    return printed('Wal', () => this.fieldsToPrint(this.#connection.state), args);
   }
 
   /**
