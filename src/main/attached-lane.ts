@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { dirname } from 'node:path';
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { LockWatch } from '../files/lock.js';
+import { AbortController } from '../files/node-globals.js';
 import { Board } from '../ring/board.js';
 import { Doorbell } from '../ring/doorbell.js';
 import { touchRing, viewLane } from '../ring/layout.js';

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import type { MessagePort } from 'node:worker_threads';
 import { GrowingChunk } from '../ring/chunk.js';
 import { LaneWord, PACKED_BYTES, PACKED_PAYLOAD_MAX, recordBytes } from '../ring/layout.js';

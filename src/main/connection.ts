@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threads';
 import { LockWatch } from '../files/lock.js';
+import { nowMs } from '../files/node-globals.js';
 import { LOCK_FILE, segmentName } from '../format/segment-name.js';
 import { Board, createBoard } from '../ring/board.js';
 import { createDoorbellMemory, Doorbell } from '../ring/doorbell.js';
@@ -35,7 +36,7 @@ export class Connection implements ExitParticipant {
   readonly #lifePorts = new Map<number, MessagePort>();
   #closed: Promise<void> | undefined;
   #hasEnded = false;
-  readonly #openedMs = performance.now();
+  readonly #openedMs = nowMs();
 
   private constructor(threads: Threads, opened: Extract<ToLane, { kind: 'opened' }>, directory: string) {
     this.#threads = threads;
@@ -101,7 +102,7 @@ export class Connection implements ExitParticipant {
 
   /** Milliseconds since the log was opened. */
   get uptimeMs(): number {
-    return performance.now() - this.#openedMs;
+    return nowMs() - this.#openedMs;
   }
 
   /** See `Threads.askForSyncs`. */

@@ -1,7 +1,9 @@
+import { Buffer } from 'node:buffer';
 import { join } from 'node:path';
 import { DirectoryWatch } from '../files/directory-watch.js';
 import { type Disk, type DiskFile, isMissing, readFully } from '../files/disk.js';
 import { createNodeDisk } from '../files/node-disk.js';
+import { nowMs } from '../files/node-globals.js';
 import { WindowedSource } from '../files/windowed-source.js';
 import { type ChainContext, createChain, enterSegment } from '../format/chain.js';
 import { SegmentScanner } from '../format/scan.js';
@@ -89,7 +91,7 @@ export class DirectoryView implements LogView {
 
   /** @throws ERR_WAL_CORRUPT, ERR_WAL_UNSUPPORTED as `Wal.open`; ERR_WAL_IO where there is no such directory */
   static async open(directory: string, options: JobOptions): Promise<DirectoryView> {
-    const started = performance.now();
+    const started = nowMs();
     // Before the log is judged: a cut that comes after this is noticed.
     const names = listNames(createNodeDisk(), directory);
     const { judgement, foreignFiles, isCutDue } = await inspectLog(directory, options);
@@ -112,7 +114,7 @@ export class DirectoryView implements LogView {
       segments: segments.length,
       rewrittenBytes: 0,
       foreignFiles,
-      durationMs: performance.now() - started,
+      durationMs: nowMs() - started,
     };
     return new DirectoryView(directory, names, judgement, recovery, isCutDue);
   }

@@ -1,4 +1,5 @@
-import { types } from 'node:util';
+import { Buffer } from 'node:buffer';
+import { TextEncoder, types } from 'node:util';
 import { bytesOf, hasMemory, isUint8Array, lengthOf } from '../ring/view-fields.js';
 import { describeObject } from './describe-value.js';
 import { WalError } from './wal-error.js';

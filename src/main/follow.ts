@@ -1,3 +1,4 @@
+import { AbortController } from '../files/node-globals.js';
 import { DirectoryView } from './directory-view.js';
 import { EntryIterator } from './entry-iterator.js';
 import { truncated } from './log-segments.js';

@@ -1,4 +1,6 @@
+import { Buffer } from 'node:buffer';
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { nowMs } from '../files/node-globals.js';
 import type { Board } from '../ring/board.js';
 import { LaneConsumer } from '../ring/consumer.js';
 import type { Doorbell } from '../ring/doorbell.js';
@@ -449,8 +451,8 @@ export class Lane {
     this.#flushError = undefined;
     const ticket = this.#producer.requestFlush();
     this.#doorbell.ring(true);
-    const deadline = performance.now() + timeoutMs;
-    for (let leftMs = timeoutMs; ; leftMs = deadline - performance.now()) {
+    const deadline = nowMs() + timeoutMs;
+    for (let leftMs = timeoutMs; ; leftMs = deadline - nowMs()) {
       if (this.#producer.waitForFlush(ticket, Math.max(0, Math.min(leftMs, LIVENESS_CHECK_MS)))) break;
       if (!this.#parts.areThreadsAlive()) {
         // Closed, or dead: the port tells.

@@ -1,4 +1,5 @@
 import type { AsyncFile } from '../files/async-file.js';
+import { nowMs as clock } from '../files/node-globals.js';
 import type { SegmentInfo } from '../worker/messages.js';
 
 /**
@@ -33,7 +34,7 @@ export class RecentReads {
   #penalty = POOL_READS_MIN;
 
   /** Entries up to `lastLsnAtOpen` were there before this process came. */
-  constructor(lastLsnAtOpen: number, nowMs: () => number = () => performance.now()) {
+  constructor(lastLsnAtOpen: number, nowMs: () => number = clock) {
     this.#lastLsnAtOpen = lastLsnAtOpen;
     this.#nowMs = nowMs;
   }

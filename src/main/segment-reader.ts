@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { type AsyncFile, openForReading } from '../files/async-file.js';
 import { type ChainContext, checkOrder, createChain, followFrame, validateFrame } from '../format/chain.js';
 import { createFrame, describeFault, type Frame, type FrameFault } from '../format/frame.js';

@@ -1,3 +1,4 @@
+import { URL } from 'node:url';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
 import { WalError } from './wal-error.js';
 
