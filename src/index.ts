@@ -22,6 +22,7 @@ export type {
   VerifyOptions,
   VerifyProgress,
   WalOptions,
+  WalReaderOptions,
 } from './main/options.js';
 export type { WalEntry } from './main/segment-reader.js';
 export type { LanesStats, RecoveryStats, WalHistogram, WalStats } from './main/stats.js';

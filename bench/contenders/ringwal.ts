@@ -52,7 +52,7 @@ export const ringwalReopened: Contender = {
   },
 };
 
-function contenderWith(name: string, note: string, options: WalOptions & { readOnly?: false }): Contender {
+function contenderWith(name: string, note: string, options: WalOptions): Contender {
   const open = async (directory: string) => {
     const { Wal } = await import('#ringwal');
     return Wal.open(join(directory, 'log'), options);

@@ -1,8 +1,15 @@
 import { Buffer } from 'node:buffer';
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
-import { DiskError, type DiskLock, isMissing, type LockHolder, systemCode } from './disk.js';
+import {
+  DiskError,
+  type DiskLock,
+  isMissing,
+  isOutOfDescriptors,
+  type LockHolder,
+  systemCode,
+} from './disk.js';
+import { loadModule } from './package-modules.js';
 import { pause } from './pause.js';
 
 /**
@@ -193,14 +200,14 @@ let loaded: NativeLocks | undefined;
 
 /**
  * Loaded when the first lock is taken, and not imported: where the package has no binary for the platform, reading a
- * log still works. In a CommonJS bundle `import.meta.url` is missing and `__filename` is the module's; elsewhere that may
- * be a global of the wrong meaning ('[eval]'), so it comes second.
+ * log still works.
  */
 function loadNative(path: string): NativeLocks {
   if (loaded === undefined) {
     try {
-      loaded = createRequire(import.meta.url ?? __filename)('fs-native-extensions') as NativeLocks;
+      loaded = loadModule('fs-native-extensions') as NativeLocks;
     } catch (error) {
+      if (isOutOfDescriptors(error)) throw error;
       const platform = `${process.platform}-${process.arch}`;
       const failure = new DiskError(
         'ENOTSUP',

@@ -16,7 +16,7 @@ import { Lane, type LaneParts } from './lane.js';
 import { poolLaneMemory, takeLaneMemory } from './lane-memories.js';
 import { LiveView } from './live-view.js';
 import type { CheckedOptions } from './options.js';
-import { startThread } from './threads.js';
+import { startThread, wayOut } from './threads.js';
 import { errorFromFailure, WalError } from './wal-error.js';
 
 /**
@@ -434,8 +434,7 @@ function diedWhileOpening(directory: string, cause: unknown): WalError {
   const why = cause instanceof Error ? `: ${cause.message}` : '';
   return new WalError(
     'ERR_WAL_WORKER_DIED',
-    `Cannot open "${directory}": a thread of the log ended before it was open${why}. Nothing was accepted. If the code was ` +
-      'bundled, see to it that the worker file is there (option workerUrl, docs/packaging.md).',
+    `Cannot open "${directory}": a thread of the log ended before it was open${why}. Nothing was accepted. ${wayOut(cause)}`,
     { path: directory, cause },
   );
 }

@@ -1,4 +1,4 @@
-import type { Piscina } from 'piscina';
+import timers from 'node:timers';
 import type { Judgement } from '../format/verdict.js';
 import type { RunOfWalks, WalkRequest } from '../worker/divided-walk.js';
 import type {
@@ -10,13 +10,11 @@ import type {
 } from '../worker/inspect.js';
 import type { Failure, RepairReport } from '../worker/messages.js';
 import type { RepairRequest } from '../worker/repair.js';
+import { JobThread } from './job-thread.js';
 import { jobThreads } from './options.js';
 import { hasField } from './own-field.js';
-import { workerFile, YOUNG_GENERATION_MIB } from './threads.js';
+import { wayOut, workerFile } from './threads.js';
 import { errorFromFailure, WalError } from './wal-error.js';
-
-/** Threads that have nothing to do for so long end. */
-const IDLE_MS = 1000;
 
 /** How a job is run. */
 export interface JobOptions {
@@ -44,7 +42,20 @@ const JOB_TEXT: Readonly<Record<keyof Jobs, string>> = {
   repair: 'repair',
 };
 
-let pool: Promise<Piscina> | undefined;
+/** Threads that have nothing to do for so long end. */
+const IDLE_MS = 1000;
+
+/** Node's own timer: the global one may be jsdom's, or one whose time a test lets pass. */
+const { setTimeout: startTimer, clearTimeout: stopTimer } = timers;
+
+/** Threads that have done well and have nothing to do, with what will end them; the last one was at work last. */
+const idle = new Map<JobThread, NodeJS.Timeout>();
+
+/** Jobs that have a thread, or are about to get one. */
+let atWork = 0;
+
+/** Each gives a job its turn; the first one first. */
+const waiting = new Set<() => void>();
 
 /** Runs a job on a thread of the pool: scanning a gigabyte would block the event loop for a second. */
 export async function runJob<Name extends keyof Jobs>(
@@ -52,14 +63,21 @@ export async function runJob<Name extends keyof Jobs>(
   request: Jobs[Name]['request'],
   { workerUrl, signal }: JobOptions,
 ): Promise<Exclude<Jobs[Name]['answer'], { readonly failure: Failure }>> {
-  pool ??= createPool();
-  let answer: Jobs[Name]['answer'];
-  try {
-    // Named with the job and not with the pool, which would not tell whoever waits that it cannot be loaded. A thread
-    // keeps what it has loaded by its file: one pool serves all of them, within one bound.
-    const task = { name, filename: (workerUrl ?? workerFile()).href };
-    answer = await (await pool).run(request, signal === undefined ? task : { ...task, signal });
-  } catch (error) {
+  const answer = await onThread(signal, async () => {
+    // A thread that failed, in whatever way, is not used again: the next job has another one.
+    const thread = takeIdle() ?? new JobThread();
+    try {
+      // Named with the job and not with the thread, which would not tell whoever waits that it cannot be loaded. A thread
+      // keeps what it has loaded by its file: the threads serve all of them, within one bound.
+      const task = { name, filename: (workerUrl ?? workerFile()).href, signal };
+      const given = (await thread.run(request, task)) as Jobs[Name]['answer'];
+      keepIdle(thread);
+      return given;
+    } catch (error) {
+      thread.end();
+      throw error;
+    }
+  }).catch((error: unknown) => {
     // The pool rejects with an error of its own.
     signal?.throwIfAborted();
     const place: { readonly path: string } | { readonly directory: string } = request;
@@ -67,28 +85,59 @@ export async function runJob<Name extends keyof Jobs>(
     throw new WalError(
       'ERR_WAL_WORKER_DIED',
       `Cannot ${JOB_TEXT[name]} "${path}": the thread that was to do it did not start, or ended: ${(error as Error).message}. ` +
-        'If the code was bundled, see to it that the worker file is there (option workerUrl, docs/packaging.md).',
+        wayOut(error),
       { path, cause: error },
     );
-  }
+  });
   if (hasField(answer, 'failure')) throw errorFromFailure(answer.failure);
   return answer as Exclude<Jobs[Name]['answer'], { readonly failure: Failure }>;
 }
 
-/** Loaded by the first job: most logs never need one, and it would be half of what importing this package costs. */
-async function createPool(): Promise<Piscina> {
-  const { Piscina } = await import('piscina');
-  const created = new Piscina({
-    minThreads: 0,
-    maxThreads: jobThreads(),
-    idleTimeout: IDLE_MS,
-    // Its default blocks the event loop of idle threads.
-    atomics: 'disabled',
-    env: {},
-    execArgv: [],
-    resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB },
+function takeIdle(): JobThread | undefined {
+  for (const [thread, timer] of [...idle].reverse()) {
+    stopTimer(timer);
+    idle.delete(thread);
+    if (thread.isAlive) return thread;
+  }
+  return undefined;
+}
+
+function keepIdle(thread: JobThread): void {
+  const end = () => {
+    idle.delete(thread);
+    thread.end();
+  };
+  idle.set(thread, startTimer(end, IDLE_MS).unref());
+}
+
+/** Has `work` done as soon as fewer than `jobThreads()` others are at work. */
+async function onThread<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+  signal?.throwIfAborted();
+  if (atWork < jobThreads()) atWork += 1;
+  else await takeTurn(signal);
+  try {
+    signal?.throwIfAborted();
+    return await work();
+  } finally {
+    const [next] = waiting;
+    if (next === undefined) atWork -= 1;
+    else next();
+  }
+}
+
+/** Resolves when another job has ended and left its place to this one. */
+function takeTurn(signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const begin = () => {
+      waiting.delete(begin);
+      signal?.removeEventListener('abort', callOff);
+      resolve();
+    };
+    const callOff = () => {
+      waiting.delete(begin);
+      reject(signal?.reason);
+    };
+    waiting.add(begin);
+    signal?.addEventListener('abort', callOff, { once: true });
   });
-  // Of a thread that had no job: nobody waits for it, and the next job starts another.
-  created.on('error', (error: Error) => process.emitWarning(error));
-  return created;
 }

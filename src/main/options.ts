@@ -136,12 +136,8 @@ export interface WalOptions {
    * @defaultValue `0o700`
    */
   directoryMode?: number | undefined;
-  /**
-   * Reads only: no lock, nothing is changed, a live view of the log; `open` then resolves to a {@link WalReader}.
-   *
-   * @defaultValue `false`
-   */
-  readOnly?: boolean | undefined;
+  /** `true` is for {@link WalReaderOptions}. */
+  readOnly?: false | undefined;
   /**
    * Where the file of the log's threads lies (`ringwal/worker`), when a bundler moved it: an absolute path or a `file:` URL.
    * Default: beside the package's own code. docs/packaging.md.
@@ -156,6 +152,15 @@ export interface WalOptions {
    * @defaultValue `process.emitWarning`
    */
   onError?: ((error: WalError) => void) | undefined;
+}
+
+/**
+ * Options of {@link Wal.open} that make it read only: no lock, nothing is changed, a live view of the log. It resolves to a
+ * {@link WalReader}. Options that only a writer has are checked, and have no effect.
+ */
+export interface WalReaderOptions extends Omit<WalOptions, 'readOnly'> {
+  /** Reads only. */
+  readOnly: true;
 }
 
 /** Options of one append. What is not given is as the log's options say. */
@@ -295,8 +300,12 @@ const KNOWN_OPTIONS: readonly (keyof WalOptions)[] = [
 ];
 
 /** Checks what a user passed to `open`; throws `ERR_WAL_OPTION` that names the option and its range. */
-export function checkOptions(directory: unknown, given: WalOptions = {}): CheckedOptions {
-  const options = takeOptions(given, 'option', KNOWN_OPTIONS);
+export function checkOptions(directory: unknown, given: WalOptions | WalReaderOptions = {}): CheckedOptions {
+  const options = takeOptions<Omit<WalOptions, 'readOnly'> & { readOnly?: boolean | undefined }>(
+    given,
+    'option',
+    KNOWN_OPTIONS,
+  );
   const { ringSize = 16 * MiB } = options;
   if (!isIntegerWithin(ringSize, 64 * KiB, GiB) || (ringSize & (ringSize - 1)) !== 0) {
     refuse('ringSize', 'a power of two from 64 KiB to 1 GiB, in bytes', ringSize);

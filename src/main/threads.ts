@@ -1,5 +1,6 @@
 import { URL } from 'node:url';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
+import { type ThreadResolution, threadResolution } from './module-resolution.js';
 import { WalError } from './wal-error.js';
 
 type Transfer = NonNullable<WorkerOptions['transferList']>;
@@ -8,7 +9,7 @@ type Transfer = NonNullable<WorkerOptions['transferList']>;
  * Of each thread of a log, and of its jobs, whose objects hardly outlive the round that made them. Bet: several MiB of resident memory
  * that a young generation of the default size would grow to, for nothing (bench/workloads/memory.ts).
  */
-export const YOUNG_GENERATION_MIB = 2;
+const YOUNG_GENERATION_MIB = 2;
 
 /** The package's worker file, unless [useWorkerFile] has named another. */
 let packageFile = (): URL => new URL('./worker.js', import.meta.url);
@@ -24,8 +25,15 @@ export function useWorkerFile(file: URL): void {
 }
 
 /**
- * Starts a thread of a log. It gets none of the process's `--import`, `--require` and `NODE_OPTIONS`: instrumentation that
- * the application loads into every thread has no business in this one, and slows every open.
+ * Of every thread of the package. It gets the process's `--import`, `--require` and `NODE_OPTIONS` only as far as it needs them to
+ * find modules: instrumentation that the application loads into every thread has no business in this one, and slows every open.
+ */
+export function threadOptions(): ThreadResolution & Required<Pick<WorkerOptions, 'resourceLimits'>> {
+  return { ...threadResolution(), resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB } };
+}
+
+/**
+ * Starts a thread of a log.
  *
  * @param override the option `workerUrl`
  */
@@ -40,9 +48,7 @@ export function startThread(
       name: `ringwal ${name}`,
       workerData,
       transferList,
-      execArgv: [],
-      env: {},
-      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB },
+      ...threadOptions(),
     });
   } catch (error) {
     const why = (error as Error).message;
@@ -51,4 +57,20 @@ export function startThread(
       throw new WalError('ERR_WAL_IO', `Cannot start a thread of the log: ${why}`, { cause: error });
     throw new WalError('ERR_WAL_OPTION', `workerUrl does not name a worker file: ${why}`, { cause: error });
   }
+}
+
+/** What to do about a thread that did not start, or ended, as far as its error tells: whole sentences. */
+export function wayOut(cause: unknown): string {
+  const message = cause instanceof Error ? cause.message : '';
+  if (/\buv_cwd\b/.test(message))
+    return 'The working directory of the process was removed, and Node starts no thread in one that is missing: change to another one (process.chdir).';
+  if (/\bE[MN]FILE\b/.test(message))
+    return 'No file descriptor is free: close some, or raise the limit (ulimit -n), and call again.';
+  const [, missing] = /^Cannot find (?:module|package) '([^']+)'/.exec(message) ?? [];
+  if (missing !== undefined && !/^(?:\.|\/|file:|[A-Za-z]:)/.test(missing))
+    return (
+      `Threads look for "${missing}" as Node does by itself: install it where the worker file finds it, or name a worker file ` +
+      'that first does what makes it found (option workerUrl, docs/packaging.md, "Where threads find modules").'
+    );
+  return 'If the code was bundled, see to it that the worker file is there (option workerUrl, docs/packaging.md).';
 }

@@ -25,6 +25,7 @@ import {
   takeFollowOptions,
   type VerifyOptions,
   type WalOptions,
+  type WalReaderOptions,
 } from './options.js';
 import { checkPath } from './paths.js';
 import { PRINTED, type PrintArguments, printed } from './printed.js';
@@ -83,7 +84,7 @@ export class Wal extends WalReader {
    * @throws ERR_WAL_WORKER_DIED: the log's threads could not be started
    * @throws ERR_WAL_IO: the system refused; its error is the `cause`
    */
-  static open(directory: string | URL, options?: WalOptions & { readOnly?: false | undefined }): Promise<Wal>;
+  static open(directory: string | URL, options?: WalOptions): Promise<Wal>;
   /**
    * Opens the log in `directory` for reading: a live view, also of a log that another process writes. Nothing is created, locked or
    * changed, and a torn tail is left as it is.
@@ -95,10 +96,13 @@ export class Wal extends WalReader {
    * @throws ERR_WAL_WORKER_DIED: the thread that looks could not be started
    * @throws ERR_WAL_IO: the system refused, or there is no such directory
    */
-  static open(directory: string | URL, options: WalOptions & { readOnly: true }): Promise<WalReader>;
+  static open(directory: string | URL, options: WalReaderOptions): Promise<WalReader>;
   /** Either of both, where only the running program knows which. */
-  static open(directory: string | URL, options?: WalOptions): Promise<Wal | WalReader>;
-  static async open(directory: string | URL, options: WalOptions = {}): Promise<Wal | WalReader> {
+  static open(directory: string | URL, options: WalOptions | WalReaderOptions): Promise<Wal | WalReader>;
+  static async open(
+    directory: string | URL,
+    options: WalOptions | WalReaderOptions = {},
+  ): Promise<Wal | WalReader> {
     const checked = checkOptions(directory, options);
     if (checked.readOnly) {
       const view = await DirectoryView.open(checked.writer.directory, checked);

@@ -72,7 +72,7 @@ export interface Ended {
 
 /** Runs Node to its end. */
 export function run(args: readonly string[], cwd?: string): Promise<Ended> {
-  const env = { ...process.env, NODE_OPTIONS: '', NODE_TEST_CONTEXT: '' };
+  const env = { ...process.env, NODE_OPTIONS: '', NODE_TEST_CONTEXT: undefined };
   return new Promise((resolve) => {
     execFile(process.execPath, [...args], { env, cwd }, (error, stdout, stderr) => {
       resolve({ code: error === null ? 0 : error.code, stdout, stderr });

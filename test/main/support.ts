@@ -62,7 +62,7 @@ export function temporaryLog(t: Test): string {
 
 /** Opens a log that is closed after the test, if the test has not done so. */
 export async function openLog(t: Test, directory: string, options: WalOptions = {}): Promise<Wal> {
-  const wal = await Wal.open(directory, { ...options, readOnly: false });
+  const wal = await Wal.open(directory, options);
   cleanUp(t, async () => {
     // Else it would wait for an order that a failed test has left.
     for (const faults of faultsOf.get(t) ?? []) faults.recallAll();
@@ -83,7 +83,7 @@ export async function makeLog(
   entries: readonly (string | Uint8Array)[],
   options: WalOptions = {},
 ): Promise<void> {
-  const wal = await Wal.open(directory, { ...options, readOnly: false });
+  const wal = await Wal.open(directory, options);
   for (const entry of entries) wal.append(entry).catch(() => {});
   await wal.close();
 }
@@ -277,16 +277,25 @@ export async function publishingChild(t: Test, log: string): Promise<Child> {
   return child;
 }
 
-/** A process that runs `code`, an ES module that may import '#ringwal'; `args` are its `process.argv.slice(1)`. */
+/**
+ * A process that runs `code`, an ES module that may import '#ringwal'; `args` are its `process.argv.slice(1)`. `node` is the
+ * command that runs Node.
+ */
 export class Child {
   readonly process: ChildProcessWithoutNullStreams;
   readonly ended: Promise<Ended>;
   stdout = '';
   stderr = '';
 
-  constructor(t: Test, code: string, args: readonly string[] = [], env: Record<string, string> = {}) {
+  constructor(
+    t: Test,
+    code: string,
+    args: readonly string[] = [],
+    env: Record<string, string> = {},
+    [command, ...before]: readonly [string, ...string[]] = [process.execPath],
+  ) {
     const program = code.replaceAll("'#ringwal'", JSON.stringify(moduleForChildren()));
-    this.process = spawn(process.execPath, ['--input-type=module', '--eval', program, ...args], {
+    this.process = spawn(command, [...before, '--input-type=module', '--eval', program, ...args], {
       cwd: ROOT,
       env: { ...process.env, NODE_OPTIONS: '', NODE_TEST_CONTEXT: '', ...env },
     });

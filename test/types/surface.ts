@@ -37,6 +37,7 @@ import {
   WalLane,
   type WalOptions,
   WalReader,
+  type WalReaderOptions,
   type WalRecovery,
   type WalRecoveryCut,
   type WalRepair,
@@ -84,6 +85,7 @@ type Surface = [
   WalEntry,
   EntryData,
   WalOptions,
+  WalReaderOptions,
   AppendOptions,
   ReadOptions,
   EntriesOptions,
@@ -119,7 +121,16 @@ export function nothingIsAny(): void {
 
 // ── Opening ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-export async function opening(isReader: boolean, options: WalOptions): Promise<void> {
+interface Settings {
+  log?: WalOptions;
+}
+
+export async function opening(
+  isReader: boolean,
+  options: WalOptions,
+  given: WalOptions | WalReaderOptions,
+  settings: Settings,
+): Promise<void> {
   same<Awaited<ReturnType<typeof Wal.attach>>, WalLane>();
   const wal = await Wal.open('./log');
   same<typeof wal, Wal>();
@@ -129,9 +140,48 @@ export async function opening(isReader: boolean, options: WalOptions): Promise<v
   same<typeof reader, WalReader>();
   const either = await Wal.open('./log', { readOnly: isReader });
   same<typeof either, Wal | WalReader>();
-  same<Awaited<ReturnType<typeof openWith>>, Wal | WalReader>();
-  const openWith = (given: WalOptions) => Wal.open('./log', given);
-  await openWith(options);
+  const unknown = await Wal.open('./log', given);
+  same<typeof unknown, Wal | WalReader>();
+  if (unknown instanceof Wal) await unknown.append('x');
+
+  // Options that are put together elsewhere are a writer's, unless they say otherwise.
+  const declared: WalOptions = { durable: true };
+  const byVariable = await Wal.open('./log', declared);
+  same<typeof byVariable, Wal>();
+  const openWith = (each: WalOptions = {}) => Wal.open('./log', each);
+  same<Awaited<ReturnType<typeof openWith>>, Wal>();
+  await (await openWith(options)).append('x');
+  const byMember = await Wal.open('./log', settings.log);
+  same<typeof byMember, Wal>();
+  const bySpread = await Wal.open('./log', { ...options, maxFiles: 3 });
+  same<typeof bySpread, Wal>();
+  const byCondition = await Wal.open('./log', {
+    ...(isReader && { maxFiles: 3 }),
+    ...(isReader ? { durable: true } : {}),
+  });
+  same<typeof byCondition, Wal>();
+  const inferred = { durable: true, ...(isReader ? { maxFiles: 3 } : undefined) };
+  const byInference = await Wal.open('./log', inferred);
+  same<typeof byInference, Wal>();
+  const constant = { commit: 'interval', maxFiles: 3 } as const;
+  const byConstant = await Wal.open('./log', constant);
+  same<typeof byConstant, Wal>();
+  const satisfied = await Wal.open('./log', { commit: 'group' } satisfies WalOptions);
+  same<typeof satisfied, Wal>();
+
+  const readerOptions: WalReaderOptions = { readOnly: true };
+  const declaredReader = await Wal.open('./log', readerOptions);
+  same<typeof declaredReader, WalReader>();
+  const spreadReader = await Wal.open('./log', { ...options, readOnly: true });
+  same<typeof spreadReader, WalReader>();
+  const perhaps = await Wal.open('./log', { ...options, ...(isReader && { readOnly: true }) });
+  same<typeof perhaps, Wal | WalReader>();
+  const widened = { ...options, readOnly: isReader };
+  const byWidened = await Wal.open('./log', widened);
+  same<typeof byWidened, Wal | WalReader>();
+  // @ts-expect-error a reader has options of its own
+  const mistaken: WalOptions = { readOnly: true };
+  await Wal.open('./log', mistaken);
 
   await Wal.open('./log', {
     durable: undefined,

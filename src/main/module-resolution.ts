@@ -1,0 +1,48 @@
+import { delimiter, sep } from 'node:path';
+import { resolveModule } from '../files/package-modules.js';
+
+/** Modules that the package's own code, on whatever thread it runs, loads from `node_modules`. */
+const LOADED_BY_THREADS = ['fs-native-extensions', 'crc-32'];
+
+/** The part of a thread's options that its module resolution depends on. */
+export interface ThreadResolution {
+  readonly env: Record<string, string>;
+  readonly execArgv: string[];
+}
+
+/**
+ * What a thread needs to find the modules that the calling thread finds. Threads of the package get nothing else of the process's
+ * environment and flags.
+ *
+ *   Yarn PnP               the thread loads `.pnp.cjs` before anything else, as the process did
+ *   --preserve-symlinks    the thread has the flag
+ *   NODE_PATH              the thread has it, and in addition each `node_modules` in which this thread finds a dependency:
+ *                          so a hook that finds modules elsewhere (`--require`) is not needed in the thread
+ */
+export function threadResolution(): ThreadResolution {
+  const execArgv: string[] = [];
+  if (process.versions.pnp !== undefined) execArgv.push('--require', resolveModule('pnpapi'));
+  // The second one is for the thread's own file.
+  if (preservesSymlinks()) execArgv.push('--preserve-symlinks', '--preserve-symlinks-main');
+  const paths = [process.env.NODE_PATH, ...LOADED_BY_THREADS.map(folderOf)];
+  const nodePath = [...new Set(paths.filter((path) => path !== undefined && path !== ''))].join(delimiter);
+  return { env: nodePath === '' ? {} : { NODE_PATH: nodePath }, execArgv };
+}
+
+function preservesSymlinks(): boolean {
+  const flags = [...process.execArgv, ...(process.env.NODE_OPTIONS ?? '').split(/\s+/)];
+  return flags.includes('--preserve-symlinks') || process.env.NODE_PRESERVE_SYMLINKS === '1';
+}
+
+/** The folder in which `name` is found, where that is one that `NODE_PATH` can name. */
+function folderOf(name: string): string | undefined {
+  let file: string;
+  try {
+    file = resolveModule(name);
+  } catch {
+    // The thread does not find it either, and tells so.
+    return undefined;
+  }
+  const at = file.lastIndexOf(`${sep}node_modules${sep}${name}${sep}`);
+  return at < 0 ? undefined : `${file.slice(0, at)}${sep}node_modules`;
+}
