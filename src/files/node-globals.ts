@@ -10,7 +10,7 @@ import timers from 'node:timers';
  *
  * Taken out of the module by assignment: its named exports would follow what is put into it.
  */
-export const { setInterval, clearInterval, setImmediate, clearImmediate } = timers;
+export const { setTimeout, clearTimeout, setInterval, clearInterval, setImmediate, clearImmediate } = timers;
 
 export const { AbortController } = globalThis;
 

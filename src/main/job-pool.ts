@@ -1,4 +1,4 @@
-import timers from 'node:timers';
+import { clearTimeout, setTimeout } from '../files/node-globals.js';
 import type { Judgement } from '../format/verdict.js';
 import type { RunOfWalks, WalkRequest } from '../worker/divided-walk.js';
 import type {
@@ -44,9 +44,6 @@ const JOB_TEXT: Readonly<Record<keyof Jobs, string>> = {
 
 /** Threads that have nothing to do for so long end. */
 const IDLE_MS = 1000;
-
-/** Node's own timer: the global one may be jsdom's, or one whose time a test lets pass. */
-const { setTimeout: startTimer, clearTimeout: stopTimer } = timers;
 
 /** Threads that have done well and have nothing to do, with what will end them; the last one was at work last. */
 const idle = new Map<JobThread, NodeJS.Timeout>();
@@ -95,7 +92,7 @@ export async function runJob<Name extends keyof Jobs>(
 
 function takeIdle(): JobThread | undefined {
   for (const [thread, timer] of [...idle].reverse()) {
-    stopTimer(timer);
+    clearTimeout(timer);
     idle.delete(thread);
     if (thread.isAlive) return thread;
   }
@@ -107,7 +104,7 @@ function keepIdle(thread: JobThread): void {
     idle.delete(thread);
     thread.end();
   };
-  idle.set(thread, startTimer(end, IDLE_MS).unref());
+  idle.set(thread, setTimeout(end, IDLE_MS).unref());
 }
 
 /** Has `work` done as soon as fewer than `jobThreads()` others are at work. */
