@@ -77,7 +77,8 @@ class WalMetrics {
   #look(): readonly (readonly [string, WalStats])[] {
     if (this.#looks === undefined) {
       this.#looks = [...this.#logs].map(([log, wal]) => [log, wal.stats()] as const);
-      queueMicrotask(() => {
+      // A promise, which no fake timers replace.
+      void Promise.resolve().then(() => {
         this.#looks = undefined;
       });
     }

@@ -1,4 +1,5 @@
 import { type FSWatcher, watch } from 'node:fs';
+import { clearInterval, setInterval } from './node-globals.js';
 
 /**
  * How long a change may go unnoticed where the system does not tell of it: some file systems never do, and a queue of

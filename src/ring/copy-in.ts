@@ -1,4 +1,5 @@
 import { RECORD_HEADER_BYTES, recordBytes } from './layout.js';
+import { byteOffsetOf, partOf } from './view-fields.js';
 
 /*
  * The copy of an entry's bytes into the ring.
@@ -36,7 +37,7 @@ const views: (Uint8Array | undefined)[] = [];
 export function copyIn(from: Uint8Array, length: number, ring: Uint8Array, at: number): void {
   if (length <= LOOP_BYTES_MAX) {
     for (let i = 0; i < length; i++) ring[at + i] = from[i] as number;
-  } else if (length < STRAIGHTEN_BYTES_MIN || from.byteOffset % WORD_BYTES === 0) {
+  } else if (length < STRAIGHTEN_BYTES_MIN || byteOffsetOf(from) % WORD_BYTES === 0) {
     ring.set(from, at);
   } else {
     copyStraightened(from, length, ring, at);
@@ -47,10 +48,10 @@ function copyStraightened(from: Uint8Array, length: number, ring: Uint8Array, at
   scratch ??= new Uint8Array(SCRATCH_BYTES);
   let done = 0;
   for (; length - done > SCRATCH_BYTES; done += SCRATCH_BYTES) {
-    scratch.set(from.subarray(done, done + SCRATCH_BYTES));
+    scratch.set(partOf(from, done, SCRATCH_BYTES));
     ring.set(scratch, at + done);
   }
-  scratch.set(done === 0 ? from : from.subarray(done));
+  scratch.set(done === 0 ? from : partOf(from, done, length - done));
   ring.set(viewOf(scratch, length - done), at + done);
 }
 

@@ -10,6 +10,7 @@ import {
   recordBytes,
   WRAP,
 } from './layout.js';
+import { lengthOf } from './view-fields.js';
 
 /** What an append asks of the writer besides being written: a set of bits. */
 export const Want = {
@@ -86,18 +87,18 @@ export class LaneProducer {
 
   /**
    * Takes a copy of `data`, at most `maxRecordPayload` bytes, if there is room now. `wants`: bits of `Want`.
+   * `length`: what view-fields.ts says of `data`, where the caller has asked already.
    *
    * The hot path. Its bets: nothing is allocated; the one atomic access is the store of head; tail is loaded only
    * when its copy leaves no room, about once for each lap while the writer keeps up; and what a record takes that fits before
    * the end of the ring stands here in one piece, since the calls of the other ways to push are more than the engine
    * puts into one function (bench/workloads/fire-and-forget.ts, time inside accepted calls).
    */
-  tryPush(data: Uint8Array, wants: number = Want.nothing): boolean {
-    const length = data.length;
+  tryPush(data: Uint8Array, wants: number = Want.nothing, length: number = lengthOf(data)): boolean {
     const bytes = recordBytes(length);
     const head = this.#head;
     const place = head & (this.#ringBytes - 1);
-    if (bytes > this.#ringBytes - place) return this.#tryPushWrapped(data, wants);
+    if (bytes > this.#ringBytes - place) return this.#tryPushWrapped(data, length, wants);
     if (!this.#hasFree(bytes)) return false;
     const at = RING_START + place;
     this.#i32[at >> 2] = length;
@@ -136,9 +137,10 @@ export class LaneProducer {
     this.#i32[(marker >> 2) + 1] = parts.length;
     let position = this.#head + BATCH_MARKER_BYTES;
     for (const part of parts) {
-      const bytes = recordBytes(part.length);
+      const length = lengthOf(part);
+      const bytes = recordBytes(length);
       const at = this.#place(position, bytes);
-      this.#writeRecord(at, part, part.length);
+      this.#writeRecord(at, part, length);
       position = this.#startOf(position, at) + bytes;
     }
     this.#publish(position | 0, parts.length, wants);
@@ -251,8 +253,7 @@ export class LaneProducer {
   }
 
   /** As [tryPush], of a record that has to begin at the ring's start. */
-  #tryPushWrapped(data: Uint8Array, wants: number): boolean {
-    const length = data.length;
+  #tryPushWrapped(data: Uint8Array, length: number, wants: number): boolean {
     const at = this.#claim(recordBytes(length));
     if (at < 0) return false;
     this.#writeRecord(at, data, length);
@@ -275,7 +276,7 @@ export class LaneProducer {
     const head = this.#head;
     let needed = BATCH_MARKER_BYTES;
     for (const part of parts) {
-      const bytes = recordBytes(part.length);
+      const bytes = recordBytes(lengthOf(part));
       const rest = this.#restAt(head + needed);
       needed += bytes <= rest ? bytes : rest + bytes;
       // Beyond the ring the sum would soon pass what int32 arithmetic on positions can take.

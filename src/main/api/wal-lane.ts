@@ -10,6 +10,7 @@ import {
   checkTimeout,
   type LogStreamOptions,
 } from '../options/options.js';
+import { PRINTED, type PrintArguments, printed } from '../printed.js';
 import { LogStream } from '../stream/log-stream.js';
 
 /**
@@ -128,6 +129,13 @@ export class WalLane {
   /** Figures of this lane since it was attached. */
   stats(): LaneStats {
     return this.#attached.lane.stats();
+  }
+
+  /** @internal How `console.log` prints it. */
+  [PRINTED](...args: PrintArguments): string {
+    const { lane, state } = this.#attached;
+    const { directory } = lane;
+    return printed('WalLane', () => ({ directory, state, ...lane.stats() }), args);
   }
 
   /**

@@ -1,5 +1,13 @@
 import type { RecoveryReport, SegmentInfo } from '../../protocol/reports.js';
-import { checkLsn, type EntriesOptions, type FollowOptions, type ReadOptions } from '../options/options.js';
+import {
+  checkLsn,
+  type EntriesOptions,
+  type FollowOptions,
+  type ReadOptions,
+  takeFollowOptions,
+  takeReadOptions,
+} from '../options/options.js';
+import { PRINTED, type PrintArguments, printed } from '../printed.js';
 import type { WalIterator } from '../read/entry-iterator.js';
 import { follow } from '../read/follow.js';
 import type { LogView } from '../read/log-view.js';
@@ -75,7 +83,7 @@ export class WalReader {
    * @throws ERR_WAL_CLOSED: the log is closed, or is closed meanwhile
    */
   entries(options: EntriesOptions = {}): WalIterator<WalEntry> {
-    return readEntries(this.#view, options);
+    return readEntries(this.#view, takeReadOptions(options));
   }
 
   /**
@@ -85,7 +93,7 @@ export class WalReader {
    * @throws as {@link WalReader.entries}
    */
   batches(options: ReadOptions = {}): WalIterator<WalEntry[]> {
-    return readBatches(this.#view, options);
+    return readBatches(this.#view, takeReadOptions(options));
   }
 
   /**
@@ -98,7 +106,7 @@ export class WalReader {
    * @throws ERR_WAL_CORRUPT, ERR_WAL_UNSUPPORTED, ERR_WAL_IO: as of {@link WalReader.entries}, or the failure that ended the log
    */
   follow(options: FollowOptions = {}): WalIterator<WalEntry> {
-    return follow(this.#view, options);
+    return follow(this.#view, takeFollowOptions(options));
   }
 
   /**
@@ -114,6 +122,17 @@ export class WalReader {
    */
   async get(lsn: number): Promise<WalEntry | undefined> {
     return readEntry(this.#view, checkLsn('lsn', lsn));
+  }
+
+  /** @internal How `console.log` prints it. */
+  [PRINTED](...args: PrintArguments): string {
+    return printed('WalReader', () => this.fieldsToPrint(this.#view.isClosed ? 'closed' : 'open'), args);
+  }
+
+  /** @internal */
+  protected fieldsToPrint(state: string): object {
+    const { directory, firstLsn, lastLsn, durableLsn } = this;
+    return { directory, state, firstLsn, lastLsn, durableLsn };
   }
 
   /** Ends reading: iterators under way fail with `ERR_WAL_CLOSED`, and the files that they have open are closed. Idempotent. */

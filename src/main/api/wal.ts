@@ -13,7 +13,6 @@ import {
   checkLogStreamOptions,
   checkLsn,
   checkOptions,
-  checkPath,
   checkRepairOptions,
   checkSignalOptions,
   checkTimeout,
@@ -22,10 +21,13 @@ import {
   type LogStreamOptions,
   type ReadSegmentOptions,
   type RepairOptions,
+  takeFollowOptions,
   type VerifyOptions,
   type WalOptions,
   type WalReaderOptions,
 } from '../options/options.js';
+import { checkPath } from '../paths.js';
+import { PRINTED, type PrintArguments, printed } from '../printed.js';
 import { DirectoryView } from '../read/directory-view.js';
 import type { WalIterator } from '../read/entry-iterator.js';
 import { followDirectory } from '../read/follow.js';
@@ -151,7 +153,7 @@ export class Wal extends WalReader {
    * @throws ERR_WAL_CORRUPT, ERR_WAL_UNSUPPORTED, ERR_WAL_IO: as of {@link Wal.open}
    */
   static follow(directory: string | URL, options: DirectoryFollowOptions = {}): WalIterator<WalEntry> {
-    return followDirectory(checkPath('directory', directory), options);
+    return followDirectory(checkPath('directory', directory), takeFollowOptions(options));
   }
 
   /**
@@ -372,6 +374,11 @@ export class Wal extends WalReader {
   /** Figures since the log was opened, as they are at the call: counts, sizes, latencies as histograms. Reading them costs the log's threads nothing. */
   stats(): WalStats {
     return readStats(this.#connection);
+  }
+
+  /** @internal How `console.log` prints it. */
+  override [PRINTED](...args: PrintArguments): string {
+    return printed('Wal', () => this.fieldsToPrint(this.#connection.state), args);
   }
 
   /**

@@ -1,11 +1,10 @@
+import { clearImmediate, nowMs as clock, setImmediate } from '../../files/node-globals.js';
+
 /**
  * How long a look goes on without anything new being awaited. A disk that takes longer than this for a sync gains nothing
  * by it.
  */
 const POLL_MS = 1;
-
-/** Taken now: who puts another in its place, to go through time in a test, may never run what it is given. */
-const { setImmediate, clearImmediate } = globalThis;
 
 /** What is polled. */
 export interface PollHost {
@@ -32,7 +31,7 @@ export class BusyPoll {
   /** The next look; `undefined`: nobody polls. */
   #next: NodeJS.Immediate | undefined;
 
-  constructor(host: PollHost, nowMs: () => number = () => performance.now()) {
+  constructor(host: PollHost, nowMs: () => number = clock) {
     this.#host = host;
     this.#nowMs = nowMs;
   }

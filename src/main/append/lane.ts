@@ -1,4 +1,6 @@
+import { Buffer } from 'node:buffer';
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { nowMs } from '../../files/node-globals.js';
 import type { LogCommand, ToLane } from '../../protocol/lane-messages.js';
 import type { Board } from '../../ring/board.js';
 import { LaneConsumer } from '../../ring/consumer.js';
@@ -13,16 +15,20 @@ import {
 import { type PolledRun, RunPoller } from '../../ring/polled-runs.js';
 import { LaneProducer, Want } from '../../ring/producer.js';
 import { countEntries } from '../../ring/records.js';
+import { lengthOf } from '../../ring/view-fields.js';
+import { describeValue } from '../describe-value.js';
 import { errorFromFailure, WalError } from '../errors/wal-error.js';
-import {
-  type AppendOptions,
-  checkAppendOptions,
-  checkSignal,
-  describeValue,
-  type LaneOptions,
-} from '../options/options.js';
+import { type AppendOptions, checkSignal, type LaneOptions, takeAppendOptions } from '../options/options.js';
 import { BusyPoll } from './busy-poll.js';
-import { byteLengthOf, copiesInOne, type Encode, type EntryData, viewBytes } from './entry-data.js';
+import {
+  assertMemory,
+  batchBytes,
+  byteLengthOf,
+  copiesInOne,
+  type Encode,
+  type EntryData,
+  entryBytes,
+} from './entry-data.js';
 import { BesideQueue } from './overflow-queue.js';
 import { packBatch } from './packed-batch.js';
 import { PendingAppends } from './pending-appends.js';
@@ -78,6 +84,8 @@ export interface LaneStats {
 
 /** A share of the ring that lags so far behind that a lingering writer is woken. */
 const RING_SHARE_THAT_RINGS = 1 / 4;
+
+const NO_OPTIONS: AppendOptions = Object.freeze({ durable: undefined, commit: undefined });
 
 /** How long a blocked wait goes without asking whether the log's threads still live. */
 const LIVENESS_CHECK_MS = 100;
@@ -230,7 +238,7 @@ export class Lane {
     if (at < 0) return false;
     let length = -1;
     try {
-      length = this.#encode(this.#bytes.subarray(at, at + maxLength), encode);
+      length = this.#encode(this.#bytes.subarray(at, at + maxLength), maxLength, encode);
     } finally {
       // Nothing of it is published: what the callback wrote is nobody's.
       if (length < 0) this.#producer.abandon();
@@ -243,7 +251,15 @@ export class Lane {
   #encodeBeside(maxLength: number, encode: Encode): boolean {
     if (this.#beside.isQueued || !this.#beside.admits(maxLength)) return false;
     const memory = new ArrayBuffer(maxLength);
-    const data = new Uint8Array(memory, 0, this.#encode(Buffer.from(memory), encode));
+    const view = Buffer.from(memory);
+    const length = this.#encode(view, maxLength, encode);
+    if (memory.byteLength !== maxLength) {
+      throw new WalError(
+        'ERR_WAL_OPTION',
+        "encode must leave the view's memory where it is: it has transferred it.",
+      );
+    }
+    const data = new Uint8Array(memory, 0, length);
     this.#beside.post({ kind: 'parts', parts: [data] }, { bytes: maxLength, entries: 1, transfer: [memory] });
     return true;
   }
@@ -252,7 +268,7 @@ export class Lane {
    * Runs the callback and answers the length that it reports. Meanwhile the lane takes nothing: `#ended` is what every
    * method looks at, so that this costs the other appends nothing.
    */
-  #encode(view: Buffer, encode: Encode): number {
+  #encode(view: Buffer, maxLength: number, encode: Encode): number {
     this.#ended = isEncoding;
     let length: unknown;
     try {
@@ -262,10 +278,10 @@ export class Lane {
     }
     // The callback may have closed the log, or heard that it failed.
     this.#assertTaking();
-    if (!Number.isSafeInteger(length) || (length as number) < 0 || (length as number) > view.length) {
+    if (!Number.isSafeInteger(length) || (length as number) < 0 || (length as number) > maxLength) {
       throw new WalError(
         'ERR_WAL_OPTION',
-        `encode must return the bytes that it used, an integer from 0 to ${view.length}, not ${describeValue(length)}.`,
+        `encode must return the bytes that it used, an integer from 0 to ${maxLength}, not ${describeValue(length)}.`,
       );
     }
     return length as number;
@@ -319,16 +335,20 @@ export class Lane {
     options: AppendOptions | undefined,
   ): Promise<{ first: number; last: number }> {
     let wants: number;
+    let parts: readonly Uint8Array[];
     try {
       wants = this.#wants(options);
+      parts = batchBytes(entries);
+      // The caller's code that ran meanwhile may have closed the lane.
+      this.#assertTaking();
       this.#checkUnsettled();
-      this.#pushBatch(entries, wants);
+      this.#pushBatch(parts, wants);
     } catch (error) {
       return Promise.reject(error);
     }
     const first = this.#accepted + 1;
-    this.#accepted += entries.length;
-    const promise = this.#pendingOf(wants).addBatch(first, entries.length);
+    this.#accepted += parts.length;
+    const promise = this.#pendingOf(wants).addBatch(first, parts.length);
     this.#afterAppend(wants);
     return promise;
   }
@@ -431,8 +451,8 @@ export class Lane {
     this.#flushError = undefined;
     const ticket = this.#producer.requestFlush();
     this.#doorbell.ring(true);
-    const deadline = performance.now() + timeoutMs;
-    for (let leftMs = timeoutMs; ; leftMs = deadline - performance.now()) {
+    const deadline = nowMs() + timeoutMs;
+    for (let leftMs = timeoutMs; ; leftMs = deadline - nowMs()) {
       if (this.#producer.waitForFlush(ticket, Math.max(0, Math.min(leftMs, LIVENESS_CHECK_MS)))) break;
       if (!this.#parts.areThreadsAlive()) {
         // Closed, or dead: the port tells.
@@ -560,10 +580,11 @@ export class Lane {
   }
 
   #wants(options: AppendOptions | undefined): number {
+    const { durable, commit } = options === undefined ? NO_OPTIONS : takeAppendOptions(options);
+    // Behind the look at the options, which the caller's code may answer.
     this.#assertTaking();
-    if (options !== undefined) checkAppendOptions(options);
-    if (!(options?.durable ?? this.#options.durable)) return Want.written;
-    return (options?.commit ?? this.#options.commit) === 'group' ? Want.durable | Want.commit : Want.durable;
+    if (!(durable ?? this.#options.durable)) return Want.written;
+    return (commit ?? this.#options.commit) === 'group' ? Want.durable | Want.commit : Want.durable;
   }
 
   /** Takes the entry if there is room now; false = full, nothing was taken. */
@@ -576,9 +597,11 @@ export class Lane {
       }
       return !this.#beside.isQueued && this.#producer.tryPushText(data, wants);
     }
-    const bytes = viewBytes(data);
-    if (bytes.length > this.#plainMax) return this.#pushBeside(bytes, bytes.length, wants);
-    return !this.#beside.isQueued && this.#producer.tryPush(bytes, wants);
+    const bytes = entryBytes(data);
+    const length = lengthOf(bytes);
+    if (length === 0) assertMemory(bytes);
+    if (length > this.#plainMax) return this.#pushBeside(bytes, length, wants);
+    return !this.#beside.isQueued && this.#producer.tryPush(bytes, wants, length);
   }
 
   /** An entry too large for the ring, or for the log. */
@@ -597,14 +620,8 @@ export class Lane {
     this.#beside.queue(data, bytes, wants);
   }
 
-  #pushBatch(entries: readonly EntryData[], wants: number): void {
-    if (!Array.isArray(entries) || entries.length === 0) {
-      throw new WalError('ERR_WAL_OPTION', 'A batch is an array of at least one entry.');
-    }
-    const parts = Array.from(entries, (data) =>
-      typeof data === 'string' ? Buffer.from(data) : viewBytes(data),
-    );
-    const bytes = parts.reduce((sum, part) => sum + part.length, 0);
+  #pushBatch(parts: readonly Uint8Array[], wants: number): void {
+    const bytes = parts.reduce((sum, part) => sum + lengthOf(part), 0);
     if (bytes > this.#options.maxEntrySize) throw this.#tooLarge(bytes);
     const fitsRing = this.#fitsEmptyRing(parts);
     if (fitsRing && !this.#beside.isQueued && this.#producer.tryPushBatch(parts, wants)) return;
@@ -652,8 +669,8 @@ export class Lane {
   }
 
   #fitsEmptyRing(parts: readonly Uint8Array[]): boolean {
-    if (parts.some((part) => part.length > this.#recordMax)) return false;
-    const bytes = parts.reduce((sum, part) => sum + recordBytes(part.length), BATCH_MARKER_BYTES);
+    if (parts.some((part) => lengthOf(part) > this.#recordMax)) return false;
+    const bytes = parts.reduce((sum, part) => sum + recordBytes(lengthOf(part)), BATCH_MARKER_BYTES);
     return bytes <= this.#parts.views.ringBytes;
   }
 

@@ -1,9 +1,10 @@
+import { Buffer } from 'node:buffer';
 import type { MessagePort } from 'node:worker_threads';
 import type { ToWriter } from '../../protocol/lane-messages.js';
 import { GrowingChunk } from '../../ring/chunk.js';
 import { LaneWord, PACKED_BYTES, PACKED_PAYLOAD_MAX, recordBytes } from '../../ring/layout.js';
 import type { LaneProducer, LaneTextEncoder } from '../../ring/producer.js';
-import { copyBytes, type EntryData, viewBytes } from './entry-data.js';
+import { copyBytes, type EntryData, entryBytes } from './entry-data.js';
 
 type Unplaced<T> = T extends unknown ? Omit<T, 'position'> : never;
 
@@ -12,13 +13,23 @@ interface Load {
   readonly bytes?: number;
   readonly entries?: number;
   /** Entries in it, where some were counted before. */
-  readonly charged?: number;
+  readonly charged?: number | undefined;
   /** Bits of `Want`. */
   readonly wants?: number;
   /** The ring was full: whatever comes next must not use it before this was taken. */
   readonly queued?: boolean;
   readonly transfer?: (ArrayBuffer | MessagePort)[];
 }
+
+/** Named field by field: nothing is to come from `Object.prototype`, whatever somebody has put there. */
+const NOTHING = {
+  bytes: 0,
+  entries: 0,
+  charged: undefined,
+  wants: 0,
+  queued: false,
+  transfer: [],
+} satisfies Load & { charged: undefined };
 
 /** Bytes of a chunk; twice as many as the one before where that was filled. Bet: memory for a few entries should not cost more than they do. */
 const CHUNK_BYTES_MIN = 4096;
@@ -104,7 +115,7 @@ export class BesideQueue {
 
   /** Posts a copy of an entry of `bytes` bytes. `queued`: as of [Load]. */
   postEntry(data: EntryData, bytes: number, wants: number, queued: boolean): void {
-    const copy = copyBytes(typeof data === 'string' ? data : viewBytes(data));
+    const copy = copyBytes(typeof data === 'string' ? data : entryBytes(data));
     this.post(
       { kind: 'parts', parts: [copy] },
       { bytes, entries: 1, wants, queued, transfer: [copy.buffer] },
@@ -117,7 +128,7 @@ export class BesideQueue {
       this.postEntry(data, bytes, wants, true);
       return;
     }
-    const entry = typeof data === 'string' ? data : viewBytes(data);
+    const entry = typeof data === 'string' ? data : entryBytes(data);
     if (this.#chunkPosition !== this.#producer.position) this.#chunk = undefined;
     if (this.#chunk?.hasRoom(bytes) !== true) {
       const isFilled = this.#chunk !== undefined;
@@ -153,7 +164,7 @@ export class BesideQueue {
   }
 
   #send(message: Unplaced<ToWriter>, load: Load): void {
-    const { bytes = 0, entries = 0, charged = entries, wants = 0, queued = false, transfer = [] } = load;
+    const { bytes, entries, charged = entries, wants, queued, transfer } = { ...NOTHING, ...load };
     const charge = chargeOf(bytes, charged);
     this.#port.postMessage({ ...message, position: this.#producer.position }, transfer);
     this.#producer.countPosted(entries, wants);

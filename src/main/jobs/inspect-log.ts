@@ -2,6 +2,7 @@ import type { SegmentWalk } from '../../format/segment-walk.js';
 import type { DivisionSizes, WalkRequest } from '../../worker/inspect/divided-walk.js';
 import type { Inspection } from '../../worker/inspect/inspect.js';
 import { jobThreads } from '../options/options.js';
+import { hasField } from '../own-field.js';
 import { type JobOptions, runJob } from './job-pool.js';
 
 /**
@@ -30,7 +31,7 @@ export async function inspectWholeLog(
   const request = { directory, full: true, progress };
   if (jobThreads() === 1) return runJob('inspect', request, options);
   const found = await runJob('inspectOrDivide', { ...request, sizes }, options);
-  if (!('walks' in found)) return found;
+  if (!hasField(found, 'walks')) return found;
   return runJob('inspect', { ...request, known: await walkAll(found.walks, options) }, options);
 }
 

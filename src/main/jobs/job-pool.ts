@@ -13,6 +13,7 @@ import type {
 import type { RepairRequest } from '../../worker/recover/repair.js';
 import { errorFromFailure } from '../errors/wal-error.js';
 import { jobThreads } from '../options/options.js';
+import { hasField } from '../own-field.js';
 import { threadFailure, workerFile } from '../threads/start-thread.js';
 import { JobThread } from './job-thread.js';
 
@@ -80,11 +81,12 @@ export async function runJob<Name extends keyof Jobs>(
   }).catch((error: unknown) => {
     // The pool rejects with an error of its own.
     signal?.throwIfAborted();
-    const path = 'path' in request ? request.path : request.directory;
+    const place: { readonly path: string } | { readonly directory: string } = request;
+    const path = hasField(place, 'path') ? place.path : place.directory;
     const what = `Cannot ${JOB_TEXT[name]} "${path}": the thread that was to do it did not start, or ended`;
     throw threadFailure(what, '', path, error);
   });
-  if ('failure' in answer) throw errorFromFailure(answer.failure);
+  if (hasField(answer, 'failure')) throw errorFromFailure(answer.failure);
   return answer as Exclude<Jobs[Name]['answer'], { readonly failure: Failure }>;
 }
 

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { clearInterval, setInterval } from '../../files/node-globals.js';
 import type { LsnRange } from '../../format/damage.js';
 import { segmentName } from '../../format/segment-name.js';
 import { describeReason } from '../../format/verdict.js';

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { dirname } from 'node:path';
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { LockWatch } from '../../files/lock.js';
+import { AbortController } from '../../files/node-globals.js';
 import type { ToLane } from '../../protocol/lane-messages.js';
 import { Board } from '../../ring/board.js';
 import { Doorbell } from '../../ring/doorbell.js';
@@ -88,6 +89,14 @@ export class AttachedLane {
   attachment(): WalAttachment {
     const { bell, board, options, lockFile, lifeline } = this.#content;
     return createAttachment(this.lane, { bell, board, options, lockFile, lifeline });
+  }
+
+  /** In a word or two, for people. */
+  get state(): string {
+    const { failure } = this.lane;
+    if (failure !== undefined) return `failed (${failure.code})`;
+    if (this.#isReleased) return 'closed';
+    return this.#closed === undefined ? 'open' : 'closing';
   }
 
   /** Completes what was accepted, until it is durable, and gives the lane back. Rejects once with the failure that ended the log. */

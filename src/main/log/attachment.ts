@@ -63,8 +63,8 @@ const used = new WeakSet<MessagePort>();
 
 /** The content of an attachment, which is used up by that. @throws ERR_WAL_OPTION */
 export function openAttachment(attachment: unknown): AttachmentContent {
-  const content = (attachment as { ringwal?: Partial<AttachmentContent> | null } | null | undefined)?.ringwal;
-  if (content === null || typeof content !== 'object' || !(content.writerPort instanceof MessagePort)) {
+  const content = takeContent(attachment);
+  if (content === undefined) {
     throw new WalError(
       'ERR_WAL_OPTION',
       'Wal.attach takes what attachment() returned, moved to this thread with its transferList.',
@@ -75,7 +75,29 @@ export function openAttachment(attachment: unknown): AttachmentContent {
   }
   if (used.has(content.writerPort)) throw usedUp();
   used.add(content.writerPort);
-  return content as AttachmentContent;
+  return content;
+}
+
+/** Each field is read once. `undefined`: it is no attachment, or not moved. */
+function takeContent(attachment: unknown): AttachmentContent | undefined {
+  if (typeof attachment !== 'object' || attachment === null) return undefined;
+  const { ringwal } = attachment as Partial<WalAttachment>;
+  if (typeof ringwal !== 'object' || ringwal === null) return undefined;
+  const { version, bell, board, options, lockFile, lifeline, writerPort, syncPort, lifePort } =
+    ringwal as Partial<AttachmentContent>;
+  const ports = [writerPort, syncPort, lifePort];
+  if (!ports.every((port) => port instanceof MessagePort) || typeof lockFile !== 'string') return undefined;
+  return {
+    version,
+    bell,
+    board,
+    options,
+    lockFile,
+    lifeline,
+    writerPort,
+    syncPort,
+    lifePort,
+  } as AttachmentContent;
 }
 
 /** The ports lead nowhere, and the log is not closed. */

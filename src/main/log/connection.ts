@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { nowMs } from '../../files/node-globals.js';
 import { LOCK_FILE, segmentName } from '../../format/segment-name.js';
 import type { ToLane } from '../../protocol/lane-messages.js';
 import type { RecoveryReport } from '../../protocol/reports.js';
@@ -39,7 +40,8 @@ export class Connection implements ExitParticipant {
     { readonly lifePort: MessagePort; readonly i32: Int32Array<SharedArrayBuffer> }
   >();
   #closed: Promise<void> | undefined;
-  readonly #openedMs = performance.now();
+  #hasEnded = false;
+  readonly #openedMs = nowMs();
 
   private constructor(threads: Threads, opened: Extract<ToLane, { kind: 'opened' }>, directory: string) {
     this.#threads = threads;
@@ -110,9 +112,17 @@ export class Connection implements ExitParticipant {
     removeExitParticipant(this);
   }
 
+  /** In a word or two, for people. */
+  get state(): string {
+    if (this.#hasEnded) return 'closed';
+    if (this.#closed !== undefined) return 'closing';
+    const { failure } = this.lane;
+    return failure === undefined ? 'open' : `failed (${failure.code})`;
+  }
+
   /** Milliseconds since the log was opened. */
   get uptimeMs(): number {
-    return performance.now() - this.#openedMs;
+    return nowMs() - this.#openedMs;
   }
 
   /** Bytes in the fullest ring of other threads, as far as this one has heard of them. */
@@ -148,6 +158,16 @@ export class Connection implements ExitParticipant {
     }
   }
 
+  flushAtException(): void {
+    if (this.lane.failure !== undefined) return;
+    try {
+      this.lane.flushAtExit();
+    } catch (error) {
+      if (!(error instanceof WalError)) throw error;
+      this.#onError.report(error);
+    }
+  }
+
   /** Of entries that are written, not durable, and have no promise that would say so. False = there are none. */
   #tellOfUnsynced(error: WalError, told: number): boolean {
     const [durableLsn, lastLsn] = [this.board.get('durableLsn'), this.board.get('lastLsn')];
@@ -172,6 +192,7 @@ export class Connection implements ExitParticipant {
       lifePort.close();
     }
     removeExitParticipant(this);
+    this.#hasEnded = true;
     await filesClosed;
     const { failure } = this.lane;
     if (failure !== undefined) throw failure;

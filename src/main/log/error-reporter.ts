@@ -1,4 +1,6 @@
+import { Buffer } from 'node:buffer';
 import { writeSync } from 'node:fs';
+import { nowMs, setImmediate } from '../../files/node-globals.js';
 import { pause } from '../../files/pause.js';
 import type { WalError } from '../errors/wal-error.js';
 
@@ -41,7 +43,7 @@ export class ErrorReporter {
     try {
       onError(error);
     } catch (thrown) {
-      process.nextTick(() => {
+      setImmediate(() => {
         throw thrown;
       });
     }
@@ -50,13 +52,13 @@ export class ErrorReporter {
 
 /** Synchronously: no event loop comes any more. What nobody takes within a second is lost with the process. */
 function writeToStderr(text: string): void {
-  const untilMs = performance.now() + STDERR_WAIT_MS;
+  const untilMs = nowMs() + STDERR_WAIT_MS;
   for (let rest = Buffer.from(text); rest.length > 0; ) {
     try {
       rest = rest.subarray(writeSync(process.stderr.fd, rest));
     } catch (error) {
       // A pipe that does not block says so instead. Of any other error nobody is left who could be told.
-      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' || performance.now() > untilMs) return;
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' || nowMs() > untilMs) return;
       pause(1);
     }
   }

@@ -1,8 +1,10 @@
 import { availableParallelism } from 'node:os';
-import { isAbsolute, resolve } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { WriterOptions } from '../../protocol/thread-data.js';
+import { isAbortSignal } from '../abort-signal.js';
+import { describeValue } from '../describe-value.js';
 import { WalError } from '../errors/wal-error.js';
+import { givenOptions, isGiven } from '../given-options.js';
+import { checkPath, checkWorkerUrl } from '../paths.js';
 
 /**
  * Options of {@link Wal.open}. Sizes are in bytes, times in milliseconds. A value that is not allowed, and an option that is not
@@ -296,7 +298,7 @@ export interface CheckedLogStreamOptions extends LineRules {
   readonly onFull: 'wait' | 'drop';
 }
 
-const KNOWN_OPTIONS: ReadonlySet<string> = new Set<keyof WalOptions>([
+const KNOWN_OPTIONS: readonly (keyof WalOptions)[] = [
   'durable',
   'maxFileSize',
   'maxFiles',
@@ -320,22 +322,11 @@ const KNOWN_OPTIONS: ReadonlySet<string> = new Set<keyof WalOptions>([
   'workerUrl',
   'signal',
   'onError',
-]);
+];
 
 /** Checks what a user passed to `open`; throws `ERR_WAL_OPTION` that names the option and its range. */
-export function checkOptions(
-  directory: unknown,
-  options: WalOptions | WalReaderOptions = {},
-): CheckedOptions {
-  if (typeof options !== 'object' || options === null) refuse('options', 'an object', options);
-  for (const name of Object.keys(options)) {
-    if (!KNOWN_OPTIONS.has(name)) {
-      throw new WalError(
-        'ERR_WAL_OPTION',
-        `Unknown option "${name}". Known: ${[...KNOWN_OPTIONS].join(', ')}.`,
-      );
-    }
-  }
+export function checkOptions(directory: unknown, given: WalOptions | WalReaderOptions = {}): CheckedOptions {
+  const options = takeOptions<WalOptions | WalReaderOptions>(given, 'option', KNOWN_OPTIONS);
   const { ringSize = 16 * MiB } = options;
   if (!isIntegerWithin(ringSize, 64 * KiB, GiB) || (ringSize & (ringSize - 1)) !== 0) {
     refuse('ringSize', 'a power of two from 64 KiB to 1 GiB, in bytes', ringSize);
@@ -381,55 +372,55 @@ function checkPreallocate(value: unknown): WriterOptions['preallocate'] {
   return value;
 }
 
-/** Checks the options of one append; `undefined` means the log's defaults. */
-export function checkAppendOptions(options: AppendOptions): void {
+/** Checks the options of one append and answers them, each read once; `undefined` means the log's defaults. */
+export function takeAppendOptions(options: AppendOptions): AppendOptions {
   if (typeof options !== 'object' || options === null) refuse('append options', 'an object', options);
+  // As [givenOptions], without what that costs: durable appends have options, most of them.
   for (const name in options) {
-    if (name !== 'durable' && name !== 'commit') {
+    if (name !== 'durable' && name !== 'commit' && isGiven(options, name)) {
       throw new WalError('ERR_WAL_OPTION', `Unknown append option "${name}". Known: durable, commit.`);
     }
   }
-  flag('durable', options.durable);
-  oneOf('commit', options.commit, ['group', 'interval']);
+  let { durable, commit } = options;
+  if (durable !== undefined && !isGiven(options, 'durable')) durable = undefined;
+  if (commit !== undefined && !isGiven(options, 'commit')) commit = undefined;
+  flag('durable', durable);
+  oneOf('commit', commit, ['group', 'interval']);
+  return { durable, commit };
 }
 
 /** Checks the options of a read that only goes forward. */
-export function checkReadOptions(options: EntriesOptions): void {
-  checkEntriesOptions(options);
-  if (options.reverse === true) {
+export function checkReadOptions(given: EntriesOptions): void {
+  const { reverse } = checkEntriesOptions(given);
+  if (reverse === true) {
     throw new WalError('ERR_WAL_OPTION', 'Only entries() can go in reverse: batches are forward only.');
   }
 }
 
+/** What a reader was given at the call: it is checked, and used, when reading begins. */
+export function takeReadOptions<T extends EntriesOptions>(options: T): T {
+  return givenOptions(options, READ_OPTIONS);
+}
+
+const READ_OPTIONS: readonly (keyof EntriesOptions)[] = ['from', 'to', 'reverse', 'signal'];
+
 /** Checks the options of `entries`. */
-export function checkEntriesOptions(options: EntriesOptions): void {
-  if (typeof options !== 'object' || options === null) refuse('read options', 'an object', options);
-  for (const name in options) {
-    if (name !== 'from' && name !== 'to' && name !== 'reverse' && name !== 'signal') {
-      throw new WalError(
-        'ERR_WAL_OPTION',
-        `Unknown read option "${name}". Known: from, to, reverse (of entries), signal.`,
-      );
-    }
-  }
+export function checkEntriesOptions(given: EntriesOptions): EntriesOptions {
+  const options = takeOptions(given, 'read option', READ_OPTIONS);
   if (options.from !== undefined) checkLsn('from', options.from);
   if (options.to !== undefined) checkLsn('to', options.to);
   flag('reverse', options.reverse);
   checkSignal(options.signal);
+  return options;
 }
 
+const LOG_STREAM_OPTIONS = ['onFull', 'stripCarriageReturn', 'emptyLines'] as const;
+
 /** Checks the options of `createLogStream`; answers all of them. */
-export function checkLogStreamOptions(options: LogStreamOptions): CheckedLogStreamOptions {
-  if (typeof options !== 'object' || options === null) refuse('log stream options', 'an object', options);
-  for (const name of Object.keys(options)) {
-    if (name !== 'onFull' && name !== 'stripCarriageReturn' && name !== 'emptyLines') {
-      const why = name === 'objectMode' ? ' A log stream takes lines, as strings or bytes.' : '';
-      throw new WalError(
-        'ERR_WAL_OPTION',
-        `Unknown log stream option "${name}". Known: onFull, stripCarriageReturn, emptyLines.${why}`,
-      );
-    }
-  }
+export function checkLogStreamOptions(given: LogStreamOptions): CheckedLogStreamOptions {
+  const why = (name: string) =>
+    name === 'objectMode' ? ' A log stream takes lines, as strings or bytes.' : '';
+  const options = takeOptions(given, 'log stream option', LOG_STREAM_OPTIONS, why);
   return {
     onFull: oneOf('onFull', options.onFull, ['wait', 'drop']),
     stripCarriageReturn: flag('stripCarriageReturn', options.stripCarriageReturn),
@@ -438,43 +429,41 @@ export function checkLogStreamOptions(options: LogStreamOptions): CheckedLogStre
 }
 
 /** Checks the options of a `follow` of a log that is open. */
-export function checkFollowOptions(options: FollowOptions): void {
-  checkFollow(options, ['from', 'signal', 'ref']);
+export function checkFollowOptions(given: FollowOptions): void {
+  checkFollow(takeOptions(given, 'follow option', FOLLOW_OPTIONS));
 }
 
+/** What a follower was given at the call: it is checked, and used, when following begins. */
+export function takeFollowOptions<T extends FollowOptions>(options: T): T {
+  return givenOptions(options, DIRECTORY_FOLLOW_OPTIONS);
+}
+
+const FOLLOW_OPTIONS: readonly (keyof FollowOptions)[] = ['from', 'signal', 'ref'];
+const DIRECTORY_FOLLOW_OPTIONS: readonly (keyof DirectoryFollowOptions)[] = [...FOLLOW_OPTIONS, 'workerUrl'];
+
 /** Checks the options of `Wal.follow`; answers those of the follower and those of the job that opens the log. */
-export function checkDirectoryFollowOptions(options: DirectoryFollowOptions): {
+export function checkDirectoryFollowOptions(given: DirectoryFollowOptions): {
   readonly follow: FollowOptions;
   readonly job: { readonly workerUrl: URL | undefined; readonly signal: AbortSignal | undefined };
 } {
-  checkFollow(options, ['from', 'signal', 'ref', 'workerUrl']);
+  const options = takeOptions(given, 'follow option', DIRECTORY_FOLLOW_OPTIONS);
+  checkFollow(options);
   const { from, signal, ref, workerUrl } = options;
   return { follow: { from, signal, ref }, job: { workerUrl: checkWorkerUrl(workerUrl), signal } };
 }
 
-function checkFollow(options: FollowOptions, known: readonly string[]): void {
-  if (typeof options !== 'object' || options === null) refuse('follow options', 'an object', options);
-  for (const name in options) {
-    if (!known.includes(name)) {
-      throw new WalError('ERR_WAL_OPTION', `Unknown follow option "${name}". Known: ${known.join(', ')}.`);
-    }
-  }
+function checkFollow(options: FollowOptions): void {
   if (options.from !== undefined) checkLsn('from', options.from);
   checkSignal(options.signal);
   flag('ref', options.ref);
 }
 
 /** Checks the options of `Wal.readSegment`. */
-export function checkReadSegmentOptions(options: ReadSegmentOptions): {
+export function checkReadSegmentOptions(given: ReadSegmentOptions): {
   readonly workerUrl: URL | undefined;
 } {
-  if (typeof options !== 'object' || options === null) refuse('read options', 'an object', options);
-  for (const name in options) {
-    if (name !== 'workerUrl') {
-      throw new WalError('ERR_WAL_OPTION', `Unknown option "${name}" of readSegment. Known: workerUrl.`);
-    }
-  }
-  return { workerUrl: checkWorkerUrl(options.workerUrl) };
+  const { workerUrl } = takeOptions(given, 'readSegment option', ['workerUrl']);
+  return { workerUrl: checkWorkerUrl(workerUrl) };
 }
 
 /** Checks the bytes that somebody wants room for. */
@@ -497,52 +486,15 @@ export function checkLsn(name: string, lsn: unknown): number {
 }
 
 export function checkSignal(signal: unknown): AbortSignal | undefined {
-  if (signal !== undefined && !(signal instanceof AbortSignal)) refuse('signal', 'an AbortSignal', signal);
+  if (signal !== undefined && !isAbortSignal(signal)) refuse('signal', 'an AbortSignal', signal);
   return signal;
 }
 
 /** Checks the options of a call that takes nothing but a signal. */
-export function checkSignalOptions(options: {
+export function checkSignalOptions(given: {
   readonly signal?: AbortSignal | undefined;
 }): AbortSignal | undefined {
-  if (typeof options !== 'object' || options === null) refuse('options', 'an object', options);
-  for (const name in options) {
-    if (name !== 'signal') throw new WalError('ERR_WAL_OPTION', `Unknown option "${name}". Known: signal.`);
-  }
-  return checkSignal(options.signal);
-}
-
-/**
- * One check for threads and jobs, of which the pool would take whatever it can import. Paths that begin with a dot are what
- * `new Worker` takes too: from the working directory on.
- */
-function checkWorkerUrl(url: unknown): URL | undefined {
-  if (url === undefined) return undefined;
-  const given = url instanceof URL ? url.href : url;
-  if (typeof given === 'string' && !given.includes('\0')) {
-    if (isAbsolute(given) || /^\.\.?[/\\]/.test(given)) return pathToFileURL(resolve(given));
-    if (namesFile(given)) return new URL(given);
-  }
-  return refuse('workerUrl', 'a file: URL or an absolute path', given);
-}
-
-/** Not every URL of a file does: one with a host may not. */
-function namesFile(url: string): boolean {
-  if (!url.startsWith('file:')) return false;
-  try {
-    return fileURLToPath(url).length > 0;
-  } catch {
-    return false;
-  }
-}
-
-/** A path as a string, absolute, so that a later change of the working directory does not move the log. */
-export function checkPath(name: string, path: unknown): string {
-  if (path instanceof URL && path.protocol === 'file:') return fileURLToPath(path);
-  if (typeof path !== 'string' || path.length === 0 || path.includes('\0')) {
-    refuse(name, 'a path (string or file: URL)', path);
-  }
-  return resolve(path);
+  return checkSignal(takeOptions(given, 'option', ['signal']).signal);
 }
 
 /** Options of {@link Wal.verify}. */
@@ -568,13 +520,8 @@ export interface CheckedVerifyOptions extends Pick<VerifyOptions, 'onProgress'> 
   readonly workerUrl: URL | undefined;
 }
 
-export function checkVerifyOptions(options: VerifyOptions): CheckedVerifyOptions {
-  if (typeof options !== 'object' || options === null) refuse('verify options', 'an object', options);
-  for (const name in options) {
-    if (name !== 'onProgress' && name !== 'workerUrl') {
-      throw new WalError('ERR_WAL_OPTION', `Unknown verify option "${name}". Known: onProgress, workerUrl.`);
-    }
-  }
+export function checkVerifyOptions(given: VerifyOptions): CheckedVerifyOptions {
+  const options = takeOptions(given, 'verify option', ['onProgress', 'workerUrl']);
   return {
     onProgress: callback('onProgress', options.onProgress),
     workerUrl: checkWorkerUrl(options.workerUrl),
@@ -605,7 +552,7 @@ export interface RepairOptions {
   workerUrl?: string | URL | undefined;
 }
 
-export function checkRepairOptions(options: RepairOptions): {
+export function checkRepairOptions(given: RepairOptions): {
   readonly repair: {
     readonly mode: 'truncate' | 'salvage';
     readonly dryRun: boolean;
@@ -613,15 +560,7 @@ export function checkRepairOptions(options: RepairOptions): {
   };
   readonly job: { readonly workerUrl: URL | undefined };
 } {
-  if (typeof options !== 'object' || options === null) refuse('repair options', 'an object', options);
-  for (const name in options) {
-    if (name !== 'mode' && name !== 'dryRun' && name !== 'fileMode' && name !== 'workerUrl') {
-      throw new WalError(
-        'ERR_WAL_OPTION',
-        `Unknown repair option "${name}". Known: mode, dryRun, fileMode, workerUrl.`,
-      );
-    }
-  }
+  const options = takeOptions(given, 'repair option', ['mode', 'dryRun', 'fileMode', 'workerUrl']);
   return {
     repair: {
       mode: oneOf('mode', options.mode, ['truncate', 'salvage']),
@@ -638,6 +577,24 @@ const JOB_THREADS_MAX = 4;
 /** Threads that the pool of segment jobs may use. */
 export function jobThreads(): number {
   return Math.max(1, Math.min(JOB_THREADS_MAX, availableParallelism()));
+}
+
+/** See [givenOptions]. @throws ERR_WAL_OPTION: `options` is no object, or has a name that is not known; `hintOf` says more of that */
+function takeOptions<T extends object>(
+  options: T,
+  kind: string,
+  known: readonly (keyof T & string)[],
+  hintOf: (name: string) => string = () => '',
+): T {
+  if (typeof options !== 'object' || options === null) refuse(`${kind}s`, 'an object', options);
+  const given = givenOptions(options, known);
+  for (const name of Object.keys(given)) {
+    if (!known.includes(name as keyof T & string)) {
+      const list = known.join(', ');
+      throw new WalError('ERR_WAL_OPTION', `Unknown ${kind} "${name}". Known: ${list}.${hintOf(name)}`);
+    }
+  }
+  return given;
 }
 
 function integer(name: string, value: unknown, fallback: number, min: number, max: number): number {
@@ -696,10 +653,3 @@ const UNITS: Readonly<Record<string, string>> = {
   syncInterval: 'milliseconds',
   commitDelay: 'milliseconds',
 };
-
-/** A value that was refused, for the message. */
-export function describeValue(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value);
-  if (typeof value === 'object' && value !== null) return value.constructor?.name ?? 'an object';
-  return String(value);
-}

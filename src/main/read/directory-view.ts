@@ -1,9 +1,11 @@
+import { Buffer } from 'node:buffer';
 import { join } from 'node:path';
 import { openForReading } from '../../files/async-file.js';
 import { DirectoryListing, type Listing } from '../../files/directory-listing.js';
 import { DirectoryWatch } from '../../files/directory-watch.js';
 import { type Disk, type DiskFile, isMissing, isSameFile, readFully } from '../../files/disk.js';
 import { createNodeDisk } from '../../files/node-disk.js';
+import { nowMs } from '../../files/node-globals.js';
 import { WindowedSource } from '../../files/windowed-source.js';
 import { type ChainContext, createChain, enterSegment } from '../../format/chain.js';
 import { SegmentScanner } from '../../format/scan.js';
@@ -14,6 +16,7 @@ import type { RecoveryReport, SegmentInfo } from '../../protocol/reports.js';
 import { WalError } from '../errors/wal-error.js';
 import { inspectLog } from '../jobs/inspect-log.js';
 import type { JobOptions } from '../jobs/job-pool.js';
+import { hasField } from '../own-field.js';
 import { openSegmentFile, replaced } from './log-segments.js';
 import type { LogView } from './log-view.js';
 import { Readers } from './readers.js';
@@ -117,7 +120,7 @@ export class DirectoryView implements LogView {
 
   /** @throws ERR_WAL_CORRUPT, ERR_WAL_UNSUPPORTED as `Wal.open`; ERR_WAL_IO where there is no such directory */
   static async open(directory: string, options: JobOptions): Promise<DirectoryView> {
-    const started = performance.now();
+    const started = nowMs();
     // Before the log is judged: a cut that comes after this is noticed.
     const listing = new DirectoryListing(createNodeDisk(), directory);
     const seen = list(listing, directory);
@@ -140,7 +143,7 @@ export class DirectoryView implements LogView {
       segments: segments.length,
       rewrittenBytes: 0,
       foreignFiles,
-      durationMs: performance.now() - started,
+      durationMs: nowMs() - started,
     };
     return new DirectoryView(directory, listing, seen, judgement, recovery, isCutDue);
   }
@@ -394,7 +397,7 @@ export class DirectoryView implements LogView {
     try {
       const bytes = new Uint8Array(STATE_BYTES_MAX);
       const state = decodeState(bytes.subarray(0, readFully(file, bytes, 0)));
-      return 'fault' in state || state.logId !== this.#end.logId ? undefined : state;
+      return hasField(state, 'fault') || state.logId !== this.#end.logId ? undefined : state;
     } catch (error) {
       throw unreadable(path, error);
     } finally {

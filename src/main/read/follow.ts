@@ -1,3 +1,4 @@
+import { AbortController } from '../../files/node-globals.js';
 import { WalError } from '../errors/wal-error.js';
 import {
   checkDirectoryFollowOptions,
@@ -16,19 +17,19 @@ import type { WalEntry } from './segment-reader.js';
 /** The durable entries of a log as they come. See `Wal.follow`. */
 export function follow(view: LogView, options: FollowOptions): EntryIterator {
   const stop = new AbortController();
-  return new EntryIterator(followBatches(view, options, stop.signal), () => stop.abort());
+  return new EntryIterator(followBatches(view, options, stop), () => stop.abort());
 }
 
 /** As [follow], of a log that is opened for it. See `Wal.follow`. */
 export function followDirectory(directory: string, options: DirectoryFollowOptions): EntryIterator {
   const stop = new AbortController();
-  return new EntryIterator(openAndFollow(directory, options, stop.signal), () => stop.abort());
+  return new EntryIterator(openAndFollow(directory, options, stop), () => stop.abort());
 }
 
 async function* openAndFollow(
   directory: string,
   options: DirectoryFollowOptions,
-  stop: AbortSignal,
+  stop: AbortController,
 ): AsyncGenerator<WalEntry[], undefined, undefined> {
   const { follow, job } = checkDirectoryFollowOptions(options);
   const view = await DirectoryView.open(directory, job);
@@ -46,19 +47,34 @@ async function* openAndFollow(
  * Walks what is durable now, then waits until more is: gapless, since each walk goes on where the one before ended. Between
  * two walks nothing is held: a follower that is slower than retention finds its next entry gone.
  *
- * `stop` ends the wait: of a generator that waits `return` would be heard only behind the next entry, whenever that comes.
+ * `stop` ends the wait: of a generator that waits `return` would be heard only behind the next entry, whenever that comes. The caller's signal
+ * aborts it too.
  */
 async function* followBatches(
   view: LogView,
   options: FollowOptions,
-  stop: AbortSignal,
+  stop: AbortController,
 ): AsyncGenerator<WalEntry[], undefined, undefined> {
   checkFollowOptions(options);
   const { from, signal, ref = true } = options;
-  const wake = signal === undefined ? stop : AbortSignal.any([signal, stop]);
+  const wake = () => stop.abort();
+  signal?.addEventListener('abort', wake);
+  try {
+    yield* walkOn(view, from ?? 0, { signal, ref, stop: stop.signal });
+  } finally {
+    signal?.removeEventListener('abort', wake);
+  }
+}
+
+/** `from`: 0 = the log's first entry, whichever that will be. */
+async function* walkOn(
+  view: LogView,
+  from: number,
+  { signal, ref, stop }: { signal: AbortSignal | undefined; ref: boolean; stop: AbortSignal },
+): AsyncGenerator<WalEntry[], undefined, undefined> {
   let cutsSeen = view.truncations.length;
-  /** The entry to come next; 0 = the log's first, whichever that will be. */
-  let next = from ?? 0;
+  /** The entry to come next. */
+  let next = from;
   /** Only what was handed out can be missed when the log is cut. */
   let seen = 0;
   for (;;) {
@@ -68,11 +84,11 @@ async function* followBatches(
     cutsSeen = view.truncations.length;
     const to = view.durableLsn;
     if (to === 0 || to < next) {
-      await view.waitForWatermark(Math.max(0, next - 1), { signal: wake, ref });
+      await view.waitForWatermark(Math.max(0, next - 1), { signal: stop, ref });
       continue;
     }
     try {
-      for await (const batch of readBatches(view, { ...(next > 0 && { from: next }), to, signal })) {
+      for await (const batch of readBatches(view, { from: next > 0 ? next : undefined, to, signal })) {
         seen = batch.at(-1)?.lsn ?? seen;
         next = seen + 1;
         yield batch;

@@ -2,6 +2,7 @@ import { isSameFile } from '../../files/disk.js';
 import { createChain, enterSegment } from '../../format/chain.js';
 import { WalError } from '../errors/wal-error.js';
 import { checkReadOptions, type EntriesOptions, type ReadOptions } from '../options/options.js';
+import { outcomeOf } from '../outcome.js';
 import { EntryIterator } from './entry-iterator.js';
 import { notFound, purged, truncated } from './log-segments.js';
 import type { LogView } from './log-view.js';
@@ -215,16 +216,4 @@ async function readAtPlace(view: LogView, lsn: number): Promise<WalEntry | undef
     if (error instanceof WalError && error.code !== 'ERR_WAL_IO') throw error;
   }
   return undefined;
-}
-
-/** What `read` answers or throws now, for later. */
-function outcomeOf<T>(read: () => T): () => T {
-  try {
-    const value = read();
-    return () => value;
-  } catch (error) {
-    return () => {
-      throw error;
-    };
-  }
 }

@@ -1,7 +1,9 @@
 import { describeEntry, describeReason, type Trouble, wayOutOf } from '../../format/verdict.js';
 import { WalError } from '../errors/wal-error.js';
-import { runJob } from '../jobs/job-pool.js';
-import { checkPath, checkReadSegmentOptions, type ReadSegmentOptions } from '../options/options.js';
+import { type JobOptions, runJob } from '../jobs/job-pool.js';
+import { checkReadSegmentOptions, type ReadSegmentOptions } from '../options/options.js';
+import { outcomeOf } from '../outcome.js';
+import { checkPath } from '../paths.js';
 import { unwatchAbandoned, watchAbandoned } from './readers.js';
 import { corruptError, SegmentReader, type WalEntry } from './segment-reader.js';
 
@@ -9,12 +11,18 @@ import { corruptError, SegmentReader, type WalEntry } from './segment-reader.js'
 const TORN_FAULTS: readonly string[] = ['size', 'past-end'];
 
 /** See `Wal.readSegment`. */
-export async function* readSegment(
+export function readSegment(
   file: string | URL,
   options: ReadSegmentOptions,
 ): AsyncGenerator<WalEntry, undefined, undefined> {
-  const path = checkPath('path', file);
-  const job = checkReadSegmentOptions(options);
+  return read(outcomeOf(() => ({ path: checkPath('path', file), job: checkReadSegmentOptions(options) })));
+}
+
+/** `take` answers what is asked for, as it was at the call. */
+async function* read(
+  take: () => { readonly path: string; readonly job: JobOptions },
+): AsyncGenerator<WalEntry, undefined, undefined> {
+  const { path, job } = take();
   const reader = await open(path);
   let next = 0;
   const self = {};

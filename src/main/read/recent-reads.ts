@@ -1,4 +1,5 @@
 import type { AsyncFile } from '../../files/async-file.js';
+import { nowMs as clock } from '../../files/node-globals.js';
 
 /**
  * How much of a log's end counts as recent. Bet: what this process wrote last is in the system's page cache, where four
@@ -32,7 +33,7 @@ export class RecentReads {
   #penalty = POOL_READS_MIN;
 
   /** Entries up to `lastLsnAtOpen` were there before this process came. */
-  constructor(lastLsnAtOpen: number, nowMs: () => number = () => performance.now()) {
+  constructor(lastLsnAtOpen: number, nowMs: () => number = clock) {
     this.#lastLsnAtOpen = lastLsnAtOpen;
     this.#nowMs = nowMs;
   }

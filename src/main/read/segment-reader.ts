@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { type AsyncFile, openForReading } from '../../files/async-file.js';
 import {
   type ChainContext,

@@ -1,5 +1,6 @@
 import { Writable } from 'node:stream';
 import { byteLengthOf, type EntryData, viewBytes } from '../append/entry-data.js';
+import { describeObject } from '../describe-value.js';
 import { WalError } from '../errors/wal-error.js';
 import { addExitParticipant, type ExitParticipant, removeExitParticipant } from '../log/exit-hook.js';
 import type { CheckedLogStreamOptions } from '../options/options.js';
@@ -244,8 +245,10 @@ export class LogStream extends Writable {
       // As every stream answers it.
       return callback === undefined ? super.write('') : super.write('', callback);
     }
+    const lines = this.#bytesOrText(chunk, encoding ?? this.#encoding);
+    if (lines === undefined) return false;
     const droppedBefore = this.#dropped;
-    this.#lines.write(this.#bytesOrText(chunk, encoding ?? this.#encoding));
+    this.#lines.write(lines);
     this.#update();
     if (typeof callback === 'function') {
       const isWhole = this.#dropped === droppedBefore;
@@ -254,11 +257,22 @@ export class LogStream extends Writable {
     return !this.#needsDrain && !this.destroyed;
   }
 
-  #bytesOrText(chunk: EntryData, encoding: BufferEncoding | undefined): EntryData {
-    if (typeof chunk !== 'string') return viewBytes(chunk);
+  /** `undefined`: the stream has ended, since the memory of a chunk that was piped into it is gone. */
+  #bytesOrText(chunk: EntryData, encoding: BufferEncoding | undefined): EntryData | undefined {
+    if (typeof chunk !== 'string') return this.#bytes(chunk);
     if (!encoding || encoding === 'utf8' || encoding === 'utf-8') return chunk;
     if (Buffer.isEncoding(encoding)) return Buffer.from(chunk, encoding);
     throw unknownEncoding(encoding);
+  }
+
+  #bytes(chunk: Uint8Array): Uint8Array | undefined {
+    try {
+      return viewBytes(chunk);
+    } catch (error) {
+      if (!(error instanceof WalError) || this.listenerCount('unpipe') === 0) throw error;
+      this.destroy(error);
+      return undefined;
+    }
   }
 
   /** Neither text nor bytes. A pipe could not catch what is thrown here: the stream ends with it instead. */
@@ -456,7 +470,7 @@ function noRoom(directory: string): WalError {
 
 function describe(value: unknown): string {
   if (typeof value !== 'object' || value === null) return String(value);
-  return value.constructor?.name ?? 'an object';
+  return describeObject(value);
 }
 
 function unknownEncoding(encoding: unknown): WalError {

@@ -1,3 +1,4 @@
+import { URL } from 'node:url';
 import { getSystemErrorMap } from 'node:util';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
 import { WalError } from '../errors/wal-error.js';

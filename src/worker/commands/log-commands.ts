@@ -91,7 +91,7 @@ export class LogCommands {
     const { directory } = this.#options;
     throw new LogFailure(
       'ERR_WAL_OPTION',
-      `Cannot ${name}(${lsn}) on "${directory}": the log holds entries ${firstLsn} to ${lastLsn}.`,
+      `Cannot ${name}(${lsn}) on "${directory}": the log ${lastLsn === 0 ? 'is empty' : `holds entries ${firstLsn} to ${lastLsn}`}.`,
       { path: directory, lsn },
     );
   }

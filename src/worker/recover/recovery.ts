@@ -325,12 +325,13 @@ function refuse(judgement: Judgement, directory: string): void {
       details,
     );
   }
+  const canBeRead = lastLsn === 0 ? 'no entry can be read' : `the log can be read up to entry ${lastLsn}`;
   const known =
     watermark > lastLsn
-      ? `Entries up to ${watermark} were acknowledged as durable, the log can be read up to ${lastLsn}.`
+      ? `Entries up to ${watermark} were acknowledged as durable, ${canBeRead}.`
       : row === 4
         ? 'Segments behind it hold acknowledged entries.'
-        : `The log can be read up to entry ${lastLsn}, and what follows is not a torn write.`;
+        : `It is not a torn write, and ${canBeRead}.`;
   throw new LogFailure(
     'ERR_WAL_CORRUPT',
     `Cannot open "${directory}": ${what}. ${known} Nothing was changed. ${wayOutOf(verdict)}`,
