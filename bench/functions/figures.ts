@@ -1,5 +1,5 @@
 import { createHistogram } from 'node:perf_hooks';
-import { Board, createBoard } from '../../src/ring/board.js';
+import { createLogStatus, LogStatus } from '../../src/ring/log-status.js';
 import type { Task, Workload } from '../workloads/workload.js';
 import { timeFunction } from './time-function.js';
 
@@ -38,11 +38,11 @@ function recorderNamed(name: string): (micros: number) => void {
   };
   if (name === 'two looks at the clock') return look;
   if (name === 'shared histograms') {
-    const board = new Board(createBoard());
+    const status = new LogStatus(createLogStatus());
     return (micros) => {
       look();
-      board.groupEntries.record(1);
-      board.writeMicros.record(micros + sinceMs);
+      status.groupEntries.record(1);
+      status.writeMicros.record(micros + sinceMs);
     };
   }
   const [entries, latencies] = [createHistogram(), createHistogram()];

@@ -6,7 +6,7 @@
 import { isZeroFrom, type SegmentFile, withSource } from './bytes.js';
 import { createChain } from './chain.js';
 import type { Verdict } from './decision-table.js';
-import { type KeptFrame, salvageFrames } from './salvage.js';
+import { type KeptFrame, salvageFrames } from './salvage-scan.js';
 import { SegmentScanner } from './scan.js';
 import type { Judgement, Reason, SegmentReport } from './verdict.js';
 import { isWalg } from './walg.js';

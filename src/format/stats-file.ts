@@ -23,7 +23,7 @@
  */
 
 import { crc32 } from './crc32.js';
-import { type HistogramBucket, type HistogramReading, readBuckets } from './histogram.js';
+import { type HistogramBucket, type HistogramReading, readBuckets } from './histogram-buckets.js';
 import { readBigUint64, readUint32, readUint64, writeBigUint64, writeUint32, writeUint64 } from './wire.js';
 
 export const COUNTERS = [
@@ -46,7 +46,7 @@ export const COUNTERS = [
   'lanesGone',
 ] as const;
 
-/** As the words of the same name in src/ring/board.ts. */
+/** As the words of the same name in src/ring/log-status.ts. */
 export type StatsCounter = (typeof COUNTERS)[number];
 
 export interface LaneFigures {

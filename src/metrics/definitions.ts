@@ -1,5 +1,5 @@
 import type { WalHistogram, WalStats } from '../index.js';
-import { countBelow } from '../ring/histogram.js';
+import { countBelow } from '../ring/shared-histogram.js';
 
 /** One figure of a log, as both exporters give it. The names are theirs by their conventions: base units, last in Prometheus. */
 export interface Figure {

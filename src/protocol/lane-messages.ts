@@ -21,7 +21,7 @@ import type { LaneHandle } from './thread-data.js';
  * Consecutive entries of one lane that got consecutive LSNs, three numbers each: the lane's sequence number of the
  * first, how many, the LSN of the first. Flat, since it is cloned for every group.
  */
-export type LaneRuns = number[];
+export type AckRuns = number[];
 
 /** The levels at which an append can be acknowledged, lowest first: an entry reaches them in this order. */
 export type AckLevel = 'written' | 'durable';
@@ -101,7 +101,7 @@ export type ToLane =
     }
   | { readonly kind: 'refused'; readonly failure: Failure }
   /** Entries of this lane have reached the level. */
-  | { readonly kind: AckLevel; readonly runs: LaneRuns }
+  | { readonly kind: AckLevel; readonly runs: AckRuns }
   | { readonly kind: 'synced'; readonly id: number; readonly watermark: number }
   /** `id` 0: the flush that is blocked. */
   | { readonly kind: 'sync-rejected'; readonly id: number; readonly failure: Failure }

@@ -31,7 +31,7 @@ export interface WriterThreadData<Port> {
   readonly maxLanes: number;
   readonly syncPort: Port;
   readonly bell: SharedArrayBuffer;
-  readonly board: SharedArrayBuffer;
+  readonly status: SharedArrayBuffer;
   readonly syncWords: SharedArrayBuffer;
 }
 
@@ -45,6 +45,6 @@ export interface SyncThreadData<Port> {
   /** Of the opener's lane; those of the others come with the jobs. */
   readonly lanePort: Port;
   readonly bell: SharedArrayBuffer;
-  readonly board: SharedArrayBuffer;
+  readonly status: SharedArrayBuffer;
   readonly syncWords: SharedArrayBuffer;
 }

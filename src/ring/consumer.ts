@@ -143,7 +143,7 @@ export class LaneConsumer {
    * Takes the producer's wish for room if what was released so far grants it: true = send the producer word. Call it
    * after `release`, whose store of tail comes before the load here (`LaneProducer.askForRoom` says why that is enough).
    */
-  takeRoomWish(): boolean {
+  takeRoomWanted(): boolean {
     const wanted = Atomics.load(this.#i32, LaneWord.roomWanted);
     if (wanted === 0) return false;
     // After the wish, so that all is counted that the producer had pushed before it; the head that `loadHead` saw may be

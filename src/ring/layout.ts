@@ -38,7 +38,7 @@
  *   640   160  poll             both        itself        PollState: whether the producer looks here for acknowledgements
  *   648   -    told             writer      poll          three float64: sequence number of the first entry, number of
  *                                                         entries, LSN of the first. Read in `told` only, which
- *                                                         polled-runs.ts argues
+ *                                                         ack-slot.ts argues
  *
  * The words `refused` to `dropped` are figures for whoever looks, modulo 2^32 and ordered against nothing: the producer stores
  * them where it found no room, never on the way of an entry that has some.

@@ -4,9 +4,9 @@ import type { DiskLock, FileIdentity } from '../files/disk.js';
 import { SimulatedCrash } from '../files/simulation/simulated-disk.js';
 import type { LifeWatch, LogEngine, LogThread } from '../main/log/log-engine.js';
 import type { SyncThreadData, WriterThreadData } from '../protocol/thread-data.js';
-import { Board } from '../ring/board.js';
 import { Doorbell } from '../ring/doorbell.js';
 import { LaneWord, viewLane } from '../ring/layout.js';
+import { LogStatus } from '../ring/log-status.js';
 import { failureOf } from '../worker/errors/failure.js';
 import { createWriter, lockLog, openedMessage } from '../worker/open-writer.js';
 import { recoverLog } from '../worker/recover/recovery.js';
@@ -112,7 +112,7 @@ export class SimulatedThreads implements LogEngine {
       const syncer = new SteppedSyncer({
         disk,
         nowMs,
-        board: new Board(syncData.board),
+        status: new LogStatus(syncData.status),
         options,
         place: recovered.start.place,
         openerPort: syncData.lanePort,

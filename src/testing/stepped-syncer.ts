@@ -1,19 +1,19 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { Disk, DiskFile } from '../files/disk.js';
 import type { WriterOptions } from '../protocol/thread-data.js';
-import type { Board } from '../ring/board.js';
+import type { LogStatus } from '../ring/log-status.js';
 import type { LogPlace } from '../worker/directory/log-place.js';
 import { AckChannel } from '../worker/intake/ack-channel.js';
 import { JobRunner } from '../worker/sync/job-runner.js';
 import type { SyncJob } from '../worker/sync/sync-job.js';
 import type { SyncRound, SyncRoundParts } from '../worker/sync/sync-round.js';
 import type { Syncer, SyncOutcome } from '../worker/sync/syncer.js';
-import { Publisher } from '../worker/upkeep/stats-publisher.js';
+import { StatsPublisher } from '../worker/upkeep/stats-publisher.js';
 
 export interface SyncerHost {
   readonly disk: Disk;
   readonly nowMs: () => number;
-  readonly board: Board;
+  readonly status: LogStatus;
   readonly options: Pick<WriterOptions, 'directory' | 'fileMode'>;
   readonly place: LogPlace;
   /** The sync thread's way to the opener. */
@@ -35,7 +35,7 @@ export class SteppedSyncer implements Syncer {
   /** Every job so far. */
   readonly jobs: SyncJob[] = [];
   protected readonly round: SyncRound;
-  readonly #publisher: Publisher;
+  readonly #publisher: StatsPublisher;
   readonly #runner: JobRunner;
   readonly #channels: Map<number, AckChannel>;
   #job: SyncJob | undefined;
@@ -43,14 +43,14 @@ export class SteppedSyncer implements Syncer {
   #done: SyncOutcome | undefined;
   #outcome: SyncOutcome | undefined;
 
-  constructor({ disk, nowMs, board, options, place, openerPort, createRound, pid }: SyncerHost) {
+  constructor({ disk, nowMs, status, options, place, openerPort, createRound, pid }: SyncerHost) {
     this.#channels = new Map([[0, new AckChannel(openerPort)]]);
-    this.#publisher = new Publisher(disk, options.directory, board, options.fileMode, pid);
+    this.#publisher = new StatsPublisher(disk, options.directory, status, options.fileMode, pid);
     this.round = createRound({
       disk,
       nowMs,
       directory: options.directory,
-      board,
+      status,
       channels: this.#channels,
     });
     this.#runner = new JobRunner(disk, place, options.fileMode, this.round, this.#publisher);

@@ -3,10 +3,10 @@ import { createDirectory } from '../files/directories.js';
 import type { Disk, DiskLock } from '../files/disk.js';
 import type { ToLane } from '../protocol/lane-messages.js';
 import type { WriterOptions, WriterThreadData } from '../protocol/thread-data.js';
-import { Board } from '../ring/board.js';
 import { Doorbell } from '../ring/doorbell.js';
 import { chooseKernel } from '../ring/kernel/wasm.js';
 import { touchRing, viewLane } from '../ring/layout.js';
+import { LogStatus } from '../ring/log-status.js';
 import { lockDirectory, lookBeforeLock } from './directory/directory-lock.js';
 import { LanePool } from './intake/lane-pool.js';
 import { WriterLane } from './intake/writer-lane.js';
@@ -45,20 +45,20 @@ export function createWriter({ disk, lock, nowMs, data, syncer, recovered }: Wri
   const views = viewLane(data.lane);
   // Touched here once, the first lap of the ring costs the producer no page faults.
   touchRing(views);
-  const board = new Board(data.board);
-  const pool = new LanePool(directory, data, board, chooseKernel);
+  const status = new LogStatus(data.status);
+  const pool = new LanePool(directory, data, status, chooseKernel);
   const lanes = new WriterLanes(new WriterLane(0, views, chooseKernel(data.lane, views), lanePort));
   const writer = new Writer({
     disk,
     lock,
     nowMs,
-    board,
+    status,
     doorbell: new Doorbell(data.bell),
     options,
     lanes,
     pool,
     syncer,
-    round: new SyncRound({ disk, nowMs, directory, board, channels: lanes.channels }),
+    round: new SyncRound({ disk, nowMs, directory, status, channels: lanes.channels }),
     start: recovered.start,
   });
   return { writer, pool };

@@ -6,8 +6,8 @@ import { adoptDescriptor, createNodeDisk } from '../files/node-disk.js';
 import { LOCK_FILE } from '../format/segment-name.js';
 import { SyncWord } from '../protocol/sync-words.js';
 import type { SyncThreadData } from '../protocol/thread-data.js';
-import { Board } from '../ring/board.js';
 import { Doorbell } from '../ring/doorbell.js';
+import { LogStatus } from '../ring/log-status.js';
 import { LogPlace } from './directory/log-place.js';
 import { LogFailure } from './errors/failure.js';
 import { AckChannel } from './intake/ack-channel.js';
@@ -17,7 +17,7 @@ import type { SyncableFile } from './sync/sync-job.js';
 import { SyncRound } from './sync/sync-round.js';
 import type { SyncOutcome } from './sync/syncer.js';
 import type { FileHandle, ToSyncThread } from './sync/thread-syncer.js';
-import { Publisher } from './upkeep/stats-publisher.js';
+import { StatsPublisher } from './upkeep/stats-publisher.js';
 
 /**
  * The sync thread: sleeps until the writer posts a job, runs it, reports to the writer.
@@ -28,12 +28,12 @@ import { Publisher } from './upkeep/stats-publisher.js';
 export async function runSyncThread(data: SyncThreadData<MessagePort>): Promise<void> {
   const { directory } = data;
   const disk = createNodeDisk();
-  const board = new Board(data.board);
+  const status = new LogStatus(data.status);
   const doorbell = new Doorbell(data.bell);
-  const publisher = new Publisher(disk, directory, board, data.fileMode, process.pid);
+  const publisher = new StatsPublisher(disk, directory, status, data.fileMode, process.pid);
   const words = new Int32Array(data.syncWords);
   const channels = new Map([[0, new AckChannel(data.lanePort)]]);
-  const round = new SyncRound({ disk, nowMs: () => performance.now(), directory, board, channels });
+  const round = new SyncRound({ disk, nowMs: () => performance.now(), directory, status, channels });
   let runner: JobRunner;
   for (let seen = 0; ; seen = (seen + 1) | 0) {
     while (Atomics.load(words, SyncWord.requested) === seen) Atomics.wait(words, SyncWord.requested, seen);

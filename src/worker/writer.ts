@@ -2,8 +2,8 @@ import type { Disk, DiskLock } from '../files/disk.js';
 import type { Failure } from '../protocol/errors.js';
 import type { AttachRequest, LogCommand } from '../protocol/lane-messages.js';
 import type { WriterOptions } from '../protocol/thread-data.js';
-import type { Board } from '../ring/board.js';
 import type { Doorbell } from '../ring/doorbell.js';
+import type { LogStatus } from '../ring/log-status.js';
 import { LogCommands } from './commands/log-commands.js';
 import { failureOf, mayPass, PassingError, systemCause } from './errors/failure.js';
 import type { LaneRequest } from './intake/lane-input.js';
@@ -25,7 +25,7 @@ export interface WriterParts {
   readonly lock: Pick<DiskLock, 'isNamed'>;
   /** Milliseconds of a clock that never goes back. */
   readonly nowMs: () => number;
-  readonly board: Board;
+  readonly status: LogStatus;
   readonly doorbell: Doorbell;
   readonly options: WriterOptions;
   /** The opener's, to begin with. */
@@ -80,7 +80,7 @@ const CLOSED: NextStep = { kind: 'closed' };
  */
 export class Writer {
   readonly #nowMs: () => number;
-  readonly #board: Board;
+  readonly #status: LogStatus;
   readonly #doorbell: Doorbell;
   readonly #options: WriterOptions;
   readonly #lanes: WriterLanes;
@@ -98,9 +98,9 @@ export class Writer {
   #lingered = true;
 
   constructor(parts: WriterParts) {
-    const { disk, nowMs, board, options, lanes, start } = parts;
+    const { disk, nowMs, status, options, lanes, start } = parts;
     this.#nowMs = nowMs;
-    this.#board = board;
+    this.#status = status;
     this.#doorbell = parts.doorbell;
     this.#options = options;
     this.#lanes = lanes;
@@ -112,7 +112,7 @@ export class Writer {
       disk,
       nowMs,
       options,
-      board,
+      status,
       logId,
       logPlace: place,
       catalog,
@@ -127,7 +127,7 @@ export class Writer {
     this.#commands = new LogCommands({
       disk,
       options,
-      board,
+      status,
       logId,
       place,
       catalog,
@@ -222,7 +222,7 @@ export class Writer {
     const { place } = this.#tail;
     if (place === undefined) return 'segment-full';
     // Not the committer's, who hears of a sync later than those who wait for it: whatever they append then proves it.
-    const group = this.#framer.frame(lane, place, this.#board.get('durableLsn'));
+    const group = this.#framer.frame(lane, place, this.#status.get('durableLsn'));
     if (typeof group === 'string') return group;
     this.#committer.withRoom(() => this.#tail.append(group));
     lane.noteWritten(group);
@@ -318,7 +318,7 @@ export class Writer {
   #noteGone(index: number): void {
     const lane = this.#lanes.find(index);
     if (lane === undefined || lane.isLeaving) return;
-    this.#board.add('lanesGone', 1);
+    this.#status.add('lanesGone', 1);
     // The look sees all: the opening thread heard of the end, and said so here, after the thread's last store.
     lane.freeze();
     this.#startLeaving(lane);
@@ -393,7 +393,7 @@ export class Writer {
       if (request.kind === 'sync' && lost > 0) lane.post({ kind: 'sync-rejected', id: request.id, failure });
       else this.#handle(lane, request);
     }
-    this.#board.add('rejected', lost);
+    this.#status.add('rejected', lost);
     if (lost > 0) this.#committer.noteNews();
     return lost > 0;
   }

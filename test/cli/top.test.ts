@@ -11,7 +11,7 @@ import { type Published, PublishedReader } from '../../src/cli/look/published-fi
 import { drawTop } from '../../src/cli/look/top-screen.js';
 import { bar, histogramBars } from '../../src/cli/terminal/bars.js';
 import { clip, visibleLength, wrap } from '../../src/cli/text/text.js';
-import { readBuckets } from '../../src/format/histogram.js';
+import { readBuckets } from '../../src/format/histogram-buckets.js';
 import {
   COUNTERS,
   encodeStats,

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { type SegmentFile, withSource } from '../../src/format/bytes.js';
 import { assessDamage } from '../../src/format/damage.js';
 import { type KnownWalks, walkLog } from '../../src/format/log-walk.js';
-import { type KeptFrame, salvageFrames } from '../../src/format/salvage.js';
+import { type KeptFrame, salvageFrames } from '../../src/format/salvage-scan.js';
 import { type SegmentWalk, walkSegmentAlone } from '../../src/format/segment-walk.js';
 import { surveyLog } from '../../src/format/survey.js';
 import { judgeLog } from '../../src/format/verdict.js';

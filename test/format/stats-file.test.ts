@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
-import { readBuckets, sinceReading } from '../../src/format/histogram.js';
+import { readBuckets, sinceReading } from '../../src/format/histogram-buckets.js';
 import {
   COUNTERS,
   decodeStats,

@@ -1,5 +1,5 @@
 /*
- * A reader that pins a segment and retention that gives segments up: `pin` and `giveUp` of src/ring/board.ts.
+ * A reader that pins a segment and retention that gives segments up: `pin` and `giveUp` of src/ring/log-status.ts.
  *
  * One statement (or atomic block) here is one atomic access there; all of them happen in one order, see doorbell.pml. Segment s
  * begins with LSN s, so that the first LSN kept is the number of the first segment kept. The reader stands for all of main:

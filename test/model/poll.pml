@@ -1,5 +1,5 @@
 /*
- * A producer that polls for acknowledgements and the writer that tells of them: src/ring/polled-runs.ts.
+ * A producer that polls for acknowledgements and the writer that tells of them: src/ring/ack-slot.ts.
  *
  * One statement (or atomic block) here is one access there; all atomic ones happen in one order, see doorbell.pml. A run is
  * told by two numbers that must belong together, plain stores and loads, each a step of its own. The producer polls, looks

@@ -160,22 +160,22 @@ test('a message beside the ring has its turn behind the entries before it', () =
 test('a wish for room is granted once, when the room is there', () => {
   const lane = createLane({ ringBytes: 64 });
   assert.equal(lane.producer.askForRoom(20), true);
-  assert.equal(lane.consumer.takeRoomWish(), false);
+  assert.equal(lane.consumer.takeRoomWanted(), false);
   for (let i = 0; i < 8; i++) lane.producer.tryPush(bytes(4));
   assert.equal(lane.producer.askForRoom(4), false);
-  assert.equal(lane.consumer.takeRoomWish(), false);
+  assert.equal(lane.consumer.takeRoomWanted(), false);
   drain(lane, 1);
-  assert.equal(lane.consumer.takeRoomWish(), true);
-  assert.equal(lane.consumer.takeRoomWish(), false);
+  assert.equal(lane.consumer.takeRoomWanted(), true);
+  assert.equal(lane.consumer.takeRoomWanted(), false);
 });
 
 test('a wish for more room than the ring has is granted when the ring is empty', () => {
   const lane = createLane({ ringBytes: 64 });
   lane.producer.tryPush(bytes(4));
   assert.equal(lane.producer.askForRoom(1000), false);
-  assert.equal(lane.consumer.takeRoomWish(), false);
+  assert.equal(lane.consumer.takeRoomWanted(), false);
   drain(lane);
-  assert.equal(lane.consumer.takeRoomWish(), true);
+  assert.equal(lane.consumer.takeRoomWanted(), true);
 });
 
 test('lagsBy goes by the newest tail', () => {

@@ -47,7 +47,7 @@ for (const [ringBytes, entries] of [
         assert.ok(Buffer.from(data).equals(expected.shift()!), `entry ${seen + 1} is not what was pushed`);
         seen++;
       });
-      if (consumer.takeRoomWish()) {
+      if (consumer.takeRoomWanted()) {
         Atomics.add(roomWord, 0, 1);
         Atomics.notify(roomWord, 0);
       }

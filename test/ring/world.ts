@@ -269,7 +269,7 @@ class WriterLane {
       consumer.takePosted();
     }
     this.#drainRing(undefined);
-    if (this.#options.roomWishes && consumer.takeRoomWish()) {
+    if (this.#options.roomWishes && consumer.takeRoomWanted()) {
       Atomics.add(this.#mailbox, 0, 1);
       Atomics.notify(this.#mailbox, 0);
     }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { LaneRuns, LogCommand, ToLane } from '../../src/protocol/lane-messages.js';
+import type { AckRuns, LogCommand, ToLane } from '../../src/protocol/lane-messages.js';
 import { expandRuns } from '../worker/support/lane-client.js';
 import type { FrameOnDisk } from '../worker/support/segments.js';
 
@@ -274,7 +274,7 @@ export class LogModel {
     return Math.max(asked, ...[this.#checkpoint, ...this.#pending('checkpoint')].map((lsn) => lsn + 1));
   }
 
-  #acknowledge(runs: LaneRuns, before: number): number {
+  #acknowledge(runs: AckRuns, before: number): number {
     let lastLsn = before;
     for (const [sequence, lsn] of expandRuns(runs)) {
       assert.equal(this.#entries[lsn - 1]?.sequence, sequence, `LSN ${lsn} went to the wrong append`);

@@ -35,7 +35,7 @@ class AcknowledgesWhatCameMeanwhile extends SyncRound {
   #isSynced = false;
 
   syncEarly(job: SyncJob): void {
-    this.#lsnBefore ??= this.parts.board.get('durableLsn');
+    this.#lsnBefore ??= this.parts.status.get('durableLsn');
     super.sync(job);
     this.#isSynced = true;
   }
@@ -48,7 +48,7 @@ class AcknowledgesWhatCameMeanwhile extends SyncRound {
   protected override announce(job: SyncJob, durationMs: number): void {
     super.announce(job, durationMs);
     const before = this.#lsnBefore ?? 0;
-    const entries = this.parts.board.get('lastLsn') - before;
+    const entries = this.parts.status.get('lastLsn') - before;
     this.parts.channels.get(0)?.acknowledge('durable', [1, entries, before + 1]);
   }
 }

@@ -235,7 +235,7 @@ export class Simulation {
   }
 
   #hear(): void {
-    this.model.noteFirstLsn(this.log.board.get('firstLsn'));
+    this.model.noteFirstLsn(this.log.status.get('firstLsn'));
     for (const message of this.log.lane.hear()) this.model.noteHeard(message);
   }
 

@@ -255,7 +255,7 @@ test('what a failed sync left in the page cache is written anew before it counts
 
     const next = new TestLog({ disk });
     const durable = next.texts;
-    assert.equal(next.board.get('durableLsn'), durable.length);
+    assert.equal(next.status.get('durableLsn'), durable.length);
     disk.evictCache();
     disk.powerCut();
     assert.deepEqual(new TestLog({ disk }).texts, durable, `seed ${seed}`);

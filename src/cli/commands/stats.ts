@@ -1,5 +1,5 @@
 import { Argument, Option } from 'commander';
-import type { HistogramReading } from '../../format/histogram.js';
+import type { HistogramReading } from '../../format/histogram-buckets.js';
 import type { LaneFigures } from '../../format/stats-file.js';
 import { Wal } from '../../index.js';
 import { ExitCode } from '../errors/exit-code.js';

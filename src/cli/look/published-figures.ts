@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type HistogramReading, sinceReading } from '../../format/histogram.js';
+import { type HistogramReading, sinceReading } from '../../format/histogram-buckets.js';
 import { STATS_FILE } from '../../format/segment-name.js';
 import {
   decodeStats,

@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import type { HistogramReading } from '../../format/histogram.js';
+import type { HistogramReading } from '../../format/histogram-buckets.js';
 import type { LaneFigures } from '../../format/stats-file.js';
 import type { SegmentInfo } from '../../index.js';
 import { bar, histogramBars } from '../terminal/bars.js';

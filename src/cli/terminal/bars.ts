@@ -1,4 +1,4 @@
-import type { HistogramReading } from '../../format/histogram.js';
+import type { HistogramReading } from '../../format/histogram-buckets.js';
 import { integer, table } from '../text/text.js';
 
 const EIGHTHS = ' ▏▎▍▌▋▊▉█';

@@ -1,5 +1,5 @@
 import type { WalErrorCode } from '../../protocol/errors.js';
-import type { HistogramReading as WalHistogram } from '../../ring/histogram.js';
+import type { HistogramReading as WalHistogram } from '../../ring/shared-histogram.js';
 import type { LaneStats } from '../append/lane.js';
 import type { Connection } from '../log/connection.js';
 import type { ReadersStats } from '../read/readers.js';
@@ -103,7 +103,7 @@ export interface AllLanesStats {
 export type { ReadersStats, WalHistogram };
 
 export function readStats(connection: Connection): WalStats {
-  const { board, lane, recovery, view } = connection;
+  const { status, lane, recovery, view } = connection;
   connection.askForSyncs();
   const { segments, bytes: segmentBytes } = view.extent();
   const own = lane.stats();
@@ -111,22 +111,22 @@ export function readStats(connection: Connection): WalStats {
     ...own,
     uptimeMs: connection.uptimeMs,
     failure: lane.failure?.code,
-    entries: board.get('entries'),
-    payloadBytes: board.get('payloadBytes'),
-    frameBytes: board.get('frameBytes'),
-    groups: board.get('groups'),
-    groupEntries: board.groupEntries.read(),
-    writeMicros: board.writeMicros.read(),
-    syncs: board.get('syncs'),
-    syncMicros: board.syncMicros.read(),
-    retries: board.get('retries'),
-    rotations: board.get('rotations'),
-    segmentsRemoved: board.get('removed'),
-    rejected: board.get('rejected'),
-    firstLsn: board.get('firstLsn'),
-    lastLsn: board.get('lastLsn'),
-    durableLsn: board.get('durableLsn'),
-    checkpointLsn: board.get('checkpointLsn'),
+    entries: status.get('entries'),
+    payloadBytes: status.get('payloadBytes'),
+    frameBytes: status.get('frameBytes'),
+    groups: status.get('groups'),
+    groupEntries: status.groupEntries.read(),
+    writeMicros: status.writeMicros.read(),
+    syncs: status.get('syncs'),
+    syncMicros: status.syncMicros.read(),
+    retries: status.get('retries'),
+    rotations: status.get('rotations'),
+    segmentsRemoved: status.get('removed'),
+    rejected: status.get('rejected'),
+    firstLsn: status.get('firstLsn'),
+    lastLsn: status.get('lastLsn'),
+    durableLsn: status.get('durableLsn'),
+    checkpointLsn: status.get('checkpointLsn'),
     segments,
     segmentBytes,
     readers: view.readers.read(),
@@ -137,18 +137,18 @@ export function readStats(connection: Connection): WalStats {
       lostLsns: recovery.repair?.lostLsns ?? 0,
     },
     lanes: {
-      open: board.get('lanes'),
-      pooled: board.get('lanesPooled'),
-      reused: board.get('lanesReused'),
-      gone: board.get('lanesGone'),
+      open: status.get('lanes'),
+      pooled: status.get('lanesPooled'),
+      reused: status.get('lanesReused'),
+      gone: status.get('lanesGone'),
     },
     allLanes: {
       fullestRingUsed: Math.max(own.ringUsed, connection.fullestOfOthers()),
-      lost: board.get('lost'),
-      refused: board.get('refused'),
-      queued: board.get('queued'),
-      waits: board.get('waits'),
-      droppedLines: board.get('dropped'),
+      lost: status.get('lost'),
+      refused: status.get('refused'),
+      queued: status.get('queued'),
+      waits: status.get('waits'),
+      droppedLines: status.get('dropped'),
     },
   };
 }

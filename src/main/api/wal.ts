@@ -303,7 +303,7 @@ export class Wal extends WalReader {
 
   /** The LSN that {@link Wal.checkpoint} last recorded, also before the log was opened; 0 = none. */
   get checkpointLsn(): number {
-    return this.#connection.board.get('checkpointLsn');
+    return this.#connection.status.get('checkpointLsn');
   }
 
   /**

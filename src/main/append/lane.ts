@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { nowMs } from '../../files/node-globals.js';
 import type { LogCommand, ToLane } from '../../protocol/lane-messages.js';
-import type { Board } from '../../ring/board.js';
+import { type AckRun, AckSlotReader } from '../../ring/ack-slot.js';
 import { LaneConsumer } from '../../ring/consumer.js';
 import type { Doorbell } from '../../ring/doorbell.js';
 import {
@@ -12,7 +12,7 @@ import {
   maxRecordPayload,
   recordBytes,
 } from '../../ring/layout.js';
-import { type PolledRun, RunPoller } from '../../ring/polled-runs.js';
+import type { LogStatus } from '../../ring/log-status.js';
 import { LaneProducer, Want } from '../../ring/producer.js';
 import { countEntries } from '../../ring/records.js';
 import { lengthOf } from '../../ring/view-fields.js';
@@ -29,7 +29,7 @@ import {
   type EntryData,
   entryBytes,
 } from './entry-data.js';
-import { BesideQueue } from './overflow-queue.js';
+import { OverflowQueue } from './overflow-queue.js';
 import { packBatch } from './packed-batch.js';
 import { PendingAppends } from './pending-appends.js';
 
@@ -40,7 +40,7 @@ export interface LaneParts {
   readonly doorbell: Doorbell;
   readonly writerPort: MessagePort;
   readonly syncPort: MessagePort;
-  readonly board: Board;
+  readonly status: LogStatus;
   readonly options: LaneOptions;
   /** Do the log's threads live? Asked while this thread is blocked, so that events do not tell. */
   readonly areThreadsAlive: () => boolean;
@@ -105,7 +105,7 @@ interface PendingSync {
  */
 export class Lane {
   readonly #producer: LaneProducer;
-  readonly #beside: BesideQueue;
+  readonly #overflow: OverflowQueue;
   readonly #doorbell: Doorbell;
   readonly #writerPort: MessagePort;
   readonly #syncPort: MessagePort;
@@ -169,12 +169,12 @@ export class Lane {
     this.#doorbell = parts.doorbell;
     this.#writerPort = parts.writerPort;
     this.#syncPort = parts.syncPort;
-    this.#beside = new BesideQueue(parts.writerPort, views.i32, this.#producer, options.maxPending);
+    this.#overflow = new OverflowQueue(parts.writerPort, views.i32, this.#producer, options.maxPending);
     this.#recordMax = maxRecordPayload(views.ringBytes);
     this.#plainMax = Math.min(this.#recordMax, options.maxEntrySize);
     this.#ringMark = views.ringBytes * RING_SHARE_THAT_RINGS;
     if (options.busyPoll) {
-      const poller = new RunPoller(views);
+      const poller = new AckSlotReader(views);
       this.#busyPoll = new BusyPoll({
         begin: () => poller.start(),
         take: () => this.#takeTold(poller.take()),
@@ -233,7 +233,7 @@ export class Lane {
   }
 
   #encodeInRing(maxLength: number, encode: Encode): boolean {
-    if (this.#beside.isQueued) return false;
+    if (this.#overflow.isQueued) return false;
     const at = this.#producer.reserve(maxLength);
     if (at < 0) return false;
     let length = -1;
@@ -249,7 +249,7 @@ export class Lane {
 
   /** Too large for the ring: encoded into memory that is handed over, which takes it away from whoever kept the view. */
   #encodeBeside(maxLength: number, encode: Encode): boolean {
-    if (this.#beside.isQueued || !this.#beside.admits(maxLength)) return false;
+    if (this.#overflow.isQueued || !this.#overflow.admits(maxLength)) return false;
     const memory = new ArrayBuffer(maxLength);
     const view = Buffer.from(memory);
     const length = this.#encode(view, maxLength, encode);
@@ -260,7 +260,10 @@ export class Lane {
       );
     }
     const data = new Uint8Array(memory, 0, length);
-    this.#beside.post({ kind: 'parts', parts: [data] }, { bytes: maxLength, entries: 1, transfer: [memory] });
+    this.#overflow.post(
+      { kind: 'parts', parts: [data] },
+      { bytes: maxLength, entries: 1, transfer: [memory] },
+    );
     return true;
   }
 
@@ -304,7 +307,7 @@ export class Lane {
   tryQueue(data: EntryData): boolean {
     this.#assertTaking();
     if (!this.#push(data, Want.nothing)) {
-      if (!this.#beside.admits(byteLengthOf(data))) return false;
+      if (!this.#overflow.admits(byteLengthOf(data))) return false;
       this.#queueEntry(data, Want.nothing);
     }
     this.#accepted += 1;
@@ -374,7 +377,7 @@ export class Lane {
     return this.#pendingOn(signal, (resolve, reject) => {
       const id = this.#nextSyncId++;
       this.#syncs.set(id, { accepted: this.#accepted, resolve, reject });
-      this.#beside.post({ kind: 'sync', id });
+      this.#overflow.post({ kind: 'sync', id });
       this.#doorbell.ring(true);
       return () => {
         this.#syncs.delete(id);
@@ -387,7 +390,7 @@ export class Lane {
     return this.#pendingOn(undefined, (resolve, reject) => {
       const id = this.#nextCommandId++;
       this.#commands.set(id, { resolve, reject });
-      this.#beside.post({ kind: 'command', id, command });
+      this.#overflow.post({ kind: 'command', id, command });
       this.#doorbell.ring(true);
       return () => {
         this.#commands.delete(id);
@@ -401,7 +404,7 @@ export class Lane {
     const { maxLanes } = this.#options;
     // The writer counts a request as taken before it counts the lane: in this order none is seen twice. One may be missed,
     // and requests of other threads are: the writer has the last word.
-    const lanes = this.#parts.board.get('lanes') + this.#beside.lanes;
+    const lanes = this.#parts.status.get('lanes') + this.#overflow.lanes;
     if (lanes < maxLanes) return;
     throw new WalError(
       'ERR_WAL_FULL',
@@ -413,7 +416,7 @@ export class Lane {
 
   /** Asks the writer for a lane for whoever has the other ends of the ports. It answers there. */
   requestLane(writerPort: MessagePort, syncPort: MessagePort, lifePort: MessagePort): void {
-    this.#beside.post(
+    this.#overflow.post(
       { kind: 'attach', writerPort, syncPort, lifePort },
       { transfer: [writerPort, syncPort, lifePort] },
     );
@@ -423,7 +426,7 @@ export class Lane {
   /** The thread of a lane has ended: the writer does not hear of it. */
   reportGone(lane: number): void {
     if (this.#isOver) return;
-    this.#beside.post({ kind: 'gone', lane });
+    this.#overflow.post({ kind: 'gone', lane });
     this.#doorbell.ring(true);
   }
 
@@ -488,7 +491,7 @@ export class Lane {
     }
     // The lane's memory is somebody else's once the writer has let go of it.
     this.#busyPoll?.stop();
-    this.#beside.post({ kind: what });
+    this.#overflow.post({ kind: what });
     this.#doorbell.ring(true);
   }
 
@@ -554,7 +557,7 @@ export class Lane {
    * may have its memory pooled before it hears of it.
    */
   #tally(word: 'refused' | 'queued' | 'waits' | 'dropped', count: number): void {
-    this.#parts.board.add(word, 1);
+    this.#parts.status.add(word, 1);
     if (this.#ended === undefined) Atomics.store(this.#parts.views.i32, LaneWord[word], count | 0);
   }
 
@@ -566,7 +569,7 @@ export class Lane {
       ringBytes: views.ringBytes,
       // Ordered against nothing: a figure.
       ringUsed: this.#isDetached ? 0 : (this.#producer.position - Atomics.load(views.i32, LaneWord.tail)) | 0,
-      pendingBytes: this.#isDetached ? 0 : this.#beside.bytes,
+      pendingBytes: this.#isDetached ? 0 : this.#overflow.bytes,
       unsettled: this.#written.size + this.#durable.size,
       refused: this.#refused,
       queued: this.#queuedAppends,
@@ -595,47 +598,47 @@ export class Lane {
         const bytes = Buffer.byteLength(data);
         if (bytes > this.#plainMax) return this.#pushBeside(data, bytes, wants);
       }
-      return !this.#beside.isQueued && this.#producer.tryPushText(data, wants);
+      return !this.#overflow.isQueued && this.#producer.tryPushText(data, wants);
     }
     const bytes = entryBytes(data);
     const length = lengthOf(bytes);
     if (length === 0) assertMemory(bytes);
     if (length > this.#plainMax) return this.#pushBeside(bytes, length, wants);
-    return !this.#beside.isQueued && this.#producer.tryPush(bytes, wants, length);
+    return !this.#overflow.isQueued && this.#producer.tryPush(bytes, wants, length);
   }
 
   /** An entry too large for the ring, or for the log. */
   #pushBeside(data: EntryData, bytes: number, wants: number): boolean {
     if (bytes > this.#options.maxEntrySize) throw this.#tooLarge(bytes);
-    if (this.#beside.isQueued || !this.#beside.admits(bytes)) return false;
-    this.#beside.postEntry(data, bytes, wants, false);
+    if (this.#overflow.isQueued || !this.#overflow.admits(bytes)) return false;
+    this.#overflow.postEntry(data, bytes, wants, false);
     return true;
   }
 
   /** The ring is full: the entry waits in front of it. @throws ERR_WAL_FULL beyond `maxPending` */
   #queueEntry(data: EntryData, wants: number): void {
     const bytes = byteLengthOf(data);
-    if (!this.#beside.admits(bytes)) throw this.#full(bytes);
+    if (!this.#overflow.admits(bytes)) throw this.#full(bytes);
     this.#noteQueued();
-    this.#beside.queue(data, bytes, wants);
+    this.#overflow.queue(data, bytes, wants);
   }
 
   #pushBatch(parts: readonly Uint8Array[], wants: number): void {
     const bytes = parts.reduce((sum, part) => sum + lengthOf(part), 0);
     if (bytes > this.#options.maxEntrySize) throw this.#tooLarge(bytes);
     const fitsRing = this.#fitsEmptyRing(parts);
-    if (fitsRing && !this.#beside.isQueued && this.#producer.tryPushBatch(parts, wants)) return;
-    if (!this.#beside.admits(bytes, parts.length)) throw this.#full(bytes);
+    if (fitsRing && !this.#overflow.isQueued && this.#producer.tryPushBatch(parts, wants)) return;
+    if (!this.#overflow.admits(bytes, parts.length)) throw this.#full(bytes);
     if (fitsRing) this.#noteQueued();
     // A batch that an empty ring could take was turned away by a full one: nothing may overtake it.
     const load = { bytes, entries: parts.length, wants, queued: fitsRing };
     const records = packBatch(parts);
     if (records !== undefined) {
-      this.#beside.post({ kind: 'records', records }, { ...load, transfer: [records.buffer] });
+      this.#overflow.post({ kind: 'records', records }, { ...load, transfer: [records.buffer] });
       return;
     }
     const copies = copiesInOne(parts, bytes);
-    this.#beside.post(
+    this.#overflow.post(
       { kind: 'parts', parts: copies },
       { ...load, transfer: [copies[0]?.buffer as ArrayBuffer] },
     );
@@ -661,7 +664,7 @@ export class Lane {
     }
   }
 
-  #takeTold(run: PolledRun | undefined): void {
+  #takeTold(run: AckRun | undefined): void {
     if (run === undefined) return;
     this.#parts.onReceive();
     this.#durable.acknowledge(run);
@@ -676,8 +679,8 @@ export class Lane {
 
   /** Would `tryAppend` take an entry of `bytes` now? */
   #hasRoom(bytes: number): boolean {
-    if (this.#beside.isQueued) return false;
-    return bytes > this.#recordMax ? this.#beside.admits(bytes) : this.#producer.hasRoom(bytes);
+    if (this.#overflow.isQueued) return false;
+    return bytes > this.#recordMax ? this.#overflow.admits(bytes) : this.#producer.hasRoom(bytes);
   }
 
   /** Resolves who waits in `ready` and has room now. If some are left the writer will say when to look again. */
@@ -701,12 +704,12 @@ export class Lane {
    * a quarter is always free in the end. Four threads that wait at a time append faster by it (bench/workloads/lanes.ts).
    */
   #askForRoom(): boolean {
-    const isQueued = this.#beside.isQueued;
+    const isQueued = this.#overflow.isQueued;
     const isForRing = this.#ready.some(({ bytes }) => bytes <= this.#recordMax);
     if (!isQueued && isForRing && this.#producer.askForRoom(this.#recordMax)) return false;
     if (!this.#echoAsked && (isQueued || this.#ready.some(({ bytes }) => bytes > this.#recordMax))) {
       this.#echoAsked = true;
-      this.#beside.post({ kind: 'echo' });
+      this.#overflow.post({ kind: 'echo' });
     }
     this.#doorbell.ring(true);
     return true;
@@ -826,7 +829,7 @@ export class Lane {
   #reportLost(entries: number, error: WalError): void {
     if (entries <= 0) return;
     this.#lost += entries;
-    this.#parts.board.add('lost', entries);
+    this.#parts.status.add('lost', entries);
     const plural = entries === 1 ? 'entry' : 'entries';
     this.#parts.onError(
       new WalError(error.code, `${entries} ${plural} without a promise went unwritten. ${error.message}`, {
@@ -840,7 +843,7 @@ export class Lane {
   #countUnwritten(): number {
     const consumer = new LaneConsumer(this.#parts.views);
     const run = { from: 0, to: 0 };
-    let entries = this.#beside.entries;
+    let entries = this.#overflow.entries;
     consumer.loadHead();
     while (consumer.nextRun(run)) {
       entries += countEntries(this.#parts.views.i32, run.from, run.to);
@@ -862,7 +865,7 @@ export class Lane {
   #full(bytes: number): WalError {
     return new WalError(
       'ERR_WAL_FULL',
-      `Cannot append to "${this.#parts.directory}": the ring is full and ${this.#beside.bytes} bytes are queued in front of it; ` +
+      `Cannot append to "${this.#parts.directory}": the ring is full and ${this.#overflow.bytes} bytes are queued in front of it; ` +
         `${bytes} more would pass maxPending (${this.#options.maxPending}). Wait for appends to settle, or for ready().`,
       { path: this.#parts.directory },
     );

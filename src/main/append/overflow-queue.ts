@@ -45,7 +45,7 @@ const CHARGED_BYTES_MIN = 16;
  *
  * The bytes on the way are bounded by `maxPending`, except that one is always admitted when nothing is on the way.
  */
-export class BesideQueue {
+export class OverflowQueue {
   readonly #port: MessagePort;
   readonly #i32: Int32Array;
   readonly #producer: LaneProducer;

@@ -1,4 +1,4 @@
-import type { LaneRuns } from '../../protocol/lane-messages.js';
+import type { AckRuns } from '../../protocol/lane-messages.js';
 
 type Resolve = (value: never) => void;
 type Reject = (error: unknown) => void;
@@ -57,7 +57,7 @@ export class PendingAppends {
   }
 
   /** Resolves what the acknowledged runs cover. */
-  acknowledge(runs: LaneRuns): void {
+  acknowledge(runs: AckRuns): void {
     for (let at = 0; at < runs.length; at += 3) {
       this.#insertRun(runs[at] as number, runs[at + 1] as number, runs[at + 2] as number);
     }

@@ -4,9 +4,9 @@ import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { LockWatch } from '../../files/lock.js';
 import { AbortController } from '../../files/node-globals.js';
 import type { ToLane } from '../../protocol/lane-messages.js';
-import { Board } from '../../ring/board.js';
 import { Doorbell } from '../../ring/doorbell.js';
 import { touchRing, viewLane } from '../../ring/layout.js';
+import { LogStatus } from '../../ring/log-status.js';
 import { closedError, Lane, threadDied } from '../append/lane.js';
 import { errorFromFailure, WalError } from '../errors/wal-error.js';
 import { createAttachment, openAttachment, usedUp, type WalAttachment } from './attachment.js';
@@ -47,7 +47,7 @@ export class AttachedLane {
       doorbell: new Doorbell(content.bell),
       writerPort: content.writerPort,
       syncPort: content.syncPort,
-      board: new Board(content.board),
+      status: new LogStatus(content.status),
       options: content.options,
       areThreadsAlive: () => this.#lives.bothLive(),
       hold: (isHeld) => this.#hold(isHeld),
@@ -87,8 +87,8 @@ export class AttachedLane {
 
   /** See `WalLane.attachment`. */
   attachment(): WalAttachment {
-    const { bell, board, options, lockFile, lifeline } = this.#content;
-    return createAttachment(this.lane, { bell, board, options, lockFile, lifeline });
+    const { bell, status, options, lockFile, lifeline } = this.#content;
+    return createAttachment(this.lane, { bell, status, options, lockFile, lifeline });
   }
 
   /** In a word or two, for people. */

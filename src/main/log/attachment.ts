@@ -6,7 +6,7 @@ import type { LaneOptions } from '../options/options.js';
 /** What a lane on another thread needs to know of its log: all of it can be cloned, or is shared. */
 export interface LaneSurroundings {
   readonly bell: SharedArrayBuffer;
-  readonly board: SharedArrayBuffer;
+  readonly status: SharedArrayBuffer;
   readonly options: LaneOptions;
   /** Where locks show whether the log's threads live. */
   readonly lockFile: string;
@@ -83,14 +83,14 @@ function takeContent(attachment: unknown): AttachmentContent | undefined {
   if (typeof attachment !== 'object' || attachment === null) return undefined;
   const { ringwal } = attachment as Partial<WalAttachment>;
   if (typeof ringwal !== 'object' || ringwal === null) return undefined;
-  const { version, bell, board, options, lockFile, lifeline, writerPort, syncPort, lifePort } =
+  const { version, bell, status, options, lockFile, lifeline, writerPort, syncPort, lifePort } =
     ringwal as Partial<AttachmentContent>;
   const ports = [writerPort, syncPort, lifePort];
   if (!ports.every((port) => port instanceof MessagePort) || typeof lockFile !== 'string') return undefined;
   return {
     version,
     bell,
-    board,
+    status,
     options,
     lockFile,
     lifeline,

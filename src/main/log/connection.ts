@@ -6,9 +6,9 @@ import type { ToLane } from '../../protocol/lane-messages.js';
 import type { RecoveryReport } from '../../protocol/reports.js';
 import { createSyncWords } from '../../protocol/sync-words.js';
 import type { SyncThreadData, WriterThreadData } from '../../protocol/thread-data.js';
-import { Board, createBoard } from '../../ring/board.js';
 import { createDoorbellMemory, type Doorbell } from '../../ring/doorbell.js';
 import { type LaneMemory, resetLane, ringUsed, viewLane } from '../../ring/layout.js';
+import { createLogStatus, LogStatus } from '../../ring/log-status.js';
 import { Lane, type LaneParts } from '../append/lane.js';
 import { errorFromFailure, WalError } from '../errors/wal-error.js';
 import type { CheckedOptions } from '../options/options.js';
@@ -29,7 +29,7 @@ import { type LifeWatch, type LogEngine, type LogThread, systemEngine } from './
  */
 export class Connection implements ExitParticipant {
   readonly lane: Lane;
-  readonly board: Board;
+  readonly status: LogStatus;
   readonly view: LiveView;
   readonly recovery: RecoveryReport;
   readonly #threads: Threads;
@@ -47,11 +47,11 @@ export class Connection implements ExitParticipant {
     this.#threads = threads;
     this.#onError = threads.onError;
     this.lane = threads.lane;
-    this.board = threads.board;
+    this.status = threads.status;
     this.recovery = opened.recovery;
     this.view = new LiveView(
       directory,
-      threads.board,
+      threads.status,
       opened.segments,
       opened.origin,
       () => threads.lane.drainPorts(),
@@ -170,7 +170,7 @@ export class Connection implements ExitParticipant {
 
   /** Of entries that are written, not durable, and have no promise that would say so. False = there are none. */
   #tellOfUnsynced(error: WalError, told: number): boolean {
-    const [durableLsn, lastLsn] = [this.board.get('durableLsn'), this.board.get('lastLsn')];
+    const [durableLsn, lastLsn] = [this.status.get('durableLsn'), this.status.get('lastLsn')];
     if (lastLsn - durableLsn <= told) return false;
     this.#onError.report(
       new WalError(
@@ -239,7 +239,7 @@ const LIFELINES = 2 ** 40;
 /** The two threads of a log and the shared memory between them. */
 class Threads {
   readonly lane: Lane;
-  readonly board: Board;
+  readonly status: LogStatus;
   readonly onError: ErrorReporter;
   /** What a lane on another thread needs to know of the log. */
   readonly surroundings: LaneSurroundings;
@@ -269,7 +269,7 @@ class Threads {
     const views = viewLane(memory);
     resetLane(views);
     const bell = createDoorbellMemory();
-    const board = createBoard();
+    const status = createLogStatus();
     const syncWords = createSyncWords();
     const toWriter = new MessageChannel();
     const toSync = new MessageChannel();
@@ -280,12 +280,12 @@ class Threads {
     this.#memory = memory;
     this.#directory = directory;
     this.#lockFile = join(directory, LOCK_FILE);
-    this.board = new Board(board);
+    this.status = new LogStatus(status);
     this.onError = new ErrorReporter(checked.onError, (error) => publish('error', { directory, error }));
     this.#doorbell = engine.createDoorbell(bell);
     this.surroundings = {
       bell,
-      board,
+      status,
       options: checked.lane,
       lockFile: this.#lockFile,
       lifeline: this.#lifeline,
@@ -299,7 +299,7 @@ class Threads {
       maxLanes,
       syncPort: between.port1,
       bell,
-      board,
+      status,
       syncWords,
     };
     const syncData: SyncThreadData<MessagePort> = {
@@ -310,7 +310,7 @@ class Threads {
       writerPort: between.port2,
       lanePort: toSync.port2,
       bell,
-      board,
+      status,
       syncWords,
     };
     const deliver = () => this.lane.drainPorts();
@@ -331,7 +331,7 @@ class Threads {
       doorbell: this.#doorbell,
       writerPort: toWriter.port1,
       syncPort: toSync.port1,
-      board: this.board,
+      status: this.status,
       options: checked.lane,
       areThreadsAlive: () => this.#lives?.bothLive() ?? true,
       hold: (isHeld) => this.hold(isHeld),
@@ -377,7 +377,7 @@ class Threads {
     const isAsked = isWatched('sync');
     if (isAsked === this.#areSyncsAsked) return;
     this.#areSyncsAsked = isAsked;
-    this.board.syncsWatched = isAsked;
+    this.status.syncsWatched = isAsked;
   }
 
   /** Has the writer complete what was accepted and close the log. */

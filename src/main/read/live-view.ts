@@ -3,7 +3,7 @@ import { type FileIdentity, isSameFile } from '../../files/disk.js';
 import { segmentName } from '../../format/segment-name.js';
 import type { LogOrigin, ToLane } from '../../protocol/lane-messages.js';
 import type { SegmentInfo } from '../../protocol/reports.js';
-import type { Board } from '../../ring/board.js';
+import type { LogStatus } from '../../ring/log-status.js';
 import { closedError } from '../append/lane.js';
 import type { WalError } from '../errors/wal-error.js';
 import { openOwnFile, openSegmentFile, replaced } from './log-segments.js';
@@ -15,7 +15,7 @@ import { SegmentList } from './segment-list.js';
 import { SparseIndexes } from './sparse-index.js';
 import { Wakeups } from './wakeups.js';
 
-/** The log that this process writes: the figures come from the board, the list of segments from the writer's messages. */
+/** The log that this process writes: the figures come from the status, the list of segments from the writer's messages. */
 export class LiveView implements LogView {
   readonly directory: string;
   readonly indexes = new SparseIndexes();
@@ -33,7 +33,7 @@ export class LiveView implements LogView {
   /** The segments whose first frames do not name the log. */
   readonly #unnamed: Map<number, FileIdentity>;
   readonly #identifyPath: ReadAccess['identifyPath'];
-  readonly #board: Board;
+  readonly #status: LogStatus;
   /** Takes in messages that the event loop has not delivered yet. */
   readonly #catchUp: () => void;
   #segments: SegmentList;
@@ -51,7 +51,7 @@ export class LiveView implements LogView {
   /** `hold` keeps the process alive, or lets it go. */
   constructor(
     directory: string,
-    board: Board,
+    status: LogStatus,
     segments: readonly SegmentInfo[],
     origin: LogOrigin,
     catchUp: () => void,
@@ -60,10 +60,10 @@ export class LiveView implements LogView {
   ) {
     this.#hold = hold;
     this.directory = directory;
-    this.#board = board;
+    this.#status = status;
     this.openForReading = (path) => access.openForReading(path);
     this.#identifyPath = (path) => access.identifyPath(path);
-    this.recent = new RecentReads(board.get('lastLsn'), () => access.nowMs());
+    this.recent = new RecentReads(status.get('lastLsn'), () => access.nowMs());
     this.#segments = new SegmentList(segments);
     this.#liveFirstLsn = this.#segments.last?.firstLsn ?? 0;
     this.logId = origin.logId;
@@ -73,15 +73,15 @@ export class LiveView implements LogView {
   }
 
   get firstLsn(): number {
-    return this.#board.get('firstLsn');
+    return this.#status.get('firstLsn');
   }
 
   get lastLsn(): number {
-    return this.#board.get('lastLsn');
+    return this.#status.get('lastLsn');
   }
 
   get durableLsn(): number {
-    return this.#board.get('durableLsn');
+    return this.#status.get('durableLsn');
   }
 
   segments(): readonly SegmentInfo[] {
@@ -124,7 +124,7 @@ export class LiveView implements LogView {
       ...live,
       firstLsn: hasEntries ? firstLsn : 0,
       lastLsn: hasEntries ? lastLsn : 0,
-      bytes: this.#board.get('liveBytes'),
+      bytes: this.#status.get('liveBytes'),
     });
     return this.#segments;
   }
@@ -154,7 +154,7 @@ export class LiveView implements LogView {
     else this.#pins.set(reader, segment.number);
     let lowest = -1;
     for (const number of this.#pins.values()) if (lowest < 0 || number < lowest) lowest = number;
-    const firstLsn = this.#board.pin(lowest);
+    const firstLsn = this.#status.pin(lowest);
     return segment === undefined || segment.firstLsn >= firstLsn;
   }
 
@@ -169,7 +169,7 @@ export class LiveView implements LogView {
   ): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure();
     // Asked for before the look: whoever moves the watermark after it tells.
-    this.#board.askForWatermark();
+    this.#status.askForWatermark();
     if (this.durableLsn > lsn) return;
     if (ref) this.#hold(true);
     try {

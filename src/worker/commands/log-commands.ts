@@ -2,7 +2,7 @@ import type { Disk } from '../../files/disk.js';
 import type { Failure } from '../../protocol/errors.js';
 import type { LogCommand } from '../../protocol/lane-messages.js';
 import type { WriterOptions } from '../../protocol/thread-data.js';
-import type { Board } from '../../ring/board.js';
+import type { LogStatus } from '../../ring/log-status.js';
 import type { LogPlace } from '../directory/log-place.js';
 import { type CutPlace, cutLog } from '../directory/tail-cut.js';
 import { failureOf, LogFailure, mayPass, PassingError, systemCause } from '../errors/failure.js';
@@ -22,7 +22,7 @@ export class LogCommands {
   readonly #logId: bigint;
   readonly #place: LogPlace;
   readonly #catalog: SegmentCatalog;
-  readonly #board: Board;
+  readonly #status: LogStatus;
   readonly #opener: AckChannel;
   readonly #tail: LogTail;
   readonly #committer: Committer;
@@ -30,7 +30,7 @@ export class LogCommands {
   constructor(parts: {
     readonly disk: Disk;
     readonly options: WriterOptions;
-    readonly board: Board;
+    readonly status: LogStatus;
     readonly logId: bigint;
     readonly place: LogPlace;
     readonly catalog: SegmentCatalog;
@@ -43,7 +43,7 @@ export class LogCommands {
     this.#logId = parts.logId;
     this.#place = parts.place;
     this.#catalog = parts.catalog;
-    this.#board = parts.board;
+    this.#status = parts.status;
     this.#opener = parts.opener;
     this.#tail = parts.tail;
     this.#committer = parts.committer;
@@ -140,8 +140,8 @@ export class LogCommands {
     this.#catalog.cutBehind(place.segment, place.offset);
     this.#committer.lowerWatermark(lsn);
     this.#committer.housekeeper.noteCheckpoint(checkpoint);
-    this.#board.set('lastLsn', lsn);
-    this.#board.set('liveBytes', place.offset);
+    this.#status.set('lastLsn', lsn);
+    this.#status.set('liveBytes', place.offset);
     const segments = describeSegments(this.#catalog, this.#options.directory, lsn);
     this.#opener.post({ kind: 'truncated', lsn, segments });
   }

@@ -1,6 +1,6 @@
 import type { MessagePort } from 'node:worker_threads';
-import type { AckLevel, LaneRuns, ToLane } from '../../protocol/lane-messages.js';
-import type { PolledRun, RunTeller } from '../../ring/polled-runs.js';
+import type { AckLevel, AckRuns, ToLane } from '../../protocol/lane-messages.js';
+import type { AckRun, AckSlotWriter } from '../../ring/ack-slot.js';
 
 /**
  * The way back to the producer of one lane, as one thread of the log sees it. An acknowledgement goes by one of three ways, and the
@@ -12,18 +12,18 @@ import type { PolledRun, RunTeller } from '../../ring/polled-runs.js';
  */
 export class AckChannel {
   readonly #port: Pick<MessagePort, 'postMessage' | 'close'>;
-  readonly #slot: RunTeller | undefined;
+  readonly #slot: AckSlotWriter | undefined;
 
   /** `slot`: only the writer thread may have it, since the slot has one writer. */
-  constructor(port: Pick<MessagePort, 'postMessage' | 'close'>, slot?: RunTeller) {
+  constructor(port: Pick<MessagePort, 'postMessage' | 'close'>, slot?: AckSlotWriter) {
     this.#port = port;
     this.#slot = slot;
   }
 
   /** Tells of entries that have reached `level`. There is at least one run. */
-  acknowledge(level: AckLevel, runs: LaneRuns): void {
+  acknowledge(level: AckLevel, runs: AckRuns): void {
     if (level === 'durable' && runs.length === 3 && this.#slot !== undefined) {
-      const [first, count, lsn] = runs as PolledRun;
+      const [first, count, lsn] = runs as AckRun;
       if (this.#slot.tell(first, count, lsn)) return;
     }
     this.post({ kind: level, runs });

@@ -1,5 +1,4 @@
 import type { AttachRequest, ToLane } from '../../protocol/lane-messages.js';
-import type { Board } from '../../ring/board.js';
 import type { Kernel } from '../../ring/kernel/kernel.js';
 import {
   createLaneMemory,
@@ -9,6 +8,7 @@ import {
   stagingBytesFor,
   viewLane,
 } from '../../ring/layout.js';
+import type { LogStatus } from '../../ring/log-status.js';
 import { WriterLane } from './writer-lane.js';
 
 interface PooledLane {
@@ -35,7 +35,7 @@ export class LanePool {
   readonly #directory: string;
   readonly #ringSize: number;
   readonly #maxLanes: number;
-  readonly #board: Board;
+  readonly #status: LogStatus;
   readonly #createKernel: (memory: LaneMemory, views: LaneViews) => Kernel;
   readonly #pooled: PooledLane[] = [];
   readonly #used = new Map<WriterLane, PooledLane>();
@@ -46,13 +46,13 @@ export class LanePool {
   constructor(
     directory: string,
     limits: { readonly ringSize: number; readonly maxLanes: number },
-    board: Board,
+    status: LogStatus,
     createKernel: (memory: LaneMemory, views: LaneViews) => Kernel,
   ) {
     this.#directory = directory;
     this.#ringSize = limits.ringSize;
     this.#maxLanes = limits.maxLanes;
-    this.#board = board;
+    this.#status = status;
     this.#createKernel = createKernel;
     this.#publish();
   }
@@ -79,7 +79,7 @@ export class LanePool {
     resetLane(made.views);
     const lane = new WriterLane(this.#nextIndex++, made.views, made.kernel, request.writerPort);
     this.#used.set(lane, made);
-    if (pooled !== undefined) this.#board.add('lanesReused', 1);
+    if (pooled !== undefined) this.#status.add('lanesReused', 1);
     this.#publish();
     lane.post({ kind: 'attached', memory: made.memory, isNew: pooled === undefined });
     return lane;
@@ -127,7 +127,7 @@ export class LanePool {
   }
 
   #publish(): void {
-    this.#board.set('lanes', this.#used.size + 1);
-    this.#board.set('lanesPooled', this.#pooled.length);
+    this.#status.set('lanes', this.#used.size + 1);
+    this.#status.set('lanesPooled', this.#pooled.length);
   }
 }

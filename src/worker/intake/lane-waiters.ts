@@ -1,4 +1,4 @@
-import type { AckLevel, LaneRuns } from '../../protocol/lane-messages.js';
+import type { AckLevel, AckRuns } from '../../protocol/lane-messages.js';
 import type { LaneConsumer } from '../../ring/consumer.js';
 
 /** Of [AckLevel], in the order in which an entry reaches them. */
@@ -60,7 +60,7 @@ export class LaneWaiters {
   }
 
   /** The entries that have reached `level` and were not handed out. */
-  takeRuns(level: AckLevel): LaneRuns {
+  takeRuns(level: AckLevel): AckRuns {
     const waiters = this.#levels[level];
     const { runs } = waiters;
     if (runs.length > 0) waiters.runs = [];
@@ -68,7 +68,7 @@ export class LaneWaiters {
   }
 
   /** A sync that covers everything written is about to start: the runs that it makes durable. */
-  startSync(): LaneRuns {
+  startSync(): AckRuns {
     this.#syncStarted = this.#nextWhole;
     return this.takeRuns('durable');
   }
@@ -100,7 +100,7 @@ interface LevelWaiters {
   /** The newest entry that waits for this level. */
   readonly wanted: WantedSequence;
   /** Written, and waited for at this level. */
-  runs: LaneRuns;
+  runs: AckRuns;
 }
 
 function newLevel(): LevelWaiters {
@@ -108,7 +108,7 @@ function newLevel(): LevelWaiters {
 }
 
 /** Appends a run, or lengthens the last one where both sequence and LSN go on. */
-function appendRun(runs: LaneRuns, first: number, count: number, lsn: number): void {
+function appendRun(runs: AckRuns, first: number, count: number, lsn: number): void {
   const at = runs.length - 3;
   if (at >= 0) {
     const lastCount = runs[at + 1] as number;

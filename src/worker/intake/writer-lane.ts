@@ -1,10 +1,10 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { LaneFigures } from '../../format/stats-file.js';
-import type { AckLevel, LaneRuns, ToLane } from '../../protocol/lane-messages.js';
+import type { AckLevel, AckRuns, ToLane } from '../../protocol/lane-messages.js';
+import { AckSlotWriter } from '../../ring/ack-slot.js';
 import { LaneConsumer } from '../../ring/consumer.js';
 import type { Kernel } from '../../ring/kernel/kernel.js';
 import type { LaneViews } from '../../ring/layout.js';
-import { RunTeller } from '../../ring/polled-runs.js';
 import { AckChannel } from './ack-channel.js';
 import { LaneInput } from './lane-input.js';
 import { LaneWaiters, type WrittenEntries } from './lane-waiters.js';
@@ -28,7 +28,7 @@ export class WriterLane {
     this.kernel = kernel;
     this.#consumer = new LaneConsumer(views);
     this.input = new LaneInput(views, this.#consumer, port);
-    this.acks = new AckChannel(port, new RunTeller(views));
+    this.acks = new AckChannel(port, new AckSlotWriter(views));
   }
 
   /** Takes note of all that the producer has published until now. */
@@ -53,13 +53,13 @@ export class WriterLane {
   /** What the framer made of the lane's next entries is in the file. */
   noteWritten(group: WrittenEntries & { readonly consumedTo: number }): void {
     this.input.release(group);
-    if (this.#consumer.takeRoomWish()) this.acks.post({ kind: 'room' });
+    if (this.#consumer.takeRoomWanted()) this.acks.post({ kind: 'room' });
     this.waiters.noteWritten(group);
     const runs = this.waiters.takeRuns('written');
     if (runs.length > 0) this.acks.acknowledge('written', runs);
   }
 
-  acknowledge(level: AckLevel, runs: LaneRuns): void {
+  acknowledge(level: AckLevel, runs: AckRuns): void {
     this.acks.acknowledge(level, runs);
   }
 
@@ -70,7 +70,7 @@ export class WriterLane {
   /** Drops everything published and not written, and what was written of an unfinished batch; answers the sequence numbers [from, to). */
   discard(): { from: number; to: number } {
     const lost = this.waiters.discard(this.input.discard());
-    if (this.#consumer.takeRoomWish()) this.acks.post({ kind: 'room' });
+    if (this.#consumer.takeRoomWanted()) this.acks.post({ kind: 'room' });
     return lost;
   }
 

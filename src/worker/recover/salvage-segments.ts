@@ -4,7 +4,6 @@ import { type SegmentFile, withSource } from '../../format/bytes.js';
 import { encodeFrame } from '../../format/encode.js';
 import { frameChecksumSeed, type SegmentStamp } from '../../format/frame.js';
 import { FrameReader } from '../../format/frame-reader.js';
-import { salvageFrames, type UnsupportedFrame } from '../../format/salvage.js';
 import {
   decodeSalvageMark,
   encodeSalvageMark,
@@ -12,6 +11,7 @@ import {
   runsInclude,
   type SalvageMark,
 } from '../../format/salvage-mark.js';
+import { salvageFrames, type UnsupportedFrame } from '../../format/salvage-scan.js';
 import { SALVAGE_FILE, SALVAGE_FILE_ASIDE, segmentName } from '../../format/segment-name.js';
 import { openSource } from '../directory/log-listing.js';
 import type { LogPlace } from '../directory/log-place.js';

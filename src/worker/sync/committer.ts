@@ -2,17 +2,17 @@ import { type Disk, type DiskFile, isFullDisk, isRefusal } from '../../files/dis
 import type { Failure } from '../../protocol/errors.js';
 import type { ToLane } from '../../protocol/lane-messages.js';
 import type { WriterOptions } from '../../protocol/thread-data.js';
-import type { Board } from '../../ring/board.js';
+import type { LogStatus } from '../../ring/log-status.js';
 import type { LogPlace } from '../directory/log-place.js';
 import { failureOf, LogFailure, PassingError } from '../errors/failure.js';
 import type { WriterLane } from '../intake/writer-lane.js';
 import type { WriterLanes } from '../intake/writer-lanes.js';
 import { Housekeeper } from '../upkeep/housekeeper.js';
 import {
-  type Publication,
-  type PublicationOutcome,
-  PublicationPolicy,
   removeStats,
+  type StatsOutcome,
+  StatsSchedule,
+  type StatsSnapshot,
 } from '../upkeep/stats-publisher.js';
 import type { LogTail } from '../write/log-tail.js';
 import type { FillStep, Preallocation } from '../write/preallocation.js';
@@ -39,7 +39,7 @@ export interface CommitterParts {
   readonly disk: Disk;
   /** Milliseconds of a clock that never goes back. */
   readonly nowMs: () => number;
-  readonly board: Board;
+  readonly status: LogStatus;
   readonly options: WriterOptions;
   readonly lanes: WriterLanes;
   readonly tail: LogTail;
@@ -72,7 +72,7 @@ export class Committer {
   readonly housekeeper: Housekeeper;
   readonly #disk: Disk;
   readonly #nowMs: () => number;
-  readonly #board: Board;
+  readonly #status: LogStatus;
   readonly #options: WriterOptions;
   readonly #lanes: WriterLanes;
   readonly #tail: LogTail;
@@ -80,7 +80,7 @@ export class Committer {
   readonly #round: SyncRound;
   readonly #start: CommitterParts['start'];
   readonly #policy: SyncPolicy;
-  readonly #publications: PublicationPolicy;
+  readonly #publications: StatsSchedule;
   readonly #preallocation: Preallocation;
   #watermark: number;
   /** What recovery put off for lack of room, as long as it is not done: nothing is written or synced before it. */
@@ -98,10 +98,10 @@ export class Committer {
   #syncStartedMs = 0;
 
   constructor(parts: CommitterParts) {
-    const { disk, nowMs, board, options, start, preallocation } = parts;
+    const { disk, nowMs, status, options, start, preallocation } = parts;
     this.#disk = disk;
     this.#nowMs = nowMs;
-    this.#board = board;
+    this.#status = status;
     this.#options = options;
     this.#lanes = parts.lanes;
     this.#tail = parts.tail;
@@ -109,7 +109,7 @@ export class Committer {
     this.#round = parts.round;
     this.#start = start;
     this.#policy = new SyncPolicy(options);
-    this.#publications = new PublicationPolicy(nowMs());
+    this.#publications = new StatsSchedule(nowMs());
     this.#preallocation = preallocation;
     this.#watermark = start.watermark;
     this.#finishRecovery = start.finishRecovery;
@@ -118,7 +118,7 @@ export class Committer {
         disk,
         nowMs,
         options,
-        board,
+        status,
         ...start,
         stateWatermark: start.watermark,
         preallocation,
@@ -126,7 +126,7 @@ export class Committer {
       },
       start.watermark,
     );
-    board.set('durableLsn', start.watermark);
+    status.set('durableLsn', start.watermark);
   }
 
   /** W: everything up to it is durable. */
@@ -183,7 +183,7 @@ export class Committer {
   /** The log is being cut after entry `lsn`. */
   lowerWatermark(lsn: number): void {
     this.#watermark = lsn;
-    this.#board.set('durableLsn', lsn);
+    this.#status.set('durableLsn', lsn);
   }
 
   /** Was somebody told of a lone durable append, since this was asked last? That producer may make the next one at once. */
@@ -209,7 +209,7 @@ export class Committer {
     const { lastLsn } = this.#start;
     this.#watermark = lastLsn;
     this.housekeeper.noteStateWritten(lastLsn);
-    if (this.#board.moveWatermark(lastLsn)) this.#tell({ kind: 'watermark' });
+    if (this.#status.moveWatermark(lastLsn)) this.#tell({ kind: 'watermark' });
   }
 
   /**
@@ -534,7 +534,7 @@ export class Committer {
   }
 
   /** The figures are published now: what of them the sync thread does not see. */
-  #publication(nowMs: number): Publication {
+  #publication(nowMs: number): StatsSnapshot {
     this.#publications.notePublished(nowMs);
     return {
       logId: this.#start.logId,
@@ -610,5 +610,5 @@ export class Committer {
 }
 
 const NOTHING_UNSYNCED = { files: [], directoryChanged: false, hasZeros: false };
-const NOT_PUBLISHED: PublicationOutcome = { failure: undefined, isLost: false };
+const NOT_PUBLISHED: StatsOutcome = { failure: undefined, isLost: false };
 const NO_HOUSEWORK = { state: undefined, removals: [], recycling: undefined };

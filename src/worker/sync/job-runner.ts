@@ -2,7 +2,7 @@ import type { Disk } from '../../files/disk.js';
 import type { LogPlace } from '../directory/log-place.js';
 import { failureOf } from '../errors/failure.js';
 import { keepHouse } from '../upkeep/keep-house.js';
-import type { Publisher } from '../upkeep/stats-publisher.js';
+import type { StatsPublisher } from '../upkeep/stats-publisher.js';
 import type { SyncJob } from './sync-job.js';
 import type { SyncRound } from './sync-round.js';
 import type { SyncOutcome } from './syncer.js';
@@ -16,9 +16,9 @@ export class JobRunner {
   readonly #place: LogPlace;
   readonly #fileMode: number;
   readonly #round: SyncRound;
-  readonly #publisher: Publisher;
+  readonly #publisher: StatsPublisher;
 
-  constructor(disk: Disk, place: LogPlace, fileMode: number, round: SyncRound, publisher: Publisher) {
+  constructor(disk: Disk, place: LogPlace, fileMode: number, round: SyncRound, publisher: StatsPublisher) {
     this.#disk = disk;
     this.#place = place;
     this.#fileMode = fileMode;

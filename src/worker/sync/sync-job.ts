@@ -1,8 +1,8 @@
 import type { Disk, DiskFile } from '../../files/disk.js';
-import type { LaneRuns } from '../../protocol/lane-messages.js';
+import type { AckRuns } from '../../protocol/lane-messages.js';
 import { LogFailure, syncFailed } from '../errors/failure.js';
 import type { Housework } from '../upkeep/keep-house.js';
-import type { Publication } from '../upkeep/stats-publisher.js';
+import type { StatsSnapshot } from '../upkeep/stats-publisher.js';
 
 /** A file as far as a sync needs it. */
 export type SyncableFile = Pick<DiskFile, 'path' | 'datasync'>;
@@ -22,9 +22,9 @@ export interface SyncJob<File extends SyncableFile = SyncableFile> extends House
   /** The LSN up to which everything is durable once the files are. */
   readonly watermark: number;
   /** For each lane (by index) that waits for durability. */
-  readonly acknowledgements: readonly { readonly lane: number; readonly runs: LaneRuns }[];
+  readonly acknowledgements: readonly { readonly lane: number; readonly runs: AckRuns }[];
   /** The log's figures are to be published, last of all. */
-  readonly publication?: Publication | undefined;
+  readonly publication?: StatsSnapshot | undefined;
 }
 
 /**

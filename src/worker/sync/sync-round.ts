@@ -1,5 +1,5 @@
 import type { Disk } from '../../files/disk.js';
-import type { Board } from '../../ring/board.js';
+import type { LogStatus } from '../../ring/log-status.js';
 import type { AckChannel } from '../intake/ack-channel.js';
 import { type SyncJob, syncFiles } from './sync-job.js';
 
@@ -8,7 +8,7 @@ export interface SyncRoundParts {
   /** Milliseconds of a clock that never goes back. */
   readonly nowMs: () => number;
   readonly directory: string;
-  readonly board: Board;
+  readonly status: LogStatus;
   /** The way to the producer of each lane from the thread that runs the round, by the lane's index. 0: the opener's. */
   readonly channels: ReadonlyMap<number, AckChannel>;
 }
@@ -18,7 +18,7 @@ export interface SyncRoundParts {
  * and the simulation runs it on its disk:
  *
  *   1 sync         the sealed segments, the directory, the live segment
- *   2 watermark    stored on the board: every thread that reads it may take the entries for durable
+ *   2 watermark    stored on the status: every thread that reads it may take the entries for durable
  *   3 figures      before anybody is told: who hears of a sync finds it counted
  *   4 lanes        one acknowledgement for each lane that waits
  *   5 followers    after those that wait for their own entries
@@ -51,13 +51,13 @@ export class SyncRound {
   }
 
   protected announce({ watermark, acknowledgements }: SyncJob, durationMs: number): void {
-    const { board, channels } = this.parts;
-    const isFollowed = board.moveWatermark(watermark);
-    board.add('syncs', 1);
-    board.syncMicros.record(durationMs * 1000);
+    const { status, channels } = this.parts;
+    const isFollowed = status.moveWatermark(watermark);
+    status.add('syncs', 1);
+    status.syncMicros.record(durationMs * 1000);
     for (const { lane, runs } of acknowledgements) channelOf(channels, lane).acknowledge('durable', runs);
     if (isFollowed) channelOf(channels, 0).post({ kind: 'watermark' });
-    if (board.syncsWatched) channelOf(channels, 0).post({ kind: 'sync-made', watermark, durationMs });
+    if (status.syncsWatched) channelOf(channels, 0).post({ kind: 'sync-made', watermark, durationMs });
   }
 }
 

@@ -2,7 +2,7 @@ import type { MessagePort } from 'node:worker_threads';
 import type { DiskFile } from '../../files/disk.js';
 import type { Failure } from '../../protocol/errors.js';
 import type { Housekeeping } from '../upkeep/keep-house.js';
-import type { PublicationOutcome } from '../upkeep/stats-publisher.js';
+import type { StatsOutcome } from '../upkeep/stats-publisher.js';
 import type { SyncJob } from './sync-job.js';
 
 /** How a started job ended. */
@@ -10,7 +10,7 @@ export interface SyncOutcome extends Housekeeping {
   /** Set when the log must end. */
   readonly failure?: Failure | undefined;
   /** Where figures were to be published. */
-  readonly published?: PublicationOutcome | undefined;
+  readonly published?: StatsOutcome | undefined;
 }
 
 /**

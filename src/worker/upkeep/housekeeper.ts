@@ -3,7 +3,7 @@ import type { LogState } from '../../format/state-file.js';
 import type { Failure } from '../../protocol/errors.js';
 import type { ToLane } from '../../protocol/lane-messages.js';
 import type { WriterOptions } from '../../protocol/thread-data.js';
-import type { Board } from '../../ring/board.js';
+import type { LogStatus } from '../../ring/log-status.js';
 import type { LogPlace } from '../directory/log-place.js';
 import { writeState } from '../directory/state-store.js';
 import type { Preallocation } from '../write/preallocation.js';
@@ -16,7 +16,7 @@ export interface HousekeeperParts {
   readonly disk: Disk;
   readonly nowMs: () => number;
   readonly options: WriterOptions;
-  readonly board: Board;
+  readonly status: LogStatus;
   readonly logId: bigint;
   readonly place: LogPlace;
   readonly catalog: SegmentCatalog;
@@ -142,7 +142,7 @@ export class Housekeeper {
   noteCheckpoint(lsn: number): void {
     this.#checkpoint = lsn;
     if (this.#parts.options.retainFromCheckpoint) this.#holds.set('checkpoint', lsn);
-    this.#parts.board.set('checkpointLsn', lsn);
+    this.#parts.status.set('checkpointLsn', lsn);
   }
 
   /** Removes the segments that hold only entries below `lsn`, as far as no reader holds them; answers what went wrong. */
@@ -165,10 +165,10 @@ export class Housekeeper {
 
   /** The segments that `choose` answers, the lowest ones, are no longer the log's: their files may go. */
   #giveUp(choose: (pinned: number) => number[]): number[] {
-    const { board, catalog, tell } = this.#parts;
+    const { status, catalog, tell } = this.#parts;
     let numbers: number[] = [];
     // Before the files go: a reader that begins now is told that they are gone, not that they are missing.
-    board.giveUp((pinned) => {
+    status.giveUp((pinned) => {
       numbers = choose(pinned);
       const last = numbers.at(-1);
       return last === undefined ? undefined : catalog.firstLsnBehind(last);
@@ -176,7 +176,7 @@ export class Housekeeper {
     const last = numbers.at(-1);
     if (last === undefined) return numbers;
     catalog.dropThrough(last);
-    board.add('removed', numbers.length);
+    status.add('removed', numbers.length);
     tell({ kind: 'segments-removed', upTo: last });
     return numbers;
   }

@@ -3,19 +3,19 @@ import { type Disk, type DiskFile, type FileIdentity, isSameFile, writeFully } f
 import { STATS_FILE } from '../../format/segment-name.js';
 import { COUNTERS, encodeStats, type LaneFigures, type StatsCounter } from '../../format/stats-file.js';
 import type { Failure } from '../../protocol/errors.js';
-import type { Board } from '../../ring/board.js';
+import type { LogStatus } from '../../ring/log-status.js';
 import { removeIfThere } from '../directory/side-files.js';
 import { failureOf } from '../errors/failure.js';
 
-/** What the writer alone knows of the figures that a job is to publish. The rest is on the board. */
-export interface Publication {
+/** What the writer alone knows of the figures that a job is to publish. The rest is on the status. */
+export interface StatsSnapshot {
   readonly logId: bigint;
   readonly uptimeMs: number;
   readonly lanes: readonly LaneFigures[];
 }
 
 /** What came of a publication. */
-export interface PublicationOutcome {
+export interface StatsOutcome {
   /** Why the figures could not be published. */
   readonly failure: Failure | undefined;
   /** The file of the publication before was not there any more, as when another writer has opened the log. Nothing was published. */
@@ -30,7 +30,7 @@ export const PUBLICATION_PERIOD_MS = 1000;
  * publications makes one more when the period is over, so that what stands there is what is; from then on there is
  * nothing to wait for. A log that rests before its first one publishes nothing.
  */
-export class PublicationPolicy {
+export class StatsSchedule {
   readonly #openedMs: number;
   #allowedMs: number;
   /** Something was synced, or went, that no publication tells of. */
@@ -76,18 +76,18 @@ export class PublicationPolicy {
  * of, a checksum tells. The file is created exclusively and kept open: never is anything written that was not made here,
  * whatever bears its name.
  */
-export class Publisher {
+export class StatsPublisher {
   readonly #disk: Disk;
   readonly #path: string;
-  readonly #board: Board;
+  readonly #status: LogStatus;
   readonly #fileMode: number;
   readonly #pid: number;
   #file: { readonly handle: DiskFile; readonly identity: FileIdentity } | undefined;
 
-  constructor(disk: Disk, directory: string, board: Board, fileMode: number, pid: number) {
+  constructor(disk: Disk, directory: string, status: LogStatus, fileMode: number, pid: number) {
     this.#disk = disk;
     this.#path = join(directory, STATS_FILE);
-    this.#board = board;
+    this.#status = status;
     this.#fileMode = fileMode;
     this.#pid = pid;
   }
@@ -96,8 +96,8 @@ export class Publisher {
    * What keeps figures from being published harms no entry, so it never throws. Where the file is lost nothing is published: the
    * writer is to see first whether the directory is still its log's.
    */
-  publish({ logId, uptimeMs, lanes }: Publication): PublicationOutcome {
-    const board = this.#board;
+  publish({ logId, uptimeMs, lanes }: StatsSnapshot): StatsOutcome {
+    const status = this.#status;
     try {
       if (this.#isLost()) {
         this.close();
@@ -108,11 +108,11 @@ export class Publisher {
         publishedMs: this.#disk.now(),
         uptimeMs,
         pid: this.#pid,
-        counters: Object.fromEntries(COUNTERS.map((name) => [name, board.get(name)])) as Counters,
+        counters: Object.fromEntries(COUNTERS.map((name) => [name, status.get(name)])) as Counters,
         lanes,
-        writeMicros: board.writeMicros.read(),
-        syncMicros: board.syncMicros.read(),
-        groupEntries: board.groupEntries.read(),
+        writeMicros: status.writeMicros.read(),
+        syncMicros: status.syncMicros.read(),
+        groupEntries: status.groupEntries.read(),
       });
       writeFully(this.#file?.handle ?? this.#create(), bytes, 0, bytes.length, 0);
       return { failure: undefined, isLost: false };

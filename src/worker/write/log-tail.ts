@@ -13,7 +13,7 @@ import {
 import { frameChecksumSeed, MAX_LSN } from '../../format/frame.js';
 import type { Place } from '../../format/place.js';
 import { LOCK_FILE, SPARE_FILE, segmentName } from '../../format/segment-name.js';
-import type { Board } from '../../ring/board.js';
+import type { LogStatus } from '../../ring/log-status.js';
 import type { LogPlace } from '../directory/log-place.js';
 import { failureOf, LogFailure, syncFailed, systemCause } from '../errors/failure.js';
 import type { FramePlace, Group } from './group.js';
@@ -47,7 +47,7 @@ export interface LogTailParts {
     readonly maxFileSize: number;
     readonly fileMode: number;
   };
-  readonly board: Board;
+  readonly status: LogStatus;
   readonly logId: bigint;
   /** The directory. */
   readonly logPlace: LogPlace;
@@ -90,7 +90,7 @@ export class LogTail {
   readonly #disk: Disk;
   readonly #nowMs: () => number;
   readonly #options: LogTailParts['options'];
-  readonly #board: Board;
+  readonly #status: LogStatus;
   readonly #logId: bigint;
   readonly #logPlace: LogPlace;
   readonly #lock: LogTailParts['lock'];
@@ -122,7 +122,7 @@ export class LogTail {
     disk,
     nowMs,
     options,
-    board,
+    status,
     logId,
     logPlace,
     catalog,
@@ -133,7 +133,7 @@ export class LogTail {
     this.#disk = disk;
     this.#nowMs = nowMs;
     this.#options = options;
-    this.#board = board;
+    this.#status = status;
     this.#logId = logId;
     this.#logPlace = logPlace;
     this.#lock = lock;
@@ -250,7 +250,7 @@ export class LogTail {
     if (sealed !== undefined) {
       this.#sealed.push(sealed);
       this.#isSealPending = true;
-      this.#board.add('rotations', 1);
+      this.#status.add('rotations', 1);
     }
     this.#live = next;
     this.#catalog.add(record);
@@ -357,9 +357,9 @@ export class LogTail {
     this.#nextLsn = lastLsn + 1;
     this.#wholeLsn = lastLsn;
     this.#wholePlace = { segment: last?.number ?? 0, offset: last?.bytes ?? 0, index: 0 };
-    this.#board.set('firstLsn', this.#catalog.firstLsn);
-    this.#board.set('lastLsn', lastLsn);
-    this.#board.set('liveBytes', this.#wholePlace.offset);
+    this.#status.set('firstLsn', this.#catalog.firstLsn);
+    this.#status.set('lastLsn', lastLsn);
+    this.#status.set('liveBytes', this.#wholePlace.offset);
   }
 
   /** What the next sync has to cover; the live segment last. */
@@ -505,22 +505,22 @@ export class LogTail {
 
   /** Before anybody is told: who has its LSN finds an entry in the figures. */
   #countGroup(group: Group, writeMs: number): void {
-    const board = this.#board;
-    board.add('entries', group.entries);
-    board.add('payloadBytes', group.payloadBytes);
-    board.add('frameBytes', group.frameBytes);
-    board.add('groups', 1);
-    board.groupEntries.record(group.entries);
-    board.writeMicros.record(writeMs * 1000);
+    const status = this.#status;
+    status.add('entries', group.entries);
+    status.add('payloadBytes', group.payloadBytes);
+    status.add('frameBytes', group.frameBytes);
+    status.add('groups', 1);
+    status.groupEntries.record(group.entries);
+    status.writeMicros.record(writeMs * 1000);
     const retries = takeRetries();
-    if (retries > 0) board.add('retries', retries);
+    if (retries > 0) status.add('retries', retries);
   }
 
   /** Before anybody is told of an entry: who has its LSN finds it within the log's bounds. */
   #publish(): void {
-    if (this.#board.get('firstLsn') === 0) this.#board.set('firstLsn', this.#catalog.firstLsn);
-    this.#board.set('lastLsn', this.#wholeLsn);
-    this.#board.set('liveBytes', this.#wholePlace.offset);
+    if (this.#status.get('firstLsn') === 0) this.#status.set('firstLsn', this.#catalog.firstLsn);
+    this.#status.set('lastLsn', this.#wholeLsn);
+    this.#status.set('liveBytes', this.#wholePlace.offset);
   }
 
   #syncDirectory(): void {

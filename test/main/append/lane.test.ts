@@ -4,11 +4,11 @@ import { MessageChannel } from 'node:worker_threads';
 import { Lane } from '../../../src/main/append/lane.js';
 import { checkOptions, type WalOptions } from '../../../src/main/options/options.js';
 import type { ToLane } from '../../../src/protocol/lane-messages.js';
-import { Board, createBoard } from '../../../src/ring/board.js';
+import { AckSlotReader, AckSlotWriter } from '../../../src/ring/ack-slot.js';
 import { LaneConsumer } from '../../../src/ring/consumer.js';
 import { BellState, createDoorbellMemory, Doorbell, DoorbellSleeper } from '../../../src/ring/doorbell.js';
 import { createLaneMemory, LaneWord, PollState, recordBytes, viewLane } from '../../../src/ring/layout.js';
-import { RunPoller, RunTeller } from '../../../src/ring/polled-runs.js';
+import { createLogStatus, LogStatus } from '../../../src/ring/log-status.js';
 import { cleanUp } from '../../cleanup.js';
 import { fill, SMALL_RING, settled, turn } from '../support.js';
 
@@ -29,7 +29,7 @@ function createLane(t: TestContext, options: WalOptions = {}) {
     doorbell: new Doorbell(bell),
     writerPort: toWriter.port1,
     syncPort: toSync.port1,
-    board: new Board(createBoard()),
+    status: new LogStatus(createLogStatus()),
     options: checkOptions('unused', { ringSize: SMALL_RING, ...options }).lane,
     areThreadsAlive: () => true,
     hold: (isHeld) => void (isHeld ? toWriter.port1.ref() : toWriter.port1.unref()),
@@ -52,7 +52,7 @@ test('who waits for room is woken once for a quarter of the ring, and not once f
   const run = { from: 0, to: 0 };
   consumer.loadHead();
   let freed = 0;
-  while (!consumer.takeRoomWish()) {
+  while (!consumer.takeRoomWanted()) {
     assert.ok(consumer.nextRun(run), 'the ring is empty, and nobody was told');
     consumer.release(run.from + RECORD_BYTES);
     freed += RECORD_BYTES;
@@ -96,14 +96,14 @@ const DURABLE = { durable: true, commit: 'group' } as const;
 test('a lane that polls hears of a durable entry without a message', async (t) => {
   const { lane, views } = createLane(t, { busyPoll: true });
   const appended = lane.append('entry', DURABLE);
-  assert.equal(new RunTeller(views).tell(1, 1, 7), true);
+  assert.equal(new AckSlotWriter(views).tell(1, 1, 7), true);
   assert.equal(await appended, 7);
 });
 
 test('what a lane was told before the log failed is durable all the same', async (t) => {
   const { lane, views, writerPort } = createLane(t, { busyPoll: true });
   const appended = [lane.append('synced', DURABLE), lane.append('not synced', DURABLE)];
-  assert.equal(new RunTeller(views).tell(1, 1, 1), true);
+  assert.equal(new AckSlotWriter(views).tell(1, 1, 1), true);
   const failure = { code: 'ERR_WAL_IO', message: 'the disk is gone' } as const;
   writerPort.postMessage({ kind: 'failed', written: 3, failure } satisfies ToLane);
   lane.drainPorts();
@@ -128,7 +128,7 @@ test('what a lane was told comes before what was posted later', async (t) => {
   const settled: string[] = [];
   const appended = lane.append('entry', DURABLE).then(() => settled.push('append'));
   const synced = lane.sync(undefined).then(() => settled.push('sync'));
-  assert.equal(new RunTeller(views).tell(1, 1, 1), true);
+  assert.equal(new AckSlotWriter(views).tell(1, 1, 1), true);
   writerPort.postMessage({ kind: 'synced', id: 1, watermark: 1 } satisfies ToLane);
   await Promise.all([appended, synced]);
   assert.deepEqual(settled, ['append', 'sync']);
@@ -137,7 +137,7 @@ test('what a lane was told comes before what was posted later', async (t) => {
 test('who looks at once finds what a lane was told', (t) => {
   const { lane, views } = createLane(t, { busyPoll: true });
   lane.append('entry', DURABLE);
-  assert.equal(new RunTeller(views).tell(1, 1, 1), true);
+  assert.equal(new AckSlotWriter(views).tell(1, 1, 1), true);
   assert.equal(lane.stats().unsettled, 1);
   lane.drainPorts();
   assert.equal(lane.stats().unsettled, 0);
@@ -147,21 +147,21 @@ test('a lane polls also where somebody has put another setImmediate in place of 
   t.mock.method(globalThis, 'setImmediate', () => {});
   const { lane, views } = createLane(t, { busyPoll: true });
   const appended = lane.append('entry', DURABLE);
-  assert.equal(new RunTeller(views).tell(1, 1, 1), true);
+  assert.equal(new AckSlotWriter(views).tell(1, 1, 1), true);
   assert.equal(await appended, 1);
 });
 
 for (const what of ['detach', 'close'] as const) {
   test(`a lane that polls takes what it was told, and looks no more, before it says "${what}"`, async (t) => {
     const { lane, views } = createLane(t, { busyPoll: true });
-    const teller = new RunTeller(views);
+    const teller = new AckSlotWriter(views);
     const appended = [lane.append('told', DURABLE), lane.append('to be posted', DURABLE)];
     assert.equal(teller.tell(1, 1, 1), true);
     lane.startClosing(what);
     assert.equal(views.i32[LaneWord.poll], PollState.none);
     assert.equal(await appended[0], 1);
     // The next producer of this memory polls, and is told of an entry of its own.
-    new RunPoller(views).start();
+    new AckSlotReader(views).start();
     assert.equal(teller.tell(2, 1, 9), true);
     for (let turns = 0; turns < 3; turns++) await turn();
     lane.drainPorts();

@@ -5,7 +5,7 @@ import { systemEngine } from '../../../src/main/log/log-engine.js';
 import { LiveView } from '../../../src/main/read/live-view.js';
 import { RecentReads } from '../../../src/main/read/recent-reads.js';
 import type { SegmentInfo } from '../../../src/protocol/reports.js';
-import { Board, createBoard } from '../../../src/ring/board.js';
+import { createLogStatus, LogStatus } from '../../../src/ring/log-status.js';
 import { fill, freshLog, openLog } from '../support.js';
 
 const MIB = 1024 * 1024;
@@ -44,13 +44,13 @@ test('get() of what was there before this process never blocks the event loop', 
 });
 
 test('what was there before this process is old also where the last segment was found empty', () => {
-  const board = new Board(createBoard());
-  board.set('firstLsn', 1);
-  board.set('lastLsn', 10);
+  const status = new LogStatus(createLogStatus());
+  status.set('firstLsn', 1);
+  status.set('lastLsn', 10);
   const found = [segment(0, 1, MIB), { ...segment(1, 0, 0), lastLsn: 0 }];
   const { recent } = new LiveView(
     'log',
-    board,
+    status,
     found,
     { logId: 1n, place: { dev: 0n, ino: 0n }, unnamed: new Map() },
     () => {},

@@ -54,7 +54,7 @@ for (const lsn of [1, 5, 8, 10, 12, 16, 18, 19, 22, 24, 25]) {
     const before = imageOf(log.disk);
     assert.equal(failureOf(log, 'truncateAfter', lsn), undefined);
     assert.deepEqual(lsnsIn(log), range(1, lsn));
-    for (const name of ['lastLsn', 'durableLsn'] as const) assert.equal(log.board.get(name), lsn);
+    for (const name of ['lastLsn', 'durableLsn'] as const) assert.equal(log.status.get(name), lsn);
     assert.equal(log.state?.watermark, lsn);
     assert.equal(log.state?.pendingCut, undefined);
     assert.deepEqual(log.disk.openPaths, [`${DIRECTORY}/wal-${log.segments.at(-1)}`]);
@@ -133,9 +133,9 @@ test('truncateAfter lowers the checkpoint with the log, and leaves a lower one',
   const log = openIntact();
   assert.equal(failureOf(log, 'checkpoint', 20), undefined);
   assert.equal(failureOf(log, 'truncateAfter', 25), undefined);
-  assert.deepEqual([log.board.get('checkpointLsn'), log.state?.checkpoint], [20, 20]);
+  assert.deepEqual([log.status.get('checkpointLsn'), log.state?.checkpoint], [20, 20]);
   assert.equal(failureOf(log, 'truncateAfter', 12), undefined);
-  assert.deepEqual([log.board.get('checkpointLsn'), log.state?.checkpoint], [12, 12]);
+  assert.deepEqual([log.status.get('checkpointLsn'), log.state?.checkpoint], [12, 12]);
   log.close();
   const reopened = new TestLog({ disk: log.disk });
   assert.equal(reopened.recovered.start.checkpoint, 12);
@@ -150,7 +150,7 @@ test('truncateAfter an LSN that was lost in a salvage ends the log with the entr
   const log = open(disk);
   assert.equal(failureOf(log, 'truncateAfter', 15), undefined);
   assert.deepEqual(lsnsIn(log), range(1, 12));
-  assert.equal(log.board.get('lastLsn'), 12);
+  assert.equal(log.status.get('lastLsn'), 12);
   const sequence = log.lane.append('next', Level.durable);
   log.run();
   assert.equal(log.lane.acknowledged('durable').get(sequence), 13);
@@ -234,7 +234,7 @@ for (const [lsn, segments] of [
     const log = openIntact();
     assert.equal(failureOf(log, 'truncateBefore', lsn), undefined);
     assert.deepEqual(log.segments, segments);
-    assert.equal(log.board.get('firstLsn'), log.frames[0]?.lsn);
+    assert.equal(log.status.get('firstLsn'), log.frames[0]?.lsn);
     assert.deepEqual(lsnsIn(log), range(log.frames[0]?.lsn ?? 0, 26));
     log.close();
     const reopened = open(log.disk);
@@ -253,10 +253,10 @@ test('truncateBefore above lastLsn + 1 is refused', () => {
 
 test('truncateBefore leaves a segment that a reader has open, and all behind it', () => {
   const log = openIntact();
-  log.board.pin(2);
+  log.status.pin(2);
   assert.equal(failureOf(log, 'truncateBefore', 26), undefined);
   assert.deepEqual(log.segments, [2, 3, 4]);
-  log.board.pin(-1);
+  log.status.pin(-1);
   assert.equal(failureOf(log, 'truncateBefore', 26), undefined);
   assert.deepEqual(log.segments, [4]);
   log.close();
@@ -272,7 +272,7 @@ test('truncateBefore syncs what is written first: it removes nothing above the w
   log.disk.onOperation(({ kind, index, path }) => {
     if (kind === 'unlink' && /wal-\d+$/.test(path) && removedAt < 0) {
       removedAt = index;
-      watermark = log.board.get('durableLsn');
+      watermark = log.status.get('durableLsn');
     }
     return undefined;
   });
@@ -286,7 +286,7 @@ test('checkpoint above lastLsn is refused; it may be moved back', () => {
   assert.equal(failureOf(log, 'checkpoint', 27), 'ERR_WAL_OPTION');
   for (const lsn of [26, 3, 0]) {
     assert.equal(failureOf(log, 'checkpoint', lsn), undefined);
-    assert.equal(log.board.get('checkpointLsn'), lsn);
+    assert.equal(log.status.get('checkpointLsn'), lsn);
     assert.equal(log.state?.checkpoint, lsn);
   }
   log.close();

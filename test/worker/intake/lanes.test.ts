@@ -21,12 +21,12 @@ function attach(t: TestContext, log: TestLog, asker?: LaneClient): LaneClient {
 }
 
 function figures(log: TestLog): Record<string, number> {
-  const { board } = log;
+  const { status } = log;
   return {
-    open: board.get('lanes'),
-    pooled: board.get('lanesPooled'),
-    reused: board.get('lanesReused'),
-    gone: board.get('lanesGone'),
+    open: status.get('lanes'),
+    pooled: status.get('lanesPooled'),
+    reused: status.get('lanesReused'),
+    gone: status.get('lanesGone'),
   };
 }
 

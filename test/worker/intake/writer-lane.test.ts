@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { AckSlotReader } from '../../../src/ring/ack-slot.js';
 import { createReferenceKernel } from '../../../src/ring/kernel/reference.js';
 import { LaneWord } from '../../../src/ring/layout.js';
-import { RunPoller } from '../../../src/ring/polled-runs.js';
 import { countEntries } from '../../../src/ring/records.js';
 import { WriterLane } from '../../../src/worker/intake/writer-lane.js';
 import { LaneClient, Level } from '../support/lane-client.js';
@@ -58,7 +58,7 @@ test('the writer comes to rest when a record and a message come in the middle of
 test('a producer that polls is told of a run without a message, and of all else by one', () => {
   const lane = new LaneClient();
   const writerLane = new WriterLane(0, lane.views, createReferenceKernel(lane.views), lane.writerPort);
-  const poller = new RunPoller(lane.views);
+  const poller = new AckSlotReader(lane.views);
   const posted = () => lane.hear().map((message) => message.kind === 'durable' && message.runs);
   poller.start();
   writerLane.acknowledge('durable', [1, 2, 1]);
@@ -76,7 +76,7 @@ test('a producer that polls is told of a run without a message, and of all else 
 
 test('a lone durable append of a producer that polls costs no message', () => {
   const log = new TestLog();
-  const poller = new RunPoller(log.lane.views);
+  const poller = new AckSlotReader(log.lane.views);
   log.lane.append('first', Level.durable);
   log.run();
   log.finishSync();
@@ -100,7 +100,7 @@ test('a lone durable append of a producer that polls costs no message', () => {
 
 test('what a producer that polls was told of survives a power cut, and of a failed sync it is told nothing', () => {
   const log = new TestLog();
-  const poller = new RunPoller(log.lane.views);
+  const poller = new AckSlotReader(log.lane.views);
   log.lane.append('first', Level.durable);
   log.run();
   log.finishSync();

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { Random } from '../../../src/files/simulation/random.js';
 import type { SimulatedDisk } from '../../../src/files/simulation/simulated-disk.js';
-import type { KeptFrame } from '../../../src/format/salvage.js';
-import { salvageFrames } from '../../../src/format/salvage.js';
+import type { KeptFrame } from '../../../src/format/salvage-scan.js';
+import { salvageFrames } from '../../../src/format/salvage-scan.js';
 import { STATE_FILE, segmentName } from '../../../src/format/segment-name.js';
 import { encodeState } from '../../../src/format/state-file.js';
 import { listLog } from '../../../src/worker/directory/log-listing.js';

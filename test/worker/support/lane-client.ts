@@ -1,6 +1,7 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { packBatch } from '../../../src/main/append/packed-batch.js';
-import type { LaneRuns, LogCommand, ToLane, ToWriter } from '../../../src/protocol/lane-messages.js';
+import type { AckRuns, LogCommand, ToLane, ToWriter } from '../../../src/protocol/lane-messages.js';
+import { type AckRun, AckSlotReader } from '../../../src/ring/ack-slot.js';
 import { GrowingChunk } from '../../../src/ring/chunk.js';
 import {
   createLaneMemory,
@@ -11,7 +12,6 @@ import {
   resetLane,
   viewLane,
 } from '../../../src/ring/layout.js';
-import { type PolledRun, RunPoller } from '../../../src/ring/polled-runs.js';
 import { LaneProducer, Want } from '../../../src/ring/producer.js';
 
 /** What an append waits for, as the public API says it. */
@@ -48,7 +48,7 @@ export class LaneClient {
   #producer: LaneProducer;
   #chunk: GrowingChunk | undefined;
   #chunkPosition = 0;
-  readonly #poller: RunPoller;
+  readonly #poller: AckSlotReader;
   #isPolling = false;
   /** What came and was not heard yet. */
   #inbox: ToLane[] = [];
@@ -63,7 +63,7 @@ export class LaneClient {
     this.views = attached?.views ?? pool.pop() ?? viewLane(createLaneMemory(RING_BYTES, STAGING_BYTES));
     if (attached === undefined) resetLane(this.views);
     this.#producer = new LaneProducer(this.views);
-    this.#poller = new RunPoller(this.views);
+    this.#poller = new AckSlotReader(this.views);
     const { port1, port2 } = new MessageChannel();
     this.#port = attached?.port ?? port1;
     this.writerPort = port2;
@@ -260,7 +260,7 @@ export class LaneClient {
     }
   }
 
-  #receiveTold(run: PolledRun | undefined): void {
+  #receiveTold(run: AckRun | undefined): void {
     if (run === undefined) return;
     this.#inbox.splice(this.#toldAt ?? this.#inbox.length, 0, { kind: 'durable', runs: run });
     this.#toldAt = undefined;
@@ -275,7 +275,7 @@ export class LaneClient {
 }
 
 /** Sequence number and LSN of every entry in the runs. */
-export function expandRuns(runs: LaneRuns): [sequence: number, lsn: number][] {
+export function expandRuns(runs: AckRuns): [sequence: number, lsn: number][] {
   const pairs: [number, number][] = [];
   for (let at = 0; at < runs.length; at += 3) {
     const [first, count, lsn] = runs.slice(at, at + 3) as [number, number, number];

@@ -5,11 +5,11 @@ import type { DiskLock } from '../../../src/files/disk.js';
 import { SimulatedDisk } from '../../../src/files/simulation/simulated-disk.js';
 import type { ToLane } from '../../../src/protocol/lane-messages.js';
 import type { WriterOptions } from '../../../src/protocol/thread-data.js';
-import { Board, createBoard } from '../../../src/ring/board.js';
 import { createDoorbellMemory, Doorbell } from '../../../src/ring/doorbell.js';
 import type { Kernel } from '../../../src/ring/kernel/kernel.js';
 import { createReferenceKernel } from '../../../src/ring/kernel/reference.js';
 import { type LaneViews, viewLane } from '../../../src/ring/layout.js';
+import { createLogStatus, LogStatus } from '../../../src/ring/log-status.js';
 import { SteppedSyncer, type SyncerHost } from '../../../src/testing/stepped-syncer.js';
 import { LanePool } from '../../../src/worker/intake/lane-pool.js';
 import { WriterLane } from '../../../src/worker/intake/writer-lane.js';
@@ -74,7 +74,7 @@ export class TestLog {
   readonly options: WriterOptions;
   readonly recovered: Recovered;
   readonly lane: LaneClient;
-  readonly board = new Board(createBoard());
+  readonly status = new LogStatus(createLogStatus());
   readonly syncer: SteppedSyncer;
   readonly doorbell = new Doorbell(createDoorbellMemory());
   readonly #writer: Writer;
@@ -98,12 +98,12 @@ export class TestLog {
     // Only now: a log that is refused would take it along.
     this.lane = new LaneClient();
     const { views, writerPort } = this.lane;
-    const { board } = this;
+    const { status } = this;
     const nowMs = () => this.#nowMs;
     const host: SyncerHost = {
       disk,
       nowMs,
-      board,
+      status,
       options: this.options,
       place: this.recovered.start.place,
       openerPort: writerPort,
@@ -118,15 +118,15 @@ export class TestLog {
         disk,
         lock,
         nowMs,
-        board,
+        status,
         doorbell: this.doorbell,
         options: this.options,
         lanes,
-        pool: new LanePool(DIRECTORY, { ringSize: RING_BYTES, maxLanes }, board, (_memory, laneViews) =>
+        pool: new LanePool(DIRECTORY, { ringSize: RING_BYTES, maxLanes }, status, (_memory, laneViews) =>
           createKernel(laneViews),
         ),
         syncer: this.syncer,
-        round: createRound({ disk, nowMs, directory, board, channels: lanes.channels }),
+        round: createRound({ disk, nowMs, directory, status, channels: lanes.channels }),
         start: this.recovered.start,
       });
     } catch (error) {

@@ -15,10 +15,10 @@ test('a durable append is acknowledged only after its sync returned', () => {
   log.run();
   assert.deepEqual(log.texts, ['a']);
   assert.equal(log.lane.acknowledged('durable').size, 0);
-  assert.equal(log.board.get('durableLsn'), 0);
+  assert.equal(log.status.get('durableLsn'), 0);
   log.syncer.complete();
   assert.deepEqual([...log.lane.acknowledged('durable')], [[sequence, 1]]);
-  assert.equal(log.board.get('durableLsn'), 1);
+  assert.equal(log.status.get('durableLsn'), 1);
   log.run();
   log.close();
 });
@@ -52,7 +52,7 @@ test('what was written while a sync ran is neither durable nor acknowledged when
   assert.deepEqual(log.texts, ['before', 'during']);
   log.finishSync();
   assert.deepEqual([...log.lane.acknowledged('durable').keys()], [1]);
-  assert.equal(log.board.get('durableLsn'), 1);
+  assert.equal(log.status.get('durableLsn'), 1);
   log.close();
 });
 
@@ -227,7 +227,7 @@ test('a flush wakes its producer only when everything before it is durable', () 
   assert.ok(!log.lane.isFlushed(ticket));
   log.finishSync();
   assert.ok(log.lane.isFlushed(ticket));
-  assert.equal(log.board.get('durableLsn'), 1);
+  assert.equal(log.status.get('durableLsn'), 1);
   log.close();
 });
 

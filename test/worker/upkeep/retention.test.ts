@@ -125,7 +125,7 @@ test('segments go lowest first, each made durable before the next', () => {
     'unlink wal-2',
     'syncDirectory data',
   ]);
-  assert.equal(again.board.get('firstLsn'), 4);
+  assert.equal(again.status.get('firstLsn'), 4);
   assert.equal(again.lane.all('segments-removed').at(-1)?.upTo, 2);
   again.disk.onOperation(undefined);
   again.close();
@@ -161,10 +161,10 @@ test('with retainFrom: checkpoint a segment stays until its entries are checkpoi
 
 test('a pinned segment is removed at the next rotation after it was let go', () => {
   const log = new TestLog({ options: { maxFileSize: 100, maxFiles: 2 } });
-  log.board.pin(0);
+  log.status.pin(0);
   fill(log, 4);
   assert.deepEqual(log.segments, [0, 1, 2, 3]);
-  log.board.pin(-1);
+  log.status.pin(-1);
   fill(log, 1);
   assert.deepEqual(log.segments, [3, 4]);
   log.close();
@@ -173,20 +173,20 @@ test('a pinned segment is removed at the next rotation after it was let go', () 
 test('a segment that a reader pins while retention chooses is kept, and what he came too late for is said to be gone', () => {
   const log = new TestLog({ options: { maxFileSize: 100, maxFiles: 2 } });
   const firstLsns: number[] = [];
-  const giveUp = log.board.giveUp.bind(log.board);
-  log.board.giveUp = (choose) =>
+  const giveUp = log.status.giveUp.bind(log.status);
+  log.status.giveUp = (choose) =>
     giveUp((pinned) => {
       const chosen = choose(pinned);
       // Segment 1 holds entry 2.
-      if (chosen !== undefined && firstLsns.length === 0) firstLsns.push(log.board.pin(1));
+      if (chosen !== undefined && firstLsns.length === 0) firstLsns.push(log.status.pin(1));
       return chosen;
     });
   fill(log, 5);
   assert.deepEqual(firstLsns, [1]);
   assert.deepEqual(log.segments, [1, 2, 3, 4]);
-  assert.equal(log.board.get('firstLsn'), 2);
-  assert.equal(log.board.pin(0), 2);
-  log.board.pin(-1);
+  assert.equal(log.status.get('firstLsn'), 2);
+  assert.equal(log.status.pin(0), 2);
+  log.status.pin(-1);
   fill(log, 1);
   assert.deepEqual(log.segments, [4, 5]);
   log.close();

@@ -20,7 +20,7 @@ for (const code of ['ENOSPC', 'EDQUOT', 'EMFILE']) {
     assert.equal(rejection?.failure.code, 'ERR_WAL_IO');
     assert.equal(rejection?.failure.cause?.code, code);
     assert.deepEqual(log.lane.rejected, code === 'EMFILE' ? [2, 3, 4] : [2, 3]);
-    assert.equal(log.board.get('rejected'), log.lane.rejected.length);
+    assert.equal(log.status.get('rejected'), log.lane.rejected.length);
 
     const next = log.lane.append('next', Level.durable);
     log.run();
@@ -102,7 +102,7 @@ for (const way of ['in the ring', 'beside it'] as const) {
       log.lane.all('segment-withdrawn').map(({ number }) => number),
       [2, 1],
     );
-    assert.equal(log.board.get('lastLsn'), 1);
+    assert.equal(log.status.get('lastLsn'), 1);
 
     log.lane.appendBatch(parts, Level.durable);
     log.run();
@@ -122,8 +122,8 @@ test('after the first batch of all was taken back the log is empty and says so',
   log.lane.appendBatch(BATCH.slice(0, 8));
   log.run();
   assert.deepEqual(log.texts, []);
-  assert.equal(log.board.get('firstLsn'), 0);
-  assert.equal(log.board.get('lastLsn'), 0);
+  assert.equal(log.status.get('firstLsn'), 0);
+  assert.equal(log.status.get('lastLsn'), 0);
   log.close();
 });
 
@@ -261,8 +261,8 @@ test('a log opens on a full disk, rejects appends until there is room, and works
   disk.capacityBytes = disk.usedBytes;
   const log = new TestLog({ disk });
   assert.equal(log.recovered.report.postponed, 'ENOSPC');
-  assert.equal(log.board.get('durableLsn'), 1);
-  assert.equal(log.board.get('lastLsn'), 2);
+  assert.equal(log.status.get('durableLsn'), 1);
+  assert.equal(log.status.get('lastLsn'), 2);
   const lost = log.lane.append('lost', Level.written);
   const id = log.lane.sync();
   log.run();
@@ -274,7 +274,7 @@ test('a log opens on a full disk, rejects appends until there is room, and works
   log.run();
   log.finishSync();
   assert.deepEqual(log.texts, ['durable', 'written', 'next']);
-  assert.equal(log.board.get('durableLsn'), 3);
+  assert.equal(log.status.get('durableLsn'), 3);
   log.close();
 });
 

@@ -39,8 +39,8 @@ function settle(log: TestLog): void {
 
 /** Appends until the next segment is begun. */
 function rotate(log: TestLog, bytes: number): void {
-  const before = log.board.get('rotations');
-  while (log.board.get('rotations') === before) {
+  const before = log.status.get('rotations');
+  while (log.status.get('rotations') === before) {
     append(log, bytes);
     settle(log);
   }
@@ -116,7 +116,7 @@ for (const preallocate of ['ahead', 'zero'] as const) {
       append(log, 2000);
       settle(log);
       const { length: size } = log.disk.contents(path('wal-0'));
-      const bytes = log.board.get('liveBytes');
+      const bytes = log.status.get('liveBytes');
       assert.ok(size >= bytes);
       if (size !== sizeBefore) {
         assert.equal(size - bytes, Math.min(bytes, 512 * 1024));
@@ -173,7 +173,7 @@ test('a sync of zeros takes its time and does not make the disk slow', () => {
   }
   assert.ok(zeroSyncs > 1);
   assert.equal(log.syncer.jobs.length, jobs, 'the writer syncs all of them itself');
-  assert.equal(log.board.get('durableLsn'), 63);
+  assert.equal(log.status.get('durableLsn'), 63);
   log.disk.onOperation(undefined);
   log.close();
 });
@@ -196,7 +196,7 @@ test('nor does one that the sync thread makes', () => {
   for (let entry = 0; entry < 2; entry++) log.lane.append('small', Level.durable);
   log.run();
   assert.equal(log.syncer.jobs.length, jobs);
-  assert.equal(log.board.get('durableLsn'), 9);
+  assert.equal(log.status.get('durableLsn'), 9);
   log.close();
 });
 
@@ -253,7 +253,9 @@ test('a segment that retention removes becomes the next one, and its frames say 
     settle(log);
     rotate(log, FILLER);
   }
-  const recycled = readFrames(log.files, log.board.get('lastLsn')).filter(({ stamp }) => stamp !== undefined);
+  const recycled = readFrames(log.files, log.status.get('lastLsn')).filter(
+    ({ stamp }) => stamp !== undefined,
+  );
   assert.equal(recycled.at(-1)?.stamp?.recycled, true);
   const renamed = done.findIndex((each) => /^rename wal-/.test(each));
   // Not one byte of it is changed before its old name is durably gone.
@@ -280,7 +282,7 @@ function recycledLog(seed: number): TestLog {
 test('what a recycled file held before never follows on, whatever a power cut leaves of the frames written over it', () => {
   for (const fate of FATES) {
     const log = recycledLog(fate);
-    const kept = log.board.get('lastLsn');
+    const kept = log.status.get('lastLsn');
     const live = log.segments.at(-1);
     const bytes = log.disk.contents(path(`wal-${live}`));
     assert.equal(bytes.length, RECYCLE.maxFileSize);
@@ -320,8 +322,8 @@ test('a file that was made ready and whose new name a power cut took is not used
       const log = options === ZERO ? new TestLog({ disk: newDisk(fate), options }) : recycledLog(fate);
       append(log, FILLER);
       settle(log);
-      const before = log.board.get('rotations');
-      while (log.board.get('rotations') === before) append(log, FILLER, Level.written);
+      const before = log.status.get('rotations');
+      while (log.status.get('rotations') === before) append(log, FILLER, Level.written);
       const live = log.segments.at(-1) as number;
       log.disk.powerCut();
       log.dispose();
@@ -347,10 +349,10 @@ test('a segment that was cut when it was sealed stays cut, though the process di
       append(log, 100);
       settle(log);
       rotate(log, FILLER);
-      const before = log.board.get('rotations');
-      while (log.board.get('rotations') === before) append(log, FILLER, Level.written);
+      const before = log.status.get('rotations');
+      while (log.status.get('rotations') === before) append(log, FILLER, Level.written);
       const { files } = log;
-      const texts = readFrames(files, log.board.get('lastLsn')).length;
+      const texts = readFrames(files, log.status.get('lastLsn')).length;
       log.disk.killProcess();
       log.dispose();
       const next = new TestLog({ disk: log.disk, options });
@@ -390,7 +392,7 @@ test('a segment that was cut when it was sealed is durably so once the log is cl
   const log = new TestLog({ options: ZERO });
   append(log, FILLER);
   settle(log);
-  const frameBytes = log.board.get('liveBytes');
+  const frameBytes = log.status.get('liveBytes');
   assert.ok(log.disk.durableContents(path('wal-0')).length > frameBytes, 'zeros ahead');
   log.disk.failNext('write', 'ENOSPC', { path: 'wal-1', times: 2 });
   append(log, ZERO.maxFileSize - frameBytes);
@@ -429,7 +431,7 @@ test('zeros ahead of the frames that find no room cost no append', () => {
   const sequence = append(log, 1000);
   settle(log);
   assert.ok(log.lane.acknowledged('durable').has(sequence));
-  assert.equal(log.disk.contents(path('wal-0')).length, log.board.get('liveBytes'));
+  assert.equal(log.disk.contents(path('wal-0')).length, log.status.get('liveBytes'));
   assert.deepEqual(log.lane.rejected, []);
   log.close();
 });
@@ -503,7 +505,7 @@ test('truncateAfter keeps no room in its side files, and the log goes on', () =>
     append(log, 100);
     append(log, 100);
     settle(log);
-    const { lastLsn } = { lastLsn: log.board.get('lastLsn') };
+    const { lastLsn } = { lastLsn: log.status.get('lastLsn') };
     log.lane.command('truncateAfter', lastLsn - 1);
     log.run();
     const sides = log.files.names().filter((name) => name.startsWith('ringwal.cut-'));

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { AckSlotReader, AckSlotWriter } from '../../src/ring/ack-slot.js';
 import { LaneWord, resetLane } from '../../src/ring/layout.js';
-import { RunPoller, RunTeller } from '../../src/ring/polled-runs.js';
 import { type Actor, explore } from './explore.js';
 import { createViews } from './lanes.js';
 
 function createSides() {
   const views = createViews();
-  return { views, poller: new RunPoller(views), teller: new RunTeller(views) };
+  return { views, poller: new AckSlotReader(views), teller: new AckSlotWriter(views) };
 }
 
 test('a run is told only to a producer that polls, and one at a time', () => {
@@ -38,13 +38,13 @@ test('the next producer of a lane does not get what was told to the last one', (
   poller.start();
   teller.tell(1, 1, 1);
   resetLane(views);
-  const next = new RunPoller(views);
+  const next = new AckSlotReader(views);
   next.start();
   assert.equal(next.take(), undefined);
 });
 
 /** Runs 1 to `runs`: told, or marked in the box as posted. */
-function writer(teller: RunTeller, box: Int32Array, runs: number): Actor {
+function writer(teller: AckSlotWriter, box: Int32Array, runs: number): Actor {
   return {
     name: 'writer',
     begin: () => () => {

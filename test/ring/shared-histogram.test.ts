@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { countBelow, HISTOGRAM_BYTES, Histogram } from '../../src/ring/histogram.js';
+import { countBelow, HISTOGRAM_BYTES, Histogram } from '../../src/ring/shared-histogram.js';
 import { propertyTest } from '../format/property.js';
 
 const VALUE_MAX = 2 ** 31 - 1;

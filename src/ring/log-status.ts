@@ -1,5 +1,5 @@
 /**
- * The board: what the writer thread and the sync thread publish about the log as a whole, and every thread may read.
+ * The status: what the writer thread and the sync thread publish about the log as a whole, and every thread may read.
  *
  * One SharedArrayBuffer. 64-bit words first (BigInt64, so that a reader never sees half a value: two plain int32 could
  * tear), then 32-bit words.
@@ -51,7 +51,7 @@
  * did before. Stored once for each group, never for each entry: a store of a BigInt64 costs about as much as a whole
  * append.
  */
-import { HISTOGRAM_BYTES, Histogram } from './histogram.js';
+import { HISTOGRAM_BYTES, Histogram } from './shared-histogram.js';
 
 const WORDS_BYTES = 384;
 const HISTOGRAMS = 3;
@@ -83,7 +83,7 @@ const WORDS = {
   lost: 36,
 } as const;
 
-export type BoardWord = keyof typeof WORDS;
+export type StatusWord = keyof typeof WORDS;
 
 /** In the word of `firstLsn`, above any LSN. */
 const PINNED_MEANWHILE = 1n << 53n;
@@ -92,13 +92,13 @@ const PINNED = 32;
 const WATERMARK_ASKED = 33;
 const SYNCS_WATCHED = 36;
 
-export function createBoard(): SharedArrayBuffer {
+export function createLogStatus(): SharedArrayBuffer {
   const buffer = new SharedArrayBuffer(BOARD_BYTES);
-  new Board(buffer).pin(-1);
+  new LogStatus(buffer).pin(-1);
   return buffer;
 }
 
-export class Board {
+export class LogStatus {
   readonly #wide: BigInt64Array<SharedArrayBuffer>;
   readonly #narrow: Int32Array<SharedArrayBuffer>;
   readonly writeMicros: Histogram;
@@ -114,15 +114,15 @@ export class Board {
     this.groupEntries = histogram(2);
   }
 
-  get(word: BoardWord): number {
+  get(word: StatusWord): number {
     return numberIn(Atomics.load(this.#wide, WORDS[word]));
   }
 
-  set(word: BoardWord, value: number): void {
+  set(word: StatusWord, value: number): void {
     Atomics.store(this.#wide, WORDS[word], BigInt(value));
   }
 
-  add(word: BoardWord, amount: number): void {
+  add(word: StatusWord, amount: number): void {
     Atomics.add(this.#wide, WORDS[word], BigInt(amount));
   }
 

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { Random } from '../../src/files/simulation/random.js';
 import { dataChecksum, frameChecksum, frameChecksumSeed } from '../../src/format/frame.js';
 import { FrameReader } from '../../src/format/frame-reader.js';
-import { type KeptFrame, salvageFrames } from '../../src/format/salvage.js';
+import { type KeptFrame, salvageFrames } from '../../src/format/salvage-scan.js';
 import { SEED } from '../seed.js';
 import { concat, entries, filesOf, fill, flip, hex, LOG_ID, LogBuilder } from './log-builder.js';
 

@@ -1,7 +1,7 @@
 import { type LaneViews, LaneWord, PollState } from './layout.js';
 
 /** Durable entries of a lane with consecutive LSNs: sequence number of the first, how many, LSN of the first. */
-export type PolledRun = [first: number, count: number, lsn: number];
+export type AckRun = [first: number, count: number, lsn: number];
 
 /*
  * How a producer that polls is told of durable entries: by the words `poll` and `told` of its lane, in place of a message. A
@@ -30,7 +30,7 @@ export type PolledRun = [first: number, count: number, lsn: number];
  */
 
 /** The producer's side. It may touch the lane only until it has said its last word: memory of a lane is used again. */
-export class RunPoller {
+export class AckSlotReader {
   readonly #i32: Int32Array<SharedArrayBuffer>;
   readonly #told: Float64Array<SharedArrayBuffer>;
 
@@ -46,26 +46,26 @@ export class RunPoller {
   }
 
   /** Between [start] and [stop]: what was told, if anything was. The next one may be told then. */
-  take(): PolledRun | undefined {
+  take(): AckRun | undefined {
     if (Atomics.load(this.#i32, LaneWord.poll) !== PollState.told) return undefined;
     return this.#takeFor(PollState.polling);
   }
 
   /** To `none`: runs are posted from now on. Answers what was told until now. */
-  stop(): PolledRun | undefined {
+  stop(): AckRun | undefined {
     const before = Atomics.compareExchange(this.#i32, LaneWord.poll, PollState.polling, PollState.none);
     return before === PollState.told ? this.#takeFor(PollState.none) : undefined;
   }
 
-  #takeFor(next: PollState): PolledRun {
-    const [first, count, lsn] = this.#told as unknown as PolledRun;
+  #takeFor(next: PollState): AckRun {
+    const [first, count, lsn] = this.#told as unknown as AckRun;
     Atomics.store(this.#i32, LaneWord.poll, next);
     return [first, count, lsn];
   }
 }
 
 /** The writer's side. */
-export class RunTeller {
+export class AckSlotWriter {
   readonly #i32: Int32Array<SharedArrayBuffer>;
   readonly #told: Float64Array<SharedArrayBuffer>;
 

@@ -14,7 +14,7 @@
  * time, nor need they be: each is a figure that only grows. Writer and sync thread may both record: `add` loses nothing.
  */
 
-import { type HistogramBucket, type HistogramReading, readBuckets } from '../format/histogram.js';
+import { type HistogramBucket, type HistogramReading, readBuckets } from '../format/histogram-buckets.js';
 
 export type { HistogramReading };
 
