@@ -130,6 +130,7 @@ const ELSEWHERE = [
   "import { Wal } from 'ringwal';",
   'await build({',
   'banner: {',
+  '// log-worker.cjs',
   '// webpack.config.js',
   '// vite.config.js',
   'const common = {',
