@@ -4,7 +4,8 @@
  *   source    all but the examples, against the sources
  *   package   what goes through the public API again, and the examples, against the built package (`npm run build` first)
  *
- * Without FILEs every `*.test.ts` under the folders below. node:test prints the closing lines.
+ * Without FILEs every `*.test.ts` under the folders below. node:test prints the closing lines, and `slow-files.mjs` the files
+ * that took longest.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, rmSync } from 'node:fs';
@@ -44,7 +45,13 @@ const concurrency = `--test-concurrency=${availableParallelism()}`;
 // Whoever names files may have a long run in mind, with many rounds.
 const watchdog = named.length > 0 ? [] : ['--import', './test/watchdog.mjs'];
 const imports = ['--import', 'tsx', ...watchdog];
-const run = spawnSync(process.execPath, [...imports, ...conditions, '--test', concurrency, ...files], {
+// The same on every Node: their defaults for a pipe differ.
+const reporters = [process.stdout.isTTY ? 'spec' : 'tap', './test/slow-files.mjs'].flatMap((reporter) => [
+  `--test-reporter=${reporter}`,
+  '--test-reporter-destination=stdout',
+]);
+const runner = ['--test', concurrency, ...reporters];
+const run = spawnSync(process.execPath, [...imports, ...conditions, ...runner, ...files], {
   cwd: root,
   stdio: 'inherit',
   env: { ...process.env, RINGWAL_TEST_KIND: kind },
