@@ -12,9 +12,12 @@ export default async function* slowFiles(events) {
     if (type === 'test:complete' && isFile(data)) file.processMs = data.details.duration_ms;
     else if (type === 'test:pass' || type === 'test:fail') file.testsMs += data.details.duration_ms;
   }
+  // Helpers that call `test` are files, too, and have no process. A Node may not tell of processes at all: then the tests
+  // of a file, which come one after the other, make up its time.
+  const hasProcesses = [...files.values()].some(({ processMs }) => processMs !== undefined);
   const all = [...files]
-    // Not every Node tells of a file as a whole; the tests of one come one after the other.
-    .map(([path, { processMs, testsMs }]) => ({ path, seconds: (processMs ?? testsMs) / 1000 }))
+    .map(([path, { processMs, testsMs }]) => ({ path, seconds: (hasProcesses ? processMs : testsMs) / 1000 }))
+    .filter(({ seconds }) => !Number.isNaN(seconds))
     .sort((a, b) => b.seconds - a.seconds);
   const sum = all.reduce((seconds, file) => seconds + file.seconds, 0);
   yield `# the slowest of ${all.length} files, which took ${sum.toFixed(0)} s one by one:\n`;
@@ -23,8 +26,8 @@ export default async function* slowFiles(events) {
 }
 
 function entryOf(files, path) {
-  let file = files.get(path);
-  if (file === undefined) files.set(path, (file = { processMs: undefined, testsMs: 0 }));
+  const file = files.get(path) ?? { processMs: undefined, testsMs: 0 };
+  files.set(path, file);
   return file;
 }
 
