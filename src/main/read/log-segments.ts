@@ -51,7 +51,15 @@ export function replaced(directory: string, path: string, found: string): WalErr
     'ERR_WAL_IO',
     `Cannot read "${path}": ${found} was removed, renamed or replaced, or a link that leads there was moved. Nothing of ` +
       'what is there now was read. Close the log and open the right one.',
-    { path, cause: new DiskError('ENOENT', 'open', directory, 'the directory in which the log was opened is not there') },
+    {
+      path,
+      cause: new DiskError(
+        'ENOENT',
+        'open',
+        directory,
+        'the directory in which the log was opened is not there',
+      ),
+    },
   );
 }
 
