@@ -245,7 +245,7 @@ export const FIGURES: readonly Figure[] = [
     prometheus: 'ringwal_pending_bytes',
     opentelemetry: 'ringwal.pending',
     unit: 'By',
-    help: "Bytes of the opening thread that wait for room in its ring or bypass it",
+    help: 'Bytes of the opening thread that wait for room in its ring or bypass it',
     read: ({ pendingBytes }) => pendingBytes,
   },
   {
