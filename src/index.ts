@@ -1,5 +1,5 @@
 /**
- * The write-ahead log: {@link Wal} is where to begin.
+ * The write-ahead log. Begin with {@link Wal}.
  *
  * @module ringwal
  */

@@ -1,12 +1,12 @@
 /**
- * `ringwal/opentelemetry`: the figures of a log as observable instruments of a meter.
+ * `ringwal/opentelemetry`: exports the figures of a log as observable instruments of a meter.
  *
  * ```js
  * const stop = observeWal(wal, { attributes: { 'ringwal.log': 'orders' } });
  * ```
  *
- * Only `@opentelemetry/api` is needed: what is read, how often, and where it goes is the application's meter provider's. The
- * instruments are listed in docs/monitoring.md.
+ * It needs only `@opentelemetry/api`. The application's meter provider decides which figures are read, how often, and
+ * where they go. The instruments are listed in docs/monitoring.md.
  *
  * @module ringwal/opentelemetry
  */
@@ -20,10 +20,10 @@ import {
 import type { Wal, WalStats } from './index.js';
 import { DISTRIBUTIONS, type Distribution, FIGURES } from './metrics/definitions.js';
 
-/** Whose instruments they are, and what tells this log from others. */
+/** The meter of the instruments, and the attributes that identify this log. */
 export interface OpenTelemetryOptions {
   /**
-   * The meter that makes the instruments.
+   * The meter that creates the instruments.
    *
    * @defaultValue `metrics.getMeter('ringwal')`
    */
@@ -37,12 +37,12 @@ export interface OpenTelemetryOptions {
 }
 
 /**
- * Has a meter observe the figures of a log, which are read whenever they are collected.
+ * Makes a meter observe the figures of a log. Each collection reads them.
  *
- * The API has no histogram that somebody else has counted. So a distribution is three counters, from which backends
- * make quantiles as from a histogram of Prometheus: `….bucket` with the attribute `le`, `….sum` and `….count`.
+ * The API has no histogram that takes given counts. So a distribution is three counters: `….bucket` with the
+ * attribute `le`, `….sum` and `….count`. Backends compute quantiles from them as from a Prometheus histogram.
  *
- * @returns ends it: call it when the log is closed
+ * @returns a function that ends the observation: call it when you close the log
  */
 export function observeWal(wal: Wal, options: OpenTelemetryOptions = {}): () => void {
   const { meter = metrics.getMeter('ringwal'), attributes = { 'ringwal.log': wal.directory } } = options;

@@ -1,5 +1,5 @@
 /**
- * `ringwal/pino`: a target for `pino.transport`, which runs it in a thread of its own.
+ * `ringwal/pino`: a target for `pino.transport`, which runs it in its own thread.
  *
  * ```js
  * const logger = pino(pino.transport({ target: 'ringwal/pino', options: { directory: './log', maxFiles: 10 } }));
@@ -16,17 +16,17 @@ import { describeDrops } from './main/stream/dropped-lines.js';
 import { LineFramer } from './main/stream/line-framer.js';
 
 /**
- * Where the log is, how lines become entries, and whatever {@link Wal.open} takes that a thread can be sent. A logger with pino's
- * option `crlf` writes CR LF: `stripCarriageReturn` removes the carriage returns.
+ * The directory of the log, how lines become entries, and those options of {@link Wal.open} that can be sent to a
+ * thread. A logger with pino's option `crlf` writes CR LF; `stripCarriageReturn` removes the carriage returns.
  */
 export interface PinoTargetOptions
   extends Omit<WalOptions, 'durable' | 'readOnly' | 'signal' | 'onError'>,
     LogStreamOptions {
-  /** The log's directory: a path. */
+  /** Path of the log's directory. */
   directory: string;
   /**
-   * Lines that come while the log's ring is full wait in front of the transport (`'wait'`) or are dropped (`'drop'`), and an entry says how
-   * many.
+   * What happens to lines while the log's ring is full. `'wait'`: they wait before the transport. `'drop'`: they are
+   * dropped, and an entry says how many.
    *
    * @defaultValue `'wait'`
    */
@@ -34,15 +34,15 @@ export interface PinoTargetOptions
 }
 
 /**
- * Opens the log; closes it when the transport ends. pino waits for each chunk of lines until it is written. So the flush at
- * the end of the process loses none, though the log's own threads die with the transport's.
+ * Opens the log, and closes it when the transport ends. pino waits until each chunk of lines is written. So the flush
+ * at the end of the process loses no line, although the log's own threads die with the transport's thread.
  *
- * Each line becomes an entry. Text that has no newline yet waits for its newline or until the transport ends (`end()`, which pino calls at the
- * end of the process too); a flush does not write it. A logger ends each of its lines itself: this concerns
- * programs that write to the transport themselves.
+ * Each line becomes an entry. An unfinished line waits for its newline or for the end of the transport (`end()`,
+ * which pino also calls at the end of the process); a flush does not write it. A logger ends each of its lines, so
+ * this concerns only programs that write to the transport directly.
  *
- * Resolves to the stream that pino writes to; pino calls this in its thread, by the name of the target. The options are those of
- * `pino.transport`'s `options`.
+ * Resolves to the stream that pino writes to. pino calls this function in its thread, by the name of the target, with
+ * the `options` of `pino.transport`.
  *
  * @throws as {@link Wal.open}
  */
@@ -54,24 +54,24 @@ export default async function openPinoTarget(options: PinoTargetOptions): Promis
   return new PinoTarget(wal, lineOptions, options.maxEntrySize ?? MAX_ENTRY_SIZE);
 }
 
-/** To the options of every target, by pino and its thread. */
+/** Fields that pino and its thread add to the options of every target. */
 const ADDED_BY_PINO: readonly string[] = ['pinoWillSendConfig', '$context'];
 
-/** Nothing that was written before waits to be taken when one of these comes. */
+/** At each of these events, all earlier chunks have been taken. */
 const TAKEN = ['drain', 'finish', 'close'] as const;
 
-/** As the log's own. */
+/** The default of the log. */
 const MAX_ENTRY_SIZE = 64 * 2 ** 20;
 
-/** Takes one chunk of lines at a time: with a high-water mark of 1, 'drain' comes when all before it is written. */
+/** Takes one chunk of lines at a time: with a high-water mark of 1, 'drain' comes once all earlier chunks are written. */
 class PinoTarget extends Writable {
   readonly #wal: Wal;
   readonly #isDropping: boolean;
   readonly #framer: LineFramer;
   #lines: EntryData[] = [];
-  /** Dropped lines that no entry tells of yet. */
+  /** Dropped lines that no entry reports yet. */
   #untold = 0;
-  /** Lines that a full disk has cost, as far as they are counted in `#untold`. */
+  /** Lines lost to a full disk that `#untold` already counts. */
   #lost = 0;
 
   constructor(wal: Wal, options: CheckedLogStreamOptions, maxEntrySize: number) {
@@ -86,13 +86,13 @@ class PinoTarget extends Writable {
     });
   }
 
-  /** Calls `callback` once everything that was written is durable. Text that has no newline yet is not flushed. */
+  /** Calls `callback` once all written lines are durable. An unfinished line is not flushed. */
   flush(callback: (error?: Error | null) => void): void {
     if (this.writableLength === 0 || this.closed) {
       this.#sync(callback);
       return;
     }
-    // One of these comes in any case; after `end()` it is not 'drain'.
+    // One of these events always comes; after `end()` it is not 'drain'.
     const onTaken = () => {
       for (const event of TAKEN) this.off(event, onTaken);
       this.#sync(callback);
@@ -112,7 +112,7 @@ class PinoTarget extends Writable {
     this.#store().then(() => callback(), callback);
   }
 
-  /** Of several targets pino waits for none: what has come meanwhile is taken at one go. */
+  /** pino does not wait if it has several targets, so all chunks that have arrived are taken at once. */
   override _writev(
     chunks: readonly { readonly chunk: EntryData }[],
     callback: (error?: Error | null) => void,
@@ -133,7 +133,7 @@ class PinoTarget extends Writable {
     );
   }
 
-  /** Resolves once the lines that have come are written. */
+  /** Resolves once the lines taken so far are written. */
   async #store(): Promise<void> {
     const lines = this.#lines;
     this.#lines = [];
@@ -142,7 +142,7 @@ class PinoTarget extends Writable {
     this.#untold = 0;
     const last = lines.length - 1;
     for (const [at, line] of lines.entries()) {
-      // In order: once the last one is written all of them are.
+      // Entries are written in order, so once the last one is written, all of them are.
       while (!(await this.#take(line, at === last))) {
         if (this.#isDropping) {
           this.#untold += at === 0 && told > 0 ? told : 1;
@@ -153,7 +153,7 @@ class PinoTarget extends Writable {
     }
   }
 
-  /** False = there is no room. With `isLast` resolves once it is written. */
+  /** False = there is no room. With `isLast` it resolves once the line is written. */
   async #take(line: EntryData, isLast: boolean): Promise<boolean> {
     try {
       if (!isLast) return this.#wal.tryAppend(line);
@@ -167,7 +167,7 @@ class PinoTarget extends Writable {
         return true;
       }
       if (!isDiskFull(error)) throw error;
-      // The log works on. This line is lost, and what was taken before it and not written.
+      // The log continues. This line is lost, and so are earlier lines that were taken and not written.
       const { lost } = this.#wal.stats();
       this.#untold += 1 + lost - this.#lost;
       this.#lost = lost;

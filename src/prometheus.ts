@@ -1,5 +1,5 @@
 /**
- * `ringwal/prometheus`: the figures of logs as metrics of prom-client.
+ * `ringwal/prometheus`: exports the figures of logs as metrics of prom-client.
  *
  * ```js
  * const stop = registerWal(wal, { log: 'orders' });      // into prom-client's own registry, or one of yours
@@ -14,25 +14,25 @@ import { Counter, Gauge, Histogram, register as ownRegistry, type Registry } fro
 import type { Wal, WalStats } from './index.js';
 import { DISTRIBUTIONS, type Distribution, FIGURES, type Figure } from './metrics/definitions.js';
 
-/** Where the metrics go, and what tells this log from others there. */
+/** The registry of the metrics, and the label that identifies this log. */
 export interface PrometheusOptions {
-  /** The registry of prom-client that the metrics go to. Default: the one that prom-client makes by itself. */
+  /** The registry for the metrics. Default: prom-client's default registry. */
   registry?: Registry | undefined;
   /** Value of the label `log`. Default: the log's directory. */
   log?: string | undefined;
 }
 
 /**
- * Adds a log to the metrics of a registry; several may be there, told apart by the label `log`. Nothing is measured
- * for it: the figures are read when they are scraped.
+ * Adds a log to the metrics of a registry. A registry can hold several logs, with different values of the label
+ * `log`. Each scrape reads the figures; between scrapes there is no cost.
  *
- * @returns takes the log out again: call it when the log is closed
- * @throws `Error`: another log has that label in this registry
+ * @returns a function that removes the log from the registry: call it when you close the log
+ * @throws `Error`: another log has this label in the registry
  */
 export function registerWal(wal: Wal, options: PrometheusOptions = {}): () => void {
   const { registry = ownRegistry, log = wal.directory } = options;
   let metrics = collections.get(registry);
-  // Somebody has cleared the registry, or there are none yet.
+  // The registry has no metrics yet, or it was cleared.
   if (metrics === undefined || !metrics.isRegistered) {
     metrics = new WalMetrics(registry);
     collections.set(registry, metrics);
@@ -46,7 +46,10 @@ const collections = new WeakMap<Registry, WalMetrics>();
 class WalMetrics {
   readonly #registry: Registry;
   readonly #logs = new Map<string, Wal>();
-  /** Of the scrape that is under way: prom-client asks each metric in turn, all within one turn of the event loop. */
+  /**
+   * The figures of the current scrape: prom-client collects the metrics one by one, all within one turn of the event
+   * loop.
+   */
   #looks: readonly (readonly [log: string, stats: WalStats])[] | undefined;
   readonly #first: Gauge<'log'> | Counter<'log'>;
 
@@ -65,7 +68,7 @@ class WalMetrics {
   add(log: string, wal: Wal): () => void {
     if (this.#logs.has(log)) {
       throw new Error(
-        `Cannot register "${wal.directory}": the label log="${log}" is another log's. Give it one of its own.`,
+        `Cannot register "${wal.directory}": another log has the label log="${log}". Use a different label.`,
       );
     }
     this.#logs.set(log, wal);
@@ -77,7 +80,7 @@ class WalMetrics {
   #look(): readonly (readonly [string, WalStats])[] {
     if (this.#looks === undefined) {
       this.#looks = [...this.#logs].map(([log, wal]) => [log, wal.stats()] as const);
-      // A promise, which no fake timers replace.
+      // A promise, because fake timers do not replace it.
       void Promise.resolve().then(() => {
         this.#looks = undefined;
       });
@@ -112,7 +115,7 @@ function createFigure(
   });
 }
 
-/** A histogram that was counted elsewhere: prom-client's own takes single values only. */
+/** A histogram with given counts: prom-client's own takes only single values. */
 class WalDistribution extends Histogram<'log'> {
   readonly #distribution: Distribution;
   readonly #look: Look;
@@ -138,13 +141,13 @@ class WalDistribution extends Histogram<'log'> {
         { labels: { log }, value: count, metricName: `${name}_count` },
       ];
     });
-    // The types of prom-client demand a `collect` here that its own histogram does not return either.
+    // prom-client's types require a `collect` here, which its own histogram does not return either.
     return { name, help, type: 'histogram', values, aggregator: 'sum' } as unknown as Awaited<
       ReturnType<Histogram<'log'>['get']>
     >;
   }
 
-  /** What prom-client asks instead of [get] when it writes text. Not in its types. */
+  /** prom-client calls this instead of [get] when it writes text. Its types do not declare it. */
   getForPromString() {
     return this.get();
   }

@@ -1,5 +1,5 @@
 /**
- * `ringwal/testing`: a simulated machine on which stores that keep their data in a log are crash-tested.
+ * `ringwal/testing`: a simulated machine for crash tests of stores that keep their data in a log.
  *
  * ```js
  * await crashTest({
@@ -12,7 +12,7 @@
  * });
  * ```
  *
- * docs/testing-your-store.md says how to go about it.
+ * docs/testing-your-store.md explains how to use it.
  *
  * @module ringwal/testing
  */

@@ -14,7 +14,7 @@ import { truncate } from './commands/truncate.js';
 import { verify } from './commands/verify.js';
 import type { Command } from './program/definition.js';
 
-/** In the order in which the help shows them. */
+/** All commands, in the order of the help. */
 export const COMMANDS: readonly Command[] = [
   append,
   cat,

@@ -12,10 +12,10 @@ process.on('uncaughtException', (error) => {
 runProgram(context, argv).then(async (exitCode) => {
   await context.out.flush();
   const { outputFailure } = context;
-  // What was printed last may have been too much: the command could not know.
+  // The last write to standard output may have failed after the command had finished.
   if (exitCode === ExitCode.ok && outputFailure !== undefined) {
     process.exit(reportError(context, outputFailure, argv));
   }
-  // Whatever is still under way, an interrupted verification or an unread standard input, nobody waits for.
+  // The process does not wait for unfinished work: an interrupted verification, or unread standard input.
   process.exit(exitCode);
 });

@@ -1,18 +1,21 @@
 import type { WalHistogram, WalStats } from '../index.js';
 import { countBelow } from '../ring/shared-histogram.js';
 
-/** One figure of a log, as both exporters give it. The names are theirs by their conventions: base units, last in Prometheus. */
+/**
+ * One figure of a log, as both exporters publish it. The names follow the conventions of each: base units, last in
+ * the name for Prometheus.
+ */
 export interface Figure {
   readonly kind: 'counter' | 'gauge';
   readonly prometheus: `ringwal_${string}`;
   readonly opentelemetry: `ringwal.${string}`;
-  /** As UCUM writes it, for OpenTelemetry. */
+  /** The UCUM unit, for OpenTelemetry. */
   readonly unit: string;
   readonly help: string;
   readonly read: (stats: WalStats) => number;
 }
 
-/** A distribution, whose buckets are cumulative and end at `bounds`. */
+/** A distribution with cumulative buckets, whose upper bounds are `bounds`. */
 export interface Distribution {
   readonly prometheus: `ringwal_${string}`;
   readonly opentelemetry: `ringwal.${string}`;
@@ -24,7 +27,7 @@ export interface Distribution {
 export interface DistributionReading {
   readonly count: number;
   readonly sum: number;
-  /** How many values are at or below `le`, for ascending `le`; the last one, infinity, is `count`. */
+  /** Number of values at or below `le`, for ascending `le`. The count for infinity is `count`. */
   readonly buckets: readonly { readonly le: number; readonly count: number }[];
 }
 
@@ -34,7 +37,7 @@ export const FIGURES: readonly Figure[] = [
     prometheus: 'ringwal_up',
     opentelemetry: 'ringwal.up',
     unit: '1',
-    help: '1 while the log takes entries, 0 once an error has ended it',
+    help: '1 while the log takes entries, 0 after an error has ended it',
     read: ({ failure }) => (failure === undefined ? 1 : 0),
   },
   {
@@ -42,7 +45,7 @@ export const FIGURES: readonly Figure[] = [
     prometheus: 'ringwal_appends_total',
     opentelemetry: 'ringwal.appends',
     unit: '{entry}',
-    help: 'Entries written, of all threads',
+    help: 'Entries written, by all threads',
     read: ({ entries }) => entries,
   },
   {
@@ -90,7 +93,7 @@ export const FIGURES: readonly Figure[] = [
     prometheus: 'ringwal_lost_total',
     opentelemetry: 'ringwal.lost',
     unit: '{entry}',
-    help: 'Fire-and-forget entries of all threads that were accepted and then not written',
+    help: 'Fire-and-forget entries that were accepted and then not written, of all threads',
     read: ({ allLanes }) => allLanes.lost,
   },
   {
@@ -98,7 +101,7 @@ export const FIGURES: readonly Figure[] = [
     prometheus: 'ringwal_dropped_lines_total',
     opentelemetry: 'ringwal.dropped_lines',
     unit: '{line}',
-    help: 'Lines that log streams of all threads dropped',
+    help: 'Lines dropped by log streams, of all threads',
     read: ({ allLanes }) => allLanes.droppedLines,
   },
   {
@@ -106,7 +109,7 @@ export const FIGURES: readonly Figure[] = [
     prometheus: 'ringwal_refused_total',
     opentelemetry: 'ringwal.refused',
     unit: '{call}',
-    help: 'Times that tryAppend or tryEncode found no room, on all threads',
+    help: 'Calls of tryAppend or tryEncode that found no room, on all threads',
     read: ({ allLanes }) => allLanes.refused,
   },
   {
@@ -130,7 +133,7 @@ export const FIGURES: readonly Figure[] = [
     prometheus: 'ringwal_retries_total',
     opentelemetry: 'ringwal.retries',
     unit: '{call}',
-    help: 'System calls that were repeated: short writes, EINTR, EAGAIN',
+    help: 'System calls that the log repeated: short writes, EINTR, EAGAIN',
     read: ({ retries }) => retries,
   },
   {
@@ -218,7 +221,7 @@ export const FIGURES: readonly Figure[] = [
     prometheus: 'ringwal_pinned_seconds',
     opentelemetry: 'ringwal.readers.pinned',
     unit: 's',
-    help: 'How long the reader that has stayed longest in its segment has kept it from retention',
+    help: 'The longest time that a reader has kept its current segment from retention',
     read: ({ readers }) => readers.pinnedMs / 1000,
   },
   {
@@ -226,7 +229,7 @@ export const FIGURES: readonly Figure[] = [
     prometheus: 'ringwal_ring_bytes',
     opentelemetry: 'ringwal.ring.limit',
     unit: 'By',
-    help: 'Size of the ring that each thread has',
+    help: 'Size of the ring of each thread',
     read: ({ ringBytes }) => ringBytes,
   },
   {
@@ -234,7 +237,7 @@ export const FIGURES: readonly Figure[] = [
     prometheus: 'ringwal_ring_used_bytes',
     opentelemetry: 'ringwal.ring.usage',
     unit: 'By',
-    help: 'Bytes in the fullest ring of all threads that are not written yet',
+    help: 'Bytes not written yet in the fullest ring of all threads',
     read: ({ allLanes }) => allLanes.fullestRingUsed,
   },
   {
@@ -242,7 +245,7 @@ export const FIGURES: readonly Figure[] = [
     prometheus: 'ringwal_pending_bytes',
     opentelemetry: 'ringwal.pending',
     unit: 'By',
-    help: "Bytes queued in front of the opening thread's ring or travelling beside it",
+    help: 'Bytes of the opening thread that wait for room in its ring or bypass it',
     read: ({ pendingBytes }) => pendingBytes,
   },
   {
@@ -266,7 +269,7 @@ export const FIGURES: readonly Figure[] = [
     prometheus: 'ringwal_uptime_seconds',
     opentelemetry: 'ringwal.uptime',
     unit: 's',
-    help: 'Since the log was opened',
+    help: 'Time since the log was opened',
     read: ({ uptimeMs }) => uptimeMs / 1000,
   },
   {
@@ -274,7 +277,7 @@ export const FIGURES: readonly Figure[] = [
     prometheus: 'ringwal_recovery_duration_seconds',
     opentelemetry: 'ringwal.recovery.duration',
     unit: 's',
-    help: 'What recovery took when the log was opened',
+    help: 'Time that recovery took when the log was opened',
     read: ({ recovered }) => recovered.durationMs / 1000,
   },
   {
@@ -300,28 +303,31 @@ export const DISTRIBUTIONS: readonly Distribution[] = [
     prometheus: 'ringwal_write_duration_seconds',
     opentelemetry: 'ringwal.write.duration',
     unit: 's',
-    help: 'What handing a group of entries to the system took',
+    help: 'Time to hand a group of entries to the system',
     read: ({ writeMicros }) => secondsOf(writeMicros),
   },
   {
     prometheus: 'ringwal_sync_duration_seconds',
     opentelemetry: 'ringwal.sync.duration',
     unit: 's',
-    help: 'What making a group of entries durable took: fdatasync, of all files concerned',
+    help: 'Time to make a group of entries durable: fdatasync of all its files',
     read: ({ syncMicros }) => secondsOf(syncMicros),
   },
   {
     prometheus: 'ringwal_group_entries',
     opentelemetry: 'ringwal.group.entries',
     unit: '{entry}',
-    help: 'Entries that were handed to the system together',
+    help: 'Entries in a group, which is handed to the system at once',
     read: ({ groupEntries }) => groupsOf(groupEntries),
   },
 ];
 
-/** 2 µs to 16.8 s. Microseconds are cut off when they are recorded: what is below 2^n was below 2^n before, too. */
+/**
+ * 2 µs to 16.8 s. Recording truncates to whole microseconds, and a truncated value is below 2^n if and only if the
+ * exact value is.
+ */
 const MICROS_POWERS = Array.from({ length: 24 }, (_, at) => at + 1);
-/** 1, 3, 7, … 65,535: of whole numbers those below 2^n are those up to 2^n − 1. */
+/** 1, 3, 7, … 65,535: a whole number below 2^n is at most 2^n − 1. */
 const ENTRIES_POWERS = Array.from({ length: 16 }, (_, at) => at + 1);
 
 function secondsOf(micros: WalHistogram): DistributionReading {

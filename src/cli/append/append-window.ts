@@ -1,17 +1,17 @@
 import type { Wal } from '../../index.js';
 import type { Appends, Taken } from './appends.js';
 
-/** What may be unacknowledged at a time: enough to fill groups, far from the log's own limits. */
+/** Limits of unacknowledged entries: enough to fill groups, far below the log's own limits. */
 const ENTRIES_MAX = 16_384;
 const BYTES_MAX = 8 * 2 ** 20;
 
-/** Appends with a promise for each: so many at a time, acknowledged in order. */
+/** Appends each record with a promise, a limited number at a time, and acknowledges them in order. */
 export class AppendWindow implements Appends {
   readonly #wal: Wal;
   readonly #durable: boolean;
   readonly #onAck: (lsn: number) => void;
   #prefix = { entries: 0, bytes: 0 };
-  /** On their way. */
+  /** Unacknowledged entries. */
   #entries = 0;
   #bytes = 0;
   #failure: unknown;
@@ -35,7 +35,8 @@ export class AppendWindow implements Appends {
     this.#wal.append(record, { durable: this.#durable }).then(
       (lsn) => {
         this.#settle(length);
-        // One behind a failure may have gone in, on a disk that was full for a larger one.
+        // An entry after a failed one may have been written, for example if only the failed one was too large for the
+        // disk.
         if (this.#failure !== undefined) return;
         this.#prefix.entries += 1;
         this.#prefix.bytes += length;

@@ -2,13 +2,16 @@ import type { Wal } from '../../index.js';
 import type { Appends, Taken } from './appends.js';
 
 /**
- * Appends without a promise for each: only the last one before a [mark] has one. Its LSN tells whether all before it went in, since
- * nobody else appends to this log and LSNs are given out one by one.
+ * Appends with a promise only for the last record before a [mark]. Its LSN shows whether all records before it were
+ * written, because this command is the only producer and LSNs are assigned one by one.
  */
 export class MarkedAppends implements Appends {
   readonly #wal: Wal;
   readonly #firstLsn: number;
-  /** The newest record, not handed over yet: it may be the one before the mark. A view of the caller's memory, until then. */
+  /**
+   * The newest record, not appended yet, because it may be the last one before the mark. Until then it is a view of
+   * the caller's memory.
+   */
   #held: Uint8Array | undefined;
   readonly #taken = { entries: 0, bytes: 0 };
   #prefix: Taken = { entries: 0, bytes: 0 };
@@ -49,7 +52,7 @@ export class MarkedAppends implements Appends {
     this.#marksOnTheirWay += 1;
     this.#wal.append(held).then(
       (lsn) => {
-        // Of entries before it that did not go in `onError` hears.
+        // `onError` gets the errors of earlier entries that were not written.
         if (lsn === wantedLsn) this.#prefix = { entries, bytes };
         this.#settle();
       },

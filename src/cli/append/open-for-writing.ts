@@ -9,14 +9,17 @@ import type { Context } from '../terminal/context.js';
 import { shellPath } from '../text/shell-path.js';
 import { harmless } from '../text/text.js';
 
-/** A log that is no larger is read whole before it is written to, which takes about as long as the command takes to start. */
+/**
+ * A log up to this size is read whole before it is written to. That takes about as long as the command takes to
+ * start.
+ */
 const CHECKED_BYTES_MAX = 64 * 2 ** 20;
 
 /**
- * Opens a log for a command that writes to it, and says what that took out of it.
+ * Opens a log for a command that writes to it, and reports what recovery removed.
  *
- * Opening reads no more than it needs. Damage in older segments does not keep it from working, but who writes to such a log
- * should know: of a log that is not large it is looked for, and told.
+ * Opening reads no more than it needs, so damage in older segments does not prevent it. The user should know about
+ * such damage, so a log that is not large is checked and the damage reported.
  *
  * @throws the error of `Wal.open`
  */
@@ -29,15 +32,15 @@ export async function openForWriting(
   const opening = Wal.open(directory, { ...options, readOnly: false, signal: context.signal });
   const wal = await context.waitFor('opening the log', opening);
   tellOfRecovery(context, wal);
-  // A repair has read all of it.
+  // A repair has read the whole log.
   if (damage !== undefined && wal.recovery.repair === undefined) {
-    context.warn(`${damage} The command goes on all the same; reading fails there.`);
+    context.warn(`${damage} The command continues, but reading the damaged range fails.`);
     context.error(`  ${howToRepair(shellPath(directory))}`);
   }
   return wal;
 }
 
-/** Sentences; `undefined` where there is no damage, or where it was not looked for. */
+/** Sentences that describe the damage; `undefined` if there is none, or if the log was not checked. */
 async function damageIn(context: Context, directory: string): Promise<string | undefined> {
   if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() !== true) return undefined;
   const { segments } = listFiles(directory);
@@ -48,7 +51,7 @@ async function damageIn(context: Context, directory: string): Promise<string | u
     if (verdict !== 'corrupt' || trouble === undefined) return undefined;
     return `"${harmless(directory)}" is damaged. ${describeTrouble(trouble)}`;
   } catch (error) {
-    // Opening may not need the file that cannot be read.
+    // Opening may not have needed the file that cannot be read.
     if (error instanceof WalError && error.code === 'ERR_WAL_IO') return `${tellError(error).message}.`;
     throw error;
   }

@@ -2,14 +2,14 @@ import { CliError, ExitCode } from '../errors/exit-code.js';
 
 export const RECORD_FORMATS = ['lines', 'nul', 'length-prefixed'] as const;
 
-/** How a stream of bytes is divided into entries. `length-prefixed`: uint32 LE length, then so many bytes. */
+/** How a stream of bytes is divided into entries. `length-prefixed`: a uint32 LE length, then that many bytes. */
 export type RecordFormat = (typeof RECORD_FORMATS)[number];
 
-/** What becomes of the line ends of a text file; of the format `lines` only. */
+/** Rules for the line ends of a text file; only for the format `lines`. */
 export interface LineRules {
   /** A carriage return right before a newline is not part of the record. */
   readonly stripCarriageReturn: boolean;
-  /** A line without a byte is no record. */
+  /** An empty line is not a record. */
   readonly skipEmptyLines: boolean;
 }
 
@@ -18,14 +18,14 @@ const CARRIAGE_RETURN = 0x0d;
 const LENGTH_BYTES = 4;
 
 /**
- * Divides a stream, whatever the pieces are that it comes in. Holds one record that is not complete, of at most
+ * Divides a stream, which may arrive in pieces of any size, into records. It holds one incomplete record of at most
  * `bytesMax` bytes.
  */
 export class RecordSplitter {
   readonly #format: RecordFormat;
   readonly #bytesMax: number;
   readonly #rules: LineRules;
-  /** What came of the record under way. */
+  /** The pieces of the incomplete record. */
   #pieces: Uint8Array[] = [];
   #pending = 0;
   #count = 0;
@@ -36,12 +36,12 @@ export class RecordSplitter {
     this.#rules = rules;
   }
 
-  /** The records that end in `chunk`, in order; views of it where they lie in it whole. */
+  /** The records that end in `chunk`, in order. A record that lies wholly in `chunk` is a view of it. */
   push(chunk: Uint8Array): Generator<Uint8Array, void, undefined> {
     return this.#format === 'length-prefixed' ? this.#byLength(chunk) : this.#byDelimiter(chunk);
   }
 
-  /** Nothing follows. The last record needs no delimiter. @throws where one was announced that did not come */
+  /** Ends the input. The last record needs no delimiter. @throws if the input ends inside a record of a known length */
   end(): Uint8Array | undefined {
     if (this.#pending === 0) return undefined;
     if (this.#format !== 'length-prefixed') {
@@ -52,7 +52,7 @@ export class RecordSplitter {
     const wanted = held.length < LENGTH_BYTES ? 'its length' : `${readLength(held)} bytes`;
     throw new CliError(
       ExitCode.usage,
-      `The input ends inside record ${this.#count}: ${wanted} should follow at its end. What came before it is in the log.`,
+      `The input ends inside record ${this.#count}: ${wanted} are missing. The records before it are in the log.`,
     );
   }
 
@@ -68,20 +68,20 @@ export class RecordSplitter {
       const record = stripped === 0 ? whole : whole.subarray(0, whole.length - stripped);
       if (record.length > 0 || !this.#rules.skipEmptyLines) yield record;
     }
-    // The last byte may be a carriage return that goes.
+    // The last byte may be a carriage return that is stripped.
     const strippedMax = this.#rules.stripCarriageReturn ? 1 : 0;
     this.#checkLength(this.#pending + chunk.length - from - strippedMax);
     this.#keep(chunk.subarray(from));
   }
 
-  /** Bytes at the end of the record under way, which ends with `rest`, that are not part of it. */
+  /** Number of bytes to strip from the end of the current record, which ends with `rest`. */
   #strippedBytes(rest: Uint8Array): number {
     if (!this.#rules.stripCarriageReturn) return 0;
     const last = rest.length > 0 ? rest : this.#pieces.at(-1);
     return last?.at(-1) === CARRIAGE_RETURN ? 1 : 0;
   }
 
-  /** The record under way, which ends with `rest`. */
+  /** The current record, which ends with `rest`. */
   #complete(rest: Uint8Array): Uint8Array {
     if (this.#pending === 0) {
       this.#count += 1;
@@ -98,14 +98,14 @@ export class RecordSplitter {
       if (rest.length < missing) break;
       this.#keep(rest.subarray(0, missing));
       rest = rest.subarray(missing);
-      // The length may be known only now, and what it announces may be nothing.
+      // The length may be known only now, and it may be 0.
       if (this.#missing() > 0) continue;
       yield this.#take().subarray(LENGTH_BYTES);
     }
     this.#keep(rest);
   }
 
-  /** Bytes until the record, or first its length, is complete. */
+  /** Bytes missing until the length, and then the record, is complete. */
   #missing(): number {
     if (this.#pending < LENGTH_BYTES) return LENGTH_BYTES - this.#pending;
     this.#join();
@@ -116,13 +116,13 @@ export class RecordSplitter {
 
   #keep(piece: Uint8Array): void {
     if (piece.length === 0) return;
-    // A copy: the caller's chunk may be pooled memory that is much larger.
+    // A copy, because the caller's chunk may be part of much larger pooled memory.
     this.#pieces.push(Buffer.from(piece));
     this.#pending += piece.length;
   }
 
   #join(): void {
-    // The length at least must be in the first piece. Pieces are joined once more when the record is complete.
+    // The first piece must contain the whole length. The pieces are joined again when the record is complete.
     if ((this.#pieces[0]?.length ?? 0) < LENGTH_BYTES) this.#pieces = [Buffer.concat(this.#pieces)];
   }
 
@@ -139,7 +139,7 @@ export class RecordSplitter {
     if (length <= this.#bytesMax) return;
     throw new CliError(
       ExitCode.usage,
-      `Record ${this.#count + 1} of the input is longer than ${this.#bytesMax} bytes (--max-entry-size, at most 1GiB), or the input is not in the format "${this.#format}". What came before it is in the log.`,
+      `Record ${this.#count + 1} of the input is longer than ${this.#bytesMax} bytes (--max-entry-size, at most 1GiB), or the input is not in the format "${this.#format}". The records before it are in the log.`,
     );
   }
 }

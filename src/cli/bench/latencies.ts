@@ -1,4 +1,4 @@
-/** Times in milliseconds, each of them kept: a minute has room for them. */
+/** Times in milliseconds. All are kept: the times of one minute fit into memory. */
 export class Latencies {
   readonly #times: number[] = [];
   #sorted: number[] | undefined;
@@ -12,7 +12,7 @@ export class Latencies {
     return this.#times.length;
   }
 
-  /** The time that so many of a hundred take at most; 0 where there are none. */
+  /** The time that `percent` of the calls take at most; 0 if there are none. */
   percentile(percent: number): number {
     this.#sorted ??= this.#times.toSorted((a, b) => a - b);
     const at = Math.ceil((percent / 100) * this.#sorted.length) - 1;
@@ -26,7 +26,7 @@ export class Latencies {
       p90Ms: this.percentile(90),
       p99Ms: this.percentile(99),
       maxMs: this.percentile(100),
-      // What a plot of them needs.
+      // The points of a plot.
       curve: CURVE.map((percent) => [percent, this.percentile(percent)] as const),
     };
   }
@@ -38,7 +38,7 @@ export interface LatencySummary {
   readonly p90Ms: number;
   readonly p99Ms: number;
   readonly maxMs: number;
-  /** Percents, and the milliseconds that so many take at most. */
+  /** Points of the distribution: that percentage of the calls takes at most `ms`. */
   readonly curve: readonly (readonly [percent: number, ms: number])[];
 }
 

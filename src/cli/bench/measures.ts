@@ -4,7 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { Wal } from '../../index.js';
 import { Latencies, type LatencySummary } from './latencies.js';
 
-/** How long one measurement goes on, and whether it is to stop. */
+/** The duration of one measurement, and the signal that stops it. */
 export interface Budget {
   readonly ms: number;
   readonly signal: AbortSignal;
@@ -12,17 +12,17 @@ export interface Budget {
 
 const PAGE = Buffer.alloc(4096, 'ringwal ');
 const BLOCK = Buffer.alloc(2 ** 20, 'ringwal ');
-/** What is written over, and what the fastest measurement may take of the disk. */
+/** Bytes that are overwritten, and bytes that the fastest measurement may use on the disk. */
 const ALLOCATED_BYTES = 16 * 2 ** 20;
 const SEQUENTIAL_BYTES_MAX = 256 * 2 ** 20;
-/** System calls block this thread: so often it looks whether it is to stop. */
+/** System calls block this thread, so it checks at this interval whether it must stop. */
 const TURN_MS = 20;
 const ENTRY = Buffer.alloc(100, 'x');
 const LARGE_ENTRY = Buffer.alloc(4096, 'x');
-/** Appends that wait at a time where groups are measured. */
+/** Number of concurrent appends in the measurement of groups. */
 export const GROUP_APPENDERS = 64;
 
-/** A page written behind the end of a file, and fdatasync: what a log without preallocation rests on. */
+/** Writes a page after the end of a file and calls fdatasync, as a log without preallocation does. */
 export function measureGrowing(directory: string, budget: Budget): Promise<LatencySummary> {
   return withFile(join(directory, 'growing'), (fd) => {
     let position = 0;
@@ -34,7 +34,7 @@ export function measureGrowing(directory: string, budget: Budget): Promise<Laten
   });
 }
 
-/** The same over blocks that are allocated and synced: no size and no block to record. */
+/** The same over blocks that are allocated and synced: the file system records no new size and no new block. */
 export function measureAllocated(directory: string, budget: Budget): Promise<LatencySummary> {
   return withFile(join(directory, 'allocated'), (fd) => {
     for (let at = 0; at < ALLOCATED_BYTES; at += BLOCK.length) writeSync(fd, BLOCK, 0, BLOCK.length, at);
@@ -48,7 +48,7 @@ export function measureAllocated(directory: string, budget: Budget): Promise<Lat
   });
 }
 
-/** fdatasync of a file that has nothing to write: the call alone. */
+/** fdatasync of a file without changes: the cost of the call alone. */
 export function measureIdleSync(directory: string, budget: Budget): Promise<LatencySummary> {
   return withFile(join(directory, 'idle'), (fd) => {
     writeSync(fd, PAGE);
@@ -63,7 +63,7 @@ export interface Rate {
   readonly ms: number;
 }
 
-/** Blocks of 1 MiB, one behind the other, and a sync at the end. */
+/** Writes consecutive blocks of 1 MiB, and syncs at the end. */
 export function measureSequential(directory: string, { ms, signal }: Budget): Promise<Rate> {
   return withFile(join(directory, 'sequential'), async (fd) => {
     const start = performance.now();
@@ -71,7 +71,7 @@ export function measureSequential(directory: string, { ms, signal }: Budget): Pr
     for (let turned = start; performance.now() - start < ms; ) {
       writeSync(fd, BLOCK, 0, BLOCK.length, bytes % SEQUENTIAL_BYTES_MAX);
       bytes += BLOCK.length;
-      // Else the system's memory is what would be measured.
+      // Otherwise the result would be the speed of the page cache.
       if (bytes % (32 * BLOCK.length) === 0) fdatasyncSync(fd);
       if (performance.now() - turned < TURN_MS) continue;
       await turn();
@@ -83,14 +83,14 @@ export function measureSequential(directory: string, { ms, signal }: Budget): Pr
   });
 }
 
-/** One durable append after the other. */
+/** Durable appends, one after the other. */
 export function measureDurable(
   directory: string,
   preallocate: 'ahead' | false,
   { ms, signal }: Budget,
 ): Promise<LatencySummary> {
   return withLog(join(directory, `durable-${preallocate}`), { preallocate }, async (wal) => {
-    // What is written ahead grows with what was written.
+    // The preallocated range grows with the number of bytes written.
     for (let i = 0; i < 100; i++) await wal.append(ENTRY, { durable: true });
     const latencies = new Latencies();
     const start = performance.now();
@@ -105,7 +105,7 @@ export function measureDurable(
   });
 }
 
-/** Many that each wait for their durable append before the next one. */
+/** Many concurrent producers. Each waits for its durable append before the next one. */
 export function measureGroups(
   directory: string,
   { ms, signal }: Budget,
@@ -135,7 +135,7 @@ export function measureGroups(
   });
 }
 
-/** Fire and forget, as fast as the log takes it, until all of it is durable. */
+/** Fire and forget, as fast as the log takes entries, until all are durable. */
 export function measureThroughput(
   directory: string,
   size: 'small' | 'large',

@@ -8,7 +8,7 @@ const HEIGHT = 300;
 const MARGIN = { left: 70, right: 20, top: 16, bottom: 40 } as const;
 const COLORS = ['#2a78d6', '#d9622b', '#3a9a55', '#8a5cc2'] as const;
 
-/** One file with everything in it, to be kept or sent: nothing is loaded from elsewhere. */
+/** The report as one self-contained HTML file, which loads nothing from elsewhere. */
 export function reportHtml(result: BenchResult): string {
   const { machine, floor, durable, durableGrowing, groups, small, large, sequential, sync, preallocation } =
     result;
@@ -63,7 +63,7 @@ ${ratePlot(rates)}
 `;
 }
 
-/** Percent of the calls (across) that take at most so long (up, logarithmic). */
+/** Plots the percentage of the calls (x) that take at most a time (y, logarithmic). */
 function latencyPlot(curves: readonly (readonly [string, LatencySummary])[]): string {
   const times = curves.flatMap(([, { curve }]) => curve.map(([, ms]) => ms)).filter((ms) => ms > 0);
   const low = 10 ** Math.floor(Math.log10(Math.min(...times)));

@@ -1,7 +1,7 @@
 import { duration } from '../text/text.js';
 import type { LatencySummary } from './latencies.js';
 
-/** File systems by the number that statfs has for them, as far as they matter here. */
+/** The file systems that matter here, by their number in statfs. */
 const MEMORY_FILE_SYSTEMS: Readonly<Record<number, string>> = { 16914836: 'tmpfs', 2240043254: 'ramfs' };
 const FOREIGN_FILE_SYSTEMS: Readonly<Record<number, string>> = {
   26985: 'NFS',
@@ -11,17 +11,17 @@ const FOREIGN_FILE_SYSTEMS: Readonly<Record<number, string>> = {
   1702057286: 'FUSE',
 };
 
-/** No device answers so soon, not even one that needs not write because its memory outlives a power cut. */
+/** No device answers within this time, not even one whose memory survives a power cut. */
 const IMPOSSIBLE_MS = 0.008;
-/** So fast is only what has such a memory, or does not write. */
+/** A faster device has such memory, or does not write. */
 const SUSPICIOUS_MS = 0.1;
-/** A sync that takes hardly longer with a page to write than with none did not wait for the page. */
+/** If a sync with a page to write takes hardly longer than an empty one, it did not wait for the page. */
 const IDLE_SHARE = 0.7;
-/** What a setting must save to be worth its room on the disk. */
+/** A setting is worth its disk space if it reduces the time to this share. */
 const WORTH_SHARE = 0.8;
 
 export interface SyncFloor {
-  /** Of statfs. */
+  /** The type number from statfs. */
   readonly fileSystem: number;
   readonly growing: LatencySummary;
   readonly allocated: LatencySummary;
@@ -30,11 +30,11 @@ export interface SyncFloor {
 
 export interface Judged<Answer extends string> {
   readonly answer: Answer;
-  /** In words, for people. */
+  /** The reason, in words. */
   readonly why: string;
 }
 
-/** Does fsync wait for the disk? Timing can only refute it: a disk that lies slowly passes. */
+/** Judges whether fsync waits for the disk. Timing can only refute it: a slow disk that lies passes. */
 export function judgeSync({
   fileSystem,
   growing,
@@ -44,21 +44,21 @@ export function judgeSync({
   if (memory !== undefined) {
     return {
       answer: 'no',
-      why: `This is ${memory}: memory. A sync does nothing here, and a power cut takes everything.`,
+      why: `This is ${memory}, a file system in memory. A sync does nothing here, and a power cut erases everything.`,
     };
   }
   const foreign = FOREIGN_FILE_SYSTEMS[fileSystem];
   if (foreign !== undefined) {
     return {
       answer: 'unsupported',
-      why: `This is ${foreign}. Logs belong on local file systems: what a sync promises here, and whether locks hold, is not known.`,
+      why: `This is ${foreign}. Put logs on local file systems: ringwal cannot know what a sync guarantees here, or whether locks work.`,
     };
   }
   const took = duration(growing.p50Ms);
   if (growing.p50Ms < IMPOSSIBLE_MS) {
     return {
       answer: 'no',
-      why: `A page is synced within ${took}: no device answers so soon. What is acknowledged as durable here a power cut may take.`,
+      why: `A page is synced within ${took}. No device is that fast, so a power cut may erase entries that are acknowledged as durable.`,
     };
   }
   if (growing.p50Ms < SUSPICIOUS_MS) {
@@ -67,42 +67,42 @@ export function judgeSync({
       share > IDLE_SHARE ? `, and one with nothing to write takes ${duration(idle.p50Ms)}, hardly less` : '';
     return {
       answer: 'doubtful',
-      why: `A page is synced within ${took}${alone}. That is right for a device whose memory outlives a power cut, as those for servers have it; else something between here and the device acknowledges what it has not written (a hypervisor's cache, a disk's own).`,
+      why: `A page is synced within ${took}${alone}. That is plausible for a server disk whose memory survives a power cut. Otherwise a cache between here and the device (of a hypervisor, or of the disk) acknowledges data that is not written.`,
     };
   }
   return {
     answer: 'plausible',
-    why: `A page is synced within ${took}, as a device takes that writes it. (Timing cannot prove it: only a power cut can.)`,
+    why: `A page is synced within ${took}, which is plausible for a device that writes it. (Timing cannot prove it; only a power cut can.)`,
   };
 }
 
-/** What the judgement of the option preallocate rests on: rows of the same table that is printed. */
+/** The rows of the printed table that decide about the option preallocate. */
 export interface PreallocationRows {
   readonly floor: SyncFloor;
-  /** A durable append with `preallocate: 'ahead'`. */
+  /** Durable appends with `preallocate: 'ahead'`. */
   readonly durable: LatencySummary;
   /** The same with `preallocate: false`. */
   readonly durableGrowing: LatencySummary;
 }
 
-/** Fewer appends say nothing of what most of them take. */
+/** Fewer appends say nothing about the typical time. */
 const SAMPLES_MIN = 20;
 
 type Change = 'better' | 'worse' | 'same';
 
 /**
- * Does the option preallocate make durable appends quicker here? The appends themselves answer. What the disk does without
- * ringwal says why, and is named where it lets something else be expected.
+ * Judges whether the option preallocate makes durable appends faster here. The measured appends decide. The times of
+ * the disk without ringwal give the reason, and are mentioned if they contradict the appends.
  */
 export function judgePreallocation(rows: PreallocationRows): Judged<'yes' | 'no' | 'unclear'> {
   const { floor, durable, durableGrowing } = rows;
   if (judgeSync(floor).answer === 'no')
-    return { answer: 'no', why: 'Where a sync does nothing it cannot become cheaper.' };
+    return { answer: 'no', why: 'A sync does nothing here, so preallocation cannot make it cheaper.' };
   const samples = Math.min(durable.count, durableGrowing.count);
   if (samples < SAMPLES_MIN) {
     return {
       answer: 'unclear',
-      why: `Only ${samples} durable appends were timed with one of its settings: measure for longer (--seconds).`,
+      why: `Only ${samples} durable appends were timed with one of the settings. Measure for longer (--seconds).`,
     };
   }
   const usual = changeOf(durableGrowing.p50Ms, durable.p50Ms);
@@ -111,7 +111,7 @@ export function judgePreallocation(rows: PreallocationRows): Judged<'yes' | 'no'
   if ([usual, slowest].includes('better') && [usual, slowest].includes('worse')) {
     return {
       answer: 'unclear',
-      why: `${took}: the one is better, the other worse.${disagreement(rows, usual)}`,
+      why: `${took}: one is better, the other worse.${disagreement(rows, usual)}`,
     };
   }
   if (usual === 'better') {
@@ -141,10 +141,10 @@ function both({ p50Ms, p99Ms }: LatencySummary): string {
   return `${duration(p50Ms)} (p99 ${duration(p99Ms)})`;
 }
 
-/** A sentence where the disk alone lets something else be expected than the appends show. */
+/** A sentence that is added if the times of the disk alone contradict those of the appends. */
 function disagreement({ floor: { growing, allocated } }: PreallocationRows, usual: Change): string {
   const disk = changeOf(growing.p50Ms, allocated.p50Ms);
   if (disk === usual) return '';
   const [over, behind] = [duration(allocated.p50Ms), duration(growing.p50Ms)];
-  return ` The disk alone takes ${over} over allocated blocks and ${behind} where the file grows, which lets something else be expected: measure again, for longer, on an idle machine.`;
+  return ` The disk alone takes ${over} over allocated blocks and ${behind} where the file grows, which contradicts this result. Measure again, for longer, on an idle machine.`;
 }

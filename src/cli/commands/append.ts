@@ -33,49 +33,49 @@ const MAX_ENTRY_SIZE = 64 * 2 ** 20;
 
 export const append = defineCommand<Options>({
   name: 'append',
-  summary: 'append lines, or other records, of a file or of standard input',
+  summary: 'append lines or other records from a file or standard input',
   details: [
-    'Each line becomes an entry, without its newline; a carriage return before it is part of the entry, and an empty line is an entry of no bytes, unless told otherwise. The directory is created where it is missing. Memory stays bounded whatever comes: input is read as fast as the log takes it. When the command ends well, everything is durable. When it does not, on a full disk for example, it says up to which record the input is in the log.',
-    'A log of up to 64 MiB is read whole first: damage that does not keep it from being appended to is told on standard error, with what to do about it.',
-    'Ctrl-C ends the input: what was taken until then is made durable, and the log is closed.',
+    'Each line becomes an entry, without its newline. By default, a carriage return before the newline is part of the entry, and an empty line is an empty entry. The command creates the directory if it is missing. It reads input as fast as the log takes it, with bounded memory. When the command succeeds, all entries are durable. When it fails, for example on a full disk, it says up to which record the input is in the log.',
+    'A log of up to 64 MiB is checked first. If it is damaged but can still be appended to, a warning on standard error describes the damage and the next step.',
+    'Ctrl-C ends the input: the command makes all entries that it has taken durable and closes the log.',
   ],
   arguments: [
     new Argument('<dir>', "the log's directory"),
-    new Argument('[file]', 'what to read; standard input where it is missing or "-"'),
+    new Argument('[file]', 'the input file (default: standard input, also for "-")'),
   ],
   options: [
-    new Option('-d, --durable', 'have each entry synced at once, together with those that wait with it'),
+    new Option('-d, --durable', 'sync each entry at once, together with other waiting entries'),
     new Option(
       '-a, --ack',
-      'print the LSN of each entry once it is written, with --durable once it is durable',
+      'print the LSN of each entry when it is written; with --durable, when it is durable',
     ),
-    new Option('-f, --format <format>', 'how the input is divided into entries')
+    new Option('-f, --format <format>', 'how to divide the input into entries')
       .choices(RECORD_FORMATS)
       .default('lines'),
     new Option(
       '--strip-carriage-return',
-      'lines end at CR LF too: an entry has no carriage return from before its newline',
+      'accept CR LF as the end of a line: remove a carriage return before the newline',
     ),
-    new Option('--skip-empty-lines', 'make no entry of a line without a byte'),
+    new Option('--skip-empty-lines', 'ignore empty lines'),
     ...LOG_OPTIONS,
   ],
   examples: [
     { command: 'ringwal append ./log events.ndjson', what: 'Append the lines of a file.' },
     {
       command: 'tail -F access.log | ringwal append ./log --durable',
-      what: 'Append lines as they come, each synced at once.',
+      what: 'Append lines as they arrive, and sync each at once.',
     },
     {
       command: 'ringwal cat wal-0 -f length-prefixed | ringwal append ./log -f length-prefixed',
-      what: "Take a segment, be it in wal-go's later format, into another log.",
+      what: "Import a segment, also one in wal-go's later format, into another log.",
     },
   ],
-  json: 'One object when it ends: entries, firstLsn, lastLsn, durationMs; records and bytes: how much of the input, from its beginning and without a gap, is in the log; before it, with --ack, {"lsn": …} for each entry.',
+  json: 'One object at the end: entries, firstLsn, lastLsn, durationMs, and records and bytes: the part of the input, from its beginning and without a gap, that is in the log. With --ack, {"lsn": …} for each entry before that.',
   async run(context, options, [directory = '', file]) {
     const rules = lineRules(options);
-    // Before the log is made: a name that leads nowhere should leave nothing behind.
+    // Opened before the log is created, so that a wrong file name leaves nothing behind.
     const input = await openInput(context, file);
-    // It may hear of something before it is open.
+    // `onError` may be called before the log is open.
     const failures: unknown[] = [];
     const wal = await openForWriting(context, directory, {
       ...pickLogOptions(options),
@@ -100,7 +100,7 @@ function lineRules({ format, stripCarriageReturn = false, skipEmptyLines = false
     const flag = stripCarriageReturn ? '--strip-carriage-return' : '--skip-empty-lines';
     throw new CliError(
       ExitCode.usage,
-      `${flag} is for lines, and --format is ${format}. Leave one of them out.`,
+      `Cannot use ${flag} with --format ${format}: it works on lines only. Leave one of them out.`,
     );
   }
   return { stripCarriageReturn, skipEmptyLines };
@@ -108,14 +108,14 @@ function lineRules({ format, stripCarriageReturn = false, skipEmptyLines = false
 
 async function openInput(context: Context, file: string | undefined): Promise<Readable> {
   if (file === undefined || file === '-') return context.stdin;
-  // Opening a pipe waits for who writes there, on a thread that nothing interrupts. A socket waits on the event loop.
+  // Opening a pipe waits for its writer, on a thread that cannot be interrupted. A socket waits on the event loop.
   if (statSync(file, { throwIfNoEntry: false })?.isFIFO() === true) {
     return new Socket({ fd: openSync(file, constants.O_RDONLY | constants.O_NONBLOCK), writable: false });
   }
   const handle = await open(file);
   if ((await handle.stat()).isDirectory()) {
     await handle.close();
-    throw new CliError(ExitCode.io, `"${file}" is a directory: a file is wanted here.`);
+    throw new CliError(ExitCode.io, `Cannot read "${file}": it is a directory. Name a file.`);
   }
   return createReadStream('', { fd: handle, highWaterMark: 256 * 1024 });
 }
@@ -130,7 +130,7 @@ class Appending {
   readonly #lastLsnBefore: number;
   #entries = 0;
   #bytes = 0;
-  /** What went wrong; the first is what the command ends with. */
+  /** The errors so far. The command ends with the first one. */
   readonly #failures: unknown[];
   #acks: string[] = [];
 
@@ -153,14 +153,14 @@ class Appending {
       : (lsn: number) => this.#acks.push(`${lsn}\n`);
     const onAck = (lsn: number) => {
       if (!ack) return;
-      // Those that settle together are printed together.
+      // LSNs that settle together are printed together.
       if (this.#acks.length === 0) setImmediate(() => this.#printAcks());
       acknowledge(lsn);
     };
     this.#appends = durable || ack ? new AppendWindow(wal, durable, onAck) : new MarkedAppends(wal);
   }
 
-  /** Something was lost for which there was no promise, or the log has failed. */
+  /** Handles the loss of an entry that has no promise, and the failure of the log. */
   hear(error: unknown): void {
     this.#failures.push(error);
   }
@@ -170,11 +170,12 @@ class Appending {
     try {
       for await (const chunk of addAbortSignal(signal, input)) {
         for (const record of this.#splitter.push(chunk)) {
-          // Without an await where there is room: that is nearly always, and a line is short.
+          // No await if there is room, which is nearly always so: awaiting would cost more than appending a short
+          // line.
           if (!this.#take(record)) await this.#wait(record);
         }
         await this.#appends.mark();
-        // What has begun of a record is none.
+        // An incomplete record is not appended.
         if (this.#failures.length > 0) return await this.#finish();
         status.update(() => this.#progress());
         await this.#context.out.room();
@@ -202,7 +203,7 @@ class Appending {
     if (this.#context.isUnread) {
       throw new CliError(
         ExitCode.io,
-        `Nobody reads the acknowledgements any more. ${plural(this.#entries, 'entry', 'entries')} of the input went into the log, the rest was not read.`,
+        `Cannot print more acknowledgements: the reader of standard output is gone. The first ${plural(this.#entries, 'entry', 'entries')} of the input went into the log; the rest was not read.`,
       );
     }
     this.#context.signal.throwIfAborted();
@@ -231,7 +232,7 @@ class Appending {
     }
     if (strays > 0 && !this.#isJson) {
       this.#context.error(
-        `Up to its record ${integer(prefix.entries)}, LSN ${integer(this.#lastLsnBefore + prefix.entries)}, the input is in the log without a gap; of what follows some is, and some is not.`,
+        `The input is in the log without a gap up to record ${integer(prefix.entries)}, LSN ${integer(this.#lastLsnBefore + prefix.entries)}. Some of the later records are in the log, and some are not.`,
       );
     }
   }

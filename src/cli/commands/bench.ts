@@ -36,29 +36,29 @@ interface Options {
 
 const SECONDS_MAX = 60;
 const MEASUREMENTS = 9;
-/** What the measurements may take of the disk at a time. */
+/** Disk space that the measurements may use at a time. */
 const ROOM_BYTES = 512 * 2 ** 20;
 
 export const bench = defineCommand<Options>({
   name: 'bench',
-  summary: 'measure what a disk and this machine can do',
+  summary: 'measure the speed of a disk and of this machine',
   details: [
-    'Writes into a directory of its own inside the one that is given, and removes it at the end. It takes up to 512 MiB there. First the floor, without ringwal: a page written and synced, behind the end of a file and over allocated blocks; then what ringwal makes of it: the latency of a durable append, groups, throughput.',
-    'Says in words whether fsync looks honest, and whether the option preallocate is worth it there, by what durable appends took with it and without. Timing can only refute honesty: a disk that lies slowly passes.',
+    'Writes into a new directory inside the given one, and removes it at the end. It needs up to 512 MiB. First it measures the disk without ringwal: it writes and syncs a page after the end of a file, and over allocated blocks. Then it measures ringwal: the latency of a durable append, groups, and throughput.',
+    'It says whether fsync looks honest, and whether the option preallocate makes durable appends faster there. Timing can only refute honesty: a slow disk that lies passes.',
   ],
-  arguments: [new Argument('<dir>', 'an existing directory on the disk in question')],
+  arguments: [new Argument('<dir>', 'an existing directory on the disk to measure')],
   options: [
-    new Option('-s, --seconds <seconds>', 'how long in all, at most 60').argParser(parseSeconds).default(18),
+    new Option('-s, --seconds <seconds>', 'total duration, at most 60').argParser(parseSeconds).default(18),
     new Option('--html <file>', 'write a report with plots'),
   ],
   examples: [
-    { command: 'ringwal bench /var/lib', what: 'Is this a disk for a log?' },
-    { command: 'ringwal bench . --html report.html', what: 'With plots, to be sent on.' },
+    { command: 'ringwal bench /var/lib', what: 'Is this disk good for a log?' },
+    { command: 'ringwal bench . --html report.html', what: 'Write a report with plots.' },
   ],
-  json: 'One object: machine, floor (growing, allocated, idle: latencies in ms), sequential, durable, durableGrowing, groups, small, large, sync and preallocation, each with answer and why.',
+  json: 'One object: machine, floor (growing, allocated, idle: latencies in ms), sequential, durable, durableGrowing, groups, small, large, and sync and preallocation, each with answer and why.',
   async run(context, { seconds, html, json = false }, [directory = '']) {
     if (kindOf(directory) === 'file') {
-      throw new CliError(ExitCode.usage, `"${directory}" is a file: a directory is wanted here.`);
+      throw new CliError(ExitCode.usage, `Cannot measure in "${directory}": it is a file. Name a directory.`);
     }
     if (seconds > SECONDS_MAX) throw new CliError(ExitCode.usage, `--seconds is at most ${SECONDS_MAX}.`);
     const result = await measure(context, directory, (seconds * 1000) / MEASUREMENTS);
@@ -76,7 +76,7 @@ async function measure(context: Context, parent: string, ms: number): Promise<Be
   if (bavail * bsize < ROOM_BYTES) {
     throw new CliError(
       ExitCode.io,
-      `There are ${bytes(bavail * bsize)} free in "${parent}": the measurements take up to ${bytes(ROOM_BYTES)}.`,
+      `Cannot measure in "${parent}": only ${bytes(bavail * bsize)} are free, and the measurements need up to ${bytes(ROOM_BYTES)}.`,
     );
   }
   const directory = await mkdtemp(join(parent, 'ringwal-bench-'));
@@ -172,7 +172,7 @@ function rate(name: string, { entries, bytes: size, ms }: Rate): string[] {
   return [name, perSecond(entries, ms), perSecond(size, ms, bytes)];
 }
 
-/** In a narrow window the last columns go first; the first two stay. */
+/** In a narrow window the last columns are left out first; the first two always stay. */
 function printTable(out: Output, headers: readonly string[], rows: readonly (readonly string[])[]): void {
   const columns = ['', ...headers].map((header, at) => ({
     header,

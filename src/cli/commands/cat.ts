@@ -24,22 +24,22 @@ export const cat = defineCommand<Options>({
   name: 'cat',
   summary: 'print the entries of a log, or of one segment file',
   details: [
-    "Prints what the log holds when the command starts, also while another process writes it. Of a damaged one it prints everything before the damage, then says what is damaged and ends with 1; --from prints what can be read after it. Of a segment file, wal-go's included, it prints everything up to damage, if there is any, and says so; it ends with 1 if entries stand after it.",
+    'Prints the entries that the log contains when the command starts, also while another process writes it. If the log is damaged, it prints the entries before the damage, describes the damage and ends with 1; use --from to print readable entries after it. It also prints a segment file, including those of wal-go, up to damage, which it reports; it ends with 1 if entries follow the damage.',
   ],
   arguments: [new Argument('<path>', "the log's directory, or a segment file")],
   options: [
-    new Option('--from <lsn>', 'the first entry').argParser(parseLsn),
-    new Option('--to <lsn>', 'the last entry').argParser(parseLsn),
-    new Option('-f, --format <format>', 'what an entry is printed as').choices(ENTRY_FORMATS).default('text'),
-    new Option('-l, --lsn', 'as text: the LSN and a tab in front'),
-    new Option('-r, --reverse', 'the newest first (of a directory)'),
+    new Option('--from <lsn>', 'begin with this entry').argParser(parseLsn),
+    new Option('--to <lsn>', 'end with this entry').argParser(parseLsn),
+    new Option('-f, --format <format>', 'how to print an entry').choices(ENTRY_FORMATS).default('text'),
+    new Option('-l, --lsn', 'with text: print the LSN and a tab before the data'),
+    new Option('-r, --reverse', 'print the newest entry first (directories only)'),
   ],
   examples: [
-    { command: 'ringwal cat ./log | grep error', what: 'Look for something.' },
-    { command: 'ringwal cat ./log --reverse | head', what: 'The newest ten, without reading the rest.' },
-    { command: 'ringwal cat ./log/wal-3 --format hex', what: 'One segment, as bytes.' },
+    { command: 'ringwal cat ./log | grep error', what: 'Search the entries.' },
+    { command: 'ringwal cat ./log --reverse | head', what: 'Print the newest ten without reading the rest.' },
+    { command: 'ringwal cat ./log/wal-3 --format hex', what: 'Print one segment as bytes.' },
   ],
-  json: 'As --format json: an object on a line for each entry, lsn and text, or base64 where the data is not UTF-8.',
+  json: 'As --format json: one object per line for each entry, with lsn and text, or base64 if the data is not UTF-8.',
   async run(context, options, [path = '']) {
     const writer = new EntryWriter(context.out, {
       format: options.json === true ? 'json' : options.format,
@@ -65,7 +65,7 @@ async function catLog(
       signal.throwIfAborted();
     }
   } finally {
-    // What stands before damage is what one wants to see.
+    // Print the entries before the damage first.
     await writer.flush();
     await source.close();
   }
@@ -81,7 +81,7 @@ async function catSegment(
   if (reverse === true) {
     throw new CliError(
       ExitCode.usage,
-      "--reverse works on a log's directory: one segment is read forward only.",
+      "Cannot use --reverse with a segment file: it works on a log's directory only.",
     );
   }
   let isPartOnly = false;
@@ -104,8 +104,8 @@ async function catSegment(
 }
 
 /**
- * A file that ends in damage looks like one that was cut short by a crash, which is no error. What stands behind it tells; but in
- * a recycled one only what proves itself, since there may be frames of a former life.
+ * A damaged file may look like one with a torn tail, which is not an error. Frames after the damage make the
+ * difference. In a recycled segment only frames that prove their position count, because it may contain old frames.
  */
 function tellOfDamage(context: Context, path: string): ExitCode {
   const isRecycled = readStamp(path)?.recycled === true;
@@ -115,14 +115,14 @@ function tellOfDamage(context: Context, path: string): ExitCode {
       if (piece.kind === 'damaged') damage = piece;
     } else if (piece.kind === 'valid' || (piece.kind === 'unproven' && !isRecycled)) {
       context.error(
-        `"${path}" is damaged at byte ${integer(damage.offset)} (${damage.reason}), and entries stand after it. \`ringwal inspect ${shellPath(path)} --frames\` shows them.`,
+        `"${path}" is damaged at byte ${integer(damage.offset)} (${damage.reason}), and entries follow it. \`ringwal inspect ${shellPath(path)} --frames\` shows them.`,
       );
       return ExitCode.no;
     }
   }
   if (damage !== undefined) {
     context.error(
-      `"${path}" ends at byte ${integer(damage.offset)} in what is no entry (${damage.reason}): a write that was interrupted, or damage.`,
+      `The valid part of "${path}" ends at byte ${integer(damage.offset)} (${damage.reason}): an interrupted write, or damage.`,
     );
   }
   return ExitCode.ok;

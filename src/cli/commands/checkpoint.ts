@@ -8,20 +8,20 @@ import { integer } from '../text/text.js';
 
 export const checkpoint = defineCommand({
   name: 'checkpoint',
-  summary: 'print the checkpoint, or set it',
+  summary: 'print or set the checkpoint',
   details: [
-    'The checkpoint says up to which entry a log has been dealt with; retention can wait for it (--retain-from). Without an LSN it is printed, also of a log that another process writes. With one it is recorded durably, for which the log must not be open elsewhere; 0 takes it back.',
+    'The checkpoint is the last entry that the application has processed; retention can wait for it (--retain-from). Without an LSN the command prints it, also while another process writes the log. With an LSN it records it durably; no other process may have the log open for writing. 0 removes the checkpoint.',
   ],
   arguments: [
     new Argument('<dir>', "the log's directory"),
-    new Argument('[lsn]', 'the last entry that was dealt with').argParser(parseCount),
+    new Argument('[lsn]', 'the last processed entry').argParser(parseCount),
   ],
   options: [],
   examples: [
-    { command: 'ringwal checkpoint ./log', what: 'Where is it?' },
-    { command: 'ringwal checkpoint ./log 41207', what: 'Entries up to 41207 have been dealt with.' },
+    { command: 'ringwal checkpoint ./log', what: 'Print the checkpoint.' },
+    { command: 'ringwal checkpoint ./log 41207', what: 'Record that all entries up to 41207 are processed.' },
   ],
-  json: 'An object with checkpointLsn, 0 for none; when it was set, before too.',
+  json: 'An object with checkpointLsn, 0 for none; after setting it, also before, the previous checkpoint.',
   async run(context, { json = false }, [directory = '', lsnText]) {
     expectLog(directory);
     const { out } = context;

@@ -5,18 +5,20 @@ import { type Command, defineCommand } from '../program/definition.js';
 
 const SCRIPTS = { bash: bashCompletion, zsh: zshCompletion, fish: fishCompletion } as const;
 
-/** `commands` are asked for when the script is printed: it completes itself too. */
+/** `commands` is called when the script is printed, so the list includes this command. */
 export function createCompletion(commands: () => readonly Command[]): Command {
   return defineCommand({
     name: 'completion',
     summary: 'print a script that completes commands, options and their values',
-    details: ['It is made of the same definitions as the help: print it anew after an update.'],
-    arguments: [new Argument('<shell>', 'the shell that reads it').choices(Object.keys(SCRIPTS))],
+    details: [
+      'The script is generated from the same definitions as the help. Print it again after an update.',
+    ],
+    arguments: [new Argument('<shell>', 'the shell').choices(Object.keys(SCRIPTS))],
     options: [],
     examples: [
-      { command: 'source <(ringwal completion bash)', what: 'In ~/.bashrc.' },
-      { command: 'source <(ringwal completion zsh)', what: 'In ~/.zshrc, behind compinit.' },
-      { command: 'ringwal completion fish | source', what: 'In ~/.config/fish/config.fish.' },
+      { command: 'source <(ringwal completion bash)', what: 'Put this into ~/.bashrc.' },
+      { command: 'source <(ringwal completion zsh)', what: 'Put this into ~/.zshrc, after compinit.' },
+      { command: 'ringwal completion fish | source', what: 'Put this into ~/.config/fish/config.fish.' },
     ],
     json: 'An object with shell and script.',
     async run({ out }, { json = false }, [shell]) {

@@ -13,19 +13,17 @@ export const get = defineCommand<Options>({
   name: 'get',
   summary: 'print one entry',
   details: [
-    'Ends with 1 where the log has no such entry: removed by retention, skipped, or not written yet.',
+    'Ends with 1 if the log does not contain the entry: retention removed it, its LSN was skipped, or it is not written yet.',
   ],
   arguments: [
     new Argument('<dir>', "the log's directory"),
     new Argument('<lsn>', 'the entry').argParser(parseLsn),
   ],
   options: [
-    new Option('-f, --format <format>', 'what it is printed as').choices(ENTRY_FORMATS).default('text'),
+    new Option('-f, --format <format>', 'how to print the entry').choices(ENTRY_FORMATS).default('text'),
   ],
-  examples: [
-    { command: 'ringwal get ./log 41207 --format raw > entry', what: 'The data of an entry, as it is.' },
-  ],
-  json: 'As --format json: an object with lsn and text, or base64 where the data is not UTF-8.',
+  examples: [{ command: 'ringwal get ./log 41207 --format raw > entry', what: 'Save the data of an entry.' }],
+  json: 'As --format json: an object with lsn and text, or base64 if the data is not UTF-8.',
   async run(context, options, [directory = '', lsnText]) {
     const lsn = Number(lsnText);
     const source = await openEntries(context, directory);

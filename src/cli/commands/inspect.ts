@@ -30,48 +30,48 @@ interface Options {
 
 export const inspect = defineCommand<Options>({
   name: 'inspect',
-  summary: 'show what a log, or a segment file, is made of',
+  summary: 'show the structure of a log or of a segment file',
   details: [
-    'Of a directory: its segments with LSNs, sizes, times and verdicts, how far they are filled, the watermark, the checkpoint, who has it open, the files beside them; and a picture of it. Every frame is read, as by verify, and nothing is changed.',
-    'Of a segment file: with --frames every frame with its offset and fields, its first bytes beside it. Damaged ones are marked, whatever else stands there too; frames behind damage count again from one on that proves itself. What it means for the log only the directory tells: the exit code is 0 whatever is found.',
+    'For a directory, it shows the segments with LSNs, sizes, fill, times and verdicts, the watermark, the checkpoint, the process that has the log open, the other files, and a diagram. It reads every frame, as verify does, and changes nothing.',
+    'For a segment file, --frames shows every frame with its offset, fields and first bytes. It marks damaged frames and other invalid bytes. After damage, frames count again from the first frame that proves its position. Only the whole log shows what the damage means, so the exit code is always 0.',
   ],
   arguments: [new Argument('<path>', "the log's directory, or a segment file")],
   options: [
-    new Option('--frames', 'of a segment file: its frames'),
+    new Option('--frames', 'show the frames of a segment file'),
     new Option('--from <lsn>', 'with --frames: the first entry shown').argParser(parseLsn),
     new Option('--to <lsn>', 'with --frames: the last entry shown').argParser(parseLsn),
     new Option(
       '--hex <bytes>',
-      'with --frames: how many bytes of each are shown (default: what fits, up to 12)',
+      'with --frames: number of bytes shown of each frame (default: as many as fit, up to 12)',
     ).argParser(parseCount),
   ],
   examples: [
-    { command: 'ringwal inspect ./log', what: 'What is there, and is it well?' },
-    { command: 'ringwal inspect ./log/wal-3 --frames', what: 'What stands in a segment, byte by byte?' },
+    { command: 'ringwal inspect ./log', what: 'What does the log contain, and is it intact?' },
+    { command: 'ringwal inspect ./log/wal-3 --frames', what: 'What does a segment contain, byte by byte?' },
   ],
-  json: 'Of a directory: one object, the report of verify with the files, state and lock beside it. With --frames: an object on a line for each frame.',
+  json: 'For a directory: one object, the report of verify with files, state and lock. With --frames: one object per line for each frame.',
   async run(context, options, [path = '']) {
     if (kindOf(path) === 'file') {
       const { frames = false, from = 1, to = Number.POSITIVE_INFINITY, hex, json = false } = options;
       await inspectSegment(context, path, { frames, from, to, hex, json });
-      // Whether what is not valid there is damage only the whole log tells.
+      // Only the whole log shows whether invalid bytes are damage.
       return ExitCode.ok;
     }
     if (options.frames === true) {
       throw new CliError(
         ExitCode.usage,
-        `--frames shows one segment: name one of the files in "${path}", like wal-0.`,
+        `Cannot show the frames of a directory: name a segment file in "${path}", like wal-0.`,
       );
     }
     return inspectLog(context, options.json === true, path);
   },
 });
 
-/** Of the picture beside the segments: what it must have to be one, and what it is given at most. */
+/** Minimum and maximum width of the diagram beside the segments. */
 const BAR_WIDTH_MIN = 8;
 const BAR_WIDTH_MAX = 32;
 
-/** What a segment is made of, in bytes. */
+/** The parts of a segment, in bytes. */
 interface Share {
   readonly live: number;
   readonly free: number;
@@ -174,20 +174,23 @@ function printSegments(
   }
 }
 
-/** Of a log that is being written the size is older than the frames. */
+/** While the log is being written, the size may be older than the frames. */
 function fillOf({ bytes: size, validBytes }: VerifySegment): string {
   return size === 0 ? '' : `${Math.min(100, Math.floor((100 * validBytes) / size))} %`;
 }
 
 const MARK = { live: '█', free: '░', torn: '▒', corrupt: '▓' } as const;
 
-/** As long as the segment is large, `width` for the largest; what is there at all is at least one mark. */
+/**
+ * A bar whose length is proportional to the segment's size; the largest segment gets `width` marks. Each part that
+ * exists gets at least one mark.
+ */
 function barOf(share: Share, largest: number, width: number, colors: Colors): string {
   const paint = { live: colors.green, free: colors.dim, torn: colors.yellow, corrupt: colors.red };
   const kinds = (Object.keys(MARK) as (keyof Share)[]).filter((kind) => share[kind] > 0);
   if (width < kinds.length) return '';
   const marks = kinds.map((kind) => Math.max(1, Math.round((share[kind] / largest) * width)));
-  // One mark for a trace may be one too many in all: the longest gives it.
+  // The minimum of one mark may make the bar too long; then the longest part gets one less.
   while (marks.reduce((sum, count) => sum + count, 0) > width) {
     const longest = marks.indexOf(Math.max(...marks));
     marks[longest] = (marks[longest] ?? 1) - 1;

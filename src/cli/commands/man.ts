@@ -2,12 +2,12 @@ import { ExitCode } from '../errors/exit-code.js';
 import { type Command, defineCommand } from '../program/definition.js';
 import { manPage } from '../program/man-page.js';
 
-/** `commands` are asked for when the page is printed: it has itself in it too. */
+/** `commands` is called when the page is printed, so the list includes this command. */
 export function createMan(commands: () => readonly Command[]): Command {
   return defineCommand({
     name: 'man',
     summary: 'print the manual page',
-    details: ['In the form that man reads. A global installation puts it where man finds it by itself.'],
+    details: ['The page is in the format of man. After a global installation, man finds it.'],
     arguments: [],
     options: [],
     examples: [{ command: 'npx ringwal man | man -l -', what: 'Read it without installing it.' }],

@@ -17,21 +17,23 @@ interface Options {
 
 export const repair = defineCommand<Options>({
   name: 'repair',
-  summary: 'make a damaged log one that opens, with what can be kept',
+  summary: 'repair a damaged log so that it opens again',
   details: [
-    'Shows first what it will do, and asks. With the mode truncate the log ends before the first entry that cannot be read; with salvage every entry and every whole batch that can be read is kept, with its LSN. Every byte that is taken out stays beside the log in a file ringwal.cut-….',
-    'A log that is clean or merely torn is left as it is. Interrupted, it can be run again and comes to the same end.',
+    'Shows what it will do, and asks for confirmation. With the mode truncate, the log then ends before the first unreadable entry. With salvage, it keeps every readable entry and every whole batch, with its LSN. It saves every byte that it removes in a file ringwal.cut-… beside the log.',
+    'It does not change a clean or torn log. After an interruption, run it again: the result is the same.',
   ],
   arguments: [new Argument('<dir>', "the log's directory")],
   options: [
-    new Option('-m, --mode <mode>', 'what is kept').choices(['truncate', 'salvage']).default('truncate'),
-    new Option('-n, --dry-run', 'only show what would be done'),
-    new Option('-y, --yes', 'do it without asking'),
+    new Option('-m, --mode <mode>', 'which entries to keep')
+      .choices(['truncate', 'salvage'])
+      .default('truncate'),
+    new Option('-n, --dry-run', 'only show what the command would do'),
+    new Option('-y, --yes', 'do not ask for confirmation'),
   ],
   examples: [
-    { command: 'ringwal repair ./log --dry-run', what: 'What would be lost?' },
-    { command: 'ringwal repair ./log --mode salvage --dry-run', what: 'And what the other way?' },
-    { command: 'ringwal repair ./log --mode salvage --yes', what: 'Do that.' },
+    { command: 'ringwal repair ./log --dry-run', what: 'Show what truncate would lose.' },
+    { command: 'ringwal repair ./log --mode salvage --dry-run', what: 'Show what salvage would lose.' },
+    { command: 'ringwal repair ./log --mode salvage --yes', what: 'Repair without asking.' },
   ],
   json: 'The report of Wal.repair: mode, dryRun, row, verdict, watermark, firstLsn, lastLsn, lostLsns, changedSegments, removedSegments, sideFiles.',
   async run(context, { mode, dryRun = false, yes = false, json = false }, [directory = '']) {
@@ -58,7 +60,7 @@ export const repair = defineCommand<Options>({
   },
 });
 
-/** A salvage that was interrupted is finished whatever the verdict is by now. */
+/** An interrupted salvage is finished, even if the verdict has changed. */
 function hasWork({ verdict, changedSegments, removedSegments }: WalRepair): boolean {
   return verdict === 'corrupt' || changedSegments.length + removedSegments.length > 0;
 }
@@ -68,26 +70,26 @@ function printPlan(out: Output, plan: WalRepair, it: string): void {
   const { mode, verdict, row, firstLsn, lastLsn, lostLsns, watermark } = plan;
   out.sentence(`The log is ${colors.bold(colored(colors, verdict))} (row ${row} of docs/format.md).`);
   if (!hasWork(plan)) {
-    out.sentence('There is nothing to repair: it opens as it is.');
+    out.sentence('There is nothing to repair: the log opens as it is.');
     return;
   }
   const kept = lastLsn === 0 ? 'keep no entry' : `keep entries ${lsnRange(firstLsn, lastLsn)}`;
-  const gaps = mode === 'salvage' ? ', those among them that can be read,' : '';
+  const gaps = mode === 'salvage' ? ', as far as they are readable,' : '';
   out.sentence(`Mode ${colors.bold(mode)}. ${it}`);
   out.sentence(`  ${kept}${gaps} and give up ${colors.red(plural(lostLsns, 'entry', 'entries'))};`);
   out.sentence(
-    `  acknowledged as durable were entries up to ${integer(watermark)}, as far as the files show it.`,
+    `  entries up to ${integer(watermark)} were acknowledged as durable, as far as the files show.`,
   );
-  printFiles(out, mode === 'salvage' ? 'write anew' : 'cut', plan.changedSegments);
+  printFiles(out, mode === 'salvage' ? 'rewrite' : 'cut', plan.changedSegments);
   printFiles(out, 'remove', plan.removedSegments);
-  out.sentence('  Every byte that is taken out is kept beside the log, in a file ringwal.cut-….');
+  out.sentence('  Every removed byte is kept beside the log, in a file ringwal.cut-….');
 }
 
 function printDone(out: Output, { firstLsn, lastLsn, lostLsns, sideFiles }: WalRepair): void {
   out.sentence(
     `${out.colors.green('Repaired.')} The log holds entries ${lsnRange(firstLsn, lastLsn)}; ${plural(lostLsns, 'entry was', 'entries were')} given up.`,
   );
-  printFiles(out, 'taken out, and kept in', sideFiles);
+  printFiles(out, 'removed bytes are in', sideFiles);
 }
 
 function printFiles(out: Output, what: string, paths: readonly string[]): void {

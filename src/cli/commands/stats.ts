@@ -19,25 +19,25 @@ const WATCH_SECONDS = 1;
 
 export const stats = defineCommand<Options>({
   name: 'stats',
-  summary: 'print the figures of a log, and with --watch how it grows',
+  summary: 'print the figures of a log; with --watch, print how it grows',
   details: [
-    'From another process, without a lock: what the files tell. The watermark stands in them a little later than the writer knows it, up to its sync interval.',
-    'A log that is open and syncs publishes groups, latencies and the fill of its rings once a second; `published` says how old they are. Its state is none, running, ended (left by a process that did not close the log) or unreadable.',
+    "Reads the figures from the files, without a lock, also while another process writes the log. The watermark in the files is up to one sync interval older than the writer's.",
+    'A log that is open and syncs publishes groups, latencies and the fill of its rings once a second. `published` shows their age. Its state is none, running, ended (left by a process that did not close the log) or unreadable.',
   ],
   arguments: [new Argument('<dir>', "the log's directory")],
   options: [
-    new Option('-w, --watch [seconds]', 'again and again, every so many seconds (default: 1)').argParser(
+    new Option('-w, --watch [seconds]', 'repeat every given number of seconds (default: 1)').argParser(
       parseSeconds,
     ),
   ],
   examples: [
-    { command: 'ringwal stats ./log', what: 'How large is it?' },
+    { command: 'ringwal stats ./log', what: 'How large is the log?' },
     {
       command: 'ringwal stats ./log --watch 5 --json >> growth.ndjson',
-      what: 'Keep an account of its growth.',
+      what: 'Record the growth of the log.',
     },
   ],
-  json: 'An object: firstLsn, lastLsn, durableLsn, undurable, checkpointLsn, segments, logBytes, diskBytes, sideFileBytes, lock, published, timeMs; with --watch one on a line for each reading, from the second on with entriesPerSecond and bytesPerSecond.',
+  json: 'An object: firstLsn, lastLsn, durableLsn, undurable, checkpointLsn, segments, logBytes, diskBytes, sideFileBytes, lock, published, timeMs; with --watch one object per line for each reading, from the second one on with entriesPerSecond and bytesPerSecond.',
   async run(context, { watch, json = false }, [directory = '']) {
     expectLog(directory);
     const { out, signal } = context;
@@ -56,7 +56,7 @@ export const stats = defineCommand<Options>({
         if (json) out.json(reading);
         else if (out.isTerminal) {
           const lines = describe(reading);
-          // Over what was shown before.
+          // Overwrite the previous reading.
           if (linesShown > 0) out.write(`\x1b[${linesShown}A`);
           out.write(lines.map((line) => `\x1b[K${line}\n`).join(''));
           linesShown = lines.length;
@@ -85,7 +85,7 @@ function describe(reading: Reading): string[] {
   return table(rows);
 }
 
-/** What the log tells of itself: of its last interval where two publications were read, else since it was opened. */
+/** The published figures: of the last interval after two publications, otherwise since the log was opened. */
 function describePublished({ published }: Reading): string[][] {
   if (published.state === 'none') return [];
   if (published.state === 'unreadable') return [['figures', `cannot be read: ${published.why}`]];

@@ -16,26 +16,26 @@ interface Options {
 
 export const tail = defineCommand<Options>({
   name: 'tail',
-  summary: 'print the newest entries, and with -f those that come',
+  summary: 'print the newest entries; with -f, also new entries as they become durable',
   details: [
-    'Works from another process than the one that writes the log, without a lock. With -f it prints durable entries only, so that what was printed is in the log whatever happens: those that are not synced yet come within the sync interval of who writes. It goes on when the writer ends, and when the next one starts; Ctrl-C ends it.',
-    'Of a log that is too damaged to open it prints the newest entries before the damage, then says what is damaged and ends with 1.',
+    "Works without a lock while another process writes the log. With -f it prints only durable entries, so that no crash can remove a printed entry from the log. An entry that is not synced yet follows within the writer's sync interval. The command continues when the writer ends and when the next one starts; Ctrl-C ends it.",
+    'If the log is too damaged to open, the command prints the newest entries before the damage, describes the damage and ends with 1.',
   ],
   arguments: [new Argument('<dir>', "the log's directory")],
   options: [
-    new Option('-n, --lines <count>', 'how many of the newest entries to begin with')
+    new Option('-n, --lines <count>', 'number of newest entries to print first')
       .argParser(parseCount)
       .default(10),
-    new Option('--from <lsn>', 'begin at this entry instead').argParser(parseLsn),
-    new Option('-f, --follow', 'go on with entries as they come'),
-    new Option('--format <format>', 'what an entry is printed as').choices(ENTRY_FORMATS).default('text'),
-    new Option('-l, --lsn', 'as text: the LSN and a tab in front'),
+    new Option('--from <lsn>', 'begin with this entry instead').argParser(parseLsn),
+    new Option('-f, --follow', 'print new entries as they become durable'),
+    new Option('--format <format>', 'how to print an entry').choices(ENTRY_FORMATS).default('text'),
+    new Option('-l, --lsn', 'with text: print the LSN and a tab before the data'),
   ],
   examples: [
-    { command: 'ringwal tail -f ./log', what: 'Watch a log that another process writes.' },
-    { command: 'ringwal tail -f -n 0 ./log --json | jq .text', what: 'Only what comes from now on.' },
+    { command: 'ringwal tail -f ./log', what: 'Follow a log that another process writes.' },
+    { command: 'ringwal tail -f -n 0 ./log --json | jq .text', what: 'Print only new entries.' },
   ],
-  json: 'As --format json: an object on a line for each entry.',
+  json: 'As --format json: one object per line for each entry.',
   async run(context, options, [directory = '']) {
     const writer = new EntryWriter(context.out, {
       format: options.json === true ? 'json' : options.format,
@@ -64,13 +64,16 @@ export const tail = defineCommand<Options>({
 });
 
 interface Newest {
-  /** Where they begin. */
+  /** LSN of the first of the newest entries. */
   readonly from: number;
-  /** What keeps more of them from being read. */
+  /** The error that prevented reading more of them. */
   readonly damage?: unknown;
 }
 
-/** Where the newest `count` begin. They are counted, since LSNs may be missing, and not held. */
+/**
+ * The start of the newest `count` entries. The entries are counted, because LSNs may be missing, and not held in
+ * memory.
+ */
 async function firstOfNewest(source: EntrySource, count: number, signal: AbortSignal): Promise<Newest> {
   const { lastLsn } = source;
   let from = lastLsn + 1;
@@ -107,7 +110,7 @@ async function follow(
       const hasRoom = writer.write(entry);
       if (!hasRoom) await writer.flush();
       else if (!isFlushDue) {
-        // Those that came together are printed together; nobody waits for company.
+        // Entries that arrive together are printed together, without waiting for more.
         isFlushDue = true;
         setImmediate(flushSoon);
       }

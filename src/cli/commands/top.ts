@@ -19,30 +19,28 @@ const CURVE_READINGS = 40;
 
 export const top = defineCommand<Options>({
   name: 'top',
-  summary: 'a live screen of a log that another process writes',
+  summary: 'show a live screen of a log that another process writes',
   details: [
-    'Entries, bytes, groups and syncs a second with their last readings as a curve; histograms of what each fsync and each write took and of how many entries a group had, between the last two publications; how full the ring of each lane is; the newest segments. Without a lock.',
-    'What only the running log knows it publishes in the file ringwal.stats, once a second while it syncs; the screen says how old that is, and why there may be none.',
-    'A process id stands for the log that this process has open (Linux); a directory whose name is a number goes first. q or Ctrl-C ends it.',
+    "The screen shows entries, bytes, groups and syncs per second with a curve of the last readings; histograms of the time of each fsync and each write and of the entries in a group, between the last two publications; the fill of each lane's ring; and the newest segments. It takes no lock.",
+    'A running log publishes internal figures in the file ringwal.stats, once a second while it syncs. The screen shows their age, or why there are none.',
+    'A process id selects the log that this process has open (Linux). If a directory has that number as its name, the directory is used. q or Ctrl-C ends the command.',
   ],
-  arguments: [new Argument('<dir|pid>', "the log's directory, or the process that writes it")],
+  arguments: [new Argument('<dir|pid>', "the log's directory, or the id of the process that writes it")],
   options: [
-    new Option('-i, --interval <seconds>', 'the time between two readings')
-      .argParser(parseSeconds)
-      .default(1),
+    new Option('-i, --interval <seconds>', 'time between two readings').argParser(parseSeconds).default(1),
   ],
   examples: [
     { command: 'ringwal top ./log', what: 'Watch a log.' },
     { command: 'ringwal top $(pgrep -f server.js)', what: 'Watch the log of a process.' },
   ],
-  json: 'As stats --watch: an object on a line for each reading.',
+  json: 'As stats --watch: one object per line for each reading.',
   async run(context, { interval, json = false }, [target = '']) {
     const directory = resolve(isProcessId(target) ? directoryOf(Number(target)) : target);
     expectLog(directory);
     if (!json && !context.out.isTerminal) {
       throw new CliError(
         ExitCode.usage,
-        'A screen needs a terminal, and standard output is none: `ringwal stats --watch` prints lines, --json objects.',
+        'Cannot show a screen: standard output is not a terminal. Use `ringwal stats --watch`, or --json.',
       );
     }
     const { out, signal } = context;
@@ -87,8 +85,8 @@ function directoryOf(pid: number): string {
     const why = isThere
       ? (error as Error).message
       : existsSync('/proc/self')
-        ? 'there is no such process, and no directory of that name'
-        : 'this system does not tell';
+        ? 'there is no such process, and no directory with that name'
+        : 'this system does not show them';
     throw new CliError(
       ExitCode.io,
       `Cannot see which files process ${pid} has open: ${why}. Name the log's directory instead.`,
@@ -108,7 +106,7 @@ function directoryOf(pid: number): string {
   );
 }
 
-/** `undefined` where the descriptor was closed meanwhile. */
+/** `undefined` if the descriptor has been closed. */
 function targetOf(link: string): string | undefined {
   try {
     return readlinkSync(link);

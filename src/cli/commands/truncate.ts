@@ -17,26 +17,29 @@ interface Options {
 
 export const truncate = defineCommand<Options>({
   name: 'truncate',
-  summary: 'take entries out of a log, at its beginning or at its end',
+  summary: 'remove entries from the beginning or the end of a log',
   details: [
-    '--before removes the segments that hold only entries below the LSN: it frees disk space, and what it removes is gone. --after makes the LSN the last entry: what stood behind it is kept in side files, ringwal.cut-…, and its LSNs are given out again.',
-    'Shows what goes, and asks. The log must not be open elsewhere for writing.',
+    '--before removes the segments that contain only entries below the LSN. It frees disk space, and the entries cannot be recovered. --after makes the LSN the last entry. It keeps all later entries in side files, ringwal.cut-…, and their LSNs are assigned again.',
+    'Shows what it will remove, and asks for confirmation. No other process may have the log open for writing.',
   ],
   arguments: [new Argument('<dir>', "the log's directory")],
   options: [
     new Option('--before <lsn>', 'remove segments with only entries below this one').argParser(parseLsn),
     new Option('--after <lsn>', 'make this the last entry').argParser(parseLsn).conflicts('before'),
-    new Option('-n, --dry-run', 'only show what would be done'),
-    new Option('-y, --yes', 'do it without asking'),
+    new Option('-n, --dry-run', 'only show what the command would do'),
+    new Option('-y, --yes', 'do not ask for confirmation'),
   ],
   examples: [
-    { command: 'ringwal truncate ./log --before 1000000', what: 'Free the space of old segments.' },
-    { command: 'ringwal truncate ./log --after 41206', what: 'Take back everything from entry 41207 on.' },
+    { command: 'ringwal truncate ./log --before 1000000', what: 'Free the disk space of old segments.' },
+    { command: 'ringwal truncate ./log --after 41206', what: 'Remove all entries from 41207 on.' },
   ],
   json: 'An object with before and after, each with firstLsn, lastLsn, segments and bytes; done is false after --dry-run.',
   async run(context, { before, after, dryRun = false, yes = false, json = false }, [directory = '']) {
     if (before === undefined && after === undefined) {
-      throw new CliError(ExitCode.usage, 'Say where: --before LSN or --after LSN.');
+      throw new CliError(
+        ExitCode.usage,
+        'Cannot truncate: the place is missing. Use --before LSN or --after LSN.',
+      );
     }
     expectLog(directory);
     const { out, signal } = context;
@@ -54,7 +57,7 @@ export const truncate = defineCommand<Options>({
         out.sentence(`The log holds entries ${describe(was)}.`);
         out.sentence(
           before === undefined
-            ? `${plural(going.entries, 'entry', 'entries')} behind ${integer(after as number)} ${dryRun ? 'would be' : 'will be'} cut off, and kept in side files.`
+            ? `${plural(going.entries, 'entry', 'entries')} after ${integer(after as number)} ${dryRun ? 'would be' : 'will be'} cut off, and kept in side files.`
             : `${plural(going.segments.length, 'segment')} with ${plural(going.entries, 'entry', 'entries')} below ${integer(before)} ${dryRun ? 'would be' : 'will be'} removed for good.`,
         );
       }
@@ -78,7 +81,7 @@ export const truncate = defineCommand<Options>({
   },
 });
 
-/** As the log would refuse it: also where nothing is to be changed, and before anyone is asked. */
+/** Refuses the same arguments as the log does, also with --dry-run, and before the confirmation. */
 function checkRange(
   directory: string,
   { firstLsn, lastLsn }: Extent,
@@ -109,7 +112,7 @@ function describe({ firstLsn, lastLsn, segments, bytes: size }: Extent): string 
   return `${lsnRange(firstLsn, lastLsn)} in ${plural(segments, 'segment')}, ${bytes(size)}`;
 }
 
-/** The newest segment stays whatever is asked. */
+/** The newest segment always stays. */
 function goingBefore(
   segments: readonly SegmentInfo[],
   lsn: number,

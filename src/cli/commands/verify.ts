@@ -13,16 +13,16 @@ interface Options {
 
 export const verify = defineCommand<Options>({
   name: 'verify',
-  summary: 'read a whole log and judge it, changing nothing',
+  summary: 'check a whole log without changing it',
   details: [
-    'Reads every frame of every segment and checks it. Ends with 0 where the log is clean or merely torn (a write was interrupted, which the next open cuts), with 1 where entries that were acknowledged cannot be read.',
-    'A log that is being written can be verified too: its end has no verdict then.',
+    'Reads and checks every frame of every segment. Ends with 0 if the log is clean or torn (a write was interrupted; the next open cuts it), and with 1 if acknowledged entries cannot be read.',
+    'It can also verify a log that another process is writing. The end of such a log has no verdict.',
   ],
   arguments: [new Argument('<dir>', "the log's directory")],
-  options: [new Option('-q, --quiet', 'print nothing: the exit code is the answer')],
+  options: [new Option('-q, --quiet', 'print nothing; use the exit code')],
   examples: [
-    { command: 'ringwal verify ./log', what: 'Is everything there?' },
-    { command: 'ringwal verify ./log --quiet || alert', what: 'In a script.' },
+    { command: 'ringwal verify ./log', what: 'Is the log intact?' },
+    { command: 'ringwal verify ./log --quiet || alert', what: 'Use it in a script.' },
   ],
   json: 'The report of Wal.verify: row, verdict, firstLsn, lastLsn, watermark, trouble, lost, inDoubt, segments, foreignFiles.',
   async run(context, options, [directory = '']) {

@@ -5,7 +5,10 @@ import { WalError } from '../../index.js';
 import { shellPath } from '../text/shell-path.js';
 import { asToldByCommand } from './library-message.js';
 
-/** What the process ends with. docs/cli.md and the man page have the same table, made of or checked against [EXIT_CODES]. */
+/**
+ * Exit codes of the process. The man page and docs/cli.md have the same table: it is generated from [EXIT_CODES] or
+ * checked against it.
+ */
 export const ExitCode = {
   ok: 0,
   no: 1,
@@ -23,25 +26,25 @@ export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
 
 export const EXIT_CODES: readonly (readonly [code: ExitCode, meaning: string])[] = [
   [ExitCode.ok, 'Done.'],
-  [ExitCode.no, 'The log is damaged, what was asked for is not in it, or the answer to a question was no.'],
+  [ExitCode.no, 'The log is damaged, the requested entry is not in it, or the user answered no.'],
   [ExitCode.usage, 'The command line or the input is wrong.'],
   [ExitCode.locked, 'Another process has the log open for writing.'],
-  [ExitCode.io, 'The system refused something: a missing file, no permission, a full disk, a failed sync.'],
+  [ExitCode.io, 'A system call failed: a missing file, no permission, a full disk, a failed sync.'],
   [
     ExitCode.unsupported,
-    'The files were written by a later version, or in a format that is only read segment by segment.',
+    'A later version wrote the files, or their format can only be read one segment at a time.',
   ],
-  [ExitCode.internal, 'A mistake in ringwal itself.'],
+  [ExitCode.internal, 'A bug in ringwal.'],
   [ExitCode.hangup, 'Ended by SIGHUP, after the log was closed.'],
   [ExitCode.interrupted, 'Ended by SIGINT (Ctrl-C), after the log was closed.'],
   [ExitCode.terminated, 'Ended by SIGTERM, after the log was closed.'],
 ];
 
-/** A command that cannot go on, as the user is told of it. */
+/** An error that ends a command, with a message for the user. */
 export class CliError extends Error {
   readonly exitCode: ExitCode;
 
-  /** @param message whole sentences: what was being done, why it cannot be, what to do */
+  /** @param message whole sentences: the action, the cause and the way out */
   constructor(exitCode: ExitCode, message: string, options?: { cause?: unknown }) {
     super(message, options);
     this.name = 'CliError';
@@ -49,11 +52,11 @@ export class CliError extends Error {
   }
 }
 
-/** An error as it leaves the process. */
+/** An error as the command prints it. */
 export interface Told {
   readonly exitCode: ExitCode;
   readonly message: string;
-  /** What to do about it. */
+  /** The way out. */
   readonly hint?: string;
   /** For `--json`. */
   readonly details: Readonly<Record<string, unknown>>;
@@ -71,7 +74,7 @@ export function tellError(error: unknown): Told {
   return {
     exitCode: ExitCode.internal,
     message: `This should not have happened: ${message ?? String(error)}`,
-    hint: 'Run it again with RINGWAL_DEBUG=1 for the stack, and report it.',
+    hint: 'Run the command again with RINGWAL_DEBUG=1 to print the stack, and report it.',
     details: {},
   };
 }
@@ -112,28 +115,28 @@ function hintFor({ code, path, message }: WalError): string | undefined {
     case 'ERR_WAL_CORRUPT':
       return howToRepair(log);
     case 'ERR_WAL_LOCKED':
-      return 'Reading works meanwhile: cat, tail, get, inspect, verify, stats.';
+      return 'Commands that read still work: cat, tail, get, inspect, verify, stats.';
     case 'ERR_WAL_UNSUPPORTED':
       return message.includes(describeReason('walg'))
-        ? "Segments in wal-go's later format can be taken over one by one, oldest first: `ringwal cat SEGMENT -f length-prefixed | ringwal append NEW_DIR -f length-prefixed`."
-        : `\`ringwal inspect ${log}\` shows where it stands.`;
+        ? "Import segments in wal-go's later format one by one, oldest first: `ringwal cat SEGMENT -f length-prefixed | ringwal append NEW_DIR -f length-prefixed`."
+        : `\`ringwal inspect ${log}\` shows the place.`;
     case 'ERR_WAL_PURGED':
       return `\`ringwal stats ${log}\` shows where the log begins.`;
     case 'ERR_WAL_TRUNCATED':
-      return `Another process took the end off the log meanwhile. \`ringwal stats ${log}\` shows where it ends now.`;
+      return `Another process has cut off the end of the log. \`ringwal stats ${log}\` shows where it ends now.`;
     case 'ERR_WAL_WORKER_DIED':
-      return 'Run it again; if it ends so once more, then with RINGWAL_DEBUG=1 for the stack, and report it.';
+      return 'Run the command again. If it fails again, run it with RINGWAL_DEBUG=1 to print the stack, and report it.';
     default:
       return undefined;
   }
 }
 
-/** What who has a damaged log does next. `log`: as of [shellPath]. */
+/** The next commands for a damaged log. `log`: a result of [shellPath]. */
 export function howToRepair(log: string): string {
   return `\`ringwal verify ${log}\` shows what is damaged, \`ringwal repair ${log} --dry-run\` what can be saved.`;
 }
 
-/** An error names a segment, or the log's directory. */
+/** The log's directory. An error names it, or a segment in it. */
 function logOf(path: string): string {
   return classifyName(basename(path)) === 'foreign' ? path : dirname(path);
 }

@@ -1,15 +1,15 @@
 import { LOG_OPTIONS } from '../flags/log-options.js';
 
-/** A path, or what else is quoted: it may look like anything. An apostrophe is no quote. */
+/** Quoted text, such as a path, which may contain anything. An apostrophe is not a quote. */
 const QUOTED = /"[^"]*"|(?<!\w)'[^']*'(?!\w)|`[^`]*`/g;
 
-/** `Wal.repair`, `maxFileSize`, `close()`, `"readOnly: true"`: what only a program can make use of. */
+/** `Wal.repair`, `maxFileSize`, `close()`, `"readOnly: true"`: text that is of use only to a program. */
 const CODE = /\bWal\b|\b[a-z]+[A-Z]\w*|\b\w+\(|\battach\b/;
 
-/** What its options are called on the command line. */
+/** The names of the library's options on the command line. */
 const FLAGS = new Map(LOG_OPTIONS.map((option) => [option.attributeName(), `--${option.name()}`]));
 
-/** What the command's own calls are called there. */
+/** The names of the command's own calls on the command line. */
 const CALLS: readonly (readonly [RegExp, string])[] = [
   [/\btruncateAfter\((\d+)\)/g, 'truncate --after $1'],
   [/\btruncateBefore\((\d+)\)/g, 'truncate --before $1'],
@@ -18,8 +18,8 @@ const CALLS: readonly (readonly [RegExp, string])[] = [
 ];
 
 /**
- * A message of the library for who uses the command: options and calls are named as on the command line, and sentences
- * that advise a program to do something are left out. The command has advice of its own.
+ * Rewrites a message of the library for users of the command. Options and calls get their names on the command line.
+ * Sentences with advice for programs are removed, because the command adds its own advice.
  */
 export function asToldByCommand(message: string): string {
   const quotes: string[] = [];

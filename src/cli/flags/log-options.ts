@@ -2,29 +2,31 @@ import { Option } from 'commander';
 import type { WalOptions } from '../../index.js';
 import { parseBytes, parseCount, parseDuration } from './values.js';
 
-/** What of `Wal.open` matters to who appends by the command. */
+/** The options of `Wal.open` that matter to the commands that write. */
 export const LOG_OPTIONS: readonly Option[] = [
   new Option('--max-file-size <bytes>', 'size of a segment: 4KiB to 1GiB (default: 64MiB)').argParser(
     parseBytes,
   ),
-  new Option('--max-files <count>', 'segments kept; the oldest go first').argParser(parseCount),
-  new Option('--max-total-size <bytes>', 'bytes kept in all segments; the oldest go first').argParser(
-    parseBytes,
+  new Option('--max-files <count>', 'number of segments to keep; the oldest are removed first').argParser(
+    parseCount,
   ),
-  new Option('--max-age <time>', 'how long a segment is kept, like 7d').argParser(parseDuration),
-  new Option('--retain-from <what>', 'keep what is above the checkpoint').choices(['checkpoint']),
   new Option(
-    '--sync-interval <time>',
-    'the longest that written data stays unsynced (default: 200ms)',
-  ).argParser(parseDuration),
-  new Option('--max-entry-size <bytes>', 'the longest entry taken (default: 64MiB)').argParser(parseBytes),
+    '--max-total-size <bytes>',
+    'total size of the segments to keep; the oldest are removed first',
+  ).argParser(parseBytes),
+  new Option('--max-age <time>', 'remove segments older than this, like 7d').argParser(parseDuration),
+  new Option('--retain-from <what>', 'keep all entries above the checkpoint').choices(['checkpoint']),
+  new Option('--sync-interval <time>', 'sync written data within this time (default: 200ms)').argParser(
+    parseDuration,
+  ),
+  new Option('--max-entry-size <bytes>', 'maximum size of an entry (default: 64MiB)').argParser(parseBytes),
   new Option('--preallocate <how>', 'allocate blocks before they are written (default: ahead)').choices([
     'ahead',
     'zero',
     'recycle',
     'false',
   ]),
-  new Option('--recovery <mode>', 'what is made of a damaged log (default: strict)').choices([
+  new Option('--recovery <mode>', 'how to handle a damaged log (default: strict)').choices([
     'strict',
     'point-in-time',
     'skip-corrupt',
@@ -44,12 +46,12 @@ type LogOptions = Pick<
   | 'recovery'
 >;
 
-/** As the command line has them. */
+/** The options as they are parsed from the command line. */
 export interface ParsedLogOptions extends Omit<LogOptions, 'preallocate'> {
   readonly preallocate?: Exclude<LogOptions['preallocate'], false> | 'false';
 }
 
-/** Those of a command's options that are the log's. */
+/** The options of a command that belong to the log. */
 export function pickLogOptions({ preallocate, ...options }: ParsedLogOptions): LogOptions {
   const names = LOG_OPTIONS.map((option) => option.attributeName());
   const picked: LogOptions = Object.fromEntries(

@@ -14,7 +14,10 @@ const BYTE_UNITS: Readonly<Record<string, number>> = {
   gb: 1e9,
 };
 
-/** None for a number alone: it would be taken for seconds by one and for milliseconds by the next, and old segments would be gone. */
+/**
+ * A number without a unit is not allowed. One user would mean seconds, another milliseconds, and retention would
+ * remove segments by mistake.
+ */
 const TIME_UNITS_MS: Readonly<Record<string, number>> = {
   ms: 1,
   s: 1e3,
@@ -42,10 +45,10 @@ export function parseDuration(text: string): number {
   return withUnit(text, TIME_UNITS_MS, 'a time with its unit, like 200ms, 5s, 10m, 12h or 7d');
 }
 
-/** The longest that a timer of Node waits: a longer one would not wait at all. */
+/** The longest delay of a Node timer. A timer with a longer one fires at once. */
 const SECONDS_MAX = (2 ** 31 - 1) / 1000;
 
-/** `0.5`, `10`, and with a unit as of [parseDuration]; in seconds. */
+/** `0.5`, `10`, or a value with a unit as in [parseDuration]; in seconds. */
 export function parseSeconds(text: string): number {
   const what = 'a time above 0 and below 25 days: seconds, or with a unit, like 500ms or 10m';
   const seconds = /^(\d+\.?\d*|\.\d+)$/.test(text)

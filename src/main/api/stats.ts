@@ -5,38 +5,38 @@ import type { Connection } from '../log/connection.js';
 import type { ReadersStats } from '../read/readers.js';
 
 /**
- * Figures of a log since it was opened: {@link Wal.stats}. Counts begin at 0; LSNs are 0 where there is no entry. The figures of
- * {@link LaneStats} among them are those of the opening thread's lane, all others those of the whole log. Plain data: it can be
- * cloned and printed as JSON.
+ * Figures of a log since it was opened: {@link Wal.stats}. Counts begin at 0; an LSN of 0 means that there is no
+ * entry. The figures of {@link LaneStats} describe the opening thread's lane, all other figures the whole log. The
+ * object is plain data: it can be cloned and printed as JSON.
  */
 export interface WalStats extends LaneStats {
   /** Milliseconds since the log was opened. */
   readonly uptimeMs: number;
-  /** Code of the error that ended the log; `undefined` while it works, and once it was closed in order. */
+  /** Code of the error that ended the log; `undefined` while the log works, and after an orderly close. */
   readonly failure: WalErrorCode | undefined;
   /** Entries written, by all threads. */
   readonly entries: number;
-  /** Bytes of their data. */
+  /** Bytes of data in those entries. */
   readonly payloadBytes: number;
-  /** Bytes of their frames: what went to the segments. */
+  /** Bytes written to the segments: the frames of those entries. */
   readonly frameBytes: number;
-  /** Groups of entries that were handed to the system in one go. */
+  /** Groups of entries. One write call hands a group to the system. */
   readonly groups: number;
-  /** How many entries the groups had. */
+  /** Entries in each group. */
   readonly groupEntries: WalHistogram;
-  /** What handing each group to the system took, in microseconds. */
+  /** Time to hand each group to the system, in microseconds. */
   readonly writeMicros: WalHistogram;
   /** Completed syncs. */
   readonly syncs: number;
-  /** What each sync took, in microseconds: all files of it, the directory included. */
+  /** Time of each sync, in microseconds. It includes all files of the sync and the directory. */
   readonly syncMicros: WalHistogram;
-  /** Calls of the log's threads that were repeated: short writes, `EINTR`, `EAGAIN`. */
+  /** System calls that the log's threads repeated: short writes, `EINTR`, `EAGAIN`. */
   readonly retries: number;
-  /** Segments that were sealed. */
+  /** Segments that the log sealed. */
   readonly rotations: number;
   /** Segments that retention removed. */
   readonly segmentsRemoved: number;
-  /** Entries that were accepted and then rejected for lack of room on the disk. */
+  /** Entries that the log accepted and then rejected because the disk was full. */
   readonly rejected: number;
   /** As {@link WalReader.firstLsn}. */
   readonly firstLsn: number;
@@ -46,17 +46,17 @@ export interface WalStats extends LaneStats {
   readonly durableLsn: number;
   /** As {@link Wal.checkpointLsn}. */
   readonly checkpointLsn: number;
-  /** Segments of the log. */
+  /** Number of segments. */
   readonly segments: number;
-  /** Bytes of the frames in them. What `preallocate` keeps ready comes on top. */
+  /** Bytes of the frames in the segments. Space that `preallocate` keeps ready is not included. */
   readonly segmentBytes: number;
-  /** The readers of the opening thread that are under way: what retention waits for. */
+  /** The active readers of the opening thread. Retention waits for them. */
   readonly readers: ReadersStats;
-  /** What opening found and did. */
+  /** What recovery found and did when the log was opened. */
   readonly recovered: RecoveryStats;
   /** The lanes of all threads. Each attached one has its own {@link WalLane.stats}. */
   readonly lanes: LanesStats;
-  /** The figures of all threads' lanes together. */
+  /** Figures over the lanes of all threads. */
   readonly allLanes: AllLanesStats;
 }
 
@@ -64,9 +64,9 @@ export interface WalStats extends LaneStats {
 export interface RecoveryStats {
   /** Milliseconds. */
   readonly durationMs: number;
-  /** Bytes behind the last kept entry that were cut, a torn tail's or a corrupt log's. */
+  /** Bytes cut after the last kept entry: a torn tail, or the end of a corrupt log. */
   readonly cutBytes: number;
-  /** Bytes above the watermark that were written anew. */
+  /** Bytes above the watermark that recovery rewrote. */
   readonly rewrittenBytes: number;
   /** LSNs that a repair of a corrupt log left without an entry: a gap, or a lost end. */
   readonly lostLsns: number;
@@ -74,19 +74,22 @@ export interface RecoveryStats {
 
 /** The lanes of a log, one for each thread that appends. */
 export interface LanesStats {
-  /** In use, the opening thread's included. */
+  /** Lanes in use, including the opening thread's. */
   readonly open: number;
-  /** Memories of lanes that wait for the next thread. */
+  /** Shared memory of closed lanes, kept for the next thread. */
   readonly pooled: number;
-  /** Lanes since open that were made of such a memory. */
+  /** Lanes since open that reused such memory. */
   readonly reused: number;
-  /** Lanes whose thread ended without closing them. What it had published is written; the lane is pooled like any other. */
+  /**
+   * Lanes whose thread ended without closing them. The log still writes what the thread published, and then pools the
+   * lane.
+   */
   readonly gone: number;
 }
 
-/** What {@link LaneStats} says of one lane, of the lanes of all threads. Counts include lanes that were closed since. */
+/** The figures of {@link LaneStats}, over the lanes of all threads. Counts include lanes that are closed by now. */
 export interface AllLanesStats {
-  /** Bytes in use of the fullest ring. Each has {@link LaneStats.ringBytes}. */
+  /** Bytes in use in the fullest ring. Each ring has {@link LaneStats.ringBytes}. */
   readonly fullestRingUsed: number;
   /** Sum of {@link LaneStats.lost}. */
   readonly lost: number;

@@ -14,13 +14,14 @@ import { PRINTED, type PrintArguments, printed } from '../printed.js';
 import { LogStream } from '../stream/log-stream.js';
 
 /**
- * A log as another thread than the one that opened it appends to it: {@link Wal.attach} makes it. It has a ring of its own, and
- * speaks to the log's threads directly: the opening thread may be busy. `ERR_WAL_CLOSED` is of a closed lane or log.
+ * Appends to a log from a thread that did not open it: {@link Wal.attach} makes it. A lane has its own ring and talks
+ * to the log's threads directly, so the opening thread may be busy. `ERR_WAL_CLOSED` means that the lane or the log
+ * is closed.
  *
- * Entries of one lane are in the log in the order of their calls; those of several lanes are merged fairly.
+ * The log keeps the entries of one lane in the order of the calls, and merges the entries of several lanes fairly.
  */
 export class WalLane {
-  // As of Wal.
+  // A bundler may rename the class; see Wal.
   static {
     Object.defineProperty(WalLane, 'name', { value: 'WalLane' });
   }
@@ -47,8 +48,8 @@ export class WalLane {
   }
 
   /**
-   * As {@link Wal.tryAppend}. What was taken and then not written is told by `process.emitWarning`, and counted in
-   * {@link LaneStats.lost}.
+   * As {@link Wal.tryAppend}. If an accepted entry cannot be written, the lane reports it with `process.emitWarning`
+   * and counts it in {@link LaneStats.lost}.
    *
    * @throws as {@link Wal.tryAppend}
    */
@@ -83,7 +84,7 @@ export class WalLane {
   }
 
   /**
-   * As {@link Wal.ready}: room in the ring of this lane.
+   * As {@link Wal.ready}, for the ring of this lane.
    *
    * @throws as {@link Wal.ready}
    */
@@ -92,7 +93,7 @@ export class WalLane {
   }
 
   /**
-   * As {@link Wal.sync}: covers everything that any lane had accepted before the call.
+   * As {@link Wal.sync}. It covers all entries that any lane accepted before the call.
    *
    * @throws as {@link Wal.sync}
    */
@@ -101,7 +102,7 @@ export class WalLane {
   }
 
   /**
-   * As {@link Wal.flushSync}: covers everything that any lane had accepted before the call.
+   * As {@link Wal.flushSync}. It covers all entries that any lane accepted before the call.
    *
    * @throws as {@link Wal.flushSync}
    */
@@ -110,15 +111,16 @@ export class WalLane {
   }
 
   /**
-   * As {@link Wal.createLogStream}: ending it leaves lane and log open. When the thread ends by itself, exits or throws, all its
-   * lines are written; when it is terminated, all but one that has no newline yet.
+   * As {@link Wal.createLogStream}. Ending the stream leaves the lane and the log open. When the thread returns,
+   * exits or throws, all its lines are written. When the thread is terminated, an unfinished line (without its
+   * newline) is lost.
    */
   createLogStream(options: LogStreamOptions = {}): LogStream {
     return new LogStream(this.#attached.lane, checkLogStreamOptions(options));
   }
 
   /**
-   * As {@link Wal.attachment}: for threads that this one starts.
+   * As {@link Wal.attachment}, for threads that this thread starts.
    *
    * @throws as {@link Wal.attachment}
    */
@@ -139,10 +141,10 @@ export class WalLane {
   }
 
   /**
-   * Takes no new append, completes all accepted ones, until they are durable, and gives the lane back. The log stays open.
-   * Idempotent. `await using` calls it.
+   * Refuses new appends, waits until all accepted entries are durable, and returns the lane to the log. The log stays
+   * open. Idempotent. `await using` calls it.
    *
-   * @throws the failure that ended the log, if one did, from the first call
+   * @throws if the log has failed: the first call rejects with the error that ended the log
    */
   async close(): Promise<void> {
     await this.#attached.close();

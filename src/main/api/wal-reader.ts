@@ -15,11 +15,11 @@ import { readBatches, readEntries, readEntry } from '../read/read-log.js';
 import type { WalEntry } from '../read/segment-reader.js';
 
 /**
- * The reading side of a log. `Wal.open(directory, { readOnly: true })` makes one, a live view of a log that may have its writer in
- * another process: no lock, nothing is changed. {@link Wal} extends it.
+ * The reading side of a log. `Wal.open(directory, { readOnly: true })` makes one: a live view of a log that another
+ * process may be writing. It takes no lock and changes nothing. {@link Wal} extends it.
  */
 export class WalReader {
-  // As of Wal.
+  // A bundler may rename the class; see Wal.
   static {
     Object.defineProperty(WalReader, 'name', { value: 'WalReader' });
   }
@@ -43,7 +43,7 @@ export class WalReader {
     return this.#view.directory;
   }
 
-  /** LSN of the oldest entry kept; 0 for an empty log. It grows as retention removes segments. */
+  /** LSN of the oldest entry kept; 0 for an empty log. It rises when retention removes segments. */
   get firstLsn(): number {
     return this.#view.firstLsn;
   }
@@ -58,37 +58,38 @@ export class WalReader {
     return this.#view.durableLsn;
   }
 
-  /** What `open` found and did: the verdict, what was cut, what was repaired. */
+  /** What `open` found and did: the verdict, the bytes cut, the repairs. */
   get recovery(): RecoveryReport {
     return this.#recovery;
   }
 
-  /** The segments as they are at the call, lowest number first. */
+  /** The segments at the time of the call, lowest number first. */
   segments(): SegmentInfo[] {
     return [...this.#view.segments()];
   }
 
   /**
-   * The entries from `from` to `to`, both inclusive, in order, up to what is written at the call; with `reverse` the newest
-   * first, of which the newest few cost no more than the segment that they are in. Their `data` are views of buffers that
-   * are never used again: copy them to keep a few of many.
+   * The entries from `from` to `to`, both inclusive, in order. The range ends at the last entry that is written at
+   * the time of the call. With `reverse` the newest entry comes first; the newest few cost no more than reading their
+   * segment. Each `data` is a view of a larger buffer, which is never reused: copy `data` to keep a few entries of
+   * many.
    *
-   * Breaking out of the loop closes the file.
+   * Leaving the loop closes the file.
    *
-   * @throws ERR_WAL_PURGED: `from` is below `firstLsn`, or retention removed what comes next
-   * @throws ERR_WAL_TRUNCATED: what was still to come was cut off meanwhile, also by another process
+   * @throws ERR_WAL_PURGED: `from` is below `firstLsn`, or retention removed the next entry
+   * @throws ERR_WAL_TRUNCATED: a cut, also one by another process, removed entries of the range before they were read
    * @throws ERR_WAL_CORRUPT: an entry cannot be read
-   * @throws ERR_WAL_UNSUPPORTED: a later version wrote it
-   * @throws ERR_WAL_IO: a file cannot be read, or the directory leads to another log now
-   * @throws ERR_WAL_CLOSED: the log is closed, or is closed meanwhile
+   * @throws ERR_WAL_UNSUPPORTED: a later version wrote the entry
+   * @throws ERR_WAL_IO: a file cannot be read, or another log has replaced this one in the directory
+   * @throws ERR_WAL_CLOSED: the log is closed, or is closed while the iterator runs
    */
   entries(options: EntriesOptions = {}): WalIterator<WalEntry> {
     return readEntries(this.#view, takeReadOptions(options));
   }
 
   /**
-   * As {@link WalReader.entries}, many at a time and forward only: the fast way to replay. A batch here is what one read brought, at
-   * least one entry, and not an atomic batch.
+   * As {@link WalReader.entries}, but in arrays and forward only: the fast way to replay. An array holds the entries
+   * of one read, at least one. It is not an atomic batch.
    *
    * @throws as {@link WalReader.entries}
    */
@@ -97,12 +98,13 @@ export class WalReader {
   }
 
   /**
-   * The durable entries from `from` on (default: `firstLsn`) as they come, in order and without a gap, until the log is
-   * closed: then it ends, also if entries are left that it has not handed out. Nothing is polled for: the thread that syncs wakes who waits. A slow consumer holds back nobody but retention,
-   * and that only for the segment it is reading. Of a log that another process writes see {@link Wal.follow}.
+   * The durable entries from `from` on (default: `firstLsn`), in order and without a gap, as they become durable. The
+   * iterator ends when the log is closed, even if it has not returned all entries. It does not poll: the sync thread
+   * wakes it. A slow consumer delays only retention, and only for the segment that it reads. To follow a log that
+   * another process writes, use {@link Wal.follow}.
    *
-   * @throws ERR_WAL_PURGED: `from` is below `firstLsn`, or retention was faster
-   * @throws ERR_WAL_TRUNCATED: an entry that was handed out is cut off
+   * @throws ERR_WAL_PURGED: `from` is below `firstLsn`, or retention removed the next entry
+   * @throws ERR_WAL_TRUNCATED: a cut removed an entry that the iterator had returned
    * @throws ERR_WAL_CORRUPT, ERR_WAL_UNSUPPORTED, ERR_WAL_IO: as of {@link WalReader.entries}, or the failure that ended the log
    */
   follow(options: FollowOptions = {}): WalIterator<WalEntry> {
@@ -110,14 +112,14 @@ export class WalReader {
   }
 
   /**
-   * The entry with this LSN; `undefined` above `lastLsn`, and where a repair has left the LSN without an entry.
+   * The entry with this LSN; `undefined` if the LSN is above `lastLsn`, or if a repair left the LSN without an entry.
    *
-   * What this process appended last, up to 256 MiB from the end, is copied from the system's memory on the calling thread, once
-   * the way to it is known; everything else is read by the thread pool.
+   * Recent entries of this process, up to 256 MiB from the end of the log, are read from the page cache on the
+   * calling thread once their position is known. The thread pool reads all other entries.
    *
    * @param lsn from 1
-   * @throws ERR_WAL_PURGED: below `firstLsn`
-   * @throws ERR_WAL_OPTION: not an LSN
+   * @throws ERR_WAL_PURGED: the LSN is below `firstLsn`
+   * @throws ERR_WAL_OPTION: `lsn` is not an LSN
    * @throws ERR_WAL_CORRUPT, ERR_WAL_UNSUPPORTED, ERR_WAL_IO, ERR_WAL_CLOSED: as of {@link WalReader.entries}
    */
   async get(lsn: number): Promise<WalEntry | undefined> {
@@ -135,7 +137,7 @@ export class WalReader {
     return { directory, state, firstLsn, lastLsn, durableLsn };
   }
 
-  /** Ends reading: iterators under way fail with `ERR_WAL_CLOSED`, and the files that they have open are closed. Idempotent. */
+  /** Ends reading: active iterators fail with `ERR_WAL_CLOSED`, and their files are closed. Idempotent. */
   async close(): Promise<void> {
     await this.#view.close();
   }

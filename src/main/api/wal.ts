@@ -39,13 +39,14 @@ import { WalLane } from './wal-lane.js';
 import { WalReader } from './wal-reader.js';
 
 /**
- * A write-ahead log, open for appending and reading: {@link Wal.open} makes it. Appends are copied into shared memory; a thread
- * of the log's own frames, checksums, writes, rotates and syncs them. It belongs to the thread that opened it; others append by a
- * {@link WalLane}.
+ * A write-ahead log, open for appending and reading: {@link Wal.open} makes it. An append copies the entry into
+ * shared memory; the log's own threads frame, checksum, write and sync it. The object belongs to the thread that
+ * opened it; other threads append through a {@link WalLane}.
  *
- * Async methods reject and the others throw, with a {@link WalError}. A wrong argument is `ERR_WAL_OPTION` everywhere, before
- * anything is taken or changed. After `ERR_WAL_SYNC_FAILED`, `ERR_WAL_WORKER_DIED`, and `ERR_WAL_IO` of a write that failed
- * for another reason than lack of room, the log has ended: close it and open it again. docs/errors.md.
+ * Async methods reject, and all others throw, with a {@link WalError}. Every method checks its arguments first and
+ * fails with `ERR_WAL_OPTION` before it takes or changes anything. The log has ended after `ERR_WAL_SYNC_FAILED`,
+ * after `ERR_WAL_WORKER_DIED`, and after `ERR_WAL_IO` of a write that failed for any reason but a full disk: close it
+ * and open it again. See docs/errors.md.
  *
  * @example
  * ```js
@@ -56,7 +57,7 @@ import { WalReader } from './wal-reader.js';
  * ```
  */
 export class Wal extends WalReader {
-  // A bundler may call the class otherwise, and what prints a log shows that.
+  // A bundler may rename the class, and a printed log would show that name.
   static {
     Object.defineProperty(Wal, 'name', { value: 'Wal' });
   }
@@ -65,7 +66,7 @@ export class Wal extends WalReader {
 
   /** Use `Wal.open`. */
   private constructor(connection: OpenConnection) {
-    // Without types it can be called.
+    // JavaScript callers can call a private constructor.
     if (typeof connection !== 'object') {
       throw new WalError('ERR_WAL_OPTION', 'A log is opened by await Wal.open(directory), not by new Wal().');
     }
@@ -74,31 +75,32 @@ export class Wal extends WalReader {
   }
 
   /**
-   * Opens the log in `directory`, creating both where they are missing: recovers what a crash left, locks the directory
-   * against a second writer. Resolves once entries can be appended; what it found is in {@link WalReader.recovery}.
+   * Opens the log in `directory` and creates both if they are missing. It locks the directory against a second writer
+   * and recovers the log from a crash. Resolves once the log takes entries; {@link WalReader.recovery} says what
+   * recovery found.
    *
    * @param directory a path or a `file:` URL, on a local file system
-   * @throws ERR_WAL_LOCKED: another writer has it, in this process or another one
-   * @throws ERR_WAL_CORRUPT: acknowledged entries cannot be read, and the option `recovery` does not say what to do
+   * @throws ERR_WAL_LOCKED: another writer has the log open, in this process or another one
+   * @throws ERR_WAL_CORRUPT: acknowledged entries cannot be read, and the option `recovery` does not allow a repair
    * @throws ERR_WAL_UNSUPPORTED: a later version wrote it, or it is in wal-go's later format
    * @throws ERR_WAL_OPTION: an option is unknown or out of its range
-   * @throws ERR_WAL_WORKER_DIED: a thread of the log did not find its code, or ended
-   * @throws ERR_WAL_IO: the system refused; its error is the `cause`
+   * @throws ERR_WAL_WORKER_DIED: a thread of the log could not load its code, or ended
+   * @throws ERR_WAL_IO: a system call failed; its error is the `cause`
    */
   static open(directory: string | URL, options?: WalOptions): Promise<Wal>;
   /**
-   * Opens the log in `directory` for reading: a live view, also of a log that another process writes. Nothing is created, locked or
-   * changed, and a torn tail is left as it is.
+   * Opens the log in `directory` for reading: a live view, also of a log that another process writes. It creates,
+   * locks and changes nothing, and leaves a torn tail as it is.
    *
    * @param directory a path or a `file:` URL
    * @throws ERR_WAL_CORRUPT: acknowledged entries cannot be read
    * @throws ERR_WAL_UNSUPPORTED: a later version wrote it, or it is in wal-go's later format
    * @throws ERR_WAL_OPTION: an option is unknown or out of its range
-   * @throws ERR_WAL_WORKER_DIED: the thread that looks did not find its code, or ended
-   * @throws ERR_WAL_IO: the system refused, or there is no such directory
+   * @throws ERR_WAL_WORKER_DIED: the thread that reads the log could not load its code, or ended
+   * @throws ERR_WAL_IO: a system call failed, or there is no such directory
    */
   static open(directory: string | URL, options: WalReaderOptions): Promise<WalReader>;
-  /** Either of both, where only the running program knows which. */
+  /** Either of the two, if only the running program knows which one. */
   static open(directory: string | URL, options: WalOptions | WalReaderOptions): Promise<Wal | WalReader>;
   static async open(
     directory: string | URL,
@@ -112,7 +114,10 @@ export class Wal extends WalReader {
     return new Wal(await Connection.open(checked));
   }
 
-  /** @internal For `ringwal/testing`: a log on another engine, and the connection, by which the engine can let go of it. */
+  /**
+   * @internal For `ringwal/testing`: a log on another engine, and the connection, which lets the engine release the
+   * log.
+   */
   static async openOn(
     engine: LogEngine,
     directory: string | URL,
@@ -125,18 +130,18 @@ export class Wal extends WalReader {
         `Cannot open "${checked.writer.directory}" with readOnly: a simulated machine opens logs for writing only.`,
       );
     }
-    // Nothing happens while the opening thread polls: the engine's threads have their turns after it.
+    // `busyPoll` is of no use: the engine's threads do not run while the opening thread polls.
     const connection = await Connection.open({ ...checked, lane: { ...lane, busyPoll: false } }, engine);
     return { wal: new Wal(connection), connection };
   }
 
   /**
-   * The entries of one segment file, wal-go's in both of its formats included. The file's own first frame says which
-   * segment of which log it is, whatever its name. Ends before a torn tail. Nothing is locked or changed.
+   * The entries of one segment file, also of wal-go in either of its formats. The first frame identifies the segment
+   * and the log; the file name does not matter. The iterator ends before a torn tail. It locks and changes nothing.
    *
    * @param path of the file, or its `file:` URL
    * @throws ERR_WAL_CORRUPT: acknowledged entries cannot be read
-   * @throws ERR_WAL_UNSUPPORTED: a later version wrote what this one cannot read, be it behind damage
+   * @throws ERR_WAL_UNSUPPORTED: a later version wrote part of the file, even if it stands after damage
    * @throws ERR_WAL_IO: the file cannot be opened or read
    */
   static readSegment(path: string | URL, options: ReadSegmentOptions = {}): WalIterator<WalEntry> {
@@ -144,12 +149,12 @@ export class Wal extends WalReader {
   }
 
   /**
-   * Follows a log that another process writes, or this one: no lock, nothing is changed. What is durable is told by the
-   * watermarks in the files, hence up to `syncInterval` later than to the writer itself. Ends only by `break`, by `signal` or
-   * by an error; a writer that closes or restarts does not end it.
+   * Follows a log that another process, or this one, writes. It takes no lock and changes nothing. It learns from the
+   * watermarks in the files what is durable, up to `syncInterval` later than the writer does. It ends only by
+   * `break`, by `signal` or by an error; it continues when the writer closes or restarts the log.
    *
-   * @throws ERR_WAL_PURGED: retention was faster
-   * @throws ERR_WAL_TRUNCATED: an entry that was handed out is cut off
+   * @throws ERR_WAL_PURGED: retention removed the next entry
+   * @throws ERR_WAL_TRUNCATED: a cut removed an entry that the iterator had returned
    * @throws ERR_WAL_CORRUPT, ERR_WAL_UNSUPPORTED, ERR_WAL_IO: as of {@link Wal.open}
    */
   static follow(directory: string | URL, options: DirectoryFollowOptions = {}): WalIterator<WalEntry> {
@@ -157,24 +162,24 @@ export class Wal extends WalReader {
   }
 
   /**
-   * Reads a whole log and judges it: no lock, nothing is changed. A corrupt log is a verdict in the report and no error.
-   * Several threads read where it is large; the report is the same.
+   * Reads and checks a whole log. It takes no lock and changes nothing. A corrupt log is a verdict in the report, not
+   * an error. Several threads read a large log; the report is the same.
    *
    * @throws ERR_WAL_IO: the directory or a file cannot be read
-   * @throws ERR_WAL_WORKER_DIED: a thread did not find its code, or ended
+   * @throws ERR_WAL_WORKER_DIED: a thread could not load its code, or ended
    */
   static async verify(directory: string | URL, options: VerifyOptions = {}): Promise<VerifyReport> {
     return verifyDirectory(checkPath('directory', directory), checkVerifyOptions(options));
   }
 
   /**
-   * Makes a corrupt log one that opens again, with what can be kept; says what that is. Every byte that it takes out of
-   * the log is in a side file. A log that is well, or merely torn, is left as it is. Interrupted, it can be run again.
+   * Repairs a corrupt log so that it opens again, and reports which entries it kept. It saves every byte that it
+   * removes in a side file. It does not change a clean or torn log. After an interruption it can be run again.
    *
-   * @throws ERR_WAL_LOCKED: somebody has it open; not with `dryRun`
+   * @throws ERR_WAL_LOCKED: a writer has the log open; not with `dryRun`
    * @throws ERR_WAL_UNSUPPORTED: a later version wrote it, or it is in wal-go's later format
    * @throws ERR_WAL_IO: a file cannot be read or written
-   * @throws ERR_WAL_WORKER_DIED: the thread that does it did not find its code, or ended
+   * @throws ERR_WAL_WORKER_DIED: the repairing thread could not load its code, or ended
    */
   static async repair(directory: string | URL, options: RepairOptions = {}): Promise<RepairReport> {
     const { repair, job } = checkRepairOptions(options);
@@ -182,53 +187,57 @@ export class Wal extends WalReader {
   }
 
   /**
-   * Appends an entry and resolves to its LSN: once it is fsynced (`durable: true`), or once it is handed to the system.
-   * `data` is copied before the call returns. When the ring is full a copy is queued. The promise must be handled.
+   * Appends an entry and resolves to its LSN: with `durable: true` once the entry is fsynced, otherwise once it is
+   * handed to the system. The call copies `data` before it returns. If the ring is full, the copy is queued. The
+   * caller must handle the promise.
    *
    * @param data bytes or text, of any length from 0 to `maxEntrySize`
-   * @throws ERR_WAL_FULL: `maxPending` bytes are queued, or `maxUnsettled` promises are unsettled; nothing was taken
-   * @throws ERR_WAL_TOO_LARGE: more than `maxEntrySize` bytes; nothing was taken
-   * @throws ERR_WAL_OPTION: neither bytes nor text; nothing was taken
+   * @throws ERR_WAL_FULL: `maxPending` bytes are queued, or `maxUnsettled` promises are unsettled; the entry was not
+   *   taken
+   * @throws ERR_WAL_TOO_LARGE: the entry has more than `maxEntrySize` bytes; it was not taken
+   * @throws ERR_WAL_OPTION: `data` is neither bytes nor text; it was not taken
    * @throws ERR_WAL_CLOSED: the log is closed; the entry is not in it
-   * @throws ERR_WAL_IO: the disk is full (cause `ENOSPC`, `EDQUOT`): the entry is not in the log, which works on. After another
-   *   failed write the log has ended, and the entry may be in it or not
-   * @throws ERR_WAL_SYNC_FAILED: the log has ended, and the entry may be in it or not
-   * @throws ERR_WAL_WORKER_DIED: the same, of a thread of the log that is gone
+   * @throws ERR_WAL_IO: the disk is full (cause `ENOSPC`, `EDQUOT`): the entry is not in the log, and the log
+   *   continues. After any other failed write the log has ended, and it may or may not contain the entry
+   * @throws ERR_WAL_SYNC_FAILED: the log has ended, and it may or may not contain the entry
+   * @throws ERR_WAL_WORKER_DIED: a thread of the log has died: the log has ended, and it may or may not contain the
+   *   entry
    */
   append(data: EntryData, options?: AppendOptions): Promise<number> {
     return this.#connection.lane.append(data, options);
   }
 
   /**
-   * Fire and forget: true = taken, it will be written within milliseconds and synced within `syncInterval`. False = no
-   * room now, nothing was taken: wait for {@link Wal.ready}. If it is taken and then cannot be written, `onError` hears of it, and
-   * {@link LaneStats.lost} counts it.
+   * Fire and forget. True: the entry is taken; the log writes it within milliseconds and syncs it within
+   * `syncInterval`. False: there is no room now, and the entry is not taken; wait for {@link Wal.ready}. If a taken
+   * entry cannot be written, the log calls `onError` and counts the entry in {@link LaneStats.lost}.
    *
-   * @throws ERR_WAL_TOO_LARGE: more than `maxEntrySize` bytes
-   * @throws ERR_WAL_OPTION: neither bytes nor text
+   * @throws ERR_WAL_TOO_LARGE: the entry has more than `maxEntrySize` bytes
+   * @throws ERR_WAL_OPTION: `data` is neither bytes nor text
    * @throws ERR_WAL_CLOSED: the log is closed
-   * @throws ERR_WAL_IO, ERR_WAL_SYNC_FAILED, ERR_WAL_WORKER_DIED: what has ended the log
+   * @throws ERR_WAL_IO, ERR_WAL_SYNC_FAILED, ERR_WAL_WORKER_DIED: the error that ended the log
    */
   tryAppend(data: EntryData): boolean {
     return this.#connection.lane.tryAppend(data);
   }
 
   /**
-   * As {@link Wal.tryAppend}, encoded straight into the ring: `encode` writes at most `maxLength` bytes into `view` and returns how
-   * many. The view may hold anything before, and is the callback's alone:
+   * As {@link Wal.tryAppend}, but `encode` writes the entry directly into the ring: at most `maxLength` bytes into
+   * `view`. It returns the number of bytes. At first the view contains arbitrary bytes. Only the callback may use the
+   * view:
    *
-   * - It is not to be touched once the callback has returned, by it or by anybody it was given to: the bytes are shared with
-   *   the log's threads, and soon another entry's. An `async` callback is refused, after the fact.
-   * - If the callback throws, nothing is taken and the error is passed on. The same if it returns anything but an integer
-   *   from 0 to `maxLength`, with `ERR_WAL_OPTION`.
-   * - Inside it this lane takes nothing else: `ERR_WAL_OPTION`.
+   * - Nothing may touch the view after the callback returns: the bytes are shared with the log's threads, and another
+   *   entry will soon use them. An `async` callback is refused after it has run.
+   * - If the callback throws, the entry is not taken and the caller gets the error. If it returns anything but an
+   *   integer from 0 to `maxLength`, the entry is not taken and the call fails with `ERR_WAL_OPTION`.
+   * - While the callback runs, every other append of this lane fails with `ERR_WAL_OPTION`.
    *
-   * False = no room for `maxLength` bytes now, and `encode` was not called. An entry for which a quarter of the ring is not
-   * enough is encoded into memory of its own.
+   * False: there is no room for `maxLength` bytes now, and `encode` was not called. If `maxLength` is more than a
+   * quarter of the ring, `encode` writes into memory outside of the ring.
    *
    * @param maxLength bytes, at most `maxEntrySize`
    * @throws ERR_WAL_TOO_LARGE: `maxLength` is more than `maxEntrySize`
-   * @throws ERR_WAL_OPTION: as said above
+   * @throws ERR_WAL_OPTION: the callback breaks one of the rules above
    * @throws ERR_WAL_CLOSED, ERR_WAL_IO, ERR_WAL_SYNC_FAILED, ERR_WAL_WORKER_DIED: as of {@link Wal.tryAppend}
    */
   tryEncode(maxLength: number, encode: (view: Buffer) => number): boolean {
@@ -236,20 +245,22 @@ export class Wal extends WalReader {
   }
 
   /**
-   * Resolves when {@link Wal.tryAppend} has room for an entry of `bytes`: at once if it has. Somebody else on this lane may be
-   * faster: ask again. Aborted by `signal` it rejects with the signal's reason.
+   * Resolves when {@link Wal.tryAppend} has room for an entry of `bytes`; at once if there is room. Other code may
+   * take the room first, so call `tryAppend` in a loop. If `signal` aborts, the promise rejects with the signal's
+   * reason.
    *
    * @param bytes of the entry, from 0
-   * @throws ERR_WAL_CLOSED: the log is closed, or is closed meanwhile
-   * @throws ERR_WAL_IO, ERR_WAL_SYNC_FAILED, ERR_WAL_WORKER_DIED: what has ended the log, also meanwhile
+   * @throws ERR_WAL_CLOSED: the log is closed, or is closed during the wait
+   * @throws ERR_WAL_IO, ERR_WAL_SYNC_FAILED, ERR_WAL_WORKER_DIED: the error that ended the log, before or during the
+   *   wait
    */
   async ready(bytes = 0, options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
     return this.#connection.lane.ready(checkBytes(bytes), checkSignalOptions(options));
   }
 
   /**
-   * Appends entries that get consecutive LSNs, and of which a crash leaves all or none. Resolves, as {@link Wal.append} does, to
-   * the first and the last LSN.
+   * Appends entries with consecutive LSNs as an atomic batch: after a crash the log contains all of them or none.
+   * Resolves when {@link Wal.append} would, to the first and the last LSN.
    *
    * @param entries at least one; together at most `maxEntrySize` bytes
    * @throws ERR_WAL_FULL, ERR_WAL_TOO_LARGE, ERR_WAL_OPTION, ERR_WAL_CLOSED, ERR_WAL_IO, ERR_WAL_SYNC_FAILED,
@@ -268,10 +279,10 @@ export class Wal extends WalReader {
   }
 
   /**
-   * Resolves, to the watermark, once everything that was accepted before the call, on any lane, is durable. Aborted by `signal` it
-   * rejects with the signal's reason; the entries are synced all the same.
+   * Resolves to the watermark once all entries that any lane accepted before the call are durable. If `signal`
+   * aborts, the promise rejects with the signal's reason; the log syncs the entries anyway.
    *
-   * @throws ERR_WAL_IO: what was accepted before found no room on the disk (cause `ENOSPC`, `EDQUOT`), or a write failed
+   * @throws ERR_WAL_IO: the disk had no room for an accepted entry (cause `ENOSPC`, `EDQUOT`), or a write failed
    * @throws ERR_WAL_SYNC_FAILED, ERR_WAL_WORKER_DIED: the log has ended
    * @throws ERR_WAL_CLOSED: the log is closed
    */
@@ -280,10 +291,11 @@ export class Wal extends WalReader {
   }
 
   /**
-   * As {@link Wal.sync}, blocking this thread: for exit paths. It never waits for a thread that is gone.
+   * As {@link Wal.sync}, but blocks the calling thread: for exit paths. It does not hang if a thread of the log has
+   * died.
    *
    * @param timeoutMs milliseconds, from 0; default: no limit
-   * @throws ERR_WAL_TIMEOUT: it took longer; nothing is lost, the log works on
+   * @throws ERR_WAL_TIMEOUT: the sync took longer; nothing is lost, and the log continues
    * @throws ERR_WAL_IO, ERR_WAL_SYNC_FAILED, ERR_WAL_WORKER_DIED, ERR_WAL_CLOSED: as of {@link Wal.sync}
    */
   flushSync(timeoutMs?: number): void {
@@ -291,28 +303,28 @@ export class Wal extends WalReader {
   }
 
   /**
-   * A destination for lines of log, each of which becomes an entry: for pino (`pino(wal.createLogStream())`), winston,
-   * `new Console(…)`, `pipeline`. The option `onFull` says what becomes of lines that come faster than the disk takes them; see
-   * {@link LogStream}. Ending it leaves the log open.
+   * A stream that appends each line as an entry: for pino (`pino(wal.createLogStream())`), winston, `new Console(…)`,
+   * `pipeline`. The option `onFull` chooses what happens to lines that arrive faster than the disk takes them; see
+   * {@link LogStream}. Ending the stream leaves the log open.
    *
-   * @throws ERR_WAL_OPTION: an option that is not known, or a value that it does not take
+   * @throws ERR_WAL_OPTION: an option is unknown or out of its range
    */
   createLogStream(options: LogStreamOptions = {}): LogStream {
     return new LogStream(this.#connection.lane, checkLogStreamOptions(options));
   }
 
-  /** The LSN that {@link Wal.checkpoint} last recorded, also before the log was opened; 0 = none. */
+  /** The LSN that {@link Wal.checkpoint} recorded last, also in an earlier run; 0 = none. */
   get checkpointLsn(): number {
     return this.#connection.status.get('checkpointLsn');
   }
 
   /**
-   * Records that entries up to `lsn` have been dealt with; resolves once that is durable. With the option
-   * `retainFrom: 'checkpoint'`, retention waits for it.
+   * Records that the application has processed all entries up to `lsn`. Resolves once the record is durable. With the
+   * option `retainFrom: 'checkpoint'`, retention keeps all entries above the checkpoint.
    *
-   * @param lsn 0 to `lastLsn`; 0 = nothing has
-   * @throws ERR_WAL_OPTION: above `lastLsn`
-   * @throws ERR_WAL_IO: it could not be written; unless there was no room the log has ended
+   * @param lsn 0 to `lastLsn`; 0 = no entry is processed
+   * @throws ERR_WAL_OPTION: `lsn` is above `lastLsn`
+   * @throws ERR_WAL_IO: the checkpoint could not be written; unless the disk is full, the log has ended
    * @throws ERR_WAL_CLOSED, ERR_WAL_SYNC_FAILED, ERR_WAL_WORKER_DIED: the log is closed or has ended
    */
   async checkpoint(lsn: number): Promise<void> {
@@ -321,11 +333,12 @@ export class Wal extends WalReader {
   }
 
   /**
-   * Removes the segments that hold only entries below `lsn`, except those that a reader of this process has open; resolves once
-   * they are gone. `firstLsn` is at most `lsn` afterwards. The segment with the last durable entry stays.
+   * Removes the segments that contain only entries below `lsn`, except segments that a reader of this process has
+   * open. Resolves once they are removed. Afterwards `firstLsn` is at most `lsn`. The segment with the last durable
+   * entry stays.
    *
    * @param lsn 1 to `lastLsn + 1`
-   * @throws ERR_WAL_OPTION: above `lastLsn + 1`
+   * @throws ERR_WAL_OPTION: `lsn` is above `lastLsn + 1`
    * @throws ERR_WAL_IO: a file could not be removed
    * @throws ERR_WAL_CLOSED, ERR_WAL_SYNC_FAILED, ERR_WAL_WORKER_DIED: the log is closed or has ended
    */
@@ -334,13 +347,14 @@ export class Wal extends WalReader {
   }
 
   /**
-   * Makes `lsn` the last entry: those behind it are cut off, their bytes kept in side files, their LSNs given out
-   * again. Waits for pending appends; resolves once the cut is durable. Who reads behind it gets `ERR_WAL_TRUNCATED`.
+   * Makes `lsn` the last entry. It cuts off all later entries, keeps their bytes in side files, and assigns their
+   * LSNs again. It waits for pending appends, and resolves once the cut is durable. A reader beyond `lsn` fails with
+   * `ERR_WAL_TRUNCATED`.
    *
    * @param lsn `firstLsn` to `lastLsn`
-   * @throws ERR_WAL_OPTION: below `firstLsn`, above `lastLsn`, or inside a batch
-   * @throws ERR_WAL_CORRUPT: the entry cannot be read
-   * @throws ERR_WAL_IO: a file could not be written or cut; unless there was no room the log has ended
+   * @throws ERR_WAL_OPTION: `lsn` is below `firstLsn`, above `lastLsn`, or inside a batch
+   * @throws ERR_WAL_CORRUPT: the entry `lsn` cannot be read
+   * @throws ERR_WAL_IO: a file could not be written or cut; unless the disk is full, the log has ended
    * @throws ERR_WAL_CLOSED, ERR_WAL_SYNC_FAILED, ERR_WAL_WORKER_DIED: the log is closed or has ended
    */
   async truncateAfter(lsn: number): Promise<void> {
@@ -348,9 +362,10 @@ export class Wal extends WalReader {
   }
 
   /**
-   * A lane for one more thread: a plain object, for one `Wal.attach` there. Move it with its `transferList`:
-   * `new Worker(file, { workerData: a, transferList: a.transferList })`, or `port.postMessage(a, a.transferList)`. The lane
-   * counts from here on; it is free again when it is closed, or when the thread that has the attachment ends.
+   * A lane for one more thread, as a plain object for one `Wal.attach` in that thread. Move it with its
+   * `transferList`: `new Worker(file, { workerData: a, transferList: a.transferList })`, or
+   * `port.postMessage(a, a.transferList)`. The lane counts towards `maxLanes` from this call on. It is free again
+   * when it is closed, or when the thread that received the attachment exits.
    *
    * @throws ERR_WAL_FULL: `maxLanes` are in use
    * @throws ERR_WAL_CLOSED, ERR_WAL_IO, ERR_WAL_SYNC_FAILED, ERR_WAL_WORKER_DIED: the log is closed or has ended
@@ -360,18 +375,22 @@ export class Wal extends WalReader {
   }
 
   /**
-   * Takes up, in another thread, the lane that an `attachment` stands for. Resolves once the lane takes entries; the event loop
-   * of the opening thread is not needed for it.
+   * Opens, in another thread, the lane of an `attachment`. Resolves once the lane takes entries. It does not need the
+   * event loop of the opening thread.
    *
-   * @throws ERR_WAL_OPTION: it is used up, was not moved here, or another version made it
-   * @throws ERR_WAL_FULL: other threads took the last lane meanwhile
+   * @throws ERR_WAL_OPTION: the attachment is used already, was not moved to this thread, or comes from another
+   *   version
+   * @throws ERR_WAL_FULL: other threads have taken the last lane
    * @throws ERR_WAL_CLOSED, ERR_WAL_IO, ERR_WAL_SYNC_FAILED, ERR_WAL_WORKER_DIED: the log is closed or has ended
    */
   static attach(attachment: WalAttachment): Promise<WalLane> {
     return WalLane.attach(attachment);
   }
 
-  /** Figures since the log was opened, as they are at the call: counts, sizes, latencies as histograms. Reading them costs the log's threads nothing. */
+  /**
+   * Figures since the log was opened: counts, sizes, and latencies as histograms. Reading them does not slow down the
+   * log's threads.
+   */
   stats(): WalStats {
     return readStats(this.#connection);
   }
@@ -382,10 +401,11 @@ export class Wal extends WalReader {
   }
 
   /**
-   * Takes no new append, completes all accepted ones, on all lanes, syncs, releases the lock. Resolves once everything accepted is
-   * durable. Idempotent. `await using` calls it.
+   * Refuses new appends, writes and syncs all accepted entries of all lanes, and releases the lock. Resolves once all
+   * accepted entries are durable. Idempotent. `await using` calls it.
    *
-   * @throws the failure that ended the log, if one did, from the first call; all is released the same
+   * @throws if the log has failed: the first call rejects with the error that ended the log. It releases everything
+   *   all the same
    */
   override async close(): Promise<void> {
     await this.#connection.close();

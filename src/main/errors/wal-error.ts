@@ -2,7 +2,7 @@ import type { Failure, SystemCause, WalErrorCode } from '../../protocol/errors.j
 
 const BRAND = Symbol.for('ringwal.WalError');
 
-/** What a {@link WalError} says besides its code and its message. */
+/** The fields of a {@link WalError} besides its code and its message. */
 export interface WalErrorDetails {
   /** The file or directory concerned. */
   readonly path?: string | undefined;
@@ -10,25 +10,25 @@ export interface WalErrorDetails {
   readonly lsn?: number | undefined;
   /** Bytes from the start of the file `path`. */
   readonly offset?: number | undefined;
-  /** The system's error, or what a thread of the log threw. */
+  /** The system's error, or the error that a thread of the log threw. */
   readonly cause?: unknown;
 }
 
 /**
- * Every error that ringwal makes. `code` tells the kinds apart; `cause` is the system's error where there is one, with
- * its own `code` (`ENOSPC`, `EACCES`, …). The text of a message may change.
+ * The class of every error that ringwal makes. `code` identifies the kind of error. `cause` is the system's error, if
+ * there is one, with its own `code` (`ENOSPC`, `EACCES`, …). Message texts may change between versions.
  *
- * `instanceof WalError` holds for the errors of every copy of the package in the process.
+ * `instanceof WalError` is true for the errors of every copy of the package in the process.
  */
 export class WalError extends Error {
-  // On the prototype, so that `stack`, which is made with the error, begins with it.
+  // The name is on the prototype so that `stack`, which Node creates with the error, begins with it.
   static {
     WalError.prototype.name = 'WalError';
-    // A bundler may call the class otherwise, and what prints an error shows that.
+    // A bundler may rename the class, and a printed error would show that name.
     Object.defineProperty(WalError, 'name', { value: 'WalError' });
   }
 
-  /** Which kind it is. */
+  /** The kind of error. */
   readonly code: WalErrorCode;
   /** The file or directory concerned. */
   declare readonly path?: string;
@@ -37,7 +37,7 @@ export class WalError extends Error {
   /** Bytes from the start of the file `path`. */
   declare readonly offset?: number;
 
-  /** For ringwal itself, and for tests of those who handle its errors. */
+  /** For ringwal itself, and for tests of code that handles its errors. */
   constructor(code: WalErrorCode, message: string, details: WalErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
@@ -53,7 +53,7 @@ export class WalError extends Error {
   }
 }
 
-/** The error that another thread sent. */
+/** The error that another thread has sent. */
 export function errorFromFailure(failure: Failure): WalError {
   return new WalError(failure.code, failure.message, {
     path: failure.path,

@@ -6,19 +6,20 @@ import { hasField } from '../own-field.js';
 import { type JobOptions, runJob } from './job-pool.js';
 
 /**
- * When a full reading is divided among threads, and into what. Bet: below, starting the threads takes longer than they save
- * (they pay from about 180 MiB on, of 100-byte entries on two processors, none of them running before); and what a job and its
- * answer cost does not show beside a run's bytes. bench/workloads/verify.ts shows what it brings.
+ * The size of log from which several threads share a full reading, and the size of each share. Bet: for a smaller
+ * log, starting the threads takes longer than they save (they pay from about 180 MiB on, with 100-byte entries, two
+ * processors and no thread running yet); and the cost of a job and its answer is negligible beside the bytes of a
+ * run. bench/workloads/verify.ts measures the gain.
  */
 const DIVISION: DivisionSizes = { log: 256 * 1024 * 1024, run: 16 * 1024 * 1024 };
 
-/** Judges a log by the segments from the one that holds the watermark on, as `open` does. */
+/** Judges a log as `open` does: by the segment that holds the watermark and all later ones. */
 export function inspectLog(directory: string, options: JobOptions): Promise<Inspection> {
   return runJob('inspect', { directory, full: false }, options);
 }
 
 /**
- * Judges a log by all of its frames.
+ * Reads all frames of a log and judges it.
  *
  * @param progress see `counted` in src/worker/directory/log-layout.ts
  */
@@ -35,7 +36,7 @@ export async function inspectWholeLog(
   return runJob('inspect', { ...request, known: await walkAll(found.walks, options) }, options);
 }
 
-/** As many runs at a time as the pool has threads, oldest first, up to one that ends the log. */
+/** Walks runs, oldest first, as many at a time as the pool has threads. It stops after a run that ends the log. */
 async function walkAll(
   requests: readonly WalkRequest[],
   options: JobOptions,
@@ -54,7 +55,7 @@ async function walkAll(
   try {
     await Promise.all(Array.from({ length: jobThreads() }, walkNext));
   } finally {
-    // Where one job failed the others begin no more.
+    // After a failed job no further job begins.
     isOver = true;
   }
   return known;

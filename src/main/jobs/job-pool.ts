@@ -17,14 +17,14 @@ import { hasField } from '../own-field.js';
 import { threadFailure, workerFile } from '../threads/start-thread.js';
 import { JobThread } from './job-thread.js';
 
-/** How a job is run. */
+/** Options of {@link runJob}. */
 export interface JobOptions {
-  /** The file that has the job; default: the package's own. */
+  /** The file with the job's code; default: the package's own. */
   readonly workerUrl?: URL | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The jobs by their names in src/worker/worker.ts: what each is asked and answers. */
+/** The jobs by their names in src/worker/worker.ts, with the request and the answer of each. */
 interface Jobs {
   inspect: { request: InspectRequest; answer: Fallible<Inspection> };
   inspectOrDivide: { request: InspectOrDivideRequest; answer: Fallible<Inspection | Division> };
@@ -43,33 +43,34 @@ const JOB_TEXT: Readonly<Record<keyof Jobs, string>> = {
   repair: 'repair',
 };
 
-/** Threads that have nothing to do for so long end. */
+/** An idle thread ends after this time. */
 const IDLE_MS = 1000;
 
-/** Node's own timer: the global one may be jsdom's, or one whose time a test lets pass. */
+/** Node's own timer: the global one may be jsdom's or a fake timer of a test. */
 const { setTimeout: startTimer, clearTimeout: stopTimer } = timers;
 
-/** Threads that have done well and have nothing to do, with what will end them; the last one was at work last. */
+/** Idle threads whose last job succeeded, each with the timer that will end it; the most recently used one is last. */
 const idle = new Map<JobThread, NodeJS.Timeout>();
 
-/** Jobs that have a thread, or are about to get one. */
+/** Number of jobs that have a thread or are about to get one. */
 let atWork = 0;
 
-/** Each gives a job its turn; the first one first. */
+/** Jobs that wait for a thread, in order; calling one starts that job. */
 const waiting = new Set<() => void>();
 
-/** Runs a job on a thread of the pool: scanning a gigabyte would block the event loop for a second. */
+/** Runs a job on a thread of the pool, because scanning a gigabyte would block the event loop for a second. */
 export async function runJob<Name extends keyof Jobs>(
   name: Name,
   request: Jobs[Name]['request'],
   { workerUrl, signal }: JobOptions,
 ): Promise<Exclude<Jobs[Name]['answer'], { readonly failure: Failure }>> {
   const answer = await onThread(signal, async () => {
-    // A thread that failed, in whatever way, is not used again: the next job has another one.
+    // A thread that failed for any reason is not used again: the next job gets another one.
     const thread = takeIdle() ?? new JobThread();
     try {
-      // Named with the job and not with the thread, which would not tell whoever waits that it cannot be loaded. A thread
-      // keeps what it has loaded by its file: the threads serve all of them, within one bound.
+      // The file is named with the job, not with the thread: a thread would not report to the waiting caller that its
+      // file cannot be loaded. A thread caches the files that it has loaded, so all threads serve all files, within
+      // one bound.
       const task = { name, filename: (workerUrl ?? workerFile()).href, signal };
       const given = (await thread.run(request, task)) as Jobs[Name]['answer'];
       keepIdle(thread);
@@ -79,7 +80,7 @@ export async function runJob<Name extends keyof Jobs>(
       throw error;
     }
   }).catch((error: unknown) => {
-    // The pool rejects with an error of its own.
+    // After an abort the pool rejects with its own error; the caller expects the signal's reason.
     signal?.throwIfAborted();
     const place: { readonly path: string } | { readonly directory: string } = request;
     const path = hasField(place, 'path') ? place.path : place.directory;
@@ -107,7 +108,7 @@ function keepIdle(thread: JobThread): void {
   idle.set(thread, startTimer(end, IDLE_MS).unref());
 }
 
-/** Has `work` done as soon as fewer than `jobThreads()` others are at work. */
+/** Runs `work` once fewer than `jobThreads()` other jobs are running. */
 async function onThread<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
   signal?.throwIfAborted();
   if (atWork < jobThreads()) atWork += 1;
@@ -122,7 +123,7 @@ async function onThread<T>(signal: AbortSignal | undefined, work: () => Promise<
   }
 }
 
-/** Resolves when another job has ended and left its place to this one. */
+/** Resolves when another job has ended and this one takes its place. */
 function takeTurn(signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     const begin = () => {

@@ -2,7 +2,7 @@ import type { Piscina } from 'piscina';
 import { loadModule } from '../../files/package-modules.js';
 import { threadOptions } from '../threads/start-thread.js';
 
-/** What a thread is to do, by piscina's names. */
+/** A task, with the field names of piscina. */
 export interface Task {
   readonly name: string;
   readonly filename: string;
@@ -10,53 +10,60 @@ export interface Task {
 }
 
 /**
- * One thread of the pool: starts with its first job and does one at a time.
+ * One thread of the pool. It starts with its first job and runs one job at a time.
  *
- * It is a pool of piscina's with one thread, and not one of several threads. Tasks that wait in such a pool wait for ever when the thread
- * that was started for them dies before it is ready, and when the threads before them are gone: nothing starts others. Here
- * no task waits in it, and whatever becomes of the thread is told to the one that it works for.
+ * It is a piscina pool with one thread. A piscina pool with several threads can hang: if the thread that was started
+ * for a queued task dies before it is ready, or if the earlier threads are gone, nothing starts another thread, and
+ * the task waits for ever. Here no task is ever queued, and the caller of the running task learns of the thread's
+ * death.
  */
 export class JobThread {
   readonly #pool: Piscina;
-  /** Of the task under way. */
+  /** Rejects the running task. */
   #onDeath: ((cause: Error) => void) | undefined;
-  /** What the thread threw. */
+  /** The error that the thread threw. */
   #thrown: Error | undefined;
 
-  /** @throws where piscina cannot be loaded */
+  /** @throws if piscina cannot be loaded */
   constructor() {
-    // Loaded by the first job: most logs never need one, and it would be half of what importing this package costs.
+    // The first job loads piscina: most logs never need a job, and loading it would double the cost of importing this
+    // package.
     const { Piscina } = loadModule('piscina') as typeof import('piscina');
     this.#pool = new Piscina({
       minThreads: 0,
       maxThreads: 1,
-      // It would count the time by the global timer, which is another one in jsdom.
+      // piscina would measure this time with the global timer, which jsdom replaces.
       idleTimeout: Number.POSITIVE_INFINITY,
-      // Its default blocks the event loop of idle threads.
+      // The default of piscina blocks the event loop of idle threads.
       atomics: 'disabled',
       ...threadOptions(),
     });
     this.#pool.on('error', (error: Error) => {
       this.#thrown = error;
-      // Nobody waits for a thread that has no task, and the next one has another thread.
+      // No caller waits for an idle thread, and the next job gets another one.
       if (this.#onDeath === undefined) process.emitWarning(error);
     });
-    // Told in the midst of taking it out, and before what it threw. By a promise: tests replace `queueMicrotask` by a fake.
+    // piscina emits this event while it removes the thread, and before it emits the thread's error. The delay uses a
+    // promise because tests replace `queueMicrotask` with a fake.
     this.#pool.on('workerDestroy', () => void Promise.resolve().then(() => this.#noteEnd()));
   }
 
-  /** It lives, as far as is known. */
+  /** Whether the thread is alive, as far as is known. */
   get isAlive(): boolean {
     return this.#pool.threads.length > 0;
   }
 
-  /** Rejects with what the job threw, with what ended the thread, whenever it did, or with an error of piscina's once aborted. */
+  /**
+   * Rejects with the error that the job threw, with the error that ended the thread at any time, or, after an abort,
+   * with an error of piscina.
+   */
   async run(request: unknown, { signal, ...task }: Task): Promise<unknown> {
     try {
       return await new Promise((resolve, reject) => {
         this.#onDeath = reject;
         this.#pool.run(request, signal === undefined ? task : { ...task, signal }).then(resolve, reject);
-        // By the thread and not by its port, which closes as soon as it dies, before anybody has been told that it did.
+        // The thread is referenced, not its port: the port closes as soon as the thread dies, before the death is
+        // reported.
         for (const thread of this.#pool.threads) thread.ref();
       });
     } finally {
@@ -65,9 +72,9 @@ export class JobThread {
     }
   }
 
-  /** Ends the thread, which is not to be used any more. */
+  /** Ends the thread. It must not be used after this call. */
   end(): void {
-    // Where none could be started the task is still there, and whoever asked for it has been told.
+    // If no thread could be started, the pool still holds the task, and its caller has already got the error.
     if (this.isAlive) void this.#pool.destroy();
   }
 

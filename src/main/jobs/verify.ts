@@ -9,84 +9,89 @@ import { inspectWholeLog } from './inspect-log.js';
 
 export type { LsnRange };
 
-/** What {@link Wal.verify} found. It changes nothing. LSNs are 0 where there is no entry. */
+/** The result of {@link Wal.verify}, which changes nothing. An LSN of 0 means that there is no entry. */
 export interface VerifyReport {
   /** The log's directory, absolute. */
   readonly directory: string;
   /** The row of the decision table in docs/format.md, 1 to 6. */
   readonly row: number;
   /**
-   * `clean`: all is well. `torn`: a write was interrupted; `open` cuts it and loses nothing that was acknowledged.
-   * `corrupt`: acknowledged entries cannot be read. `unsupported`: written by a later version, or by wal-go's.
+   * `clean`: the log is intact. `torn`: a write was interrupted; `open` cuts it and loses no acknowledged entry.
+   * `corrupt`: acknowledged entries cannot be read. `unsupported`: a later version, or the later format of wal-go,
+   * wrote the log.
    */
   readonly verdict: 'clean' | 'torn' | 'corrupt' | 'unsupported';
-  /** The oldest entry. */
+  /** LSN of the oldest entry. */
   readonly firstLsn: number;
-  /** The last entry that can be read without a gap. */
+  /** LSN of the last entry that can be read without a gap. */
   readonly lastLsn: number;
-  /** The watermark that the files show. Above `lastLsn`: the entries between are lost. */
+  /** The watermark that the files show. If it is above `lastLsn`, the entries between the two are lost. */
   readonly watermark: number;
-  /** The first thing that is wrong. */
+  /** The first place where the log is wrong; absent if there is none. */
   readonly trouble?: VerifyTrouble;
   /**
-   * Entries that were there, as far as what is left shows it, and that no repair keeps: the damaged ones, and those
-   * behind them up to the next that proves where it belongs. Empty unless the log is corrupt.
+   * Entries that the log contained, as far as the remaining files show, and that no repair keeps: the damaged
+   * entries, and all entries after them up to the next frame that proves its position. Empty unless the log is
+   * corrupt.
    */
   readonly lost: readonly LsnRange[];
   /**
-   * Of a corrupt log: entries that can be read and stand behind the damage. `Wal.repair` keeps them in the mode `'salvage'`
-   * and takes them out in the mode `'truncate'`. Of a torn log: those whose write was interrupted, as far as that is known;
-   * `open` cuts them, and none was acknowledged as durable.
+   * In a corrupt log: readable entries after the damage. `Wal.repair` keeps them in the mode `'salvage'` and removes
+   * them in the mode `'truncate'`. In a torn log: the entries of the interrupted write, as far as they are known.
+   * `open` cuts them; none of them was acknowledged as durable.
    */
   readonly inDoubt: readonly LsnRange[];
-  /** Each segment by itself, lowest number first. */
+  /** A report for each segment, lowest number first. */
   readonly segments: readonly VerifySegment[];
-  /** Names of files in the directory that are not the log's. */
+  /** Names of files in the directory that do not belong to the log. */
   readonly foreignFiles: readonly string[];
-  /** Why the state file cannot be read, if that is so. Losing it loses only what it knew. */
+  /**
+   * The reason why the state file cannot be read; absent if it can. Without the state file only the information in it
+   * is lost.
+   */
   readonly stateFault?: string;
 }
 
-/** Where a log goes wrong first. */
+/** The first place where a log is wrong. */
 export interface VerifyTrouble {
-  /** The segment; one that is missing is named too. */
+  /** Path of the segment, even if the file is missing. */
   readonly path: string;
-  /** Bytes from its start. */
+  /** Bytes from the start of the segment. */
   readonly offset: number;
-  /** The entry that should be there; 0 = not known. */
+  /** LSN of the entry that should be there; 0 = not known. */
   readonly lsn: number;
-  /** Why what is there is no valid frame, in words. */
+  /** The reason why there is no valid frame, in words. */
   readonly reason: string;
 }
 
-/** What is to be said of one segment. */
+/** The report on one segment. */
 export interface VerifySegment {
   /** n in `wal-<n>`. */
   readonly number: number;
   /** The file, absolute. */
   readonly path: string;
   /**
-   * Of this segment by itself. `torn`: its end was being written when the writing stopped, or nothing that leads to it is
-   * there. `corrupt`: something in it cannot be read, and acknowledged entries are missing or stand behind it.
+   * The verdict on this segment alone. `torn`: a write to its end was interrupted, or no frame leads to it.
+   * `corrupt`: a part of it cannot be read, and acknowledged entries are missing or follow that part.
    */
   readonly verdict: VerifyReport['verdict'];
-  /** Size of the file. */
+  /** Size of the file in bytes. */
   readonly bytes: number;
-  /** How many valid frames it begins with. An unfinished batch at the log's end does not count. */
+  /** Number of valid frames at the start of the segment. An unfinished batch at the end of the log does not count. */
   readonly frames: number;
-  /** Their bytes. */
+  /** Bytes of those frames. */
   readonly validBytes: number;
-  /** LSN of the first of them; 0 = there is none. */
+  /** LSN of the first entry in those frames; 0 = there is none. */
   readonly firstLsn: number;
-  /** LSN of the last of them; 0 = there is none. */
+  /** LSN of the last entry in those frames; 0 = there is none. */
   readonly lastLsn: number;
-  /** The first byte that is wrong; absent where nothing is. Zeros behind the last frame of a log are not wrong. */
+  /** Offset of the first wrong byte; absent if there is none. Zeros after the last frame of a log are not wrong. */
   readonly badOffset?: number;
-  /** Why it is wrong, in words. */
+  /** The reason why that byte is wrong, in words. */
   readonly reason?: string;
 }
 
-/** How often who waits is told. */
+/** Interval between two progress reports. */
 const PROGRESS_MS = 100;
 
 export async function verifyDirectory(

@@ -24,28 +24,29 @@ import { SegmentList } from './segment-list.js';
 import { SparseIndexes } from './sparse-index.js';
 import { Wakeups } from './wakeups.js';
 
-/** More than any state file has. */
+/** An upper bound of the size of a state file. */
 const STATE_BYTES_MAX = 4096;
 
-/** Of the last frame all but its data, its checksums among it. */
+/** Enough to hold the last frame without its data, including its checksums. */
 const END_BYTES = 128;
 
 /**
- * A log in a directory that another process may be writing: no lock, nothing is changed, and what is there now counts.
+ * A log in a directory that another process may be writing. The view takes no lock, changes nothing, and shows the
+ * current content.
  *
- * Opening judges the log once. After that each look reads on from where the last one ended: the frames that were
- * written since, and the segments that came or went. The live tail has no verdict: an invalid frame there is a write in
- * progress, or the torn end of a log that nobody writes.
+ * Opening judges the log once. Each later look continues where the last one ended: it reads the new frames and notes
+ * new and removed segments. The live tail has no verdict: an invalid frame there is a write in progress, or the torn
+ * end of a log without a writer.
  *
- * The names in the directory are listed again only where they may have changed: what a look at a log at rest costs does not
- * grow with the number of its segments.
+ * The directory is listed again only if its names may have changed, so the cost of a look at an idle log does not
+ * grow with its number of segments.
  *
- * Somebody may put another log in the place of this one. Nothing of that is read: once the log has a name, which its first
- * frames say, each frame is held against it, and a log of another name is an error.
+ * Another log may replace this one. The view never reads from it: once the first frames have named the log, every
+ * frame is checked against that name, and a log with another name is an error.
  *
- * Somebody may also cut what was seen. Each cut leaves a side file, named for the first entry that went, before any byte
- * goes: a new one tells of a cut, also when the log has grown again meanwhile. Where no side file tells, as of what was cut
- * by hand, the bytes before the end do.
+ * Another process may also cut entries that the view has seen. A cut creates a side file, named for the first removed
+ * entry, before it removes any byte. A new side file therefore reveals a cut even if the log has grown again. A cut
+ * without a side file, for example by hand, is found by comparing the bytes before the end.
  */
 export class DirectoryView implements LogView {
   readonly directory: string;
@@ -56,29 +57,32 @@ export class DirectoryView implements LogView {
   readonly recent = undefined;
   readonly readers: Readers = new Readers({
     open: (segment, lsn) => openSegmentFile(this, segment, lsn),
-    // Nobody is there to be held back: who reads from outside may find that retention was faster.
+    // There is no retention to hold back here: a reader in another process may find that its next entry is removed.
     pin: () => true,
     assertOpen: () => this.assertOpen(),
   });
   readonly #disk: Disk = createNodeDisk();
   readonly #listing: DirectoryListing;
-  /** The names that were taken in last. */
+  /** The directory listing that the last look has used. */
   #seen: Listing;
-  /** Behind the last entry that is not inside an unfinished batch: what stands there may be cut and written anew. */
+  /**
+   * The position after the last entry outside of an unfinished batch. The bytes from there on may be cut and
+   * rewritten.
+   */
   #end: ChainContext;
   #segments: SegmentList;
-  /** Of the segments in the directory, ascending. */
+  /** Numbers of the segments in the directory, ascending. */
   #numbers: readonly number[];
   #lastLsn: number;
   #durableLsn: number;
-  /** What stands right before the end. */
+  /** The bytes right before the end. */
   #endBytes: Uint8Array | undefined;
-  /** The state file may say that what stands behind some entry is to be cut off by the next writer. */
+  /** The state file may order the next writer to cut the log after some entry. */
   #isCutDue: boolean;
   readonly #truncations: number[] = [];
-  /** All names that were seen in the directory and may be side files of cuts. */
+  /** All names seen in the directory that may be side files of cuts. */
   readonly #cutFiles: Set<string>;
-  /** There once somebody follows. */
+  /** Exists once a reader follows the log. */
   #watch: DirectoryWatch | undefined;
   readonly #followers = new Wakeups();
   #isClosed = false;
@@ -118,10 +122,10 @@ export class DirectoryView implements LogView {
     this.#endBytes = this.#readEndBytes();
   }
 
-  /** @throws ERR_WAL_CORRUPT, ERR_WAL_UNSUPPORTED as `Wal.open`; ERR_WAL_IO where there is no such directory */
+  /** @throws ERR_WAL_CORRUPT, ERR_WAL_UNSUPPORTED as `Wal.open`; ERR_WAL_IO if there is no such directory */
   static async open(directory: string, options: JobOptions): Promise<DirectoryView> {
     const started = nowMs();
-    // Before the log is judged: a cut that comes after this is noticed.
+    // Listed before the log is judged, so that a later cut is noticed.
     const listing = new DirectoryListing(createNodeDisk(), directory);
     const seen = list(listing, directory);
     const { judgement, foreignFiles, isCutDue } = await inspectLog(directory, options);
@@ -160,7 +164,8 @@ export class DirectoryView implements LogView {
 
   get durableLsn(): number {
     this.#look();
-    // The last group's frames do not know that they are durable: the state file does, once the log is idle or closed.
+    // The frames of the last group cannot show that they are durable. The state file can, once the log is idle or
+    // closed.
     const watermark = Math.min(this.#stateWatermark(), this.#lastLsn);
     if (watermark > this.#durableLsn) this.#durableLsn = watermark;
     return this.#durableLsn;
@@ -200,7 +205,7 @@ export class DirectoryView implements LogView {
     return this.#truncations;
   }
 
-  /** A file that was opened proves itself by its frames, if the log has a name. */
+  /** The frames of an opened file prove that it belongs to this log, if the log has a name. */
   async proveOwn(): Promise<void> {
     if (!this.#isClosed) this.#noticeNames();
   }
@@ -215,7 +220,7 @@ export class DirectoryView implements LogView {
   ): Promise<void> {
     this.#watch ??= new DirectoryWatch(this.directory, () => this.#followers.wakeAll());
     const watch = this.#watch;
-    // Events come in turns of their own: none is missed between the look and the wait.
+    // Events arrive in later turns of the event loop, so none is missed between the look and the wait.
     if (this.durableLsn > lsn) return;
     if (ref) watch.hold(true);
     try {
@@ -229,7 +234,7 @@ export class DirectoryView implements LogView {
     if (this.#isClosed)
       throw new WalError(
         'ERR_WAL_CLOSED',
-        `Cannot read "${this.directory}": the reader is closed. What is to go on opens another.`,
+        `Cannot read "${this.directory}": the reader is closed. Open another one to continue.`,
         { path: this.directory },
       );
   }
@@ -242,7 +247,7 @@ export class DirectoryView implements LogView {
     await this.readers.endAll();
   }
 
-  /** Takes in what was written since the last look. @throws ERR_WAL_IO, also where another log has come in place of this one */
+  /** Reads what was written since the last look. @throws ERR_WAL_IO, also if another log has replaced this one */
   #look(): void {
     if (this.#isClosed) return;
     const endBefore = this.#end;
@@ -251,7 +256,7 @@ export class DirectoryView implements LogView {
     this.#isCutDue = cut !== undefined;
     const chain = { ...this.#end };
     const numbers = this.#numbers;
-    // Retention was faster than this reader, which goes on with what is left.
+    // Retention has removed the segment, and the reader continues with the oldest one left.
     if ((numbers[0] ?? 0) > chain.number) chain.expectedLsn = 0;
     const unfinished: SegmentInfo[] = [];
     for (let at = lowerBound(numbers, chain.number); at < numbers.length; at++) {
@@ -262,7 +267,11 @@ export class DirectoryView implements LogView {
     if (this.#end !== endBefore) this.#endBytes = this.#readEndBytes();
   }
 
-  /** What the names in the directory tell: segments that are gone, cuts. @throws ERR_WAL_IO: it is another log's directory */
+  /**
+   * Finds removed segments and cuts from the names in the directory.
+   *
+   * @throws ERR_WAL_IO: the directory belongs to another log
+   */
   #noticeNames(): void {
     const listing = list(this.#listing, this.directory);
     if (listing === this.#seen) {
@@ -271,19 +280,19 @@ export class DirectoryView implements LogView {
     }
     const numbers = segmentNumbers(listing.names);
     if (!isSameFile(listing.identity, this.#seen.identity)) this.#proveSameLog(numbers);
-    // Only now: else the next look would not ask again whose it is.
+    // Stored only now, so that after an error the next look checks again whose directory it is.
     this.#seen = listing;
     this.#numbers = numbers;
     this.#noticeCut(listing.names);
-    // Retention leaves one at least: where there is none it was not retention, and who reads is to be told.
+    // Retention leaves at least one segment. If there is none, something else has removed them, and reads must fail.
     if (numbers.length === 0) return;
     const present = new Set(numbers);
     this.#segments = new SegmentList(this.#segments.toArray().filter(({ number }) => present.has(number)));
   }
 
   /**
-   * The path leads to another directory, which has the segments `numbers`. The log may have moved there, or have come back from a
-   * copy: then what it has of the segments that were seen begins as it did. A log without a name must end as it did, too.
+   * Called when the path leads to another directory, with the segments `numbers`. The log may have been moved or
+   * restored from a copy: then its known segments begin as before. A log without a name must also end as before.
    */
   #proveSameLog(numbers: readonly number[]): void {
     const [lowest] = numbers;
@@ -303,7 +312,10 @@ export class DirectoryView implements LogView {
     return replaced(this.directory, path, `the log in "${this.directory}"`);
   }
 
-  /** Has somebody cut what was seen? Then it is taken back, and readers find it in `truncations`. `names`: the news. */
+  /**
+   * If another process has cut entries that the view has seen, forgets them and adds the cut to `truncations`.
+   * `names`: the new names.
+   */
   #noticeCut(names: readonly string[]): void {
     let cutLsn = Number.POSITIVE_INFINITY;
     for (const name of names) {
@@ -317,7 +329,10 @@ export class DirectoryView implements LogView {
     else if (!this.#isEndAsBefore()) this.#takeBack(Number.POSITIVE_INFINITY);
   }
 
-  /** Entries from `cutLsn` on are not what they were; Infinity = nobody says from where on. The next look reads on before them. */
+  /**
+   * Forgets entries from `cutLsn` on, because they have changed; Infinity = the position of the cut is unknown. The
+   * next look continues before them.
+   */
   #takeBack(cutLsn: number): void {
     const kept = this.#segments.toArray().filter(({ firstLsn }) => firstLsn !== 0 && firstLsn < cutLsn);
     let isCertain = cutLsn !== Number.POSITIVE_INFINITY;
@@ -339,12 +354,12 @@ export class DirectoryView implements LogView {
   #isEndAsBefore(): boolean {
     const { fileOffset } = this.#end;
     if (fileOffset === 0 || this.#endBytes === undefined) return true;
-    // A segment that somebody removed was not cut; who asks for it is told that it is gone.
+    // A removed segment is not a cut: reading from it reports that it is gone.
     const found = this.#readEndBytes();
     return found === undefined || Buffer.compare(found, this.#endBytes) === 0;
   }
 
-  /** What stands right before the end now; `undefined` where its segment is gone. */
+  /** The bytes that now stand right before the end; `undefined` if their segment is gone. */
   #readEndBytes(): Uint8Array | undefined {
     const { number, fileOffset } = this.#end;
     return this.#withSegment(number, (file) => {
@@ -357,7 +372,7 @@ export class DirectoryView implements LogView {
     return this.#firstLsnOf(number) === firstLsn;
   }
 
-  /** The first entry of a segment of this log; `undefined` where it begins with none of this log. */
+  /** The LSN of a segment's first entry; `undefined` if the segment does not begin with an entry of this log. */
   #firstLsnOf(number: number): number | undefined {
     return this.#withSegment(number, (file) => {
       const scanner = new SegmentScanner(new WindowedSource(file), createChain(this.#end.logId, number));
@@ -365,7 +380,7 @@ export class DirectoryView implements LogView {
     });
   }
 
-  /** What `act` makes of a segment's file; `undefined` where there is none. @throws ERR_WAL_IO */
+  /** The result of `act` on the file of a segment; `undefined` if there is no such file. @throws ERR_WAL_IO */
   #withSegment<T>(number: number, act: (file: DiskFile) => T): T | undefined {
     const path = join(this.directory, segmentName(number));
     let file: DiskFile | undefined;
@@ -380,12 +395,12 @@ export class DirectoryView implements LogView {
     }
   }
 
-  /** 0 where the state file tells nothing: it is only one of two witnesses. */
+  /** The watermark in the state file; 0 if there is none. The frames are the other source of the watermark. */
   #stateWatermark(): number {
     return this.#readState()?.watermark ?? 0;
   }
 
-  /** `undefined` where the state file is missing, of another log or not to be read. */
+  /** `undefined` if the state file is missing, belongs to another log or cannot be read. */
   #readState(): LogState | undefined {
     const path = join(this.directory, STATE_FILE);
     let file: DiskFile;
@@ -406,13 +421,13 @@ export class DirectoryView implements LogView {
   }
 
   /**
-   * Walks the valid frames of segment `chain.number` from `chain` on, up to entry `to`. `unfinished`: what the segments hold
-   * of a batch whose last frame has not come yet.
+   * Walks the valid frames of segment `chain.number` from `chain` on, up to entry `to`. `unfinished` collects the
+   * parts of a batch whose last frame is not written yet.
    */
   #walk(chain: ChainContext, unfinished: SegmentInfo[], to: number): void {
     const { number } = chain;
     const path = join(this.directory, segmentName(number));
-    // A file that is missing went to retention, which was faster.
+    // If the file is missing, retention has removed it.
     this.#withSegment(number, (file) => {
       const source = new WindowedSource(file);
       if (source.size <= chain.fileOffset) return;
@@ -425,11 +440,11 @@ export class DirectoryView implements LogView {
       const next = () => {
         try {
           const outcome = scanner.next();
-          // Where the log goes on stands another one's segment.
+          // A segment of another log stands where this one continues.
           if (outcome === 'other-log' && chain.fileOffset === 0) throw this.#replaced(path);
           return outcome;
         } catch (error) {
-          // Cut under the walk, as the next look will find.
+          // The file was cut during the walk. The next look finds the cut.
           if (file.size() < source.size) return 'end';
           throw error;
         }
@@ -456,7 +471,7 @@ export class DirectoryView implements LogView {
     });
   }
 
-  /** Segment `news.number` reaches so far; it is the newest, or a new one. */
+  /** Records the new extent of segment `news.number`, which is the newest segment or a new one. */
   #extend(news: SegmentInfo): void {
     const newest = this.#segments.last;
     if (newest?.number !== news.number) {
@@ -477,7 +492,7 @@ function list(listing: DirectoryListing, directory: string): Listing {
   }
 }
 
-/** Ascending. */
+/** The segment numbers among `names`, ascending. */
 function segmentNumbers(names: readonly string[]): number[] {
   return names.flatMap((name) => parseSegmentName(name) ?? []).sort((a, b) => a - b);
 }

@@ -1,42 +1,46 @@
 import type { WalEntry } from './segment-reader.js';
 
 /**
- * Entries, or batches of them, for `for await`; by hand `value` is `undefined` once `done`. It begins with the first call of `next`;
- * breaking off closes the file. Whoever stops in the middle without breaking off, by hand, calls `return`: else the file stays open,
- * and its segment is kept from retention, until the iterator is collected as garbage or the log is closed.
+ * An iterator over entries, or over arrays of them, for `for await`. Reading begins with the first call of `next`;
+ * `value` is `undefined` once `done` is true. Leaving the loop closes the file. Code that calls `next` itself and
+ * stops early must call `return`. Otherwise the file stays open, and retention keeps its segment, until the iterator
+ * is garbage-collected or the log is closed.
  *
- * @typeParam T what it yields: {@link WalEntry}, or an array of them
+ * @typeParam T the yielded value: {@link WalEntry}, or an array of them
  */
 export interface WalIterator<T> {
-  /** The next one. Rejects as the method that made the iterator says, and is done after that. */
+  /**
+   * Resolves to the next value. Rejects with the errors of the method that made the iterator; after an error it is
+   * done.
+   */
   next(): Promise<IteratorResult<T, undefined>>;
-  /** Ends it: closes the file, also while `next` waits. Resolves once that is done. */
+  /** Ends the iterator and closes the file, even while `next` waits. Resolves once the file is closed. */
   return(value?: undefined): Promise<IteratorResult<T, undefined>>;
-  /** Ends it as `return` does, and rejects with `error`. */
+  /** Ends the iterator as `return` does, and rejects with `error`. */
   throw(error: unknown): Promise<IteratorResult<T, undefined>>;
-  /** Itself. */
+  /** Returns this iterator. */
   [Symbol.asyncIterator](): WalIterator<T>;
 }
 
 type Result = IteratorResult<WalEntry, undefined>;
 
 /**
- * The entries of batches, one at a time. By hand, since an async generator takes three turns of the microtask queue for
- * each `yield` and this takes one: entries that are at hand cost half as much (bench/workloads, replay).
+ * Yields the entries of batches one at a time. It is not an async generator: that takes three turns of the microtask
+ * queue for each `yield`, and this class takes one, so buffered entries cost half as much (bench/workloads, replay).
  *
- * Behaves as an async generator does: calls are answered in their order, also when one does not wait for the other, and
- * whatever ends the walk ends the walk over the batches.
+ * It behaves as an async generator does: it answers concurrent calls in order, and when it ends it also ends the
+ * generator of batches.
  */
 export class EntryIterator implements AsyncGenerator<WalEntry, undefined, undefined> {
   readonly #batches: AsyncGenerator<WalEntry[], undefined, undefined>;
   readonly #interrupt: () => void;
   #batch: readonly WalEntry[] = [];
   #at = 0;
-  /** Calls that wait for a batch, or for such a call. */
+  /** Number of calls that wait for a batch, or for an earlier call. */
   #waiting = 0;
   #lastCall: Promise<unknown> = Promise.resolve();
 
-  /** @param interrupt has `batches` end soon, though it wait for something: for `return`, which comes behind that */
+  /** @param interrupt makes a waiting `batches` end soon, so that a queued `return` runs */
   constructor(batches: AsyncGenerator<WalEntry[], undefined, undefined>, interrupt: () => void = () => {}) {
     this.#batches = batches;
     this.#interrupt = interrupt;
@@ -85,13 +89,13 @@ export class EntryIterator implements AsyncGenerator<WalEntry, undefined, undefi
     return { value: this.#batch[this.#at++] as WalEntry, done: false };
   }
 
-  /** A batch that is through is let go: it holds a chunk of the file. */
+  /** Drops a finished batch, because it holds a chunk of the file. */
   #drop(): void {
     this.#batch = [];
     this.#at = 0;
   }
 
-  /** Runs `call` once all calls before it are answered. */
+  /** Runs `call` after all earlier calls are answered. */
   #inTurn(call: () => Promise<Result>): Promise<Result> {
     this.#waiting += 1;
     const answer = this.#lastCall.then(call, call).finally(() => {

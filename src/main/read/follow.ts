@@ -14,13 +14,13 @@ import { readBatches } from './read-log.js';
 import { unwatchAbandoned, watchAbandoned } from './readers.js';
 import type { WalEntry } from './segment-reader.js';
 
-/** The durable entries of a log as they come. See `Wal.follow`. */
+/** The entries of a log as they become durable. See `Wal.follow`. */
 export function follow(view: LogView, options: FollowOptions): EntryIterator {
   const stop = new AbortController();
   return new EntryIterator(followBatches(view, options, stop), () => stop.abort());
 }
 
-/** As [follow], of a log that is opened for it. See `Wal.follow`. */
+/** As [follow], but opens the log first. See `Wal.follow`. */
 export function followDirectory(directory: string, options: DirectoryFollowOptions): EntryIterator {
   const stop = new AbortController();
   return new EntryIterator(openAndFollow(directory, options, stop), () => stop.abort());
@@ -44,11 +44,11 @@ async function* openAndFollow(
 }
 
 /**
- * Walks what is durable now, then waits until more is: gapless, since each walk goes on where the one before ended. Between
- * two walks nothing is held: a follower that is slower than retention finds its next entry gone.
+ * Walks all durable entries, then waits until more are durable. It is gapless, because each walk continues where the
+ * last one ended. It holds nothing between two walks: if retention is faster, the follower's next entry is gone.
  *
- * `stop` ends the wait: of a generator that waits `return` would be heard only behind the next entry, whenever that comes. The caller's signal
- * aborts it too.
+ * `stop` ends the wait: a generator that waits would handle `return` only after the next entry. The caller's signal
+ * aborts `stop` too.
  */
 async function* followBatches(
   view: LogView,
@@ -66,16 +66,16 @@ async function* followBatches(
   }
 }
 
-/** `from`: 0 = the log's first entry, whichever that will be. */
+/** `from`: 0 = the first entry of the log at that time. */
 async function* walkOn(
   view: LogView,
   from: number,
   { signal, ref, stop }: { signal: AbortSignal | undefined; ref: boolean; stop: AbortSignal },
 ): AsyncGenerator<WalEntry[], undefined, undefined> {
   let cutsSeen = view.truncations.length;
-  /** The entry to come next. */
+  /** LSN of the next entry. */
   let next = from;
-  /** Only what was handed out can be missed when the log is cut. */
+  /** A cut matters only if it removes an entry that was returned. */
   let seen = 0;
   for (;;) {
     signal?.throwIfAborted();
@@ -93,10 +93,10 @@ async function* walkOn(
         next = seen + 1;
         yield batch;
       }
-      // Skipped LSNs may stand at the end.
+      // The range may end with skipped LSNs.
       next = to + 1;
     } catch (error) {
-      // A cut behind what was handed out, or the end of the log, is judged above.
+      // The code above handles a cut after the returned entries, and the end of the log.
       if (!(error instanceof WalError) || !JUDGED_LATER.includes(error.code)) throw error;
     }
   }

@@ -15,7 +15,10 @@ import { SegmentList } from './segment-list.js';
 import { SparseIndexes } from './sparse-index.js';
 import { Wakeups } from './wakeups.js';
 
-/** The log that this process writes: the figures come from the status, the list of segments from the writer's messages. */
+/**
+ * The log that this process writes. The figures come from the status, the list of segments from the writer's
+ * messages.
+ */
 export class LiveView implements LogView {
   readonly directory: string;
   readonly indexes = new SparseIndexes();
@@ -28,27 +31,27 @@ export class LiveView implements LogView {
     assertOpen: () => this.assertOpen(),
   });
   readonly logId: bigint;
-  /** The directory that the log was opened in. */
+  /** Identity of the directory in which the log was opened. */
   readonly #place: FileIdentity;
-  /** The segments whose first frames do not name the log. */
+  /** Identities of the segments whose first frames do not name the log. */
   readonly #unnamed: Map<number, FileIdentity>;
   readonly #identifyPath: ReadAccess['identifyPath'];
   readonly #status: LogStatus;
-  /** Takes in messages that the event loop has not delivered yet. */
+  /** Processes messages that the event loop has not delivered yet. */
   readonly #catchUp: () => void;
   #segments: SegmentList;
-  /** The first entry of the last segment, once it has one; 0 = not known. */
+  /** LSN of the first entry in the last segment; 0 = there is none, or it is not known. */
   #liveFirstLsn: number;
   readonly #followers = new Wakeups();
   readonly #hold: (isHeld: boolean) => void;
-  /** Why nothing more becomes durable, once that is so. */
+  /** Makes the error that ended the log; set once no more entries become durable. */
   #failure: (() => WalError) | undefined;
   readonly #pins = new Map<object, number>();
-  /** LSNs that `truncateAfter` left as the last, in order of the calls. */
+  /** The last LSN after each `truncateAfter`, in the order of the calls. */
   readonly #truncations: number[] = [];
   #isClosed = false;
 
-  /** `hold` keeps the process alive, or lets it go. */
+  /** `hold` keeps the process alive or stops doing so. */
   constructor(
     directory: string,
     status: LogStatus,
@@ -100,19 +103,19 @@ export class LiveView implements LogView {
     return this.#current().before(number);
   }
 
-  /** How many segments there are, and the bytes of their frames. */
+  /** The number of segments, and the bytes of their frames. */
   extent(): { readonly segments: number; readonly bytes: number } {
     const segments = this.#current();
     return { segments: segments.length, bytes: segments.bytesFrom(-1) };
   }
 
-  /** Bytes from the start of `segment` to the end of the log; `undefined`: it is gone. */
+  /** Bytes from the start of `segment` to the end of the log; `undefined` if the segment is gone. */
   bytesFrom({ number }: SegmentInfo): number | undefined {
     const segments = this.#current();
     return segments.has(number) ? segments.bytesFrom(number) : undefined;
   }
 
-  /** The segments, the live one as it is now. */
+  /** The segments, with the current extent of the live one. */
   #current(): SegmentList {
     this.#catchUp();
     const live = this.#segments.last;
@@ -130,9 +133,9 @@ export class LiveView implements LogView {
   }
 
   /**
-   * That the directory is the one in which the log was opened: the writer thread has it open, so that as long as that thread lives
-   * no other directory has its identity. What is in it was made by this log, and names it; but wal-go's segments, which do
-   * not, are told by the identity that they had when the log was opened.
+   * Proves that the directory is the one in which the log was opened. The writer thread holds it open, so no other
+   * directory can get its identity while that thread lives. This log has made the files in it, and they name the log.
+   * Segments of wal-go do not; they are recognised by the identity that they had when the log was opened.
    */
   async proveOwn({ number, path }: SegmentInfo, file: FileIdentity | undefined): Promise<void> {
     const found = await this.#identifyPath(this.directory);
@@ -143,7 +146,7 @@ export class LiveView implements LogView {
       throw replaced(this.directory, path, 'it');
   }
 
-  /** The writer tells before it cuts: who has seen a file that was cut finds its cut here. */
+  /** The writer reports a cut before it makes it, so a reader of a cut file finds the cut here. */
   get truncations(): readonly number[] {
     this.#catchUp();
     return this.#truncations;
@@ -168,7 +171,7 @@ export class LiveView implements LogView {
     { signal, ref }: { signal: AbortSignal | undefined; ref: boolean },
   ): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure();
-    // Asked for before the look: whoever moves the watermark after it tells.
+    // Requested before the check, so that a later move of the watermark wakes this wait.
     this.#status.askForWatermark();
     if (this.durableLsn > lsn) return;
     if (ref) this.#hold(true);
@@ -179,7 +182,7 @@ export class LiveView implements LogView {
     }
   }
 
-  /** The log has ended: nothing more becomes durable. */
+  /** Records that the log has ended: no more entries become durable. */
   fail(failure: () => WalError): void {
     this.#failure ??= failure;
     this.#followers.wakeAll();
@@ -195,7 +198,7 @@ export class LiveView implements LogView {
     await Promise.all([this.readers.endAll(), this.files.close()]);
   }
 
-  /** Takes note of what the writer says of its segments. */
+  /** Processes a message of the writer about its segments. */
   receive(message: ToLane): void {
     if (message.kind === 'segment-opened') this.#open(message);
     else if (message.kind === 'segments-removed') {
@@ -231,11 +234,11 @@ export class LiveView implements LogView {
     const path = join(this.directory, segmentName(number));
     this.#segments.push({ number, path, firstLsn, lastLsn: 0, bytes: 0, createdMs });
     this.#liveFirstLsn = firstLsn;
-    // A number is given again behind a cut.
+    // After a cut the writer assigns a number again.
     this.#unnamed.delete(number);
   }
 
-  /** The newest segment is gone: the one before it is live again. */
+  /** Removes the newest segment; the one before it is live again. */
   #withdraw(number: number): void {
     if (this.#segments.last?.number !== number) return;
     this.#segments.pop();

@@ -6,8 +6,8 @@ import { WalError } from '../errors/wal-error.js';
 import type { LogView } from './log-view.js';
 
 /**
- * Opens a segment for the sake of entry `lsn`, and makes sure that it is this log's: a name may have come to lead elsewhere, by a
- * symbolic link that was moved or a directory that was replaced.
+ * Opens the segment of entry `lsn` and checks that the file belongs to this log: a moved symbolic link or a replaced
+ * directory may have changed where the name leads.
  *
  * @throws ERR_WAL_PURGED, ERR_WAL_IO
  */
@@ -16,7 +16,7 @@ export async function openSegmentFile(view: LogView, segment: SegmentInfo, lsn: 
     return await openOwnFile(view, segment);
   } catch (error) {
     if (error instanceof WalError) throw error;
-    // Of a log that somebody else may write a file that is gone was removed by him.
+    // If another process may write the log, that process has removed a missing file.
     if (view.firstLsn > lsn || (view.files === undefined && isMissing(error))) throw purged(view, lsn);
     throw new WalError('ERR_WAL_IO', `Cannot open "${segment.path}": ${(error as Error).message}`, {
       path: segment.path,
@@ -26,7 +26,7 @@ export async function openSegmentFile(view: LogView, segment: SegmentInfo, lsn: 
   }
 }
 
-/** As [openSegmentFile]. @throws the system's error; ERR_WAL_IO where the file is not this log's */
+/** As [openSegmentFile]. @throws the system's error; ERR_WAL_IO if the file is not this log's */
 export async function openOwnFile(view: LogView, segment: SegmentInfo): Promise<AsyncFile> {
   let file: AsyncFile;
   try {
@@ -36,7 +36,7 @@ export async function openOwnFile(view: LogView, segment: SegmentInfo): Promise<
     throw error;
   }
   try {
-    // After the opening: what was put in its place before that is noticed.
+    // Checked after opening, so that an earlier replacement of the file is noticed.
     await view.proveOwn(segment, file.identity);
     return file;
   } catch (error) {
@@ -45,21 +45,29 @@ export async function openOwnFile(view: LogView, segment: SegmentInfo): Promise<
   }
 }
 
-/** What is found by a log's names, `found` of them, is not the log that was opened. */
+/** The error when the paths of a log lead to something else. `found` names what was replaced. */
 export function replaced(directory: string, path: string, found: string): WalError {
   return new WalError(
     'ERR_WAL_IO',
-    `Cannot read "${path}": somebody has removed, renamed or replaced ${found}, or moved a link that leads there. Nothing of ` +
-      'what is there now was read. Close the log, and open the one that is meant.',
-    { path, cause: new DiskError('ENOENT', 'open', directory, 'what the log was opened in is not there') },
+    `Cannot read "${path}": ${found} was removed, renamed or replaced, or a link that leads there was moved. Nothing of ` +
+      'what is there now was read. Close the log and open the right one.',
+    {
+      path,
+      cause: new DiskError(
+        'ENOENT',
+        'open',
+        directory,
+        'the directory in which the log was opened is not there',
+      ),
+    },
   );
 }
 
 export function truncated(view: LogView, lsn: number): WalError {
   return new WalError(
     'ERR_WAL_TRUNCATED',
-    `Entry ${lsn} of "${view.directory}" was cut off by truncateAfter after it was handed out, or while it was being read. ` +
-      'Its LSN goes to another entry: drop what was made of it, and read on from lastLsn + 1 as it was after the cut.',
+    `Entry ${lsn} of "${view.directory}" was cut off by truncateAfter after a reader got it, or during the read. ` +
+      'Another entry will get its LSN. Discard everything derived from it, and continue from the lastLsn + 1 of the time after the cut.',
     { path: view.directory, lsn },
   );
 }
@@ -67,26 +75,26 @@ export function truncated(view: LogView, lsn: number): WalError {
 export function purged(view: LogView, lsn: number): WalError {
   return new WalError(
     'ERR_WAL_PURGED',
-    `Entry ${lsn} of "${view.directory}" is gone, its segment was removed; the log begins at ${view.firstLsn}. ` +
+    `Entry ${lsn} of "${view.directory}" is gone: its segment was removed. The log begins at ${view.firstLsn}. ` +
       'Begin there, or keep more (options maxFiles, maxTotalSize, maxAge, retainFrom).',
     { path: view.directory, lsn },
   );
 }
 
 /**
- * Why entry `lsn` was not found, by a reader who was to read up to `to` when he began. `assertUncut` throws if word of a cut has come
- * that took some of it.
+ * The error when a reader does not find entry `lsn`. `to` is the end of its range, taken when it began. `assertUncut`
+ * throws if a reported cut has removed a part of the range.
  */
 export function notFound(view: LogView, lsn: number, to: number, assertUncut: () => void): WalError {
-  // A cut lowers the log's last LSN before word of it comes, and what comes after the cut raises it behind that: looked at in
-  // this order one of the two tells.
+  // A cut lowers the log's last LSN before it is reported, and appends raise that LSN only after the report. In this
+  // order, one of the two checks notices the cut.
   const isShorter = view.lastLsn < to;
   assertUncut();
   if (isShorter) return truncated(view, lsn);
   return view.firstLsn > lsn || view.files === undefined ? purged(view, lsn) : missing(view, lsn);
 }
 
-/** The log should hold this entry, and no segment does. */
+/** The error when no segment holds an entry that the log should hold. */
 export function missing(view: LogView, lsn: number): WalError {
   return new WalError(
     'ERR_WAL_CORRUPT',

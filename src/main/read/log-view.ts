@@ -6,7 +6,7 @@ import type { Readers } from './readers.js';
 import type { RecentReads } from './recent-reads.js';
 import type { SparseIndexes } from './sparse-index.js';
 
-/** The files that readers open, and the clock that they go by: Node's, or those of a simulated machine. */
+/** File access and the clock of readers: Node's, or those of a simulated machine. */
 export interface ReadAccess {
   /** @throws as `openForReading` of src/files */
   openForReading(path: string): Promise<AsyncFile>;
@@ -16,48 +16,54 @@ export interface ReadAccess {
   nowMs(): number;
 }
 
-/** What readers need to know of a log: the live one of this process, or a directory that somebody else may write. */
+/** A log as readers see it: the live log of this process, or a directory that another process may write. */
 export interface LogView {
   readonly directory: string;
-  /** Empty log: 0. */
+  /** LSN of the oldest entry; 0 = the log is empty. */
   readonly firstLsn: number;
-  /** Every entry up to it can be read from the files. */
+  /** Every entry up to this LSN can be read from the files. */
   readonly lastLsn: number;
   readonly durableLsn: number;
-  /** By which its frames prove that they are its own; `undefined` = nothing names it (wal-go's files), or nothing does yet. */
+  /** The id that the log's frames carry; `undefined` = no frame has one (wal-go's files), or no frame is written yet. */
   readonly logId: bigint | undefined;
-  /** Lowest number first; those without an entry too. Copied: who reads from one to the next asks for these alone, below. */
+  /**
+   * A copy of the list of segments, lowest number first, including those without an entry. To walk the segments, use
+   * the methods below: they do not copy.
+   */
   segments(): readonly SegmentInfo[];
   /** The last segment that begins at or before entry `lsn`. */
   segmentOf(lsn: number): SegmentInfo | undefined;
-  /** The first segment with an entry behind segment `number`. */
+  /** The first segment with an entry after segment `number`. */
   segmentAfter(number: number): SegmentInfo | undefined;
   /** The last segment with an entry before segment `number`. */
   segmentBefore(number: number): SegmentInfo | undefined;
-  /** The last entry that stayed at each cut, of `truncateAfter` or another, since the log was opened, oldest first. */
+  /**
+   * The last entry that remained after each cut since the log was opened, by `truncateAfter` or by another process;
+   * oldest first.
+   */
   readonly truncations: readonly number[];
-  /** What readers have learned of where entries are. */
+  /** Positions of entries that readers have learned. */
   readonly indexes: SparseIndexes;
   /** Opens the file of a segment. @throws as `openForReading` of src/files */
   openForReading(path: string): Promise<AsyncFile>;
-  /** Where no other process can put other files in the place of the segments, some of them stay open. */
+  /** Segment files that stay open; `undefined` if another process can replace the files. */
   readonly files: OpenFiles | undefined;
-  /** Of a log that this process writes: how what it wrote last is read. */
+  /** How recent entries are read; only for a log that this process writes. */
   readonly recent: RecentReads | undefined;
-  /** Bytes from the start of `segment` to the end of the log; `undefined`: it is gone. */
+  /** Bytes from the start of `segment` to the end of the log; `undefined` if the segment is gone. */
   bytesFrom(segment: SegmentInfo): number | undefined;
   /**
-   * Resolves when entries above `lsn` are durable, or something else has happened that a follower must look at: a cut, the
-   * end of the log, an abort. May resolve early: look, and wait again.
+   * Resolves when entries above `lsn` are durable, or when a follower must check the log for another reason: a cut,
+   * the end of the log, an abort. It may resolve early, so the caller checks and waits again.
    */
   waitForWatermark(lsn: number, options: { signal: AbortSignal | undefined; ref: boolean }): Promise<void>;
   readonly isClosed: boolean;
   /**
-   * A file was opened by the name of `segment`, or could not be (`undefined`). Throws `ERR_WAL_IO` where that name has come to
-   * lead to something else than this log's.
+   * Checks a file that was opened by the name of `segment` (`undefined`: it could not be opened). Throws `ERR_WAL_IO`
+   * if that name no longer leads to a file of this log.
    */
   proveOwn(segment: SegmentInfo, file: FileIdentity | undefined): Promise<void>;
-  /** Those that are under way. */
+  /** The active readers. */
   readonly readers: Readers;
   /** Throws `ERR_WAL_CLOSED` once the log is closed. */
   assertOpen(): void;

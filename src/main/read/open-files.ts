@@ -1,22 +1,25 @@
 import type { AsyncFile } from '../../files/async-file.js';
 import type { SegmentInfo } from '../../protocol/reports.js';
 
-/** Segments that stay open. Bet: opening and closing costs three ways through the thread pool, the read itself one. */
+/**
+ * Number of segments that stay open. Bet: opening and closing a file costs three round trips through the thread pool,
+ * the read itself one.
+ */
 const FILES_MAX = 4;
 
-/** Segments of a live log that stay open from one `get` to the next, the least recently used going first. */
+/** Segments of a live log that stay open between two calls of `get`. The least recently used one is closed first. */
 export class OpenFiles {
   readonly #open: (segment: SegmentInfo) => Promise<AsyncFile>;
   readonly #files = new Map<number, Promise<AsyncFile>>();
   #isClosed = false;
-  /** Files on their way to being closed. */
+  /** Files that are being closed. */
   readonly #leaving = new Set<Promise<void>>();
 
   constructor(open: (segment: SegmentInfo) => Promise<AsyncFile>) {
     this.#open = open;
   }
 
-  /** The file of `segment`, until something is dropped. @throws as what opens it */
+  /** The file of `segment`. It stays open until it is dropped. @throws the errors of opening the file */
   open(segment: SegmentInfo): Promise<AsyncFile> {
     const { number } = segment;
     const file = this.#files.get(number) ?? this.#open(segment);
@@ -25,9 +28,9 @@ export class OpenFiles {
       this.#letGo(file);
       return file;
     }
-    // Put in anew: a Map lists the least recently used first.
+    // Inserted again, because a Map then lists the least recently used one first.
     this.#files.set(number, file);
-    // One that could not be opened may be there next time.
+    // A file that could not be opened is tried again at the next call.
     file.catch(() => {
       if (this.#files.get(number) === file) this.#files.delete(number);
     });
@@ -38,7 +41,7 @@ export class OpenFiles {
     return file;
   }
 
-  /** These segments are gone: their bytes are not to be kept on the disk. */
+  /** Closes files of removed segments, so that the system frees their disk space. */
   dropThrough(number: number): void {
     for (const each of [...this.#files.keys()]) if (each <= number) this.#drop(each);
   }
@@ -47,7 +50,7 @@ export class OpenFiles {
     this.dropThrough(Number.POSITIVE_INFINITY);
   }
 
-  /** Nothing stays open from now on. Resolves once nothing is. */
+  /** Closes all files; later reads keep none open. Resolves once no file is open. */
   async close(): Promise<void> {
     this.#isClosed = true;
     this.clear();
@@ -60,7 +63,7 @@ export class OpenFiles {
     if (file !== undefined) this.#letGo(file);
   }
 
-  /** Closes it once the reads in flight have returned; who read from it hears of what went wrong. */
+  /** Closes a file after its reads in flight have returned. Their callers get any error. */
   #letGo(file: Promise<AsyncFile>): void {
     const leaving = file
       .then((opened) => opened.close())

@@ -9,18 +9,18 @@ import { type Reader, unwatchAbandoned, watchAbandoned } from './readers.js';
 import { corruptError, SegmentReader, type WalEntry } from './segment-reader.js';
 import { PLACE_SPACING_BYTES } from './sparse-index.js';
 
-/** What is read forward, and held, to be handed out backwards. Bet: as for the chunks of a forward reader. */
+/** Bytes that are read forward, held, and returned backwards. Bet: as for the chunks of a forward reader. */
 const RUN_BYTES = 256 * 1024;
 
-/** A run and the frames on which it ends, in one read. */
+/** Bytes of one read: a run and the frames in which it ends. */
 const RUN_CHUNK_BYTES = RUN_BYTES + 2 * PLACE_SPACING_BYTES;
 
 /**
  * The entries of a log from the last one down, in runs whose entries are in descending order.
  *
- * Frames lead forward only. So a segment is gone over once, to learn where its entries are; then it is read run by run
- * from its end, each run forward from a place that was learned. What is held is one run, or one atomic batch where that is
- * larger. Retention is kept from the segment that is being read, and free to remove those below it.
+ * Frames can only be read forward. So the reader walks a segment once to learn the positions of its entries. Then it
+ * reads the segment run by run from its end, each run forward from a learned position. It holds one run in memory, or
+ * one atomic batch if that is larger. Retention keeps the segment that is being read, and may remove those before it.
  */
 export async function* walkBackwards(
   view: LogView,
@@ -43,7 +43,7 @@ export async function* walkBackwards(
   };
   const reader = view.readers.start();
   const self = {};
-  /** The entry to come next. */
+  /** LSN of the next entry. */
   let next = to;
   let logId = view.logId;
   let segment = view.segmentOf(to);
@@ -63,7 +63,7 @@ export async function* walkBackwards(
           if (run.entries.length > 0) yield run.entries;
         }
       } catch (error) {
-        // Whoever closes the log closes the file; and what was cut off cannot be read.
+        // `close` of the log has closed the file, or a cut has removed the entry.
         assertReadable();
         throw error;
       } finally {
@@ -75,7 +75,7 @@ export async function* walkBackwards(
     if (from === undefined ? next < view.firstLsn || next === 0 : next < from) return;
     throw notFound(view, next, next, assertReadable);
   } catch (error) {
-    // Who does not say where to end ends where the log begins, though retention has moved that meanwhile.
+    // A walk without an end of its own ends where the log begins, even after retention has moved the beginning.
     const isOvertaken = error instanceof WalError && error.code === 'ERR_WAL_PURGED';
     if (from !== undefined || !isOvertaken || view.firstLsn <= next) throw error;
   } finally {
@@ -84,7 +84,7 @@ export async function* walkBackwards(
   }
 }
 
-/** One segment, read in runs from some entry down. */
+/** Reads one segment in runs, from some entry downwards. */
 class SegmentRuns {
   readonly #view: LogView;
   readonly #reader: Reader;
@@ -92,9 +92,9 @@ class SegmentRuns {
   readonly #file: AsyncFile;
   readonly #assertReadable: () => void;
   #logId: bigint | undefined;
-  /** Kept though the view may forget it: what is below a cut stays where it is. */
+  /** Kept even if the view forgets it: entries below a cut do not move. */
   #index;
-  /** Learned by this walk, and not by an earlier reader. */
+  /** This walk has learned the index, not an earlier reader. */
   #isFresh = false;
   /** The LSN that would follow the segment's last one, if it is known to have been skipped. */
   #skippedFrom: number | undefined;
@@ -116,15 +116,15 @@ class SegmentRuns {
     this.#index = view.indexes.of(segment.number, file.identity);
   }
 
-  /** Of the log, once a frame has told. */
+  /** The log's id, once a frame has shown it. */
   get logId(): bigint | undefined {
     return this.#logId;
   }
 
   /**
-   * Learns where the entries up to `lsn` are.
+   * Learns the positions of the entries up to `lsn`.
    *
-   * @throws ERR_WAL_CORRUPT where frames do not lead there; ERR_WAL_PURGED where the file was removed or replaced
+   * @throws ERR_WAL_CORRUPT if the frames do not lead to it; ERR_WAL_PURGED if the file was removed or replaced
    */
   async learnTo(lsn: number): Promise<void> {
     for (;;) {
@@ -147,7 +147,7 @@ class SegmentRuns {
     }
   }
 
-  /** A run that ends with entry `top`, without what is before `from`. `below` is the entry before the run. */
+  /** The run that ends with entry `top`, without entries before `from`. `below` is the LSN before the run. */
   async read(from: number, top: number): Promise<{ entries: WalEntry[]; below: number }> {
     for (;;) {
       const chain = this.#index.placeFarBefore(top, RUN_BYTES) ?? this.#start();
@@ -162,7 +162,7 @@ class SegmentRuns {
         reader.isPast || (reader.end?.fault === undefined && chain.expectedLsn === this.#skippedFrom);
       if (isWhole) return { entries: entries.reverse(), below: bottom - 1 };
       if (this.#isFresh) throw await this.#faultError(reader, chain);
-      // Whatever it is: only the frames themselves, from the first one on, can tell.
+      // Only a walk over the frames, from the first one on, can show the cause.
       this.#forget();
       await this.learnTo(top);
     }
@@ -179,7 +179,10 @@ class SegmentRuns {
     this.#isFresh = true;
   }
 
-  /** The file ended before entry `lsn`. Allowed only where the next segment says that LSNs up to its first were skipped. */
+  /**
+   * Called when the file ends before entry `lsn`. That is valid only if the next segment says that the LSNs up to its
+   * first entry were skipped.
+   */
   async #judgeEnd(reader: SegmentReader, chain: ChainContext, lsn: number): Promise<void> {
     if (reader.end?.fault !== undefined) throw await this.#faultError(reader, chain);
     const { number } = this.#segment;
@@ -198,7 +201,7 @@ class SegmentRuns {
   async #faultError(reader: SegmentReader, chain: ChainContext): Promise<WalError> {
     const lsn = chain.expectedLsn || this.#segment.firstLsn;
     await this.#view.proveOwn(this.#segment, undefined);
-    // A segment that somebody removed or replaced under the reader is not corrupt.
+    // A segment that was removed or replaced during the read is not corrupt.
     if (!(await reader.isStillNamed())) return purged(this.#view, lsn);
     return corruptError(reader.path, chain.fileOffset, lsn, reader.end?.fault);
   }

@@ -11,7 +11,7 @@ import { unwatchAbandoned, watchAbandoned } from './readers.js';
 import { corruptError, SegmentReader, type WalEntry } from './segment-reader.js';
 import { PLACE_SPACING_BYTES } from './sparse-index.js';
 
-/** The entries of a log, a chunk of a segment at a time, up to what is written at this call. */
+/** The entries of a log, one chunk of a segment at a time, up to the last entry written at the time of this call. */
 export function readBatches(
   view: LogView,
   options: ReadOptions,
@@ -23,7 +23,7 @@ export function readBatches(
   );
 }
 
-/** The same, one entry at a time, and perhaps backwards. */
+/** The same, one entry at a time, forward or backwards. */
 export function readEntries(
   view: LogView,
   options: EntriesOptions,
@@ -32,7 +32,7 @@ export function readEntries(
   return new EntryIterator(isReverse ? readBackwards(view, options) : readBatches(view, options));
 }
 
-/** The entries of a log from the last one down, a run of a segment at a time. */
+/** The entries of a log from the last one down, one run of a segment at a time. */
 function readBackwards(
   view: LogView,
   options: EntriesOptions,
@@ -59,7 +59,8 @@ async function* walk(
     yield* walkRange(view, { from, ...range });
     return;
   }
-  // Who does not say where to begin begins where the log does, however often retention moves that before he gets there.
+  // A walk without `from` begins where the log begins, even if retention moves the beginning several times before the
+  // first read.
   for (;;) {
     const first = view.firstLsn;
     let hasBegun = false;
@@ -76,13 +77,13 @@ async function* walk(
   }
 }
 
-/** The log at the call that begins a walk. */
+/** The log at the start of a walk. */
 interface Look {
   readonly cutsSeen: number;
   readonly lastLsn: number;
 }
 
-/** In this order: a cut that comes between the two is one that the walk has yet to notice. */
+/** Taken in this order, so that the walk still notices a cut between the two. */
 function lookAt(view: LogView): Look {
   const cutsSeen = view.truncations.length;
   return { cutsSeen, lastLsn: view.lastLsn };
@@ -91,7 +92,7 @@ function lookAt(view: LogView): Look {
 interface Range {
   readonly from: number;
   readonly to: number;
-  /** How many cuts there were when `to` was taken. */
+  /** Number of cuts when `to` was taken. */
   readonly cutsSeen: number;
   readonly signal: AbortSignal | undefined;
 }
@@ -113,7 +114,7 @@ async function* walkRange(view: LogView, range: Range): AsyncGenerator<WalEntry[
   };
   let next = from;
   let segment = view.segmentOf(from);
-  /** It may begin at a place near `from` that an earlier reader has learned: in the first segment. */
+  /** In the first segment, the walk may begin at a position near `from` that an earlier reader has learned. */
   let mayJump = true;
   let chain = createChain(view.logId, -1);
   watchAbandoned(self, reader);
@@ -133,26 +134,26 @@ async function* walkRange(view: LogView, range: Range): AsyncGenerator<WalEntry[
       try {
         while (next <= to && file.end === undefined) {
           const batch = await file.next(from, to).catch((error: unknown) => {
-            // Whoever closes the log closes the file.
+            // `close` of the log has closed the file.
             assertReadable();
             throw error;
           });
           assertReadable();
           const last = batch.at(-1);
           if (last !== undefined) next = last.lsn + 1;
-          // LSNs that were skipped on purpose may end the range.
+          // The range may end with LSNs that were skipped on purpose.
           if (file.isPast) next = to + 1;
           if (last !== undefined) yield batch;
         }
         if (hint !== undefined && next === from && file.end !== undefined) {
-          // Whatever it is: only the frames themselves, from the first one on, can tell.
+          // Only a walk over the frames, from the first one on, can show the cause.
           view.indexes.forget(segment.number);
           chain = createChain(view.logId, -1);
           continue;
         }
         if (next <= to && file.end?.fault !== undefined) {
           await view.proveOwn(segment, undefined);
-          // A segment that somebody removed or replaced under the reader is not corrupt.
+          // A segment that was removed or replaced during the read is not corrupt.
           if (!(await file.isStillNamed())) throw purged(view, next);
           throw corruptError(file.path, file.end.offset, next, file.end.fault);
         }
@@ -161,7 +162,7 @@ async function* walkRange(view: LogView, range: Range): AsyncGenerator<WalEntry[
       }
       const { number } = segment;
       segment = view.segmentAfter(number);
-      // Somebody else's log, which knows of no reader here, may have lost the next one.
+      // Another process does not know of this reader, and may have removed the next segment.
       if (next <= to && segment !== undefined && segment.number > number + 1) throw purged(view, next);
     }
     if (next <= to) throw notFound(view, next, to, assertUncut);
@@ -171,7 +172,7 @@ async function* walkRange(view: LogView, range: Range): AsyncGenerator<WalEntry[
   }
 }
 
-/** The entry with this LSN; `undefined` above `lastLsn` or where it was skipped. */
+/** The entry with this LSN; `undefined` if the LSN is above `lastLsn` or was skipped. */
 export async function readEntry(view: LogView, lsn: number): Promise<WalEntry | undefined> {
   const entry = await readAtPlace(view, lsn);
   if (entry !== undefined) return entry;
@@ -179,15 +180,15 @@ export async function readEntry(view: LogView, lsn: number): Promise<WalEntry | 
   return undefined;
 }
 
-/** A place and what lies before the next one, so that an entry is found with one small read. */
+/** Covers a position and the bytes up to the next one, so that one small read finds an entry. */
 const POINT_BYTES = 2 * PLACE_SPACING_BYTES;
 
-/** The second one is for an entry that is not whole in the first. */
+/** A second read is needed for an entry that the first one does not hold whole. */
 const POINT_READS = 2;
 
 /**
- * The short way to an entry: from a place that a reader has learned, in a file that is open already. `undefined` = it does
- * not lead there, for whatever reason; the long way tells the reason, and learns the places that are missing.
+ * The fast path to an entry: from a position that a reader has learned, in a file that is open already. `undefined` =
+ * it did not find the entry; the slow path finds the reason and learns the missing positions.
  */
 async function readAtPlace(view: LogView, lsn: number): Promise<WalEntry | undefined> {
   view.assertOpen();
@@ -199,20 +200,20 @@ async function readAtPlace(view: LogView, lsn: number): Promise<WalEntry | undef
   const truncationsBefore = view.truncations.length;
   try {
     const opened = await view.files.open(segment);
-    // Another file bears the name now, of which nothing is known.
+    // Another file has this name now, and nothing is known about it.
     if (index === undefined || !isSameFile(index.file, opened.identity)) return undefined;
     const file = view.recent?.include(lsn, view.bytesFrom(segment)) ? view.recent.of(opened) : opened;
     const reader = new SegmentReader(file, place, undefined, POINT_BYTES);
     for (let reads = 0; reads < POINT_READS && !reader.isPast && reader.end === undefined; reads++) {
       const [entry] = await reader.next(lsn, lsn);
-      // What was cut meanwhile, or is given out again, is not the entry that was asked for.
+      // If a cut came in between, the LSN may now belong to another entry.
       if (entry !== undefined && view.truncations.length === truncationsBefore) {
         view.assertOpen();
         return entry;
       }
     }
   } catch (error) {
-    // The file went, or was closed, under the read.
+    // The file was removed or closed during the read.
     if (error instanceof WalError && error.code !== 'ERR_WAL_IO') throw error;
   }
   return undefined;

@@ -7,7 +7,7 @@ import { checkPath } from '../paths.js';
 import { unwatchAbandoned, watchAbandoned } from './readers.js';
 import { corruptError, SegmentReader, type WalEntry } from './segment-reader.js';
 
-/** All that a size word of 0 and a frame that passes the end of the file can mean is that a write was cut short. */
+/** A size word of 0, and a frame that passes the end of the file, always mean an interrupted write. */
 const TORN_FAULTS: readonly string[] = ['size', 'past-end'];
 
 /** See `Wal.readSegment`. */
@@ -18,7 +18,7 @@ export function readSegment(
   return read(outcomeOf(() => ({ path: checkPath('path', file), job: checkReadSegmentOptions(options) })));
 }
 
-/** `take` answers what is asked for, as it was at the call. */
+/** `take` returns the requested range, as it was at the call. */
 async function* read(
   take: () => { readonly path: string; readonly job: JobOptions },
 ): AsyncGenerator<WalEntry, undefined, undefined> {
@@ -40,8 +40,8 @@ async function* read(
       if (!TORN_FAULTS.includes(fault)) throw corruptError(path, offset, next, fault);
       return;
     }
-    // Not a valid frame: a torn tail ends the file, but acknowledged entries behind it must not be missed in silence, nor
-    // what a later version wrote there.
+    // An invalid frame may be a torn tail. But acknowledged entries after it, or frames of a later version, must not
+    // be skipped silently.
     const request = { path, number: Math.max(0, reader.number) };
     const { verdict, trouble } = await runJob('inspectFile', request, job);
     if (verdict === 'unsupported' && trouble !== undefined) throw unsupportedError(path, trouble);

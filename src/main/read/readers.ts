@@ -2,13 +2,14 @@ import type { AsyncFile } from '../../files/async-file.js';
 import type { SegmentInfo } from '../../protocol/reports.js';
 import { WalError } from '../errors/wal-error.js';
 
-/** What a reader holds of its log. */
+/** The part of a log that a reader uses. */
 export interface ReaderHost {
-  /** Opens a segment's file, and makes sure that it is this log's. */
+  /** Opens the file of a segment and checks that it belongs to this log. */
   open(segment: SegmentInfo, lsn: number): Promise<AsyncFile>;
   /**
-   * `reader` is about to open `segment`, and none below it any more; `undefined`: it is done. True = retention of this process
-   * keeps it, and all behind it, from now on; false = it was faster, and `firstLsn` says so.
+   * Announces that `reader` will open `segment` and none below it; `undefined`: the reader is done. True = from now
+   * on the retention of this process keeps that segment and all after it. False = retention has removed the segment
+   * already, and `firstLsn` shows it.
    */
   pin(reader: object, segment: SegmentInfo | undefined): boolean;
   /** Throws once the log is closed. */
@@ -16,36 +17,39 @@ export interface ReaderHost {
 }
 
 /**
- * Iterators of `entries`, `batches` and `follow` that have a segment open. Retention leaves that segment, and all behind it, until the
- * iterator goes on, ends, or is dropped and collected as garbage.
+ * Iterators of `entries`, `batches` and `follow` that have a segment open. Retention keeps that segment, and all
+ * later ones, until the iterator moves on, ends, or is garbage-collected.
  */
 export interface ReadersStats {
-  /** How many. One that waits for its first call, or for the next durable entry, has none open. */
+  /**
+   * Number of such iterators. An iterator that waits for its first call, or for the next durable entry, has no
+   * segment open.
+   */
   readonly open: number;
-  /** LSN of the first entry of the oldest segment that one of them has open; 0 = none. */
+  /** LSN of the first entry in the oldest segment that such an iterator has open; 0 = none. */
   readonly pinnedLsn: number;
-  /** Milliseconds since the one that has stayed longest in its segment came there; 0 = none. */
+  /** The longest time in milliseconds that such an iterator has been in its current segment; 0 = none. */
   readonly pinnedMs: number;
 }
 
 /**
- * Lets go of what a reader held whose iterator nobody can call any more. Of the module and not of a log, since a log that was
- * dropped, too, would take the registry along.
+ * Releases the resources of a reader whose iterator is unreachable. The registry belongs to the module, not to a log:
+ * it would be collected together with a dropped log.
  *
- * A reader must lead nobody to its iterator. What stands for the iterator is an object that only the iterator's own code
- * holds, until it ends.
+ * A reader must not reference its iterator. The registered object is one that only the iterator's own code
+ * references, until the iterator ends.
  */
 const abandoned = new FinalizationRegistry<{ end(): Promise<void> }>((held) => {
-  // Nobody is left who could be told.
+  // No caller is left to get the error.
   held.end().catch(() => {});
 });
 
-/** Has `held.end` called once `iterator` is unreachable, unless [unwatch] comes first. */
+/** Calls `held.end` once `iterator` is unreachable, unless [unwatchAbandoned] is called first. */
 export function watchAbandoned(iterator: object, held: { end(): Promise<void> }): void {
   abandoned.register(iterator, held, iterator);
 }
 
-/** To be called where the iterator ends: this call is also what keeps `iterator` reachable until then. */
+/** The iterator calls this when it ends. The call also keeps `iterator` reachable until then. */
 export function unwatchAbandoned(iterator: object): void {
   abandoned.unregister(iterator);
 }
@@ -61,7 +65,7 @@ export class Readers {
     this.#nowMs = nowMs;
   }
 
-  /** A new one, which holds nothing yet. Whoever has it calls `end`. */
+  /** Makes a reader, which holds nothing yet. The caller must call `end`. */
   start(): Reader {
     return new Reader(this.#host, this.#open, this.#nowMs);
   }
@@ -82,7 +86,7 @@ export class Readers {
     return { open: this.#open.size, pinnedLsn, pinnedMs: isPinned ? this.#nowMs() - sinceMs : 0 };
   }
 
-  /** The log is closed: nothing stays open. Resolves once that is so. */
+  /** Ends all readers when the log is closed. Resolves once no file is open. */
   async endAll(): Promise<void> {
     await Promise.all([...this.#open].map((reader) => reader.end().catch(() => {})));
   }
@@ -91,7 +95,7 @@ export class Readers {
 /** One reader: the segment that it keeps from retention, and the files that it has open. */
 export class Reader {
   readonly #host: ReaderHost;
-  /** Of the log: those that hold something. */
+  /** The readers of the log that hold a segment or a file. */
   readonly #open: Set<Reader>;
   readonly #nowMs: () => number;
   readonly #files = new Set<Promise<AsyncFile>>();
@@ -105,17 +109,17 @@ export class Reader {
     this.#nowMs = nowMs;
   }
 
-  /** The segment that it is in. */
+  /** The segment that the reader is in. */
   get segment(): SegmentInfo | undefined {
     return this.#segment;
   }
 
-  /** When it came there. */
+  /** The time when the reader entered that segment, in milliseconds. */
   get sinceMs(): number {
     return this.#sinceMs;
   }
 
-  /** From now on it is in `segment`, and in none below it. False: retention was faster. */
+  /** Moves the reader to `segment`; it will open none below it. False: retention has removed the segment. */
   pin(segment: SegmentInfo): boolean {
     this.#host.assertOpen();
     this.#segment = segment;
@@ -124,7 +128,7 @@ export class Reader {
     return this.#host.pin(this, segment);
   }
 
-  /** Opens a segment for the sake of entry `lsn`. @throws as `openSegmentFile`; ERR_WAL_CLOSED */
+  /** Opens the segment of entry `lsn`. @throws as `openSegmentFile`; ERR_WAL_CLOSED */
   async open(segment: SegmentInfo, lsn: number): Promise<AsyncFile> {
     this.#host.assertOpen();
     const opening = this.#host.open(segment, lsn);
@@ -135,12 +139,12 @@ export class Reader {
       this.#files.delete(opening);
       throw error;
     } finally {
-      // Closed meanwhile: `end` has waited for it.
+      // If the reader was closed during the opening, `end` has waited for the file.
       if (this.#isEnded) this.#host.assertOpen();
     }
   }
 
-  /** Closes what is open, and keeps the segment. @throws ERR_WAL_IO */
+  /** Closes the files and keeps the segment. @throws ERR_WAL_IO */
   async closeFiles(): Promise<void> {
     const files = [...this.#files];
     this.#files.clear();
@@ -148,7 +152,7 @@ export class Reader {
     for (const result of results) if (result.status === 'rejected') throw result.reason;
   }
 
-  /** It holds nothing any more. Idempotent. Resolves once nothing is open. @throws ERR_WAL_IO */
+  /** Releases the segment and closes the files. Idempotent. Resolves once no file is open. @throws ERR_WAL_IO */
   async end(): Promise<void> {
     this.#isEnded = true;
     if (this.#open.delete(this)) this.#host.pin(this, undefined);
@@ -158,7 +162,7 @@ export class Reader {
 }
 
 async function close(opening: Promise<AsyncFile>): Promise<void> {
-  // One that could not be opened has been told of.
+  // The caller of `open` has got the error of a file that could not be opened.
   const file = await opening.catch(() => undefined);
   try {
     await file?.close();

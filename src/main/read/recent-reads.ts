@@ -2,51 +2,51 @@ import type { AsyncFile } from '../../files/async-file.js';
 import { nowMs as clock } from '../../files/node-globals.js';
 
 /**
- * How much of a log's end counts as recent. Bet: what this process wrote last is in the system's page cache, where four
- * segments of the default size have room.
+ * Bytes at the end of a log that count as recent. Bet: the page cache holds what this process wrote last, and has
+ * room for four segments of the default size.
  */
 const RECENT_BYTES = 256 * 1024 * 1024;
 
-/** A read that took longer did not find everything in memory. */
+/** A longer read did not find all its bytes in memory. */
 const QUICK_MS = 1;
 /**
- * Reads that go through the thread pool after one that was not quick: twice as many after each further one, and one less after
- * each that was. Bet: it may have been the processor that was busy (the engine's own compiling takes it from this thread
- * for milliseconds) and not the disk, and of the few next reads through the pool nobody takes notice.
+ * Number of reads that use the thread pool after a slow read. Each further slow read doubles it; each quick read
+ * lowers it by one. Bet: a busy processor may have caused the slow read (the engine's compiler takes it from this
+ * thread for milliseconds) and not the disk, and a few reads through the pool make no difference.
  */
 const POOL_READS_MIN = 8;
 const POOL_READS_MAX = 1024;
 
 /**
- * Reads of what this process wrote itself, a short while ago. Its bytes are still in memory, so that they are copied from there
- * at once: the way through the thread pool takes far longer, since it wakes two threads (bench/workloads/replay.ts, at
- * random). Nothing older is ever read like that: the event loop would wait for the disk. Where the system keeps less in memory
- * than is thought here, the first read notices, and the next ones go through the pool.
+ * Reads of entries that this process wrote recently. Their bytes are still in the page cache and are copied from
+ * there on the calling thread: a read through the thread pool takes far longer, since it wakes two threads
+ * (bench/workloads/replay.ts, at random). Older entries are never read in this way, because the event loop would wait
+ * for the disk. If the system caches less than assumed, the first read is slow, and the next ones use the pool.
  */
 export class RecentReads {
   readonly #lastLsnAtOpen: number;
   /** Milliseconds of a clock that never goes back. */
   readonly #nowMs: () => number;
-  /** Reads still to go through the pool. */
+  /** Number of reads that must still use the pool. */
   #poolReads = 0;
-  /** How many the next one that is not quick sends there. */
+  /** Number of reads that the next slow read sends to the pool. */
   #penalty = POOL_READS_MIN;
 
-  /** Entries up to `lastLsnAtOpen` were there before this process came. */
+  /** Entries up to `lastLsnAtOpen` were written before this process opened the log. */
   constructor(lastLsnAtOpen: number, nowMs: () => number = clock) {
     this.#lastLsnAtOpen = lastLsnAtOpen;
     this.#nowMs = nowMs;
   }
 
   /**
-   * Whether `lsn` is to be read from memory. `bytesToEnd`: from the start of its segment to the end of the log; `undefined` = the
-   * segment is gone.
+   * Whether to read `lsn` from memory. `bytesToEnd`: bytes from the start of its segment to the end of the log;
+   * `undefined` = the segment is gone.
    */
   include(lsn: number, bytesToEnd: number | undefined): boolean {
     return lsn > this.#lastLsnAtOpen && bytesToEnd !== undefined && bytesToEnd <= RECENT_BYTES;
   }
 
-  /** `file`, read from memory as long as that is quick. */
+  /** Wraps `file` so that reads come from memory as long as that is quick. */
   of(file: AsyncFile): AsyncFile {
     return {
       path: file.path,

@@ -1,14 +1,14 @@
 import type { SegmentInfo } from '../../protocol/reports.js';
 
 /**
- * The segments of a log, lowest number first. What is asked while a log is read, written or retired costs the same, or a little
- * more, for many segments as for few: nothing here copies the list or goes through it, except where it says so.
+ * The segments of a log, lowest number first. Operations that run while a log is read, written or retired take
+ * constant or logarithmic time: no method copies or scans the list unless its comment says so.
  */
 export class SegmentList {
   #segments: SegmentInfo[];
   /** Bytes of all segments before each one, since the list was made. */
   #startBytes: number[] = [];
-  /** Those before this index were removed. */
+  /** Segments before this index were removed. */
   #first = 0;
 
   constructor(segments: readonly SegmentInfo[] = []) {
@@ -24,7 +24,7 @@ export class SegmentList {
     return this.length === 0 ? undefined : this.#segments.at(-1);
   }
 
-  /** A new segment behind all others. */
+  /** Adds a segment after all others. */
   push(segment: SegmentInfo): void {
     const before = this.#segments.length - 1;
     const startBytes =
@@ -41,15 +41,15 @@ export class SegmentList {
     this.#startBytes.pop();
   }
 
-  /** The last segment is like this now. */
+  /** Updates the last segment. */
   replaceLast(segment: SegmentInfo): void {
     this.#segments[this.#segments.length - 1] = segment;
   }
 
-  /** Every segment up to and including `number` is gone. */
+  /** Removes every segment up to and including `number`. */
   dropThrough(number: number): void {
     while (this.length > 0 && (this.#segments[this.#first] as SegmentInfo).number <= number) this.#first++;
-    // What is moved is no more than what has gone.
+    // So no more elements are moved than were removed.
     if (this.#first <= this.#segments.length / 2) return;
     this.#segments.splice(0, this.#first);
     this.#startBytes.splice(0, this.#first);
@@ -62,7 +62,7 @@ export class SegmentList {
     let high = this.#segments.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      // One without an entry tells nothing: the one before it does.
+      // A segment without an entry has no LSN to compare; the one before it decides.
       let told = middle;
       while (told > low && (this.#segments[told] as SegmentInfo).firstLsn === 0) told--;
       const { firstLsn } = this.#segments[told] as SegmentInfo;
@@ -72,7 +72,7 @@ export class SegmentList {
     return this.#lastFrom(low - 1);
   }
 
-  /** The first segment with an entry behind segment `number`. */
+  /** The first segment with an entry after segment `number`. */
   after(number: number): SegmentInfo | undefined {
     let at = this.#countUpTo(number);
     while (at < this.#segments.length && (this.#segments[at] as SegmentInfo).firstLsn === 0) at++;
@@ -89,7 +89,7 @@ export class SegmentList {
     return at >= this.#first && this.#segments[at]?.number === number;
   }
 
-  /** Bytes of segment `number` and all later ones; of all where it is not there. */
+  /** Bytes of segment `number` and all later ones; of all segments if it is not in the list. */
   bytesFrom(number: number): number {
     const last = this.last;
     if (last === undefined) return 0;
@@ -103,7 +103,7 @@ export class SegmentList {
     return this.#segments.slice(this.#first);
   }
 
-  /** The index behind the last segment whose number is at most `number`. */
+  /** The index after the last segment whose number is at most `number`. */
   #countUpTo(number: number): number {
     let low = this.#first;
     let high = this.#segments.length;
@@ -115,7 +115,7 @@ export class SegmentList {
     return low;
   }
 
-  /** The last one with an entry, from index `at` down. */
+  /** The last segment with an entry, from index `at` down. */
   #lastFrom(at: number): SegmentInfo | undefined {
     while (at >= this.#first && (this.#segments[at] as SegmentInfo).firstLsn === 0) at--;
     return at < this.#first ? undefined : this.#segments[at];

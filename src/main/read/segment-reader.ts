@@ -16,27 +16,33 @@ import { isWalg, parseWalgFrame, parseWalgHeader, WALG_HEADER_BYTES } from '../.
 import { WalError } from '../errors/wal-error.js';
 import { PLACE_SPACING_BYTES, type SparseIndex } from './sparse-index.js';
 
-/** An entry as it is read. `data` is a view of a buffer that is never used again: copy it to keep a few of many. */
+/**
+ * An entry that was read. `data` is a view of a larger buffer, which is never reused: copy `data` to keep a few
+ * entries of many.
+ */
 export interface WalEntry {
-  /** Its log sequence number, from 1, one more for each entry. Never more than 2^53 − 1. */
+  /** The log sequence number: from 1, one more for each entry, at most 2^53 − 1. */
   readonly lsn: number;
-  /** Its bytes, as many as were appended; text is UTF-8. */
+  /** The bytes that were appended; text is UTF-8. */
   readonly data: Uint8Array;
 }
 
 /**
- * Bytes of one read, hence about what a batch holds. Bet: large enough that the read's way through the thread pool is
- * small beside the parsing of what it brings (bench/workloads/replay.ts).
+ * Bytes of one read, and so about the size of a batch. Bet: at this size the cost of a read through the thread pool
+ * is small beside the cost of parsing its bytes (bench/workloads/replay.ts).
  */
 const CHUNK_BYTES = 256 * 1024;
 
 /**
- * Room in front of a chunk that is read ahead, for the beginning of a frame that the chunk before ends in. A frame of which
- * more than that stands there is read anew, whole. It costs address space only: what is not used is never touched.
+ * Room before a chunk that is read ahead, for the beginning of a frame that the previous chunk cuts. If the beginning
+ * is longer, the whole frame is read again. Unused room costs only address space, because it is never touched.
  */
 const HEADROOM_BYTES = 32 * 1024;
 
-/** One serves every reader of the thread, since a chunk is gone over at one go. Made by the first that reads. */
+/**
+ * One kernel serves all readers of the thread, because a chunk is parsed without interruption. The first reader makes
+ * it.
+ */
 let kernel: PlainFrames | undefined;
 let isKernelMade = false;
 
@@ -46,9 +52,9 @@ function readingKernel(): PlainFrames | undefined {
   return kernel;
 }
 
-/** Where a walk through a file ended for good. */
+/** Where a walk through a file ended. */
 export interface SegmentEnd {
-  /** `undefined` = the file ends behind a whole frame. */
+  /** `undefined` = the file ends after a whole frame. */
   readonly fault: FrameFault | undefined;
   readonly offset: number;
 }
@@ -56,8 +62,8 @@ export interface SegmentEnd {
 const NOTHING = new Uint8Array(0);
 
 /**
- * Walks the frames of one file on the event loop, a chunk at a time. Each chunk is read into a buffer of its own, of
- * which the entries are views.
+ * Walks the frames of one file on the event loop, one chunk at a time. Each chunk has its own buffer, and the entries
+ * are views of it.
  */
 export class SegmentReader {
   readonly path: string;
@@ -68,21 +74,21 @@ export class SegmentReader {
   #isWalg = false;
   #end: SegmentEnd | undefined;
   #isPast = false;
-  /** Learns where entries are. */
+  /** Records the positions of entries. */
   readonly #index: SparseIndex | undefined;
   readonly #chunkBytes: number;
-  /** Bytes of the file that there are to be read, as far as that is known: a chunk takes no more memory than it has bytes. */
+  /** Bytes of the file to be read, as far as they are known. They bound the memory of a chunk. */
   #size: number;
-  /** The chunk behind the last one, behind [HEADROOM_BYTES] of room: it is being read while that one is dealt with. */
+  /** The next chunk, after [HEADROOM_BYTES] of room. It is read while the last chunk is processed. */
   #ahead: Promise<Uint8Array> | undefined;
-  /** What the last chunk held of the frame that the next one begins in. */
+  /** The beginning, in the last chunk, of a frame that continues in the next chunk. */
   #carry: Uint8Array = NOTHING;
-  /** Frames are too long for the room in front of a chunk: the next one is read from where its first frame starts. */
+  /** Frames are too long for the room before a chunk: the next chunk is read from the start of its first frame. */
   #hasLongFrames = false;
 
   /**
-   * `chain` is where to begin in `file`, outside any batch; it moves on with the reader. `index` learns where entries are. `size`: what
-   * the file held when it was opened, of a reader that wants nothing of what came later.
+   * `chain` is the start position in `file`, outside any batch; it moves with the reader. `index` records the
+   * positions of entries. `size` is the size of the file when it was opened, for a reader that ignores later bytes.
    */
   constructor(
     file: AsyncFile,
@@ -104,7 +110,7 @@ export class SegmentReader {
     return new SegmentReader(file, chain, index, CHUNK_BYTES, file.sizeAtOpen);
   }
 
-  /** Opens any segment file, alone: its first frame says which segment of which log it is. */
+  /** Opens a single segment file. Its first frame identifies the segment and the log. */
   static async openAny(path: string): Promise<SegmentReader> {
     const reader = await SegmentReader.open(path, createChain(undefined, -1));
     try {
@@ -120,23 +126,23 @@ export class SegmentReader {
     return this.#isWalg;
   }
 
-  /** n of the segment, as far as frames that were read have told; -1 = unknown. */
+  /** The segment number n that the frames read so far show; -1 = unknown. */
   get number(): number {
     return this.#chain.number;
   }
 
-  /** Set once [next] came to something that is not a valid frame, or to the end of the file. */
+  /** Set once [next] has reached an invalid frame or the end of the file. */
   get end(): SegmentEnd | undefined {
     return this.#end;
   }
 
-  /** [next] has come to `to`, or to an entry behind it. */
+  /** [next] has reached `to` or a later entry. */
   get isPast(): boolean {
     return this.#isPast;
   }
 
   /**
-   * The entries of the next chunk with `from` ≤ LSN ≤ `to`; checksums are verified for these alone. Empty when the chunk
+   * The entries of the next chunk with `from` ≤ LSN ≤ `to`. Checksums are verified only for these. Empty if the chunk
    * holds none, or at the end.
    *
    * @throws ERR_WAL_UNSUPPORTED; ERR_WAL_IO for the system's error
@@ -151,7 +157,8 @@ export class SegmentReader {
       throw this.#unreadable(error, Math.max(chain.expectedLsn, from));
     });
     const mayGoOn = bytes.length >= this.#chunkBytes;
-    // Who wants a few entries finds them in the first chunk: the second one is read once that is seen not to be so.
+    // A caller that needs a few entries finds them in the first chunk, so reading ahead begins only with the second
+    // one.
     if (mayGoOn && !isFirst && !this.#hasLongFrames) this.#readAhead(start + bytes.length);
     const plain = this.#plainFrames(bytes);
     let at = 0;
@@ -160,7 +167,8 @@ export class SegmentReader {
       if (this.#isPast) return entries;
       const length = peekFrameLength(bytes, at, bytes.length);
       if (length < 0 || (length > 0 && at + length > bytes.length)) {
-        // The rest of the frame is in the next chunk; if nothing was gained since this one, in none.
+        // The rest of the frame is in the next chunk. If this chunk brought no progress, the file ends within the
+        // frame.
         if (at === 0) this.#end = { fault: bytes.length === 0 ? undefined : 'past-end', offset: start };
         else if (mayGoOn) this.#prepareNext(bytes.subarray(at), start + bytes.length);
         return entries;
@@ -185,7 +193,7 @@ export class SegmentReader {
     }
   }
 
-  /** Does the name still lead to the file that is open? */
+  /** Whether the name still leads to the open file. */
   async isStillNamed(): Promise<boolean> {
     try {
       return await this.#file.isStillNamed();
@@ -211,7 +219,7 @@ export class SegmentReader {
     return plain;
   }
 
-  /** Takes the valid plain frames from `at` on that follow the last one; returns where the first other frame starts. */
+  /** Takes the valid plain frames from `at` on that continue the chain. Returns the start of the first other frame. */
   #takePlain(
     plain: PlainFrames,
     bytes: Uint8Array,
@@ -221,7 +229,7 @@ export class SegmentReader {
     entries: WalEntry[],
   ): number {
     const chain = this.#chain;
-    // Which LSN comes next, and that no batch is open, must be known: a plain frame does not tell.
+    // The next LSN must be known, and no batch may be open: a plain frame shows neither.
     while (chain.expectedLsn !== 0 && chain.batchRemaining === 0) {
       this.#index?.note(chain);
       const firstLsn = chain.expectedLsn;
@@ -234,7 +242,7 @@ export class SegmentReader {
       for (let lsn = Math.max(firstLsn, from); lsn < firstLsn + frames; lsn++, place += 2) {
         const dataStart = index[place] as number;
         const length = (index[place + 1] as number) - dataStart;
-        // Half the time that `subarray` takes.
+        // Takes half the time of `subarray`.
         entries.push({ lsn, data: new Uint8Array(buffer, byteOffset + dataStart, length) });
       }
       chain.expectedLsn = firstLsn + frames;
@@ -245,7 +253,10 @@ export class SegmentReader {
     return at;
   }
 
-  /** Rules 1 to 5 of the frame at `at`; of those that nobody wants only what leads to the next one. */
+  /**
+   * Checks rules 1 to 5 for the frame at `at`. A frame before `from` is checked only as far as needed to find the
+   * next one.
+   */
   #check(bytes: Uint8Array, at: number, from: number): FrameFault | undefined {
     const frame: Frame = this.#frame;
     const chain = this.#chain;
@@ -254,7 +265,7 @@ export class SegmentReader {
     if (fault !== undefined) return fault;
     if (frame.lsn >= from) return validateFrame(bytes, at, frame, chain);
     if (!claimsOther(frame, chain)) return checkOrder(frame, chain);
-    // Whose frames these are concerns whoever wants a later one: but only if it is true.
+    // A reader of a later entry must know to which log the frames belong, but only if the checksum proves it.
     const found = validateFrame(bytes, at, frame, chain);
     return found === 'other-log' || found === 'other-segment' ? found : checkOrder(frame, chain);
   }
@@ -268,7 +279,7 @@ export class SegmentReader {
     this.#chain.fileOffset = WALG_HEADER_BYTES;
   }
 
-  /** At least one whole frame from `start` on, if the file holds it: what was read ahead, if that is it. */
+  /** At least one whole frame from `start` on, if the file holds it. Uses the chunk that was read ahead if it fits. */
   async #nextChunk(start: number): Promise<Uint8Array> {
     const ahead = this.#ahead;
     const carry = this.#carry;
@@ -281,7 +292,7 @@ export class SegmentReader {
     return this.#wholeFrame(start, bytes);
   }
 
-  /** The chunk ends `rest` bytes into a frame, at `end` of the file. */
+  /** Prepares the next chunk. The last one ends at offset `end` of the file, with `rest`, the beginning of a frame. */
   #prepareNext(rest: Uint8Array, end: number): void {
     if (rest.length > HEADROOM_BYTES) {
       this.#hasLongFrames = true;
@@ -293,30 +304,30 @@ export class SegmentReader {
   }
 
   /**
-   * Bet: the thread pool reads the next chunk on another core while this thread parses this one and its consumer works
-   * on it. Memory is bounded by three chunks.
+   * Bet: the thread pool reads the next chunk on another core while this thread parses the current one and the
+   * consumer works on it. Memory is bounded by three chunks.
    */
   #readAhead(offset: number): void {
     const padded = this.#read(offset, this.#chunkBytes, HEADROOM_BYTES);
-    // What goes wrong is thrown where the chunk is taken; if nobody takes it, it concerns nobody.
+    // An error is thrown where the chunk is used; the error of an unused chunk does not matter.
     padded.catch(() => {});
     this.#ahead = padded;
   }
 
-  /** `bytes`, which stand at `start`, or more of them: at least one whole frame, if the file holds it. */
+  /** `bytes`, which begin at `start`, or a longer read from there: at least one whole frame, if the file holds it. */
   async #wholeFrame(start: number, bytes: Uint8Array): Promise<Uint8Array> {
     const length = peekFrameLength(bytes, 0, bytes.length);
     if (length <= bytes.length) return bytes;
-    // Bytes from disk are hostile: a size word is believed only as far as the file reaches.
+    // Bytes from disk are untrusted: a size word counts only up to the end of the file.
     const size = await this.#file.size();
     this.#size = Math.max(this.#size, size);
     return start + length <= size ? this.#read(start, length) : bytes;
   }
 
-  /** The file's bytes behind `headroom` bytes that mean nothing. */
+  /** Bytes of the file, after `headroom` unused bytes. */
   async #read(offset: number, length: number, headroom = 0): Promise<Uint8Array> {
     const expected = Math.min(length, Math.max(0, this.#size - offset));
-    // Not zeroed first: only what was read is ever looked at.
+    // Not zeroed, because only bytes that were read are used.
     const bytes = new Uint8Array(Buffer.allocUnsafeSlow(headroom + expected).buffer);
     let filled = headroom;
     while (filled < bytes.length) {
@@ -327,7 +338,7 @@ export class SegmentReader {
     return filled === bytes.length ? bytes : bytes.subarray(0, filled);
   }
 
-  /** The system's error as the reader's. `lsn` is the entry that was to be read, 0 = not known. */
+  /** Wraps an error of the system. `lsn` is the entry to be read, 0 = not known. */
   #unreadable(error: unknown, lsn: number): WalError {
     const { path } = this;
     const offset = this.#chain.fileOffset;
@@ -354,7 +365,7 @@ export class SegmentReader {
   }
 }
 
-/** What the log should hold there cannot be read. */
+/** The error for an entry that the log should hold and that cannot be read. */
 export function corruptError(
   path: string,
   offset: number,

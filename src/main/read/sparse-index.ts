@@ -2,24 +2,24 @@ import { type FileIdentity, isSameFile } from '../../files/disk.js';
 import { type ChainContext, createChain } from '../../format/chain.js';
 
 /**
- * Bytes from one place to the next. Bet: what a reader then goes over before it meets its entry, 8 KiB at most, costs it
- * less than the read that brings them (bench/workloads/replay.ts); a full segment of 64 MiB has 8,192 places, 128 KiB.
+ * Bytes between two indexed positions. Bet: parsing the bytes before the wanted entry, at most 8 KiB, costs less than
+ * the read that brings them (bench/workloads/replay.ts). A full segment of 64 MiB has 8,192 positions, 128 KiB.
  */
 export const PLACE_SPACING_BYTES = 8 * 1024;
 
-/** Segments whose places are kept. The least recently used go first. */
+/** Number of segments with an index. The least recently used index is dropped first. */
 const SEGMENTS_MAX = 64;
 
 /**
- * Where some entries of one segment start: learned by readers on their way from the segment's first frame on, hence
- * without holes up to the last place. A hint only: whoever begins at a place checks the frame there, and its LSN, as he
- * would have on his way.
+ * The positions of some entries of one segment. Readers learn them as they walk from the first frame on, so there are
+ * no holes up to the last position. The index is only a hint: a reader that begins at a position checks the frame and
+ * its LSN there, as it does during a walk.
  */
 export class SparseIndex {
   readonly number: number;
-  /** Which file it was learned of: of one that takes its place nothing is known. */
+  /** The file whose positions these are. They do not hold for a file that replaces it. */
   readonly file: FileIdentity;
-  /** `undefined` for files of wal-go, which do not tell. */
+  /** `undefined` for files of wal-go, which have no log id. */
   #logId: bigint | undefined;
   readonly #lsns: number[] = [];
   readonly #offsets: number[] = [];
@@ -29,7 +29,10 @@ export class SparseIndex {
     this.file = file;
   }
 
-  /** The next frame is at `chain`'s place, and outside any batch. Kept if it is far enough behind the last one. */
+  /**
+   * Notes that the next frame starts at the position of `chain`, outside any batch. The position is kept if it is far
+   * enough after the last one.
+   */
   note(chain: ChainContext): void {
     const { fileOffset } = chain;
     if (fileOffset < (this.#offsets.at(-1) ?? 0) + PLACE_SPACING_BYTES) return;
@@ -38,14 +41,14 @@ export class SparseIndex {
     this.#offsets.push(fileOffset);
   }
 
-  /** The last place at or before entry `lsn`; `undefined` = the segment's first frame is. */
+  /** The last position at or before entry `lsn`; `undefined` = only the segment's first frame is. */
   placeBefore(lsn: number): ChainContext | undefined {
     return this.#chainAt(countUpTo(this.#lsns, lsn) - 1);
   }
 
   /**
-   * Where a reader that ends with entry `lsn` begins so that he goes over about `bytes`: at the first place that is no
-   * further than that from the last one. `undefined` = at the segment's first frame.
+   * The start for a reader that ends with entry `lsn` and reads about `bytes`: the first position that is at most
+   * `bytes` before the last one. `undefined` = the segment's first frame.
    */
   placeFarBefore(lsn: number, bytes: number): ChainContext | undefined {
     const last = this.#offsets[countUpTo(this.#lsns, lsn) - 1];
@@ -62,7 +65,7 @@ export class SparseIndex {
   }
 }
 
-/** How many of `ascending` are at most `limit`. */
+/** Number of elements of `ascending` that are at most `limit`. */
 function countUpTo(ascending: readonly number[], limit: number): number {
   let low = 0;
   let high = ascending.length;
@@ -78,16 +81,16 @@ function countUpTo(ascending: readonly number[], limit: number): number {
 export class SparseIndexes {
   readonly #bySegment = new Map<number, SparseIndex>();
 
-  /** What has been learned of segment `number`, if anything. */
+  /** The index of segment `number`, if there is one. */
   find(number: number): SparseIndex | undefined {
     return this.#bySegment.get(number);
   }
 
-  /** What is learned of segment `number`, which is `file`. */
+  /** The index of segment `number`, whose file is `file`; makes one if needed. */
   of(number: number, file: FileIdentity): SparseIndex {
     const found = this.#bySegment.get(number);
     const index = found !== undefined && isSameFile(found.file, file) ? found : new SparseIndex(number, file);
-    // Put in anew: a Map lists the least recently used first.
+    // Inserted again, because a Map then lists the least recently used one first.
     this.#bySegment.delete(number);
     this.#bySegment.set(number, index);
     if (this.#bySegment.size > SEGMENTS_MAX) {
@@ -97,12 +100,12 @@ export class SparseIndexes {
     return index;
   }
 
-  /** What was learned of this segment does not hold. */
+  /** Drops the index of a segment, because it is wrong. */
   forget(number: number): void {
     this.#bySegment.delete(number);
   }
 
-  /** The log was cut: other entries may come to stand there. */
+  /** Drops all indexes after a cut, because other entries may take the cut positions. */
   clear(): void {
     this.#bySegment.clear();
   }

@@ -1,4 +1,4 @@
-/** Those who wait for something to happen; whatever happens wakes all of them. */
+/** Waits for an event. Every event wakes all waits. */
 export class Wakeups {
   readonly #waiting = new Set<() => void>();
 

@@ -1,4 +1,7 @@
-/** The entry that stands where `count` lines are missing: one that tools for pino's lines understand (40 is a warning). */
+/**
+ * The entry that takes the place of `count` dropped lines. Tools for pino's lines understand it (level 40 is a
+ * warning).
+ */
 export function describeDrops(count: number): string {
   const lines = count === 1 ? '1 line' : `${count} lines`;
   return JSON.stringify({

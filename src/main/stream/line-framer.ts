@@ -1,7 +1,7 @@
 import type { EntryData } from '../append/entry-data.js';
 import type { LineRules } from '../options/options.js';
 
-/** The framer lets go of a buffer that grew beyond this for one long line. */
+/** The framer drops a buffer that grew beyond this size for one long line. */
 const KEPT_BYTES_MAX = 64 * 1024;
 
 const NEWLINE = 0x0a;
@@ -11,25 +11,25 @@ const NOTHING = Buffer.alloc(0);
 export interface LineReceiver {
   /** A line without its newline. The receiver copies bytes before it returns. */
   onLine(line: EntryData): void;
-  /** A line that was longer than `bytesMax`, of which nothing was kept. */
+  /** A line was longer than `bytesMax`; the framer has kept nothing of it. */
   onTooLong(): void;
 }
 
 /**
- * Joins pieces to lines. Pieces are text, bytes, or both in turn, cut anywhere, even in the middle of a character.
- * Holds the line that has no newline yet, up to `bytesMax` bytes of it (of text: UTF-16 units).
+ * Joins pieces to lines. Pieces are text, bytes, or a mix of both. They may end anywhere, even within a character.
+ * The framer holds the unfinished line, up to `bytesMax` bytes (for text: UTF-16 units).
  */
 export class LineFramer {
   readonly #receiver: LineReceiver;
   readonly #stripsCarriageReturn: boolean;
   readonly #skipsEmptyLines: boolean;
-  /** One more than a line may have where the last byte may be a carriage return that goes. */
+  /** The limit of a line, plus one if its last byte may be a carriage return that is stripped. */
   readonly #heldMax: number;
-  /** The line under way: the first `#length` of `#bytes`, and after them `#text`, which may end within a character. */
+  /** The unfinished line: the first `#length` bytes of `#bytes`, then `#text`, which may end within a character. */
   #bytes = NOTHING;
   #length = 0;
   #text = '';
-  /** It has passed `#heldMax`. */
+  /** The unfinished line is longer than `#heldMax`. */
   #isTooLong = false;
 
   constructor(bytesMax: number, rules: LineRules, receiver: LineReceiver) {
@@ -39,12 +39,12 @@ export class LineFramer {
     this.#receiver = receiver;
   }
 
-  /** No line is under way. */
+  /** There is no unfinished line. */
   get isBetweenLines(): boolean {
     return this.#text === '' && this.#length === 0 && !this.#isTooLong;
   }
 
-  /** Bytes of the line under way that are held. */
+  /** Bytes held of the unfinished line. */
   get heldBytes(): number {
     return this.#length + Buffer.byteLength(this.#text);
   }
@@ -66,7 +66,7 @@ export class LineFramer {
     if (from < piece.length) this.#keep(piece.subarray(from));
   }
 
-  /** Nothing follows: a line that has no newline ends here. A carriage return at its end is data. */
+  /** Ends the input: an unfinished line ends here. A carriage return at its end is data. */
   end(): void {
     if (!this.isBetweenLines) this.#endLine('', false);
   }
@@ -124,7 +124,7 @@ export class LineFramer {
     this.#text = '';
     this.#length = 0;
     this.#isTooLong = false;
-    // A line may still be a view of it: only the reference goes.
+    // A line may still be a view of the buffer, so only the reference is dropped.
     if (this.#bytes.length > KEPT_BYTES_MAX) this.#bytes = NOTHING;
   }
 }

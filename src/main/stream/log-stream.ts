@@ -8,74 +8,74 @@ import { callNextTurn, callSoon } from './call-soon.js';
 import { describeDrops } from './dropped-lines.js';
 import { LineFramer } from './line-framer.js';
 
-/** What a log stream needs of a lane. */
+/** The part of a lane that a log stream uses. */
 export interface LogStreamLane {
   /** See `Wal.tryAppend`. */
   tryAppend(data: EntryData): boolean;
-  /** As [tryAppend], but in front of a full ring the entry is queued; false = `maxPending` is used up. */
+  /** As [tryAppend], but if the ring is full, the entry is queued; false = `maxPending` is used up. */
   tryQueue(data: EntryData): boolean;
   ready(bytes: number, signal: AbortSignal | undefined): Promise<void>;
   sync(signal: AbortSignal | undefined): Promise<number>;
   flushSync(): void;
-  /** For the figures of the lane. */
+  /** Counts a dropped line in the figures of the lane. */
   noteDroppedLine(): void;
-  /** The bytes of all entries that are queued in front of the ring, whoever queued them. */
+  /** The bytes of all entries of the lane that wait for room in the ring, including those of other callers. */
   stats(): { readonly pendingBytes: number };
-  /** The log's. */
+  /** The log's directory. */
   readonly directory: string;
   readonly maxEntrySize: number;
-  /** So many free bytes make it worth while to go on after the ring was full. */
+  /** Free bytes in the ring that the stream waits for after the ring was full. */
   readonly roomyBytes: number;
 }
 
-/** Errors of one line and not of the log: it is too long, or a callback of `tryEncode` wrote it. */
+/** Errors that concern one line, not the log: the line is too long, or a callback of `tryEncode` wrote it. */
 const ONE_LINE_ONLY: readonly string[] = ['ERR_WAL_TOO_LARGE', 'ERR_WAL_OPTION'];
 
 type WriteCallback = (error?: Error | null) => void;
 
 /**
- * A destination for lines of log, made by `createLogStream`: a `Writable` that also has what pino expects of one. Each
- * line becomes an entry, without its newline; a line may come in pieces, as text or bytes. Text that has no newline yet waits: for
- * its newline, for `end()` or `destroy()`, or for the end of the process, which make it an entry as it is. `flush` does not.
- * The options `stripCarriageReturn` and `emptyLines` say what becomes of CR LF and of empty lines.
+ * Appends lines to a log; `createLogStream` makes it. It is a `Writable` with the methods that pino expects. Each
+ * line becomes an entry, without its newline. A line may arrive in pieces, as text or bytes. An unfinished line waits
+ * for its newline; `end()`, `destroy()` and the end of the process make it an entry as it is, `flush` does not. The
+ * options `stripCarriageReturn` and `emptyLines` control CR LF and empty lines.
  *
- * `write` returns false when the ring is full, and 'drain' follows. `onFull` says what becomes of further lines, since pino writes on
- * regardless:
+ * `write` returns false when the ring is full, and 'drain' follows. If the producer keeps writing, as pino does,
+ * `onFull` decides what happens to further lines:
  *
- * - `'wait'`: they are queued, up to the log's `maxPending` bytes; beyond, `write` blocks until the log has caught up.
- *   No line is lost and memory is bounded.
- * - `'drop'`: they are dropped and counted ({@link LogStream.dropped}), with an event `'drop'` (line) for each that its listeners have
- *   not written themselves. Once there is room again an
- *   entry says how many are missing at that place:
+ * - `'wait'`: lines queue up to the log's `maxPending` bytes; then `write` blocks until the log has caught up. No
+ *   line is lost, and memory is bounded.
+ * - `'drop'`: lines are dropped and counted ({@link LogStream.dropped}). Each dropped line emits an event `'drop'`
+ *   (line), except lines that a listener of this event writes itself. Once there is room again, an entry says how
+ *   many lines are missing at that place:
  *   `{"level":40,"time":1767225600000,"msg":"ringwal dropped 17 lines here","dropped":17}`.
  *
- * A line longer than `maxEntrySize` is dropped so in both. When the log is closed or has failed, the next write ends the
- * stream: 'error' with the `WalError`, once.
+ * With either setting, a line longer than `maxEntrySize` is dropped in this way. After the log was closed or has
+ * failed, the next write ends the stream: it emits 'error' with the `WalError`, once.
  *
- * 'ready' comes once, soon after the stream was made. 'drain' also comes after each `flush` that went well. `cork()` holds nothing
- * back: lines in the ring outlive the process, lines in a buffer of the stream would not.
+ * The stream emits 'ready' once, soon after it was made, and 'drain' also after each successful `flush`. `cork()` has
+ * no effect: lines in the ring survive the end of the process, and lines in a buffer of the stream would not.
  *
- * Ending the stream makes its lines durable and leaves the log open. What the log promises for the end of the process holds
- * for lines too, also for one that has no newline yet.
+ * Ending the stream makes its lines durable and leaves the log open. The log's guarantees for the end of the process
+ * cover lines too, including an unfinished one.
  */
 export class LogStream extends Writable {
   readonly #lane: LogStreamLane;
   readonly #isDropping: boolean;
   readonly #lines: LineFramer;
-  /** Nothing but its newline goes from a line. */
+  /** Only its newline is removed from a line. */
   readonly #keepsLines: boolean;
   #encoding: BufferEncoding | undefined;
   #dropped = 0;
-  /** Dropped lines that no entry tells of yet. */
+  /** Dropped lines that no entry reports yet. */
   #untold = 0;
   #needsDrain = false;
   /** Bytes of lines that this stream has queued since it found the ring full; the log may have taken some of them. */
   #queuedBytes = 0;
-  /** What ended the log, for this stream. */
+  /** The error that ended the log for this stream. */
   #failure: WalError | undefined;
-  /** Nothing stands between a line and the ring: no line under way, no wait for room, nothing to tell, nothing to strip. */
+  /** A line can go directly into the ring: no unfinished line, no wait for room, no drop to report, nothing to strip. */
   #isClear: boolean;
-  /** There while something would be lost if the process exited now. */
+  /** Registered while the stream holds data that an exit of the process would lose. */
   readonly #exit: ExitParticipant = { flushAtExit: () => this.#flushAtExit() };
   #isInExit = false;
   #isTellingOfDrop = false;
@@ -91,36 +91,37 @@ export class LogStream extends Writable {
     });
     this.#keepsLines = !options.stripCarriageReturn && options.emptyLines === 'keep';
     this.#isClear = this.#keepsLines;
-    // As sonic-boom and the file streams of Node say it. The log is open: what it waits for is a listener.
+    // sonic-boom and Node's file streams emit 'ready' too. The log is open already; the delay lets the caller add a
+    // listener.
     callNextTurn(() => {
       if (!this.destroyed) this.emit('ready');
     });
   }
 
-  /** Lines that were dropped, since the stream was made. */
+  /** Number of lines dropped since the stream was made. */
   get dropped(): number {
     return this.#dropped;
   }
 
   /**
-   * In place of Node's own, which would hold what does not fit in a buffer without bound, out of reach of the log at exit.
+   * Replaces Node's `write`, which would hold excess data in an unbounded buffer that the log cannot save at exit.
    *
-   * Takes text or bytes. False = the ring is full: 'drain' follows. `callback` is called once it is taken, with an error if
-   * a line was dropped.
+   * Takes text or bytes. False = the ring is full; 'drain' follows. `callback` is called once the chunk is taken,
+   * with an error if a line was dropped.
    *
-   * After `end()` or `destroy()` it takes nothing and returns false. `callback`, and after `end()` the event 'error', then has Node's own
-   * `ERR_STREAM_WRITE_AFTER_END` or `ERR_STREAM_DESTROYED`.
+   * After `end()` or `destroy()` it takes nothing and returns false. `callback`, and after `end()` also the event
+   * 'error', then get Node's `ERR_STREAM_WRITE_AFTER_END` or `ERR_STREAM_DESTROYED`.
    *
-   * @param encoding of text; default UTF-8. The callback may stand in its place
-   * @throws ERR_WAL_OPTION: neither text nor bytes, or an encoding that is not known; its `cause` is what Node's own streams
-   * throw. There is no object mode
+   * @param encoding of text; default UTF-8. The callback may be passed in its place
+   * @throws ERR_WAL_OPTION: `chunk` is neither text nor bytes, or the encoding is unknown; `cause` is the error that
+   *   Node's streams throw. There is no object mode
    */
   override write(
     chunk: EntryData,
     encoding?: BufferEncoding | ((error?: Error | null) => void) | undefined,
     callback?: ((error?: Error | null) => void) | undefined,
   ): boolean {
-    // The short way, for a logger that writes each line at one go.
+    // The fast path, for a logger that writes one whole line per call.
     if (this.#isClear && typeof chunk === 'string' && encoding === undefined && callback === undefined) {
       const end = chunk.length - 1;
       if (end >= 0 && chunk.indexOf('\n') === end) {
@@ -139,15 +140,15 @@ export class LogStream extends Writable {
   }
 
   /**
-   * Ends the stream: a line that has no newline yet becomes an entry, and 'finish' comes once all lines are durable. The log stays
-   * open.
+   * Ends the stream. An unfinished line becomes an entry, and the stream emits 'finish' once all lines are durable.
+   * The log stays open.
    *
    * @param callback called at 'finish'
    */
   override end(callback?: () => void): this;
   /** The same, once `chunk` is written. */
   override end(chunk: EntryData, callback?: () => void): this;
-  /** The same, once `chunk` is written, which is text in this encoding. */
+  /** The same, once `chunk`, which is text in this encoding, is written. */
   override end(chunk: EntryData, encoding: BufferEncoding, callback?: () => void): this;
   override end(
     chunk?: EntryData | (() => void),
@@ -166,11 +167,11 @@ export class LogStream extends Writable {
   }
 
   /**
-   * Calls `callback` once everything that was written is durable, and then emits 'drain', unless the ring is full: then 'drain' comes
-   * once there is room. Text that has no newline yet is not flushed.
+   * Calls `callback` once all written lines are durable, and then emits 'drain'. If the ring is full, 'drain' follows
+   * once there is room. An unfinished line is not flushed.
    *
-   * @param callback gets the error if lines were lost or the log has ended; no 'drain' follows then
-   * @throws ERR_WAL_OPTION: `callback` is no function
+   * @param callback gets the error if lines were lost or the log has ended; then no 'drain' follows
+   * @throws ERR_WAL_OPTION: `callback` is not a function
    */
   flush(callback?: ((error?: Error | null) => void) | null | undefined): void {
     if (callback !== undefined && callback !== null && typeof callback !== 'function') {
@@ -179,10 +180,11 @@ export class LogStream extends Writable {
     this.#lane.sync(undefined).then(
       () => {
         if (callback) callSoon(callback);
-        // Programs that use sonic-boom end the stream at this event.
+        // Programs written for sonic-boom end the stream at this event.
         callSoon(() => this.#drain());
       },
-      // A caller without a callback hears of a failure elsewhere: lost lines go to `onError`, and a log that has ended takes no line.
+      // A caller without a callback learns of a failure elsewhere: `onError` gets the lost lines, and a log that has
+      // ended takes no line.
       (error: Error) => {
         if (callback) callSoon(callback, error);
       },
@@ -190,7 +192,7 @@ export class LogStream extends Writable {
   }
 
   /**
-   * As {@link LogStream.flush}, blocking.
+   * As {@link LogStream.flush}, but blocks the calling thread.
    *
    * @throws as {@link Wal.flushSync}
    */
@@ -198,13 +200,13 @@ export class LogStream extends Writable {
     this.#lane.flushSync();
   }
 
-  /** Does nothing. pino's tools for rotation call it after they have renamed the file; the log rotates by itself. */
+  /** Does nothing. pino's rotation tools call it after they rename the file; the log rotates by itself. */
   reopen(): void {}
 
   /**
-   * The encoding of text that comes without one; UTF-8 until it is set.
+   * Sets the encoding of text that is written without one; initially UTF-8.
    *
-   * @throws ERR_WAL_OPTION: it is not known; `cause` is what Node's own streams throw
+   * @throws ERR_WAL_OPTION: the encoding is unknown; `cause` is the error that Node's streams throw
    */
   override setDefaultEncoding(encoding: BufferEncoding): this {
     if (!Buffer.isEncoding(encoding)) throw unknownEncoding(encoding);
@@ -214,7 +216,7 @@ export class LogStream extends Writable {
     return this;
   }
 
-  /** @internal Never called by `write`, which does without the buffer of `Writable`. */
+  /** @internal `write` never calls it: it bypasses the buffer of `Writable`. */
   override _write(chunk: EntryData, encoding: BufferEncoding, callback: WriteCallback): void {
     this.#write(chunk, encoding, callback);
   }
@@ -257,7 +259,7 @@ export class LogStream extends Writable {
     return !this.#needsDrain && !this.destroyed;
   }
 
-  /** `undefined`: the stream has ended, since the memory of a chunk that was piped into it is gone. */
+  /** `undefined`: the memory of a piped chunk is gone, and the stream has ended. */
   #bytesOrText(chunk: EntryData, encoding: BufferEncoding | undefined): EntryData | undefined {
     if (typeof chunk !== 'string') return this.#bytes(chunk);
     if (!encoding || encoding === 'utf8' || encoding === 'utf-8') return chunk;
@@ -275,12 +277,15 @@ export class LogStream extends Writable {
     }
   }
 
-  /** Neither text nor bytes. A pipe could not catch what is thrown here: the stream ends with it instead. */
+  /**
+   * The chunk is neither text nor bytes. A pipe cannot catch an error that is thrown here, so the stream ends with it
+   * instead.
+   */
   #misuse(chunk: unknown): false {
     const error = new WalError(
       'ERR_WAL_OPTION',
       `A log stream takes lines, as strings or bytes, not ${describe(chunk)}: it has no object mode.`,
-      // Programs that know streams look for Node's own code.
+      // Programs that handle stream errors look for Node's own code.
       { cause: thrownBy(() => super.write(chunk)) },
     );
     if (this.listenerCount('unpipe') === 0) throw error;
@@ -303,7 +308,7 @@ export class LogStream extends Writable {
     }
   }
 
-  /** Takes a line in front of a full ring. A writer that goes on although `write` returned false is held up here. */
+  /** Queues a line because the ring is full. A producer that ignores the false of `write` blocks here. */
   #queue(line: EntryData): void {
     if (!this.#lane.tryQueue(line)) {
       this.#makeRoom();
@@ -320,7 +325,8 @@ export class LogStream extends Writable {
     try {
       this.#lane.flushSync();
     } catch (error) {
-      // A full disk: what it cost was told to `onError`, and there is room now. Had the log ended, the next call throws.
+      // On a full disk, `onError` has got the lost entries, and there is room now. If the log has ended, the next
+      // call throws.
       if (!(error instanceof WalError)) throw error;
     }
   }
@@ -337,7 +343,7 @@ export class LogStream extends Writable {
     this.#dropped += 1;
     this.#lane.noteDroppedLine();
     this.#untold += 1;
-    // A listener may log that, to this very stream.
+    // A listener may log the drop, even to this stream.
     if (this.#isTellingOfDrop || this.listenerCount('drop') === 0) return;
     this.#isTellingOfDrop = true;
     try {
@@ -347,7 +353,7 @@ export class LogStream extends Writable {
     }
   }
 
-  /** Has an entry tell of the lines that are missing here. False = there is no room for it. */
+  /** Appends an entry that reports the lines dropped here. False = there is no room for it. */
   #tell(): boolean {
     if (this.#untold === 0) return true;
     if (!this.#lane.tryAppend(describeDrops(this.#untold))) return false;
@@ -359,10 +365,10 @@ export class LogStream extends Writable {
     if (this.#needsDrain) return;
     this.#needsDrain = true;
     this.#lane.ready(this.#lane.roomyBytes, undefined).then(
-      // Out of the promise, so that what a listener throws is an exception and no rejection.
+      // Called outside of the promise, so that an error of a listener is an exception and not a rejection.
       () => callSoon(() => this.#resume()),
       (error: WalError) => {
-        // What was queued is in the log. If nobody waits for 'drain', it is early enough to fail the next write.
+        // The queued lines are in the log. If no listener waits for 'drain', failing the next write is early enough.
         if (error.code === 'ERR_WAL_CLOSED' && this.listenerCount('drain') === 0) return;
         this.#end(error);
       },
@@ -402,25 +408,25 @@ export class LogStream extends Writable {
     try {
       await this.#lane.sync(undefined);
     } catch (error) {
-      // A log that was closed before its stream has made everything durable, and told who closed it if it could not.
+      // A log that was closed before its stream has made all lines durable, or its `close` has failed.
       if (!(error instanceof WalError) || error.code !== 'ERR_WAL_CLOSED') throw error;
     }
   }
 
-  /** The process, or the thread that has the lane, exits: what the stream still holds goes into the log. */
+  /** The process, or the thread of the lane, exits: the lines that the stream still holds go into the log. */
   #flushAtExit(): void {
     if (this.#needsDrain) this.#makeRoom();
     this.#lines.end();
     this.#sayLastWord();
   }
 
-  /** The report of dropped lines that are not told of yet. */
+  /** Reports the dropped lines that no entry reports yet. */
   #sayLastWord(): void {
     if (this.#failure !== undefined) return;
     try {
       this.#tell();
     } catch (error) {
-      // The log has ended just now: its other calls say so. Nobody could catch this here.
+      // The log has just ended, and its other calls report that. No caller could catch the error here.
       if (!(error instanceof WalError)) throw error;
     }
   }
@@ -438,16 +444,17 @@ export class LogStream extends Writable {
   }
 
   static {
-    // Not as getters of the class, since the types of Node have properties there.
+    // Not getters of the class, because Node's types declare properties here.
     Object.defineProperties(LogStream.prototype, {
-      // What `write` has answered, as pipes and pino's transports ask it.
+      // The last answer of `write`. Pipes and pino's transports read it.
       writableNeedDrain: {
         configurable: true,
         get(this: LogStream) {
           return this.#needsDrain && !this.destroyed && !this.writableEnded;
         },
       },
-      // Bytes that the ring has not taken: of a line without a newline, and of lines of this stream that are queued in front of the ring.
+      // Bytes that the ring has not taken: the unfinished line, and the lines of this stream that wait for room in
+      // the ring.
       writableLength: {
         configurable: true,
         get(this: LogStream) {

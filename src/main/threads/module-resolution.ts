@@ -1,18 +1,18 @@
 import { delimiter, sep } from 'node:path';
 import { resolveModule } from '../../files/package-modules.js';
 
-/** Modules that the package's own code, on whatever thread it runs, loads from `node_modules`. */
+/** Modules that the package's own code loads from `node_modules`, on any thread. */
 const LOADED_BY_THREADS = ['fs-native-extensions', 'crc-32'];
 
-/** The part of a thread's options that its module resolution depends on. */
+/** The options of a thread that its module resolution depends on. */
 export interface ThreadResolution {
   readonly env: Record<string, string>;
   readonly execArgv: string[];
 }
 
 /**
- * What a thread needs to find the modules that the calling thread finds. Threads of the package get nothing else of the process's
- * environment and flags.
+ * The options with which a thread finds the modules that the calling thread finds. Threads of the package get nothing
+ * else from the environment and the flags of the process.
  *
  *   Yarn PnP               the thread loads `.pnp.cjs` before anything else, as the process did
  *   --preserve-symlinks    the thread has the flag
@@ -22,7 +22,7 @@ export interface ThreadResolution {
 export function threadResolution(): ThreadResolution {
   const execArgv: string[] = [];
   if (process.versions.pnp !== undefined) execArgv.push('--require', resolveModule('pnpapi'));
-  // The second one is for the thread's own file.
+  // The second flag is for the thread's own file.
   if (preservesSymlinks()) execArgv.push('--preserve-symlinks', '--preserve-symlinks-main');
   const paths = [process.env.NODE_PATH, ...LOADED_BY_THREADS.map(folderOf)];
   const nodePath = [...new Set(paths.filter((path) => path !== undefined && path !== ''))].join(delimiter);
@@ -34,13 +34,13 @@ function preservesSymlinks(): boolean {
   return flags.includes('--preserve-symlinks') || process.env.NODE_PRESERVE_SYMLINKS === '1';
 }
 
-/** The folder in which `name` is found, where that is one that `NODE_PATH` can name. */
+/** The folder in which `name` is found; `undefined` if `NODE_PATH` cannot name it. */
 function folderOf(name: string): string | undefined {
   let file: string;
   try {
     file = resolveModule(name);
   } catch {
-    // The thread does not find it either, and tells so.
+    // The thread does not find it either, and reports that.
     return undefined;
   }
   const at = file.lastIndexOf(`${sep}node_modules${sep}${name}${sep}`);

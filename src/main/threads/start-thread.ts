@@ -7,27 +7,28 @@ import { type ThreadResolution, threadResolution } from './module-resolution.js'
 type Transfer = NonNullable<WorkerOptions['transferList']>;
 
 /**
- * Of each thread of a log, and of its jobs, whose objects hardly outlive the round that made them. Bet: several MiB of resident memory
- * that a young generation of the default size would grow to, for nothing (bench/workloads/memory.ts).
+ * Young generation of each thread of a log and of its jobs. Their objects seldom outlive the round that made them.
+ * Bet: the default size would grow to several MiB of resident memory without any gain (bench/workloads/memory.ts).
  */
 const YOUNG_GENERATION_MIB = 2;
 
 /** The package's worker file, unless [useWorkerFile] has named another. */
 let packageFile = (): URL => new URL('./worker.js', import.meta.url);
 
-/** Where the threads of all logs start from, unless their option `workerUrl` says otherwise. */
+/** The file from which the threads of all logs start, unless their option `workerUrl` names another. */
 export function workerFile(): URL {
   return packageFile();
 }
 
-/** For entry points that know better than the package's layout where the worker file lies. */
+/** For entry points whose worker file is not where the package's layout puts it. */
 export function useWorkerFile(file: URL): void {
   packageFile = () => file;
 }
 
 /**
- * Of every thread of the package. It gets the process's `--import`, `--require` and `NODE_OPTIONS` only as far as it needs them to
- * find modules: instrumentation that the application loads into every thread has no business in this one, and slows every open.
+ * Options of every thread of the package. A thread gets the process's `--import`, `--require` and `NODE_OPTIONS` only
+ * as far as it needs them to find modules: instrumentation that the application loads into every thread is of no use
+ * here and slows down every open.
  */
 export function threadOptions(): ThreadResolution & Required<Pick<WorkerOptions, 'resourceLimits'>> {
   return { ...threadResolution(), resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB } };
@@ -58,7 +59,7 @@ export function startThread(
       throw new WalError('ERR_WAL_IO', `Cannot start a thread of the log: ${why}. ${wayOut(refusal)}`, {
         cause: refusal,
       });
-    // It is looked for by the thread itself: what is thrown here is that there may be no thread.
+    // The thread itself looks for the file, so an error here means that no thread may be started.
     if (override === undefined || (error as { code?: string }).code === 'ERR_ACCESS_DENIED')
       throw new WalError('ERR_WAL_IO', `Cannot start a thread of the log: ${why}`, { cause: error });
     throw new WalError('ERR_WAL_OPTION', `workerUrl does not name a worker file: ${why}`, { cause: error });
@@ -66,10 +67,10 @@ export function startThread(
 }
 
 /**
- * The error of a call whose thread did not start, or ended.
+ * The error of a call whose thread did not start or has ended.
  *
- * @param what was being done, and what the thread had to do with it: a sentence that a reason goes on
- * @param outcome whole sentences about what that means, if there is anything to say
+ * @param what the failed action and the thread's part in it: a sentence to which the reason is added
+ * @param outcome whole sentences about the consequences; may be empty
  */
 export function threadFailure(what: string, outcome: string, path: string, cause: unknown): WalError {
   const refusal = systemRefusal(cause);
@@ -82,10 +83,10 @@ export function threadFailure(what: string, outcome: string, path: string, cause
   );
 }
 
-/** What the system may have none of for another thread: descriptors, threads, memory. */
+/** Errors for lack of a resource that a new thread needs: descriptors, threads, memory. */
 const SCARCE = ['EMFILE', 'ENFILE', 'EAGAIN', 'ENOMEM'];
 
-/** The system's error that kept a thread from starting; `undefined`: it was something else. */
+/** The system's error that kept a thread from starting; `undefined` if there was another cause. */
 export function systemRefusal(cause: unknown): Error | undefined {
   if (!(cause instanceof Error)) return undefined;
   const { code } = cause as { code?: unknown };
@@ -100,7 +101,7 @@ export function systemRefusal(cause: unknown): Error | undefined {
   return undefined;
 }
 
-/** What to do about a thread that did not start, or ended, as far as its error tells: whole sentences. */
+/** Advice for a thread that did not start or has ended, as far as its error shows the cause: whole sentences. */
 export function wayOut(cause: unknown): string {
   const message = cause instanceof Error ? cause.message : '';
   if (/\buv_cwd\b/.test(message))
