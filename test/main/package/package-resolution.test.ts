@@ -227,7 +227,7 @@ function pnp(project: string, home: string): { cjs: string; esm: string } {
   registry.set(
     'app',
     new Map([
-      ['1', { packageLocation: '../', packageDependencies: app, linkType: 'SOFT', discardFromLookup: false }],
+      ['1', { packageLocation: './', packageDependencies: app, linkType: 'SOFT', discardFromLookup: false }],
     ]),
   );
   const settings = {
