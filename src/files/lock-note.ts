@@ -35,17 +35,19 @@ let own: ProcessMark | undefined;
 function ownMark(): ProcessMark {
   own ??= {
     pid: process.pid,
-    host: told(hostname),
-    boot: told(() => readFileSync('/proc/sys/kernel/random/boot_id', 'latin1')),
-    namespace: told(() => readlinkSync('/proc/self/ns/pid')),
+    host: readOrEmpty(hostname),
+    boot: readOrEmpty(() => readFileSync('/proc/sys/kernel/random/boot_id', 'latin1')),
+    namespace: readOrEmpty(() => readlinkSync('/proc/self/ns/pid')),
     // The name of the program is in parentheses and may have any character; the 20th word after it is the one.
-    started: told(() => readFileSync('/proc/self/stat', 'latin1').replace(/^.*\)/s, '').split(' ')[20] ?? ''),
+    started: readOrEmpty(
+      () => readFileSync('/proc/self/stat', 'latin1').replace(/^.*\)/s, '').split(' ')[20] ?? '',
+    ),
   };
   return own;
 }
 
 /** What the system tells of the process; '' where it does not. Only Linux has `/proc`, and not everybody may read it. */
-function told(read: () => string): string {
+function readOrEmpty(read: () => string): string {
   try {
     return read().trim();
   } catch {

@@ -32,11 +32,11 @@ export type AckRun = [first: number, count: number, lsn: number];
 /** The producer's side. It may touch the lane only until it has said its last word: memory of a lane is used again. */
 export class AckSlotReader {
   readonly #i32: Int32Array<SharedArrayBuffer>;
-  readonly #told: Float64Array<SharedArrayBuffer>;
+  readonly #slot: Float64Array<SharedArrayBuffer>;
 
   constructor(views: LaneViews) {
     this.#i32 = views.i32;
-    this.#told = views.told;
+    this.#slot = views.ackSlot;
   }
 
   /** From `none`: a run may be told from now on. */
@@ -47,18 +47,18 @@ export class AckSlotReader {
 
   /** Between [start] and [stop]: what was told, if anything was. The next one may be told then. */
   take(): AckRun | undefined {
-    if (Atomics.load(this.#i32, LaneWord.poll) !== PollState.told) return undefined;
+    if (Atomics.load(this.#i32, LaneWord.poll) !== PollState.filled) return undefined;
     return this.#takeFor(PollState.polling);
   }
 
   /** To `none`: runs are posted from now on. Answers what was told until now. */
   stop(): AckRun | undefined {
     const before = Atomics.compareExchange(this.#i32, LaneWord.poll, PollState.polling, PollState.none);
-    return before === PollState.told ? this.#takeFor(PollState.none) : undefined;
+    return before === PollState.filled ? this.#takeFor(PollState.none) : undefined;
   }
 
   #takeFor(next: PollState): AckRun {
-    const [first, count, lsn] = this.#told as unknown as AckRun;
+    const [first, count, lsn] = this.#slot as unknown as AckRun;
     Atomics.store(this.#i32, LaneWord.poll, next);
     return [first, count, lsn];
   }
@@ -67,20 +67,20 @@ export class AckSlotReader {
 /** The writer's side. */
 export class AckSlotWriter {
   readonly #i32: Int32Array<SharedArrayBuffer>;
-  readonly #told: Float64Array<SharedArrayBuffer>;
+  readonly #slot: Float64Array<SharedArrayBuffer>;
 
   constructor(views: LaneViews) {
     this.#i32 = views.i32;
-    this.#told = views.told;
+    this.#slot = views.ackSlot;
   }
 
   /** False: the producer does not poll, or has not taken the last run yet. Post this one. */
-  tell(first: number, count: number, lsn: number): boolean {
+  fill(first: number, count: number, lsn: number): boolean {
     if (Atomics.load(this.#i32, LaneWord.poll) !== PollState.polling) return false;
-    this.#told[0] = first;
-    this.#told[1] = count;
-    this.#told[2] = lsn;
-    const before = Atomics.compareExchange(this.#i32, LaneWord.poll, PollState.polling, PollState.told);
+    this.#slot[0] = first;
+    this.#slot[1] = count;
+    this.#slot[2] = lsn;
+    const before = Atomics.compareExchange(this.#i32, LaneWord.poll, PollState.polling, PollState.filled);
     return before === PollState.polling;
   }
 }

@@ -110,8 +110,8 @@ export const LaneWord = {
   poll: 160,
 } as const;
 
-const TOLD_START = 648;
-const TOLD_NUMBERS = 3;
+const ACK_SLOT_START = 648;
+const ACK_SLOT_NUMBERS = 3;
 
 /** Values of the `state` word. */
 export const LaneState = {
@@ -131,7 +131,7 @@ export const PollState = {
   /** The producer looks at this word: one may be told here. */
   polling: 1,
   /** One is in `told`. */
-  told: 2,
+  filled: 2,
 } as const;
 export type PollState = (typeof PollState)[keyof typeof PollState];
 
@@ -171,7 +171,7 @@ export interface LaneViews {
   readonly i32: Int32Array<SharedArrayBuffer>;
   readonly u8: Uint8Array<SharedArrayBuffer>;
   /** The three numbers that the layout calls so. */
-  readonly told: Float64Array<SharedArrayBuffer>;
+  readonly ackSlot: Float64Array<SharedArrayBuffer>;
   readonly ringBytes: number;
   readonly stagingStart: number;
   readonly stagingBytes: number;
@@ -208,7 +208,7 @@ export function viewLane(lane: LaneMemory): LaneViews {
   return {
     i32,
     u8: new Uint8Array(lane.buffer),
-    told: new Float64Array(lane.buffer, TOLD_START, TOLD_NUMBERS),
+    ackSlot: new Float64Array(lane.buffer, ACK_SLOT_START, ACK_SLOT_NUMBERS),
     ringBytes,
     stagingStart: stagingStart(ringBytes),
     stagingBytes,

@@ -93,7 +93,7 @@ export class Life<Store, State, Operation> {
       case 'pause':
         await this.#settled(this.#machine.sleep(step.ms), 'the clock');
         break;
-      case 'settle':
+      case 'await-all':
         await this.#until(() => this.#inFlight.size === 0, 'the operations under way');
         break;
       case 'observe':
@@ -124,7 +124,7 @@ export class Life<Store, State, Operation> {
     const boots = this.#boots;
     this.#inFlight.add(issued);
     this.#note(`operation ${number}: ${show(operation)}`);
-    const settle = (status: 'acknowledged' | 'rejected', line: string) => {
+    const recordOutcome = (status: 'acknowledged' | 'rejected', line: string) => {
       // Of an opening that is gone nothing is heard any more; what was said in time has been heard.
       if (!this.#inFlight.has(issued) || boots !== this.#boots) return;
       // Nobody hears a rejection by a machine that has stopped.
@@ -137,8 +137,8 @@ export class Life<Store, State, Operation> {
     };
     const promise = (async () => this.#parts.act(store, operation))();
     promise.then(
-      () => settle('acknowledged', `operation ${number} is acknowledged`),
-      (error: unknown) => settle('rejected', `operation ${number} is rejected: ${messageOf(error)}`),
+      () => recordOutcome('acknowledged', `operation ${number} is acknowledged`),
+      (error: unknown) => recordOutcome('rejected', `operation ${number} is rejected: ${messageOf(error)}`),
     );
   }
 

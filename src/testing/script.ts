@@ -7,7 +7,7 @@ export type Step<Operation> =
   /** Time passes, by the machine's clock. */
   | { readonly kind: 'pause'; readonly ms: number }
   /** Everything that is under way comes to its end. */
-  | { readonly kind: 'settle' }
+  | { readonly kind: 'await-all' }
   /** Somebody reads. */
   | { readonly kind: 'observe' }
   /** The store is closed and opened again. */
@@ -61,14 +61,14 @@ export function drawScript<Operation>(
       steps.push({ kind: 'observe' }, drawCrash(random, crashes, CRASH_SOON));
     if (random.chance(0.3)) steps.push({ kind: 'pause', ms: random.below(4000) / 1000 });
     if (random.chance(0.15)) steps.push({ kind: 'observe' });
-    if (random.chance(0.1)) steps.push({ kind: 'settle' });
+    if (random.chance(0.1)) steps.push({ kind: 'await-all' });
     if (random.chance(0.03)) steps.push({ kind: 'reopen' });
     if (crashes.length > 0 && random.chance(0.1)) steps.push(drawCrash(random, crashes, CRASH_WITHIN));
     if (faults.includes('failed-sync') && random.chance(0.03))
       steps.push({ kind: 'fail-sync', after: random.below(3) });
     if (faults.includes('full-disk') && random.chance(0.03)) steps.push({ kind: 'fill-disk' });
   }
-  if (crashes.length > 0) steps.push(drawCrash(random, crashes, CRASH_WITHIN), { kind: 'settle' });
+  if (crashes.length > 0) steps.push(drawCrash(random, crashes, CRASH_WITHIN), { kind: 'await-all' });
   return steps;
 }
 

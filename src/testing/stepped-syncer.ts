@@ -2,7 +2,7 @@ import type { MessagePort } from 'node:worker_threads';
 import type { Disk, DiskFile } from '../files/disk.js';
 import type { WriterOptions } from '../protocol/thread-data.js';
 import type { LogStatus } from '../ring/log-status.js';
-import type { LogPlace } from '../worker/directory/log-place.js';
+import type { LogDirectory } from '../worker/directory/log-directory.js';
 import { AckChannel } from '../worker/intake/ack-channel.js';
 import { JobRunner } from '../worker/sync/job-runner.js';
 import type { SyncJob } from '../worker/sync/sync-job.js';
@@ -15,7 +15,7 @@ export interface SyncerHost {
   readonly nowMs: () => number;
   readonly status: LogStatus;
   readonly options: Pick<WriterOptions, 'directory' | 'fileMode'>;
-  readonly place: LogPlace;
+  readonly place: LogDirectory;
   /** The sync thread's way to the opener. */
   readonly openerPort: MessagePort;
   readonly createRound: (parts: SyncRoundParts) => SyncRound;

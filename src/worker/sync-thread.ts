@@ -8,7 +8,7 @@ import { SyncWord } from '../protocol/sync-words.js';
 import type { SyncThreadData } from '../protocol/thread-data.js';
 import { Doorbell } from '../ring/doorbell.js';
 import { LogStatus } from '../ring/log-status.js';
-import { LogPlace } from './directory/log-place.js';
+import { LogDirectory } from './directory/log-directory.js';
 import { LogFailure } from './errors/failure.js';
 import { AckChannel } from './intake/ack-channel.js';
 import { finishClosing } from './intake/closed-ports.js';
@@ -62,7 +62,7 @@ export async function runSyncThread(data: SyncThreadData<MessagePort>): Promise<
 
   function begin(identity: FileIdentity): SyncOutcome {
     try {
-      const place = new LogPlace(disk, directory, identity);
+      const place = new LogDirectory(disk, directory, identity);
       runner = new JobRunner(disk, place, data.fileMode, round, publisher);
       holdLifeline(join(directory, LOCK_FILE), data.lifeline);
       disk.holdDirectory(directory);

@@ -114,7 +114,7 @@ export class Writer {
       options,
       status,
       logId,
-      logPlace: place,
+      logDirectory: place,
       catalog,
       preallocation,
       lastLsn,

@@ -24,11 +24,11 @@ const MUTANTS = {
     'NO_ROOM_CHECK',
     'WRAP_UNCOUNTED',
     'NO_TAIL_REREAD',
-    'WISH_FIRST',
+    'WANT_FIRST',
     'HEAD_BEFORE_TICKET',
   ],
   pin: ['NO_BIT', 'BIT_FIRST', 'LOOK_FIRST', 'NO_COMPARE'],
-  poll: ['BLIND_STOP', 'BLIND_TELL', 'TELL_FIRST', 'TAKE_LATE', 'NO_LOOK'],
+  poll: ['BLIND_STOP', 'BLIND_FILL', 'FILL_FIRST', 'TAKE_LATE', 'NO_LOOK'],
 };
 
 /** What there is to check: each model as it is, then with each of its faults. */

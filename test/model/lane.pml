@@ -17,7 +17,7 @@
  *   4. When all is at rest, everything published is drained, whatever the producer died of.
  *
  * Mutants, each of which must be rejected (check.mjs): PUBLISH_FIRST, RELEASE_FIRST, NO_ROOM_CHECK, WRAP_UNCOUNTED,
- * NO_TAIL_REREAD, WISH_FIRST, HEAD_BEFORE_TICKET.
+ * NO_TAIL_REREAD, WANT_FIRST, HEAD_BEFORE_TICKET.
  */
 
 #define SLOTS 4
@@ -145,7 +145,7 @@ proctype writer() {
 	byte own;              /* its copy of tail */
 	byte next = 1;
 	byte ticket;
-	byte wish;
+	byte wanted;
 
 end_idle:
 	do
@@ -158,8 +158,8 @@ end_idle:
 		seen_head = head;
 #endif
 		assert(seen_head - own <= SLOTS);
-#ifdef WISH_FIRST
-		wish = room_wanted;
+#ifdef WANT_FIRST
+		wanted = room_wanted;
 #endif
 #ifdef RELEASE_FIRST
 		tail = seen_head;
@@ -180,13 +180,13 @@ end_idle:
 		:: else -> break
 		od;
 		tail = own;
-#ifndef WISH_FIRST
-		wish = room_wanted;
+#ifndef WANT_FIRST
+		wanted = room_wanted;
 #endif
 		if
-		:: wish != 0 && wish <= SLOTS - (head - own) ->
+		:: wanted != 0 && wanted <= SLOTS - (head - own) ->
 			/* compareExchange */
-			atomic { if :: room_wanted == wish -> room_wanted = 0; word_of_room = true :: else fi }
+			atomic { if :: room_wanted == wanted -> room_wanted = 0; word_of_room = true :: else fi }
 		:: else
 		fi;
 		if

@@ -7,13 +7,13 @@
  *
  * What must hold: the producer never sees half of a run, and each run goes exactly one way, told or posted.
  *
- * Mutants, each of which must be rejected (check.mjs): BLIND_STOP, BLIND_TELL, TELL_FIRST, TAKE_LATE, NO_LOOK.
+ * Mutants, each of which must be rejected (check.mjs): BLIND_STOP, BLIND_FILL, FILL_FIRST, TAKE_LATE, NO_LOOK.
  */
 
 #define RUNS  3
 #define TURNS 4            /* of the producer */
 
-mtype = { none, polling, told };
+mtype = { none, polling, filled };
 
 mtype poll = none;         /* the word */
 byte first, lsn;           /* the numbers */
@@ -42,7 +42,7 @@ proctype producer() {
 		do
 		:: before = poll;
 			if
-			:: before == told -> take(polling)
+			:: before == filled -> take(polling)
 			:: else
 			fi
 		:: break
@@ -60,7 +60,7 @@ proctype producer() {
 		};
 #endif
 		if
-		:: before == told -> take(none)
+		:: before == filled -> take(none)
 		:: else
 		fi;
 		turn++
@@ -81,23 +81,23 @@ proctype writer() {
 		:: else
 		fi;
 #endif
-#ifndef TELL_FIRST
+#ifndef FILL_FIRST
 		first = entry;
 		lsn = entry;
 #endif
-#ifdef BLIND_TELL
-		poll = told;
+#ifdef BLIND_FILL
+		poll = filled;
 		before = polling;
 #else
 		atomic {
 			before = poll;
 			if
-			:: before == polling -> poll = told
+			:: before == polling -> poll = filled
 			:: else
 			fi
 		};
 #endif
-#ifdef TELL_FIRST
+#ifdef FILL_FIRST
 		if
 		:: before == polling -> first = entry; lsn = entry
 		:: else
@@ -119,5 +119,5 @@ init {
 	atomic { run producer(); run writer() };
 	(_nr_pr == 1);
 	/* A run that was told and never taken is lost: the last stop must have left none. */
-	assert(poll != told && seen[1] == 1 && seen[2] == 1 && seen[3] == 1)
+	assert(poll != filled && seen[1] == 1 && seen[2] == 1 && seen[3] == 1)
 }

@@ -107,7 +107,7 @@ export class Content {
   sync(): void {
     for (const [index, versions] of this.#sectors) this.#makeDurable(index, versions);
     this.#durableSize = this.#recordedSize;
-    this.#settle();
+    this.#dropVersions();
   }
 
   failSync(kind: FailedSync, random: Random): void {
@@ -118,7 +118,7 @@ export class Content {
     }
     this.#sectors.clear();
     if (kind === 'ext4') return;
-    this.#settle();
+    this.#dropVersions();
     if (kind === 'btrfs') this.#show();
   }
 
@@ -145,7 +145,7 @@ export class Content {
       }
     }
     if (sizes > 0) this.#durableSize = (this.#sizes[sizes - 1] as SizeVersion).size;
-    this.#settle();
+    this.#dropVersions();
     this.#show();
   }
 
@@ -168,8 +168,8 @@ export class Content {
   #noteSectors(from: number, to: number, at: number): void {
     for (let index = Math.floor(from / SECTOR_BYTES); index * SECTOR_BYTES < to; index += 1) {
       // Sectors behind the end of a truncated file are shared: they may be many.
-      const isBehindEnd = index * SECTOR_BYTES >= this.#size;
-      const bytes = isBehindEnd ? ZERO_SECTOR : sectorOf(this.#live, index).slice();
+      const isAfterEnd = index * SECTOR_BYTES >= this.#size;
+      const bytes = isAfterEnd ? ZERO_SECTOR : sectorOf(this.#live, index).slice();
       const versions = this.#sectors.get(index);
       if (versions === undefined) this.#sectors.set(index, [{ at, bytes }]);
       else versions.push({ at, bytes });
@@ -182,7 +182,7 @@ export class Content {
   }
 
   /** Nothing is on its way any more; the file ends at its durable size. */
-  #settle(): void {
+  #dropVersions(): void {
     this.#sectors.clear();
     this.#sizes = [];
     this.#durable = withRoom(this.#durable, this.#durableSize);

@@ -3,7 +3,7 @@ import type { Failure } from '../../protocol/errors.js';
 import type { LogCommand } from '../../protocol/lane-messages.js';
 import type { WriterOptions } from '../../protocol/thread-data.js';
 import type { LogStatus } from '../../ring/log-status.js';
-import type { LogPlace } from '../directory/log-place.js';
+import type { LogDirectory } from '../directory/log-directory.js';
 import { type CutPlace, cutLog } from '../directory/tail-cut.js';
 import { failureOf, LogFailure, mayPass, PassingError, systemCause } from '../errors/failure.js';
 import type { AckChannel } from '../intake/ack-channel.js';
@@ -20,7 +20,7 @@ export class LogCommands {
   readonly #disk: Disk;
   readonly #options: WriterOptions;
   readonly #logId: bigint;
-  readonly #place: LogPlace;
+  readonly #place: LogDirectory;
   readonly #catalog: SegmentCatalog;
   readonly #status: LogStatus;
   readonly #opener: AckChannel;
@@ -32,7 +32,7 @@ export class LogCommands {
     readonly options: WriterOptions;
     readonly status: LogStatus;
     readonly logId: bigint;
-    readonly place: LogPlace;
+    readonly place: LogDirectory;
     readonly catalog: SegmentCatalog;
     readonly opener: AckChannel;
     readonly tail: LogTail;
@@ -137,7 +137,7 @@ export class LogCommands {
 
   /** Before anything goes: a reader is told of the cut, not that a file is missing. From here on it is made, or the log ends. */
   #announceCut(place: CutPlace, lsn: number, checkpoint: number): void {
-    this.#catalog.cutBehind(place.segment, place.offset);
+    this.#catalog.cutAfter(place.segment, place.offset);
     this.#committer.lowerWatermark(lsn);
     this.#committer.housekeeper.noteCheckpoint(checkpoint);
     this.#status.set('lastLsn', lsn);

@@ -24,7 +24,7 @@ export class AckChannel {
   acknowledge(level: AckLevel, runs: AckRuns): void {
     if (level === 'durable' && runs.length === 3 && this.#slot !== undefined) {
       const [first, count, lsn] = runs as AckRun;
-      if (this.#slot.tell(first, count, lsn)) return;
+      if (this.#slot.fill(first, count, lsn)) return;
     }
     this.post({ kind: level, runs });
   }

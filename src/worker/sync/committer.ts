@@ -3,7 +3,7 @@ import type { Failure } from '../../protocol/errors.js';
 import type { ToLane } from '../../protocol/lane-messages.js';
 import type { WriterOptions } from '../../protocol/thread-data.js';
 import type { LogStatus } from '../../ring/log-status.js';
-import type { LogPlace } from '../directory/log-place.js';
+import type { LogDirectory } from '../directory/log-directory.js';
 import { failureOf, LogFailure, PassingError } from '../errors/failure.js';
 import type { WriterLane } from '../intake/writer-lane.js';
 import type { WriterLanes } from '../intake/writer-lanes.js';
@@ -50,7 +50,7 @@ export interface CommitterParts {
   /** Where the log stands; `watermark` as the state file has it. */
   readonly start: {
     readonly logId: bigint;
-    readonly place: LogPlace;
+    readonly place: LogDirectory;
     readonly catalog: SegmentCatalog;
     readonly lastLsn: number;
     readonly watermark: number;
@@ -80,7 +80,7 @@ export class Committer {
   readonly #round: SyncRound;
   readonly #start: CommitterParts['start'];
   readonly #policy: SyncPolicy;
-  readonly #publications: StatsSchedule;
+  readonly #statsSchedule: StatsSchedule;
   readonly #preallocation: Preallocation;
   #watermark: number;
   /** What recovery put off for lack of room, as long as it is not done: nothing is written or synced before it. */
@@ -91,7 +91,7 @@ export class Committer {
   /** All that the job under way does, if it is one of these. */
   #filling: FillStep | undefined;
   /** Of trouble with publishing `onError` hears once: it is the same trouble every second. */
-  #hasToldOfPublications = false;
+  #hasReportedStatsFailure = false;
   #hadLoneCommit = false;
   /** How long the last sync took, with what the writer did before it looked. */
   #lastSyncMs = Number.POSITIVE_INFINITY;
@@ -109,7 +109,7 @@ export class Committer {
     this.#round = parts.round;
     this.#start = start;
     this.#policy = new SyncPolicy(options);
-    this.#publications = new StatsSchedule(nowMs());
+    this.#statsSchedule = new StatsSchedule(nowMs());
     this.#preallocation = preallocation;
     this.#watermark = start.watermark;
     this.#finishRecovery = start.finishRecovery;
@@ -140,7 +140,7 @@ export class Committer {
     // What recovery could not do yet is tried when somebody waits for it, not by the clock.
     if (this.#syncer.busy || this.#finishRecovery !== undefined) return syncDueMs;
     const housekeepingDueMs = this.#isUnsynced ? Number.POSITIVE_INFINITY : this.housekeeper.dueMs;
-    return Math.min(syncDueMs, housekeepingDueMs, this.#publicationDueMs);
+    return Math.min(syncDueMs, housekeepingDueMs, this.#statsDueMs);
   }
 
   /** No job is under way, and everything that can be is durable. */
@@ -172,7 +172,7 @@ export class Committer {
 
   /** There is something new for those who look at the log's figures from outside. */
   noteNews(): void {
-    this.#publications.noteNews();
+    this.#statsSchedule.noteNews();
   }
 
   /** From now on nothing is begun that a closed log has no use for. */
@@ -259,7 +259,7 @@ export class Committer {
       isAwaited: isForced || this.#policy.isCommitDue(nowMs),
       isQuick: this.#isQuick(nowMs),
       isHousekeepingDue: nowMs >= this.housekeeper.dueMs,
-      isPublicationDue: nowMs >= this.#publicationDueMs,
+      isStatsDue: nowMs >= this.#statsDueMs,
       isFillingDue: this.#dueFilling !== undefined,
     };
   }
@@ -348,7 +348,7 @@ export class Committer {
   close(hasFailed: boolean): void {
     const { directory } = this.#options;
     const isWhole = !hasFailed && this.#finishRecovery === undefined;
-    if (isWhole && this.housekeeper.isStateBehind(this.#watermark)) {
+    if (isWhole && this.housekeeper.isStateStale(this.#watermark)) {
       try {
         this.withRoom(() => this.housekeeper.writeState(this.housekeeper.state(this.#watermark)));
       } catch (error) {
@@ -359,7 +359,7 @@ export class Committer {
     }
     if (this.#syncer.busy) this.#tellOfLateFailure(this.#syncer.finish());
     // Of a log that has ended because the place is another's now, the file is the other one's.
-    if (this.#publications.hasBegun && (isWhole || this.#isStillHere))
+    if (this.#statsSchedule.hasBegun && (isWhole || this.#isStillHere))
       this.#tellOfPublication(removeStats(this.#disk, directory));
   }
 
@@ -414,7 +414,7 @@ export class Committer {
    * publish its figures otherwise.
    */
   #needsNoThread(nowMs: number): boolean {
-    return this.#tail.isOnlyLiveUnsynced && !this.housekeeper.isWorkDue && !this.#publications.isDue(nowMs);
+    return this.#tail.isOnlyLiveUnsynced && !this.housekeeper.isWorkDue && !this.#statsSchedule.isDue(nowMs);
   }
 
   #startJob(withFiles: boolean): void {
@@ -437,14 +437,14 @@ export class Committer {
   }
 
   #startPublishing(): boolean {
-    const publication = this.#publication(this.#nowMs());
+    const statsSnapshot = this.#takeStatsSnapshot(this.#nowMs());
     if (!this.#mayChangeNames()) return false;
-    this.#startAlone({ publication });
+    this.#startAlone({ statsSnapshot });
     return true;
   }
 
   /** A job for nothing that has been written. */
-  #startAlone(work: Pick<SyncJob, 'fill' | 'publication'>): void {
+  #startAlone(work: Pick<SyncJob, 'fill' | 'statsSnapshot'>): void {
     this.#job = {
       ...NOTHING_UNSYNCED,
       ...NO_HOUSEWORK,
@@ -471,14 +471,14 @@ export class Committer {
     if (watermark < this.#watermark) throw new Error('the watermark of a log goes back by a cut only');
     const isWorkDue = !isHere && (this.housekeeper.isWorkDue || !withFiles);
     const { files, directoryChanged, hasZeros } = withFiles ? tail.takeUnsynced() : NOTHING_UNSYNCED;
-    const isPublishing = !isHere && this.#isPublicationDue(withFiles);
+    const isPublishing = !isHere && this.#isStatsDue(withFiles);
     const mayChangeNames = (isWorkDue || isPublishing) && this.#mayChangeNames();
     const hasWork = isWorkDue && mayChangeNames;
     this.housekeeper.noteNews();
     if (withFiles) this.#policy.noteStarted();
     const acknowledgements = withFiles ? this.#startAcknowledgements() : [];
     const { state, removals, recycling } = hasWork ? this.housekeeper.takeWork(watermark) : NO_HOUSEWORK;
-    const publication = isPublishing && mayChangeNames ? this.#publication(this.#nowMs()) : undefined;
+    const statsSnapshot = isPublishing && mayChangeNames ? this.#takeStatsSnapshot(this.#nowMs()) : undefined;
     // One after the other and not spread: the engine would make the object's shape anew for each small group.
     return {
       files,
@@ -490,7 +490,7 @@ export class Committer {
       removals,
       recycling,
       fill: undefined,
-      publication,
+      statsSnapshot,
     };
   }
 
@@ -522,23 +522,23 @@ export class Committer {
     return acknowledgements;
   }
 
-  #isPublicationDue(syncs: boolean): boolean {
-    const hasNews = syncs || this.#publications.hasNews;
-    return hasNews && !this.#isClosing && this.#publications.isDue(this.#nowMs());
+  #isStatsDue(syncs: boolean): boolean {
+    const hasNews = syncs || this.#statsSchedule.hasNews;
+    return hasNews && !this.#isClosing && this.#statsSchedule.isDue(this.#nowMs());
   }
 
   /** When a log that has come to rest publishes once more. What is unsynced has a sync to come, which does it. */
-  get #publicationDueMs(): number {
+  get #statsDueMs(): number {
     const isAtRest = !this.#isUnsynced && !this.#isClosing;
-    return isAtRest ? this.#publications.dueMs : Number.POSITIVE_INFINITY;
+    return isAtRest ? this.#statsSchedule.dueMs : Number.POSITIVE_INFINITY;
   }
 
   /** The figures are published now: what of them the sync thread does not see. */
-  #publication(nowMs: number): StatsSnapshot {
-    this.#publications.notePublished(nowMs);
+  #takeStatsSnapshot(nowMs: number): StatsSnapshot {
+    this.#statsSchedule.notePublished(nowMs);
     return {
       logId: this.#start.logId,
-      uptimeMs: this.#publications.uptimeMs(nowMs),
+      uptimeMs: this.#statsSchedule.uptimeMs(nowMs),
       lanes: this.#lanes.all.map((lane) => lane.figures),
     };
   }
@@ -565,9 +565,9 @@ export class Committer {
     this.#noteSynced(job);
     // The first that notices, under a load that makes no segment, when the directory is gone, or another writer has opened the
     // log, which removes the file: files that are open do not.
-    const { failure, isLost } = outcome.published ?? NOT_PUBLISHED;
+    const { failure, isLost } = outcome.stats ?? NO_STATS_OUTCOME;
     if (isLost || failure?.cause?.code === 'ENOENT') this.#tail.checkPlace();
-    if (isLost) this.#publications.noteNews();
+    if (isLost) this.#statsSchedule.noteNews();
     this.#tellOfPublication(failure);
   }
 
@@ -585,7 +585,7 @@ export class Committer {
   #noteSynced(job: SyncJob<DiskFile>): void {
     this.#tail.synced(job.files);
     this.#watermark = job.watermark;
-    if (job.files.length > 0 && job.publication === undefined) this.#publications.noteNews();
+    if (job.files.length > 0 && job.statsSnapshot === undefined) this.#statsSchedule.noteNews();
     // A state file that found no room waits for the next sync: trying again and again would only tell of it again.
     if (job.files.length > 0) this.#expectIdle();
   }
@@ -599,8 +599,8 @@ export class Committer {
   }
 
   #tellOfPublication(failure: Failure | undefined): void {
-    if (failure === undefined || this.#hasToldOfPublications) return;
-    this.#hasToldOfPublications = true;
+    if (failure === undefined || this.#hasReportedStatsFailure) return;
+    this.#hasReportedStatsFailure = true;
     this.#tell({ kind: 'trouble', failure });
   }
 
@@ -610,5 +610,5 @@ export class Committer {
 }
 
 const NOTHING_UNSYNCED = { files: [], directoryChanged: false, hasZeros: false };
-const NOT_PUBLISHED: StatsOutcome = { failure: undefined, isLost: false };
+const NO_STATS_OUTCOME: StatsOutcome = { failure: undefined, isLost: false };
 const NO_HOUSEWORK = { state: undefined, removals: [], recycling: undefined };

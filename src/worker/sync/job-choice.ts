@@ -46,7 +46,7 @@ export interface CommitView {
   /** The writer thread has it synced sooner than the sync thread would. */
   readonly isQuick: boolean;
   readonly isHousekeepingDue: boolean;
-  readonly isPublicationDue: boolean;
+  readonly isStatsDue: boolean;
   readonly isFillingDue: boolean;
 }
 
@@ -61,6 +61,6 @@ export function chooseJob(view: CommitView): CommitJob {
     return view.isAwaited && view.isQuick ? 'sync-here' : 'sync';
   }
   if (!view.isUnsynced && view.isHousekeepingDue) return 'keep-house';
-  if (view.isPublicationDue) return 'publish';
+  if (view.isStatsDue) return 'publish';
   return view.isFillingDue ? 'fill' : 'nothing';
 }

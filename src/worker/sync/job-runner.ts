@@ -1,5 +1,5 @@
 import type { Disk } from '../../files/disk.js';
-import type { LogPlace } from '../directory/log-place.js';
+import type { LogDirectory } from '../directory/log-directory.js';
 import { failureOf } from '../errors/failure.js';
 import { keepHouse } from '../upkeep/keep-house.js';
 import type { StatsPublisher } from '../upkeep/stats-publisher.js';
@@ -13,12 +13,18 @@ import type { SyncOutcome } from './syncer.js';
  */
 export class JobRunner {
   readonly #disk: Disk;
-  readonly #place: LogPlace;
+  readonly #place: LogDirectory;
   readonly #fileMode: number;
   readonly #round: SyncRound;
   readonly #publisher: StatsPublisher;
 
-  constructor(disk: Disk, place: LogPlace, fileMode: number, round: SyncRound, publisher: StatsPublisher) {
+  constructor(
+    disk: Disk,
+    place: LogDirectory,
+    fileMode: number,
+    round: SyncRound,
+    publisher: StatsPublisher,
+  ) {
     this.#disk = disk;
     this.#place = place;
     this.#fileMode = fileMode;
@@ -30,8 +36,8 @@ export class JobRunner {
     try {
       if (job.files.length > 0) this.#round.run(job);
       const done = keepHouse(this.#disk, this.#place, job, this.#fileMode);
-      if (job.publication === undefined) return done;
-      return { ...done, published: this.#publisher.publish(job.publication) };
+      if (job.statsSnapshot === undefined) return done;
+      return { ...done, stats: this.#publisher.publish(job.statsSnapshot) };
     } catch (error) {
       const { directory } = this.#place;
       return failedOutcome(error, `sync "${directory}"`, directory);

@@ -24,7 +24,7 @@ export interface SyncJob<File extends SyncableFile = SyncableFile> extends House
   /** For each lane (by index) that waits for durability. */
   readonly acknowledgements: readonly { readonly lane: number; readonly runs: AckRuns }[];
   /** The log's figures are to be published, last of all. */
-  readonly publication?: StatsSnapshot | undefined;
+  readonly statsSnapshot?: StatsSnapshot | undefined;
 }
 
 /**

@@ -7,7 +7,7 @@ interface SyncRequest {
   readonly lane: WriterLane;
   readonly reason: SyncReason;
   /** Lanes that had more, when they were looked at after the request came, than was written by then. */
-  behind: readonly { readonly lane: WriterLane; readonly mark: LaneMark }[];
+  unpassed: readonly { readonly lane: WriterLane; readonly mark: LaneMark }[];
 }
 
 export type SyncReason =
@@ -50,7 +50,7 @@ export class SyncRequests {
   }
 
   add(lane: WriterLane, reason: SyncReason): void {
-    this.#new.push({ lane, reason, behind: [] });
+    this.#new.push({ lane, reason, unpassed: [] });
   }
 
   /** Before a round looks at each lane: what came until now is heard by it. */
@@ -64,12 +64,12 @@ export class SyncRequests {
   finishRound(lanes: readonly WriterLane[], wholeLsn: number): void {
     if (this.#heard.length === 0) return;
     const unfinished = lanes.filter((lane) => !lane.input.isDrained);
-    const behind = unfinished.map((lane) => ({ lane, mark: lane.input.mark }));
-    for (const request of this.#fresh) request.behind = behind;
+    const unpassed = unfinished.map((lane) => ({ lane, mark: lane.input.mark }));
+    for (const request of this.#fresh) request.unpassed = unpassed;
     this.#fresh = [];
     this.#heard = this.#heard.filter((request) => {
-      request.behind = request.behind.filter(({ lane, mark }) => !lane.input.hasPassed(mark));
-      if (request.behind.length > 0) return true;
+      request.unpassed = request.unpassed.filter(({ lane, mark }) => !lane.input.hasPassed(mark));
+      if (request.unpassed.length > 0) return true;
       this.#placed.push({ ...request, target: wholeLsn });
       return false;
     });

@@ -10,7 +10,7 @@ export interface SyncOutcome extends Housekeeping {
   /** Set when the log must end. */
   readonly failure?: Failure | undefined;
   /** Where figures were to be published. */
-  readonly published?: StatsOutcome | undefined;
+  readonly stats?: StatsOutcome | undefined;
 }
 
 /**

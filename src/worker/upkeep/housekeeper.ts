@@ -4,7 +4,7 @@ import type { Failure } from '../../protocol/errors.js';
 import type { ToLane } from '../../protocol/lane-messages.js';
 import type { WriterOptions } from '../../protocol/thread-data.js';
 import type { LogStatus } from '../../ring/log-status.js';
-import type { LogPlace } from '../directory/log-place.js';
+import type { LogDirectory } from '../directory/log-directory.js';
 import { writeState } from '../directory/state-store.js';
 import type { Preallocation } from '../write/preallocation.js';
 import type { SegmentCatalog, SegmentRecord } from '../write/segment-catalog.js';
@@ -18,7 +18,7 @@ export interface HousekeeperParts {
   readonly options: WriterOptions;
   readonly status: LogStatus;
   readonly logId: bigint;
-  readonly place: LogPlace;
+  readonly place: LogDirectory;
   readonly catalog: SegmentCatalog;
   readonly preallocation: Preallocation;
   readonly checkpoint: number;
@@ -68,7 +68,7 @@ export class Housekeeper {
   }
 
   /** Does the state file say something else than `watermark`? */
-  isStateBehind(watermark: number): boolean {
+  isStateStale(watermark: number): boolean {
     return this.#stateWatermark !== watermark;
   }
 
@@ -87,7 +87,7 @@ export class Housekeeper {
 
   /** Everything is durable: if nothing new comes for an interval, the state file shall say so. */
   expectIdle(watermark: number): void {
-    if (this.isStateBehind(watermark)) {
+    if (this.isStateStale(watermark)) {
       this.#stateDueMs = this.#parts.nowMs() + this.#parts.options.syncInterval;
     }
   }
@@ -171,7 +171,7 @@ export class Housekeeper {
     status.giveUp((pinned) => {
       numbers = choose(pinned);
       const last = numbers.at(-1);
-      return last === undefined ? undefined : catalog.firstLsnBehind(last);
+      return last === undefined ? undefined : catalog.firstLsnAfter(last);
     });
     const last = numbers.at(-1);
     if (last === undefined) return numbers;

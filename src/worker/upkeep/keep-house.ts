@@ -3,7 +3,7 @@ import { type Disk, isMissing } from '../../files/disk.js';
 import { segmentName } from '../../format/segment-name.js';
 import type { LogState } from '../../format/state-file.js';
 import type { Failure } from '../../protocol/errors.js';
-import type { LogPlace } from '../directory/log-place.js';
+import type { LogDirectory } from '../directory/log-directory.js';
 import { syncDirectory } from '../directory/side-files.js';
 import { replaceState } from '../directory/state-store.js';
 import { failureOf, LogFailure } from '../errors/failure.js';
@@ -45,7 +45,7 @@ export interface Housekeeping {
  * A failed sync of the directory throws, since the names of segments are in it; so does a directory that is no longer the log's, before
  * anything is done there.
  */
-export function keepHouse(disk: Disk, place: LogPlace, job: Housework, fileMode: number): Housekeeping {
+export function keepHouse(disk: Disk, place: LogDirectory, job: Housework, fileMode: number): Housekeeping {
   const { directory } = place;
   const troubles: Failure[] = [];
   let stateWritten = false;

@@ -23,7 +23,7 @@ export interface StatsOutcome {
 }
 
 /** The least time between two publications, and between the opening and the first one. */
-export const PUBLICATION_PERIOD_MS = 1000;
+export const STATS_PERIOD_MS = 1000;
 
 /**
  * When the figures are to be published: with a sync, at most once in a period. A log that comes to rest between two
@@ -40,7 +40,7 @@ export class StatsSchedule {
 
   constructor(nowMs: number) {
     this.#openedMs = nowMs;
-    this.#allowedMs = nowMs + PUBLICATION_PERIOD_MS;
+    this.#allowedMs = nowMs + STATS_PERIOD_MS;
   }
 
   /** Is a job that is to run anyway to publish too? */
@@ -58,7 +58,7 @@ export class StatsSchedule {
   }
 
   notePublished(nowMs: number): void {
-    this.#allowedMs = nowMs + PUBLICATION_PERIOD_MS;
+    this.#allowedMs = nowMs + STATS_PERIOD_MS;
     this.hasNews = false;
     this.hasBegun = true;
   }

@@ -14,7 +14,7 @@ import { frameChecksumSeed, MAX_LSN } from '../../format/frame.js';
 import type { Place } from '../../format/place.js';
 import { LOCK_FILE, SPARE_FILE, segmentName } from '../../format/segment-name.js';
 import type { LogStatus } from '../../ring/log-status.js';
-import type { LogPlace } from '../directory/log-place.js';
+import type { LogDirectory } from '../directory/log-directory.js';
 import { failureOf, LogFailure, syncFailed, systemCause } from '../errors/failure.js';
 import type { FramePlace, Group } from './group.js';
 import { type LiveProgress, type Preallocation, writeZeros } from './preallocation.js';
@@ -50,7 +50,7 @@ export interface LogTailParts {
   readonly status: LogStatus;
   readonly logId: bigint;
   /** The directory. */
-  readonly logPlace: LogPlace;
+  readonly logDirectory: LogDirectory;
   readonly catalog: SegmentCatalog;
   /** The segments that are made ready ahead. */
   readonly preallocation: Preallocation;
@@ -92,7 +92,7 @@ export class LogTail {
   readonly #options: LogTailParts['options'];
   readonly #status: LogStatus;
   readonly #logId: bigint;
-  readonly #logPlace: LogPlace;
+  readonly #logDirectory: LogDirectory;
   readonly #lock: LogTailParts['lock'];
   readonly #catalog: SegmentCatalog;
   readonly #preallocation: Preallocation;
@@ -124,7 +124,7 @@ export class LogTail {
     options,
     status,
     logId,
-    logPlace,
+    logDirectory,
     catalog,
     preallocation,
     lastLsn,
@@ -135,7 +135,7 @@ export class LogTail {
     this.#options = options;
     this.#status = status;
     this.#logId = logId;
-    this.#logPlace = logPlace;
+    this.#logDirectory = logDirectory;
     this.#lock = lock;
     this.#catalog = catalog;
     this.#preallocation = preallocation;
@@ -271,7 +271,7 @@ export class LogTail {
    * @throws LogFailure ERR_WAL_IO, cause ENOENT: a name does not lead to its file any more; the log must end then
    */
   checkPlace(): void {
-    this.#logPlace.check();
+    this.#logDirectory.check();
     const { directory } = this.#options;
     const live = this.#live;
     if (live !== undefined) {
@@ -304,7 +304,7 @@ export class LogTail {
     if (!this.#isTouched) return [];
     const { segment, offset } = this.#wholePlace;
     const withdrawn: number[] = [];
-    if (this.#live !== undefined && this.#live.record.number > segment) this.#logPlace.check();
+    if (this.#live !== undefined && this.#live.record.number > segment) this.#logDirectory.check();
     while (this.#live !== undefined && this.#live.record.number > segment) {
       const gone = this.#live;
       this.#attempt(`remove "${gone.path}"`, gone.path, () => {

@@ -61,7 +61,7 @@ export class SegmentCatalog {
   }
 
   get firstLsn(): number {
-    return this.firstLsnBehind(-1);
+    return this.firstLsnAfter(-1);
   }
 
   /** The last one that begins at or before entry `lsn`. Goes through those behind it. */
@@ -79,7 +79,7 @@ export class SegmentCatalog {
   }
 
   /** The first entry that is left when every segment up to and including `number` is gone; 0 = none. */
-  firstLsnBehind(number: number): number {
+  firstLsnAfter(number: number): number {
     for (let at = this.#first; at < this.#records.length; at++) {
       const record = this.#records[at] as SegmentRecord;
       if (record.number > number && record.firstLsn !== 0) return record.firstLsn;
@@ -102,7 +102,7 @@ export class SegmentCatalog {
   }
 
   /** The log was cut: `number` is the last segment now, and has `bytes` of frames. */
-  cutBehind(number: number, bytes: number): void {
+  cutAfter(number: number, bytes: number): void {
     while ((this.last?.number ?? number) > number) {
       this.#records.pop();
       this.#sealedBytes -= this.last?.bytes ?? 0;

@@ -53,7 +53,7 @@ export class LaneClient {
   /** What came and was not heard yet. */
   #inbox: ToLane[] = [];
   /** Where in it belongs what is told in the lane; `undefined`: nothing is, as far as a step has shown. */
-  #toldAt: number | undefined;
+  #slotAt: number | undefined;
   readonly #port: MessagePort;
   /** Of an attached lane: the sync thread's. */
   readonly #syncPort: MessagePort | undefined;
@@ -88,8 +88,8 @@ export class LaneClient {
   appendQueued(entries: readonly Uint8Array[], level: number = Level.none): number {
     for (const data of entries) {
       // What is in the ring by now comes behind the chunk.
-      const isBehindRing = this.#chunkPosition !== this.#producer.position;
-      if (!isBehindRing && this.#chunk?.hasRoom(data.length) === true) {
+      const isAfterRing = this.#chunkPosition !== this.#producer.position;
+      if (!isAfterRing && this.#chunk?.hasRoom(data.length) === true) {
         this.#producer.countAdded(level);
         if (!this.#chunk.add(data, data.length)) this.#postChunk(data, 0, Level.none);
       } else {
@@ -211,9 +211,10 @@ export class LaneClient {
 
   /** The writer has made a step: what it has told in the lane is later than what it had posted until now. */
   noteStep(): void {
-    if (this.#toldAt !== undefined || Atomics.load(this.views.i32, LaneWord.poll) !== PollState.told) return;
+    if (this.#slotAt !== undefined || Atomics.load(this.views.i32, LaneWord.poll) !== PollState.filled)
+      return;
     this.#receive();
-    this.#toldAt = this.#inbox.length;
+    this.#slotAt = this.#inbox.length;
   }
 
   /** The messages that came since the last call; what was told in the lane as the message that it stands for. */
@@ -262,8 +263,8 @@ export class LaneClient {
 
   #receiveTold(run: AckRun | undefined): void {
     if (run === undefined) return;
-    this.#inbox.splice(this.#toldAt ?? this.#inbox.length, 0, { kind: 'durable', runs: run });
-    this.#toldAt = undefined;
+    this.#inbox.splice(this.#slotAt ?? this.#inbox.length, 0, { kind: 'durable', runs: run });
+    this.#slotAt = undefined;
   }
 
   #post(message: ToWriter, entries: number, level: number = Level.none, transfer: MessagePort[] = []): void {

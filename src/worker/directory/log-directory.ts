@@ -9,7 +9,7 @@ import { LogFailure } from '../errors/failure.js';
  * A file that is created, renamed or removed by its name is so wherever the path leads at that moment: so whoever is about to do
  * that asks here first.
  */
-export class LogPlace {
+export class LogDirectory {
   readonly directory: string;
   readonly identity: FileIdentity;
   readonly #disk: Disk;
