@@ -2,19 +2,18 @@ import { type Disk, DiskError, type FileIdentity, isSameFile } from '../../files
 import { LogFailure } from '../errors/failure.js';
 
 /**
- * The directory that a log was opened in, by which it is told from whatever its path comes to lead to: a link may be moved, or
- * the directory renamed and another one put in its place, with another writer at work in it. As long as somebody has the
- * directory open no other can have its identity ([MachineDisk.holdDirectory]).
+ * The directory in which a log was opened, identified by its inode and not by its path. The path may come to lead elsewhere: a
+ * link is moved, or the directory is renamed and another one put in its place, with another writer at work in it. As long as a
+ * thread has the directory open ([MachineDisk.holdDirectory]), no other directory can have its identity.
  *
- * A file that is created, renamed or removed by its name is so wherever the path leads at that moment: so whoever is about to do
- * that asks here first.
+ * Creating, renaming or removing a file by its name acts wherever the path leads at that moment. So call [check] first.
  */
 export class LogDirectory {
   readonly directory: string;
   readonly identity: FileIdentity;
   readonly #disk: Disk;
 
-  /** @param identity which one it is; default: where `directory` leads now. @throws the system's error; ENOENT */
+  /** @param identity the directory's; default: that of the one that `directory` leads to now. @throws the system's error; ENOENT */
   constructor(disk: Disk, directory: string, identity: FileIdentity | undefined = disk.stat(directory)) {
     if (identity === undefined) throw gone(directory);
     this.#disk = disk;
@@ -22,7 +21,7 @@ export class LogDirectory {
     this.identity = { dev: identity.dev, ino: identity.ino };
   }
 
-  /** Does the path still lead there? */
+  /** Does the path still lead to this directory? */
   get isOwn(): boolean {
     const found = this.#disk.stat(this.directory);
     return found !== undefined && isSameFile(found, this.identity);

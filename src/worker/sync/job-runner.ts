@@ -8,8 +8,8 @@ import type { SyncRound } from './sync-round.js';
 import type { SyncOutcome } from './syncer.js';
 
 /**
- * What the sync thread does with a job: the round of syncs, then what nobody waits for: housekeeping, and the publication of the
- * log's figures.
+ * Runs one job of the sync thread: first the round of syncs, which threads wait for; then housekeeping and the stats file, which
+ * no thread waits for.
  */
 export class JobRunner {
   readonly #disk: Disk;
@@ -45,7 +45,7 @@ export class JobRunner {
   }
 }
 
-/** Of a job that has failed: the log must end. */
+/** The outcome of a failed job: the log must end. */
 export function failedOutcome(error: unknown, doing: string, directory: string): SyncOutcome {
   return { ...NOTHING_DONE, failure: failureOf(error, doing, directory) };
 }
