@@ -16,21 +16,21 @@ export interface SyncerHost {
   readonly status: LogStatus;
   readonly options: Pick<WriterOptions, 'directory' | 'fileMode'>;
   readonly place: LogDirectory;
-  /** The sync thread's way to the opener. */
+  /** The sync thread's port to the opener. */
   readonly openerPort: MessagePort;
   readonly createRound: (parts: SyncRoundParts) => SyncRound;
-  /** The process that the figures are published for. */
+  /** The process id in the stats file. */
   readonly pid: number;
 }
 
-/** The sync thread's code (`JobRunner`), run when the owner says so: a sync takes as long as a simulation or a test needs. */
+/** Runs the sync thread's code (`JobRunner`) on command: a sync takes as long as a simulation or a test needs. */
 export class SteppedSyncer implements Syncer {
   /** Runs each job as soon as it is started. */
   isPrompt = false;
-  /** Told of each job that is started. */
+  /** Called with each job that is started. */
   onStart: () => void = () => {};
   isStopped = false;
-  /** A sync has failed, whether or not the writer came to hear of it. */
+  /** A sync has failed, whether or not the writer has learned of it. */
   hasFailed = false;
   /** Every job so far. */
   readonly jobs: SyncJob[] = [];
@@ -39,7 +39,7 @@ export class SteppedSyncer implements Syncer {
   readonly #runner: JobRunner;
   readonly #channels: Map<number, AckChannel>;
   #job: SyncJob | undefined;
-  /** Of the job under way, once it is done and the writer has not heard of it. */
+  /** The outcome of the job under way, once the job is done and until the writer may take it. */
   #done: SyncOutcome | undefined;
   #outcome: SyncOutcome | undefined;
 
@@ -73,7 +73,7 @@ export class SteppedSyncer implements Syncer {
   }
 
   /**
-   * The thread does the job that is under way, if any, and tells the lanes; the writer is to hear of it by [complete]. Until then it
+   * Runs the job under way, if any, which acknowledges entries to the lanes. The writer learns of it by [complete]. Until then it
    * may write more, which the sync does not cover.
    */
   work(): void {
@@ -111,7 +111,7 @@ export class SteppedSyncer implements Syncer {
     if (!this.#channels.delete(lane)) throw new Error('a lane is removed that was not added');
   }
 
-  /** Of lanes that were added and not removed. */
+  /** How many lanes were added and not removed. */
   get lanes(): number {
     return this.#channels.size - 1;
   }
