@@ -209,7 +209,7 @@ export function writeFully(
       at += written;
       patience.renew();
     } else if (!patience.wait()) {
-      throw refusal ?? new DiskError('EIO', 'write', file.path, 'the system keeps writing 0 bytes');
+      throw refusal ?? new DiskError('EIO', 'write', file.path, 'the system wrote 0 bytes again and again');
     }
   }
 }

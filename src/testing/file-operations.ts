@@ -103,7 +103,7 @@ export function* open(disk: SimulatedDisk, path: string, flags: string): Steps<H
   if (wanted === undefined) {
     throw new WalError(
       'ERR_WAL_OPTION',
-      `Cannot open "${path}" with flags ${JSON.stringify(flags)}: the simulated disk knows ${Object.keys(FLAGS).join(', ')}.`,
+      `Cannot open "${path}" with flags ${JSON.stringify(flags)}: the simulated disk supports ${Object.keys(FLAGS).join(', ')}.`,
     );
   }
   const appends = wanted.appends === true;

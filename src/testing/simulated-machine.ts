@@ -318,7 +318,7 @@ export class SimulatedMachine {
     if (!Number.isSafeInteger(at) || at < 0 || at >= picked.bytes) {
       throw new WalError(
         'ERR_WAL_OPTION',
-        `Cannot damage byte ${at} of "${picked.path}": ${picked.bytes} bytes of it are on the disk.`,
+        `Cannot damage byte ${at} of "${picked.path}": the disk holds ${picked.bytes} bytes of it.`,
         { path: picked.path },
       );
     }

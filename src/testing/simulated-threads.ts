@@ -159,8 +159,8 @@ export class SimulatedThreads implements LogEngine {
     this.#isFlushing = true;
     try {
       for (let events = 0; this.#isFlushAsked && !this.#boot.disk.hasStopped; events += 1) {
-        if (events === EVENTS_MAX) throw new Error('the simulated threads do not finish a flush');
-        if (!this.#boot.timeline.advance()) throw new Error('nothing is left that would finish a flush');
+        if (events === EVENTS_MAX) throw new Error('the simulated threads never finish the flush');
+        if (!this.#boot.timeline.advance()) throw new Error('no event is left that could finish the flush');
       }
     } finally {
       this.#isFlushing = false;

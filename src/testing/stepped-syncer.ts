@@ -65,7 +65,7 @@ export class SteppedSyncer implements Syncer {
   }
 
   start(job: SyncJob<DiskFile>): void {
-    if (this.busy) throw new Error('two jobs at a time');
+    if (this.busy) throw new Error('a sync job is under way already');
     this.jobs.push(job);
     this.#job = job;
     this.onStart();
@@ -108,7 +108,7 @@ export class SteppedSyncer implements Syncer {
 
   removeLane(lane: number): void {
     this.#channels.get(lane)?.close();
-    if (!this.#channels.delete(lane)) throw new Error('a lane is removed that was not added');
+    if (!this.#channels.delete(lane)) throw new Error('the removed lane was never added');
   }
 
   /** How many lanes were added and not removed. */
@@ -117,7 +117,7 @@ export class SteppedSyncer implements Syncer {
   }
 
   stop(): void {
-    if (this.busy) throw new Error('stopped while a job was under way');
+    if (this.busy) throw new Error('the syncer was stopped while a job was under way');
     this.#publisher.close();
     this.isStopped = true;
   }

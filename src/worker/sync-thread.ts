@@ -90,7 +90,7 @@ function borrowed(handle: FileHandle): SyncableFile {
       if (isSameFile(file.identity(), handle)) return;
       throw new LogFailure(
         'ERR_WAL_WORKER_DIED',
-        `The writer thread ended while "${handle.path}" was being synced: what was not acknowledged is uncertain.`,
+        `The writer thread ended while "${handle.path}" was being synced: entries that were not acknowledged may or may not be in the log.`,
         { path: handle.path },
       );
     },

@@ -487,7 +487,7 @@ function endOfLog(failure: Failure): Failure {
     failure.cause?.code === 'EFBIG'
       ? 'Close it and open it again with a maxFileSize below the limit (`ulimit -f`), or raise that.'
       : 'Close it and open it again once the cause is gone.';
-  const message = `${failure.message.replace(/\.$/, '')}. The log has ended: what was not acknowledged may or may not be in it. ${wayOut}`;
+  const message = `${failure.message.replace(/\.$/, '')}. The log has ended: entries that were not acknowledged may or may not be in it. ${wayOut}`;
   return { ...failure, message };
 }
 
@@ -496,7 +496,7 @@ function outOfRoom(error: unknown, directory: string): Failure {
   return {
     code: 'ERR_WAL_IO',
     message:
-      `Cannot write to "${directory}": ${cause.message}. What was accepted and not written yet is rejected and is not in the log; ` +
+      `Cannot write to "${directory}": ${cause.message}. Every entry that was accepted and not written yet is rejected and is not in the log; ` +
       'the log works on once there is room.',
     path: directory,
     cause,

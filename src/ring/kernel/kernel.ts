@@ -133,6 +133,6 @@ export function createRun(): Run {
 /** The error of a kernel for bytes that no producer can have written as records. */
 export function brokenRecords(run: Run, at: number): Error {
   return new Error(
-    `invariant broken: byte ${at} of the lane, in records [${run.from}, ${run.to}), is no record`,
+    `invariant broken: byte ${at} of the lane, in records [${run.from}, ${run.to}), is not a record`,
   );
 }

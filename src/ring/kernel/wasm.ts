@@ -21,7 +21,7 @@ export function chooseKernel(lane: LaneMemory, views: LaneViews): Kernel {
  */
 export function createWasmKernel(memory: SharedMemory): Kernel {
   const wasm = webAssembly();
-  if (wasm === undefined) throw new Error('this engine runs without WebAssembly, or without its vectors');
+  if (wasm === undefined) throw new Error('this engine has no WebAssembly, or none with vectors');
   return new WasmKernel(wasm, memory);
 }
 

@@ -129,7 +129,7 @@ export class LogCommands {
       if (!isBegun || error instanceof LogFailure) throw error;
       throw new LogFailure(
         'ERR_WAL_IO',
-        `Cannot finish truncateAfter(${lsn}): ${systemCause(error).message}.`,
+        `Cannot finish truncateAfter(${lsn}) on "${directory}": ${systemCause(error).message}.`,
         { path: directory, lsn, cause: error },
       );
     }

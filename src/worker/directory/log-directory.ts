@@ -33,13 +33,18 @@ export class LogDirectory {
     const { directory } = this;
     throw new LogFailure(
       'ERR_WAL_IO',
-      `Cannot go on in "${directory}": somebody has removed, renamed or replaced it, or moved a link that leads there. What was ` +
-        'written is where the directory is now; nothing was changed in what has come in its place.',
+      `Cannot continue in "${directory}": the directory was removed, renamed or replaced, or a link to it was moved. The written ` +
+        'entries are where the directory is now; a directory that took its place is unchanged.',
       { path: directory, cause: gone(directory) },
     );
   }
 }
 
 function gone(directory: string): DiskError {
-  return new DiskError('ENOENT', 'stat', directory, 'the directory that the log has open is not there');
+  return new DiskError(
+    'ENOENT',
+    'stat',
+    directory,
+    'the path does not lead to the directory that the log has open',
+  );
 }

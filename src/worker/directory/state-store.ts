@@ -66,7 +66,7 @@ export function replaceState(disk: Disk, directory: string, state: LogState, fil
     // The path may lead to another log since the sync: that log's file must not be replaced.
     const found = disk.stat(aside);
     if (found === undefined || !isSameFile(found, file.identity()))
-      throw new DiskError('ENOENT', 'rename', aside, 'the file that was written is not there');
+      throw new DiskError('ENOENT', 'rename', aside, 'the name does not lead to the file that was written');
   } finally {
     file.close();
   }

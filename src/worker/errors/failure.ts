@@ -85,14 +85,14 @@ export function syncFailed(error: unknown, path: string): LogFailure {
   if (isMissing(error)) {
     return new LogFailure(
       'ERR_WAL_IO',
-      `Cannot go on in "${path}": somebody has removed or renamed it. What was written since then cannot be found by its name.`,
+      `Cannot continue in "${path}": it was removed or renamed. No name leads to the entries that were written since then.`,
       { path, cause: error },
     );
   }
   return new LogFailure(
     'ERR_WAL_SYNC_FAILED',
-    `Cannot sync "${path}": ${systemCause(error).message}. Nothing after the last acknowledged entry is certain, and a second try ` +
-      'would prove nothing: the system may have dropped what it could not write. Close the log and open it again.',
+    `Cannot sync "${path}": ${systemCause(error).message}. No entry after the last acknowledged one is certain to be in the log. ` +
+      'A second sync would prove nothing: the system may have dropped the data that it could not write. Close the log and open it again.',
     { path, cause: error },
   );
 }

@@ -225,7 +225,7 @@ export class LaneInput {
 
   #receive(): void {
     const received = receiveMessageOnPort(this.#port);
-    if (received === undefined) throw new Error('a lane has counted a message that is not there');
+    if (received === undefined) throw new Error('the lane counted a message that has not arrived');
     const message = received.message as ToWriter;
     const chunk = message.kind === 'records' ? new TakenChunk(message.records) : undefined;
     this.#messages.push({ message, chunk, partsTaken: 0 });

@@ -113,7 +113,7 @@ function appendRun(runs: AckRuns, first: number, count: number, lsn: number): vo
   if (at >= 0) {
     const lastCount = runs[at + 1] as number;
     const end = (runs[at] as number) + lastCount;
-    if (end > first) throw new Error('the sequence numbers of a lane do not ascend');
+    if (end > first) throw new Error('the sequence numbers of the lane do not ascend');
     if (end === first && (runs[at + 2] as number) + lastCount === lsn) {
       runs[at + 1] = lastCount + count;
       return;

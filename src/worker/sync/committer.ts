@@ -472,7 +472,7 @@ export class Committer {
   #createJob(withFiles: boolean, isHere = false): SyncJob<DiskFile> {
     const tail = this.#tail;
     const watermark = tail.wholeLsn;
-    if (watermark < this.#watermark) throw new Error('the watermark of a log goes back by a cut only');
+    if (watermark < this.#watermark) throw new Error('the watermark went back without a cut');
     const isWorkDue = !isHere && (this.housekeeper.isWorkDue || !withFiles);
     const { files, directoryChanged, hasZeros } = withFiles ? tail.takeUnsynced() : NOTHING_UNSYNCED;
     const isPublishing = !isHere && this.#isStatsDue(withFiles);

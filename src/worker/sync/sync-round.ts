@@ -64,6 +64,6 @@ export class SyncRound {
 function channelOf(channels: ReadonlyMap<number, AckChannel>, lane: number): AckChannel {
   const channel = channels.get(lane);
   if (channel === undefined)
-    throw new Error(`a sync acknowledges entries of lane ${lane}, which is not there`);
+    throw new Error(`a sync acknowledges entries of lane ${lane}, which has no channel`);
   return channel;
 }

@@ -62,7 +62,7 @@ export class ThreadSyncer implements Syncer {
   }
 
   start(job: SyncJob<DiskFile>): void {
-    if (this.#busy) throw new Error('two jobs at a time');
+    if (this.#busy) throw new Error('a sync job is under way already');
     this.#busy = true;
     const newLanes = [...this.#newLanes].map(([lane, port]) => ({ lane, port }));
     const goneLanes = this.#goneLanes;

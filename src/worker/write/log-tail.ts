@@ -205,7 +205,8 @@ export class LogTail {
    */
   append(group: Group): void {
     const live = this.#live as OpenSegment;
-    if (group.firstLsn !== this.#nextLsn) throw new Error('a group was framed for another place');
+    if (group.firstLsn !== this.#nextLsn)
+      throw new Error('the group was framed for another place than the end of the log');
     const startedMs = this.#nowMs();
     this.#isTouched = true;
     let position = live.record.bytes;
@@ -241,7 +242,8 @@ export class LogTail {
     readonly firstLsn: number;
     readonly sealedBytes: number | undefined;
   } {
-    if (!this.isOnlyLiveUnsynced) throw new Error('more than two segments would be in doubt');
+    if (!this.isOnlyLiveUnsynced)
+      throw new Error('a rotation now would leave more than two segments in doubt');
     this.trim();
     const record = { number: this.#nextNumber, createdMs: this.#disk.now(), firstLsn: 0, bytes: 0 };
     const next = this.#openReady(record) ?? this.#open(record, 'wx+');
@@ -277,20 +279,31 @@ export class LogTail {
     if (live !== undefined) {
       const found = this.#disk.stat(live.path);
       if (found === undefined || !isSameFile(found, live.file.identity())) {
-        throw this.#misplaced(live.path, 'What was written since then cannot be found by its name.');
+        throw this.#misplaced(live.path, 'No name leads to the entries that were written since then.');
       }
     }
     if (this.#lock.isNamed()) return;
     const path = join(directory, LOCK_FILE);
-    throw this.#misplaced(path, 'It keeps other writers out, and one may have opened the log since then.');
+    throw this.#misplaced(
+      path,
+      'The lock file keeps other writers out, and one may have opened the log since then.',
+    );
   }
 
   #misplaced(path: string, consequence: string): LogFailure {
     const { directory } = this.#options;
     return new LogFailure(
       'ERR_WAL_IO',
-      `Cannot go on in "${directory}": somebody has removed, renamed or replaced "${path}". ${consequence}`,
-      { path, cause: new DiskError('ENOENT', 'stat', path, 'the file that the log has open is not there') },
+      `Cannot continue in "${directory}": "${path}" was removed, renamed or replaced. ${consequence}`,
+      {
+        path,
+        cause: new DiskError(
+          'ENOENT',
+          'stat',
+          path,
+          'the name does not lead to the file that the log has open',
+        ),
+      },
     );
   }
 

@@ -166,7 +166,7 @@ export class TestLog {
       const next = this.step();
       if (next.kind === 'closed' || (next.kind === 'wait' && !next.lingering)) return next;
     }
-    throw new Error('the writer does not come to rest');
+    throw new Error('the writer never rests');
   }
 
   /** Lets the sync under way return, and the writer take it in. */
