@@ -5,22 +5,22 @@ import { type OpenedFile, openRegularFileAside } from './regular-file.js';
 /**
  * A file that a thread with an event loop reads, without blocking it.
  *
- * On Node's callback calls: a read through a `FileHandle` takes half as long again, and allocates more. What a
- * `FileHandle` would see to is done here: a descriptor is never closed under a read in flight, which could then read another
- * file by the same number.
+ * It uses Node's callback API: a read through a `FileHandle` takes half as long again, and allocates more. This class does what
+ * `FileHandle` would do: it never closes a descriptor while a read is in flight, since that read could then read another file
+ * with the same number.
  */
 export interface AsyncFile {
   readonly path: string;
   readonly identity: FileIdentity;
-  /** Bytes, when it was opened. */
+  /** The file's size in bytes when it was opened. */
   readonly sizeAtOpen: number;
   /** Fills `target` from `position` on. Returns the bytes read: may be short, 0 at the end. @throws EIO, EBADF */
   read(target: Uint8Array, position: number): Promise<number>;
-  /** As [read], on the calling thread: blocks it for as long as the system takes, so only for what is in memory. */
+  /** As [read], but synchronous: it blocks the calling thread while the system reads, so use it only for data in memory. */
   readNow(target: Uint8Array, position: number): number;
-  /** Bytes, now. */
+  /** The file's size in bytes now. */
   size(): Promise<number>;
-  /** Whether [path] still leads to this file, and not to nothing or to another one. */
+  /** Does [path] still lead to this file, not to another one or to nothing? */
   isStillNamed(): Promise<boolean>;
   /** Idempotent. Resolves once the reads in flight have returned and the descriptor is closed. */
   close(): Promise<void>;
@@ -31,7 +31,7 @@ export async function openForReading(path: string): Promise<AsyncFile> {
   return new CallbackFile(await openRegularFileAside(path), path);
 }
 
-/** What `path` leads to, symbolic links followed; `undefined` where it leads to nothing. @throws EACCES, ELOOP, EIO */
+/** The file that `path` leads to, symbolic links followed; `undefined` if there is none. @throws EACCES, ELOOP, EIO */
 export async function identifyPath(path: string): Promise<FileIdentity | undefined> {
   try {
     const { dev, ino } = await new Promise<FileIdentity>((resolve, reject) => {
@@ -109,7 +109,7 @@ class CallbackFile implements AsyncFile {
         else resolve(value);
         if (this.#inFlight === 0) this.#onIdle?.();
       });
-      // After the start: one that throws for a bad argument is not in flight.
+      // Counted after the call: a read that throws for a bad argument is not in flight.
       this.#inFlight += 1;
     });
   }

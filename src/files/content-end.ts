@@ -1,23 +1,23 @@
 import { type Allocation, type DiskFile, readFully } from './disk.js';
 
-/** A smaller hole is read through: that is quickly done. */
+/** A smaller hole is read through, which is quick. */
 export const HOLE_BYTES_MIN = 64 * 1024 * 1024;
 
 const WINDOW_BYTES = 1024 * 1024;
 
-/** What was found last: one look at a log opens a file several times. */
+/** Results found before: one look at a log opens a file several times. */
 const found = new Map<string, number>();
 const FOUND_MAX = 8;
 
 /**
- * Where the zeros begin that a file ends with: behind its last byte that is not zero. `from`: not before that.
+ * Finds where the zeros at the end of a file begin: after its last byte that is not zero. `from`: not before that.
  *
- * A file may be a terabyte long and hold a megabyte: to read through its holes takes minutes. Node cannot ask the system where
- * they are, only how many bytes are allocated. So the file is read from its start, and each block with a byte that is not zero
- * is counted, since it is allocated for certain. Once these are all that there are, what is left is one hole, and is not read. That
- * is no guess: blocks that are allocated and hold zeros only make the count come out too small, and then the file is read to its end.
+ * A file may be a terabyte long and hold a megabyte: reading through its holes takes minutes. Node cannot ask the system where
+ * the holes are, only how many bytes are allocated. So the file is read from its start, and each block with a byte that is not
+ * zero is counted, since it must be allocated. Once the count reaches the allocated bytes, the rest is one hole and is not read.
+ * This is exact: blocks that are allocated and hold zeros only make the count too small, and then the file is read to its end.
  *
- * @param onRead is told of each piece that was read, in bytes
+ * @param onRead called for each piece that was read, with its bytes
  * @throws the system's error
  */
 export function endOfContent(file: DiskFile, from = 0, onRead: (bytes: number) => void = () => {}): number {
@@ -58,7 +58,7 @@ function findEnd(
   return end;
 }
 
-/** The same of a file without large holes, from its end: of zeros made ahead there are few. */
+/** The same for a file without large holes, read from its end: preallocated zeros are few. */
 function lastNonZero(file: DiskFile, from: number, size: number, onRead: (bytes: number) => void): number {
   const window = new Uint8Array(Math.min(WINDOW_BYTES, Math.max(0, size - from)));
   for (let end = size; end > from; ) {
@@ -71,7 +71,7 @@ function lastNonZero(file: DiskFile, from: number, size: number, onRead: (bytes:
   return from;
 }
 
-/** Of memory of its own, `from` at a multiple of 4: four bytes at a time. */
+/** `bytes` must own its memory and `from` be a multiple of 4: it compares four bytes at a time. */
 function isZero(bytes: Uint8Array, from: number, to: number): boolean {
   const words = new Int32Array(bytes.buffer, from, (to - from) >>> 2);
   for (let at = 0; at < words.length; at++) if (words[at] !== 0) return false;
@@ -79,7 +79,7 @@ function isZero(bytes: Uint8Array, from: number, to: number): boolean {
   return true;
 }
 
-/** Behind the last byte of `bytes[from, to)` that is not zero, of which there is one. */
+/** The offset after the last byte of `bytes[from, to)` that is not zero. There must be one. */
 function lastNonZeroOf(bytes: Uint8Array, from: number, to: number): number {
   let end = to;
   while (end > from && bytes[end - 1] === 0) end -= 1;

@@ -2,14 +2,14 @@ import { dirname } from 'node:path';
 import { type Disk, DiskError, isDenied, systemCode } from './disk.js';
 
 /**
- * Makes `directory` exist, durably, with every parent that is missing.
+ * Creates `directory` durably, with every missing parent.
  *
- * A name is synced before the next one is created inside it. Hence, wherever an earlier call was interrupted, only the
- * deepest directory that is there can be missing from disk, and that one's parent is synced in any case: else
- * acknowledged entries could vanish together with a directory that a killed process had just created.
+ * Each name is synced before the next directory is created inside it. So wherever an earlier call was interrupted, only the
+ * deepest existing directory can be missing from disk. Its parent is synced in any case: otherwise acknowledged entries could
+ * vanish together with a directory that a killed process had just created.
  *
  * @param mode of each directory that is created, before the umask
- * @throws ENOTDIR when something else bears the name; EACCES, ENOSPC, EROFS, …; whatever [Disk.syncDirectory] throws
+ * @throws ENOTDIR if another kind of file has the name; EACCES, ENOSPC, EROFS, …; everything that [Disk.syncDirectory] throws
  */
 export function createDirectory(disk: Disk, directory: string, mode?: number): void {
   const missing: string[] = [];
@@ -26,14 +26,14 @@ export function createDirectory(disk: Disk, directory: string, mode?: number): v
     try {
       disk.mkdir(path, mode);
     } catch (error) {
-      // Somebody else was faster.
+      // Another process was faster.
       if (systemCode(error) !== 'EEXIST' || disk.stat(path)?.kind !== 'directory') throw error;
     }
     disk.syncDirectory(dirname(path));
   }
 }
 
-/** A parent that this user may not even open is the system's or another user's: he has seen to it. */
+/** A parent that this user may not even open belongs to the system or to another user, and existed before. */
 function syncExisting(disk: Disk, parent: string): void {
   try {
     disk.syncDirectory(parent);

@@ -1,30 +1,30 @@
 import { type Disk, type FileIdentity, isSameFile } from './disk.js';
 
 /**
- * How far the clock must have gone on, since the directory's last change, when it is listed: a change right after the listing
- * might else leave the same time behind. Kernels stamp files by a clock that moves every few milliseconds.
+ * How long ago the directory's last change must be when it is listed: otherwise a change right after the listing might leave the
+ * same timestamp. Kernels stamp files by a clock that moves every few milliseconds.
  */
 const SETTLED_MS = 50;
-/** The same of file systems that stamp in whole seconds, or even in every other one. */
+/** The same for file systems whose timestamps have a resolution of one or two seconds. */
 const COARSE_SETTLED_MS = 2500;
 
-/** The names in a directory as they were found. */
+/** The names found in a directory. */
 export interface Listing {
   readonly names: readonly string[];
-  /** Which directory the path led to. */
+  /** The directory that the path led to. */
   readonly identity: FileIdentity;
 }
 
 /**
- * The names in a directory that others change, listed anew only where they may have changed: each change of a name moves the
- * directory's time of modification. To ask for that costs the same however many names there are.
+ * The names in a directory that other processes change. It lists the directory again only if it may have changed: each change of
+ * a name moves the directory's modification time, and reading that time costs the same however many names there are.
  */
 export class DirectoryListing {
   readonly #disk: Disk;
   readonly #directory: string;
   #listing: Listing | undefined;
   #modifiedMs = 0;
-  /** A later change cannot have left `#modifiedMs` behind. */
+  /** A later change is certain to move the modification time away from `#modifiedMs`. */
   #isSettled = false;
 
   constructor(disk: Disk, directory: string) {
@@ -32,9 +32,9 @@ export class DirectoryListing {
     this.#directory = directory;
   }
 
-  /** The same object as long as nothing has changed. @throws ENOENT, ENOTDIR, EACCES, EMFILE */
+  /** Returns the same object as long as nothing has changed. @throws ENOENT, ENOTDIR, EACCES, EMFILE */
   read(): Listing {
-    // In this order: what changes after one of the three is seen by the next look.
+    // In this order: a change after any of the three steps is seen by the next call.
     const nowMs = this.#disk.now();
     const found = this.#disk.stat(this.#directory);
     const last = this.#listing;
@@ -46,7 +46,7 @@ export class DirectoryListing {
       isSameFile(found, last.identity);
     if (isAsBefore) return last;
     const names = this.#disk.list(this.#directory);
-    // Whatever was listed without one is listed again.
+    // Without a timestamp, the next call lists again.
     const { dev, ino, mtimeMs } = found ?? { dev: -1n, ino: -1n, mtimeMs: nowMs };
     this.#modifiedMs = mtimeMs;
     this.#isSettled = nowMs - mtimeMs > (mtimeMs % 1000 === 0 ? COARSE_SETTLED_MS : SETTLED_MS);

@@ -2,14 +2,14 @@ import { type FSWatcher, watch } from 'node:fs';
 import { clearInterval, setInterval } from './node-globals.js';
 
 /**
- * How long a change may go unnoticed where the system does not tell of it: some file systems never do, and a queue of
- * events that is full drops some.
+ * How long a change may go unnoticed if the system does not report it: some file systems never do, and a full event queue drops
+ * events.
  */
 const POLL_MS = 500;
 
 /**
- * Notices that another process may have changed something in a directory: `fs.watch`, with a slow poll behind it. Does not
- * keep the process alive unless it is held.
+ * Notices that another process may have changed something in a directory: `fs.watch`, plus a slow poll in case it misses a
+ * change. Does not keep the process alive unless it is held.
  */
 export class DirectoryWatch {
   readonly #watcher: FSWatcher | undefined;
@@ -33,11 +33,11 @@ export class DirectoryWatch {
   }
 }
 
-/** `undefined` where the system watches nothing more (`EMFILE`, `ENOSPC`): the poll alone must do. */
+/** `undefined` if the system has no watch left (`EMFILE`, `ENOSPC`): the poll alone must do. */
 function tryToWatch(directory: string, onChange: () => void): FSWatcher | undefined {
   try {
     const watcher = watch(directory, { persistent: false }, onChange);
-    // The poll goes on.
+    // The poll continues.
     watcher.on('error', () => watcher.close());
     return watcher;
   } catch {

@@ -1,82 +1,83 @@
 import { pause } from './pause.js';
 
 /**
- * The disk seam: everything that the log asks of a file system. The writer runs unchanged on Node's file system
- * (`node-disk.ts`), on the simulated one (`simulated-disk.ts`), and on whatever a test puts between.
+ * The disk seam: everything that the log asks of a file system. The writer runs unchanged on Node's file system (`node-disk.ts`),
+ * on the simulated one (`simulated-disk.ts`), and on any disk of a test.
  *
  * What all calls share:
  *   - They are synchronous and happen in call order.
  *   - Sizes and positions are bytes, from 0, exact below 2^53. Times are milliseconds. Modes are POSIX bits (0o600).
- *   - They throw an `Error` with the system's `code` ('ENOSPC', 'EIO', …) as Node does: a [SystemError]. Nothing is
- *     retried below this seam: `EINTR` and `EAGAIN` come through, and [writeFully] and [readFully] carry on after them.
- *   - Only [DiskFile.write] and [DiskFile.read] may do less than they were asked for.
+ *   - They throw an `Error` with the system's `code` ('ENOSPC', 'EIO', …) as Node does: a [SystemError]. Nothing is retried below
+ *     this seam: it passes on `EINTR` and `EAGAIN`, and [writeFully] and [readFully] retry.
+ *   - Only [DiskFile.write] and [DiskFile.read] may do less than requested.
  *
  * What survives:
- *   a killed process   everything that a call returned from
+ *   a killed process   the effect of every call that returned
  *   a power cut        bytes and size of a file: what the last completed [DiskFile.datasync] or [DiskFile.sync] of
- *                      that file found. Names in a directory (create, rename, unlink): what the last completed
- *                      [Disk.syncDirectory] of that directory found. Of everything else any part, in any order.
- *   a failed sync      nothing is known any more of what was written since the last completed one: a second sync that
+ *                      that file covered. Names in a directory (create, rename, unlink): what the last completed
+ *                      [Disk.syncDirectory] of that directory covered. Of everything else any part, in any order.
+ *   a failed sync      nothing is known about the data written since the last completed sync: a second sync that
  *                      returns proves nothing, and neither does reading the bytes back.
  */
 export interface Disk {
   /**
-   * Opens a regular file, at once. `mode` is that of a file which this call creates, before the process's umask (default
-   * 0o666). A symbolic link opens for reading only.
+   * Opens a regular file without waiting. `mode` is the mode of a file that this call creates, before the process's umask
+   * (default 0o666). A symbolic link opens for reading only.
    *
-   * @throws IrregularFile (EISDIR, EINVAL); ENOENT, EEXIST (with `x`), EACCES, ENOTDIR, ELOOP, EMFILE, ENFILE, ENOSPC, EDQUOT, EROFS, EIO
+   * @throws IrregularFile (EISDIR, EINVAL); ENOENT, EEXIST (with `x`), EACCES, ENOTDIR, ELOOP, EMFILE, ENFILE, ENOSPC, EDQUOT,
+   * EROFS, EIO
    */
   open(path: string, flags: OpenFlags, mode?: number): DiskFile;
   /** Names in a directory, without '.' and '..', in no order. @throws ENOENT, ENOTDIR, EACCES, EMFILE */
   list(directory: string): string[];
   /**
-   * What a name leads to, symbolic links followed; `undefined` where it leads to nothing (a parent that is missing or
-   * that is not a directory too).
+   * The file that a name leads to, symbolic links followed; `undefined` if it leads to nothing (also if a parent is missing or
+   * not a directory).
    *
    * @throws EACCES, ELOOP, EIO
    */
   stat(path: string): FileStat | undefined;
-  /** Creates one directory; its parent must be there. @throws EEXIST, ENOENT, ENOTDIR, EACCES, ENOSPC, EROFS */
+  /** Creates one directory; its parent must exist. @throws EEXIST, ENOENT, ENOTDIR, EACCES, ENOSPC, EROFS */
   mkdir(directory: string, mode?: number): void;
-  /** Gives a file another name, atomically, in place of a file that bore it. @throws ENOENT, EACCES, ENOSPC, EISDIR */
+  /** Renames a file, atomically, replacing a file of the new name. @throws ENOENT, EACCES, ENOSPC, EISDIR */
   rename(from: string, to: string): void;
-  /** Removes a name; who has the file open keeps it. @throws ENOENT, EACCES, EPERM or EISDIR for a directory */
+  /** Removes a name; a process that has the file open keeps it. @throws ENOENT, EACCES, EPERM or EISDIR for a directory */
   unlink(path: string): void;
-  /** Makes the directory's names durable, not the files behind them. @throws ENOENT, EIO, EMFILE, EACCES */
+  /** Makes the directory's names durable, not the content of the files. @throws ENOENT, EIO, EMFILE, EACCES */
   syncDirectory(directory: string): void;
   /**
-   * Takes the exclusive lock of the file `path`, which is created where it is missing and never removed; `undefined`
-   * while anybody holds it, this process included. No symbolic link is followed. It goes when it is released and when the process, or the worker
-   * thread that took it, ends in whatever way. A note of who holds it is left in the file.
+   * Takes the exclusive lock of the file `path`, which is created if it is missing and never removed; `undefined` while another
+   * holder has it, even one in this process. No symbolic link is followed. The lock ends when it is released, and when the
+   * process, or the worker thread that took it, ends in any way. A note about the holder is left in the file.
    *
-   * @throws as [open]; ENOTSUP or the like where the file system has no locks
+   * @throws as [open]; ENOTSUP or similar if the file system has no locks
    */
   lock(path: string, mode?: number): DiskLock | undefined;
-  /** Who holds the lock of the file `path`; `undefined` when nobody does. @throws as [open], but ENOENT */
+  /** The holder of the lock of the file `path`; `undefined` if there is none. @throws as [open], except ENOENT */
   lockHolder(path: string): LockHolder | undefined;
   /** The wall clock, ms since 1970. It may go backwards. */
   now(): number;
-  /** 64 random bits, for what must be unlike everything else: ids of logs, names of side files. */
+  /** 64 random bits, for values that must be unique: ids of logs, names of side files. */
   random64(): bigint;
 }
 
 /**
- * `r` read; `r+` read and write; with `w` the file is created or emptied, with `x` it must not exist; with `+` it can
- * be read too. No append flag: on Linux it makes the system ignore a write's position.
+ * `r` read; `r+` read and write; with `w` the file is created or emptied, with `x` it must not exist; with `+` it can also be
+ * read. There is no append flag: on Linux it makes the system ignore a write's position.
  */
 export type OpenFlags = 'r' | 'r+' | 'w' | 'w+' | 'wx' | 'wx+';
 
 /** An open file. After [close] any other call throws EBADF. */
 export interface DiskFile {
-  /** The name it was opened by; a rename does not change it. */
+  /** The name by which it was opened; a rename does not change it. */
   readonly path: string;
-  /** The system's descriptor, for another thread of this process to adopt; -1 where there is none. */
+  /** The system's descriptor, for another thread of this process to adopt; -1 if there is none. */
   readonly fd: number;
   /**
-   * ONE positional write of `bytes[from, to)` at `position`, which may lie behind the end (zeros between). Returns the
-   * bytes written: it may be fewer than asked, even 0. Use [writeFully].
+   * ONE positional write of `bytes[from, to)` at `position`, which may lie after the end (zeros fill the gap). Returns the bytes
+   * written: it may be fewer than requested, even 0. Use [writeFully].
    *
-   * @throws ENOSPC, EDQUOT, EIO, EINTR, EAGAIN, EFBIG, EBADF; nothing of this call is certain then
+   * @throws ENOSPC, EDQUOT, EIO, EINTR, EAGAIN, EFBIG, EBADF; then nothing about this call is certain
    */
   write(bytes: Uint8Array, from: number, to: number, position: number): number;
   /**
@@ -86,38 +87,38 @@ export interface DiskFile {
    * @throws EIO, EINTR, EAGAIN, EBADF, EISDIR
    */
   read(target: Uint8Array, position: number): number;
-  /** Bytes, now. @throws EIO, EBADF */
+  /** The file's size in bytes. @throws EIO, EBADF */
   size(): number;
   /**
-   * What the file takes of the file system, now; `undefined` where that does not tell how many bytes there are besides holes: a
-   * file system that compresses takes less.
+   * The disk space that the file takes now; `undefined` if the file system does not report how much there is besides holes: a
+   * compressing file system reports less.
    *
    * @throws EIO, EBADF
    */
   allocation(): Allocation | undefined;
-  /** Cuts the file, or lengthens it by zeros. @throws EIO, ENOSPC, EBADF */
+  /** Cuts the file, or lengthens it with zeros. @throws EIO, ENOSPC, EBADF */
   truncate(size: number): void;
   /** Makes bytes and size durable (fdatasync). Not the name: [Disk.syncDirectory]. @throws EIO, ENOSPC, EDQUOT, EBADF */
   datasync(): void;
-  /** As [datasync], times and mode too (fsync). */
+  /** As [datasync], and makes times and mode durable too (fsync). */
   sync(): void;
   /** Idempotent. Syncs nothing. @throws EIO */
   close(): void;
-  /** Which file this is, whatever its name. @throws EBADF */
+  /** The identity of the file, whatever its name. @throws EBADF */
   identity(): FileIdentity;
 }
 
-/** No byte that is not zero lies outside of what is allocated. */
+/** Every byte that is not zero lies in allocated blocks. */
 export interface Allocation {
-  /** At least the bytes of all blocks that hold one which is not zero. */
+  /** At least the bytes of all blocks that hold a byte other than zero. */
   readonly bytes: number;
-  /** What is allocated at a time, from the file's start on. */
+  /** The unit of allocation, counted from the file's start. */
   readonly blockBytes: number;
 }
 
 /**
- * Tells files apart for as long as one of them exists: an inode number is used again after the file is gone. BigInt,
- * since NTFS ids pass 2^53 and neighbours would round to the same number.
+ * Distinguishes files as long as one of them exists: an inode number is reused after the file is gone. BigInt, since NTFS ids
+ * exceed 2^53 and neighbours would round to the same number.
  */
 export interface FileIdentity {
   readonly dev: bigint;
@@ -131,11 +132,11 @@ export interface FileStat extends FileIdentity {
 }
 
 export interface DiskLock {
-  /** Idempotent. The file stays: unlinking it would let two processes lock two files of one name. */
+  /** Idempotent. The file stays: unlinking it would allow two processes to lock two files of one name. */
   release(): void;
   /**
-   * Whether the lock file's name still leads to the file that is locked. False: somebody has removed or replaced it, and
-   * another process may hold a lock by that name.
+   * Does the lock file's name still lead to the locked file? False: another process has removed or replaced it, and yet another
+   * may hold a lock by that name.
    *
    * @throws as [Disk.stat]
    */
@@ -143,15 +144,15 @@ export interface DiskLock {
 }
 
 export interface LockHolder {
-  /** As the lock file has it; `undefined` where it cannot be read. It counts in `place`. */
+  /** From the lock file; `undefined` if it cannot be read. The id is valid in `place`. */
   readonly pid: number | undefined;
-  /** `here`: another process of this machine, or of this container; `elsewhere`: of another machine or container. */
+  /** `here`: another process of this machine or container; `elsewhere`: a process of another machine or container. */
   readonly place: 'this process' | 'here' | 'elsewhere' | 'unknown';
-  /** Name of the machine or container; `undefined` where the lock file does not have it. */
+  /** Name of the machine or container; `undefined` if the lock file does not have it. */
   readonly host: string | undefined;
 }
 
-/** What the system's errors carry. */
+/** The fields of the system's errors. */
 export interface SystemError extends Error {
   readonly code: string;
   readonly syscall?: string;
@@ -173,7 +174,7 @@ export class DiskError extends Error implements SystemError {
   }
 }
 
-/** What bears the name is a directory, a FIFO, a socket or a device: nothing of it was read, nothing is waited for. */
+/** The name leads to a directory, a FIFO, a socket or a device: nothing was read, and the open did not wait. */
 export class IrregularFile extends DiskError {
   constructor(path: string, kind: string) {
     super(kind === 'directory' ? 'EISDIR' : 'EINVAL', 'open', path, `not a regular file but a ${kind}`);
@@ -181,8 +182,8 @@ export class IrregularFile extends DiskError {
 }
 
 /**
- * Writes all of `bytes[from, to)` at `position`. The one place that carries on after short writes, `EINTR`, `EAGAIN`
- * and writes that return 0; of these four the last three only for as long as [Patience] has.
+ * Writes all of `bytes[from, to)` at `position`. The one place that retries short writes, `EINTR`, `EAGAIN` and writes that
+ * return 0. The last three are retried only as long as [Patience] lasts.
  *
  * @throws what the write threw; then any part of the bytes may be in the file
  */
@@ -208,14 +209,14 @@ export function writeFully(
       at += written;
       patience.renew();
     } else if (!patience.wait()) {
-      throw refusal ?? new DiskError('EIO', 'write', file.path, 'the system keeps writing 0 bytes');
+      throw refusal ?? new DiskError('EIO', 'write', file.path, 'the system wrote 0 bytes again and again');
     }
   }
 }
 
 /**
- * Fills `target` from `position` on, carrying on as [writeFully] does. Returns the bytes read: fewer than fit only
- * where the file ends.
+ * Fills `target` from `position` on, retrying as [writeFully] does. Returns the bytes read: fewer than fit only at the end of the
+ * file.
  */
 export function readFully(file: DiskFile, target: Uint8Array, position: number): number {
   const patience = new Patience();
@@ -234,9 +235,9 @@ export function readFully(file: DiskFile, target: Uint8Array, position: number):
 }
 
 /**
- * Fills all of `target` from `position` on, of a file that is known to be long enough.
+ * Fills all of `target` from `position` on, from a file that is known to be long enough.
  *
- * @throws EIO when it has become shorter; what the read threw
+ * @throws EIO if it has become shorter; what the read threw
  */
 export function readExactly(file: DiskFile, target: Uint8Array, position: number): void {
   if (readFully(file, target, position) === target.length) return;
@@ -244,9 +245,9 @@ export function readExactly(file: DiskFile, target: Uint8Array, position: number
 }
 
 /**
- * How long a call that makes no progress is repeated: at once, then after 1, 2, 4, 8, 16, 16, … ms, 32 times in all,
- * 0.4 s. Long enough for a signal storm or a device that is busy; short enough that nobody takes the log for hung,
- * and asleep meanwhile, so that no core burns.
+ * How long a call that makes no progress is repeated: at once, then after 1, 2, 4, 8, 16, 16, … ms, 32 times in all, 0.4 s. That
+ * is long enough for a burst of signals or a busy device, and short enough that the log does not seem to hang. The thread sleeps
+ * meanwhile, so that it burns no processor time.
  */
 class Patience {
   static readonly #ATTEMPTS_MAX = 32;
@@ -261,7 +262,7 @@ class Patience {
     this.#attempts = 0;
   }
 
-  /** There was none. False: give up. */
+  /** There was no progress. False: give up. */
   wait(): boolean {
     this.#attempts += 1;
     if (this.#attempts > Patience.#ATTEMPTS_MAX) return false;
@@ -273,26 +274,26 @@ class Patience {
   }
 }
 
-/** How many calls this thread had to repeat, interrupted or without progress, since the last time it asked. */
+/** How many calls this thread had to repeat since it last called this: interrupted ones, and ones without progress. */
 export function takeRetries(): number {
   const { retries } = Patience;
   Patience.retries = 0;
   return retries;
 }
 
-/** The system's code of an error ('ENOENT'), '' where it has none. */
+/** The system's code of an error ('ENOENT'), '' if it has none. */
 export function systemCode(error: unknown): string {
   const code = (error as { code?: unknown } | null | undefined)?.code;
   return typeof code === 'string' ? code : '';
 }
 
-/** No room: of the file system or of the user's quota. From a write the log goes on once there is some. */
+/** No space, in the file system or in the user's quota. If a write fails with it, the log continues once there is some. */
 export function isFullDisk(error: unknown): boolean {
   const code = systemCode(error);
   return code === 'ENOSPC' || code === 'EDQUOT';
 }
 
-/** The same call may succeed at once or a little later, and nothing is lost. */
+/** The same call may succeed at once or a little later, and nothing was lost. */
 export function isTransient(error: unknown): boolean {
   const code = systemCode(error);
   return code === 'EINTR' || code === 'EAGAIN' || code === 'EWOULDBLOCK';
@@ -303,19 +304,19 @@ export function isMissing(error: unknown): boolean {
   return systemCode(error) === 'ENOENT';
 }
 
-/** The user, or the way the file system is mounted, does not allow it. */
+/** The user's permissions, or the way the file system is mounted, forbid it. */
 export function isDenied(error: unknown): boolean {
   const code = systemCode(error);
   return code === 'EACCES' || code === 'EPERM' || code === 'EROFS';
 }
 
-/** Out of file descriptors: of the process or of the system. */
+/** No file descriptor is left, in the process or in the system. */
 export function isOutOfDescriptors(error: unknown): boolean {
   const code = systemCode(error);
   return code === 'EMFILE' || code === 'ENFILE';
 }
 
-/** The system has not begun what it was asked for: everything is as it was. */
+/** The system did not begin the operation: nothing has changed. */
 export function isRefusal(error: unknown): boolean {
   return isFullDisk(error) || isOutOfDescriptors(error) || isDenied(error);
 }

@@ -3,13 +3,14 @@ import { hostname } from 'node:os';
 import type { LockHolder } from './disk.js';
 
 /**
- * The note in a lock file: who holds the lock. It is for people, and for the holder's own threads. What decides is the lock.
+ * The note in a lock file names the holder of the lock. It is for people, and for the holder's own threads. Only the lock itself
+ * decides.
  *
  *   1234                                                       process id
- *   host web-1                                                 of the machine or container where that id counts
- *   process boot=6f1c… namespace=pid:[4026531836] started=8123 what tells processes with one id apart; Linux
+ *   host web-1                                                 the machine or container where that id is valid
+ *   process boot=6f1c… namespace=pid:[4026531836] started=8123 distinguishes processes with the same id; Linux
  *
- * Every line has a fixed width, so that a note covers the one before, whole and without a moment in which there is none.
+ * Every line has a fixed width, so that a new note replaces the old one in one write, and there is no moment without a note.
  */
 const PID_CHARS = 10;
 const HOST_CHARS = 70;
@@ -17,15 +18,15 @@ const PROCESS_CHARS = 110;
 
 export const NOTE_BYTES = PID_CHARS + HOST_CHARS + PROCESS_CHARS + 3;
 
-/** A process, told from every other one that may share a directory with it. '' = not known. */
+/** Distinguishes a process from every other one that may share a directory with it. '' = not known. */
 interface ProcessMark {
   readonly pid: number;
   readonly host: string;
-  /** Differs between machines that run, and between two runs of one. */
+  /** Differs between running machines, and between two boots of one machine. */
   readonly boot: string;
-  /** Where process ids count: each container has its own, as a rule. */
+  /** Where process ids are valid: usually each container has its own. */
   readonly namespace: string;
-  /** When the process began, in ticks since the boot: a process id is used again. */
+  /** When the process began, in ticks since the boot: process ids are reused. */
   readonly started: string;
 }
 
@@ -35,21 +36,23 @@ let own: ProcessMark | undefined;
 function ownMark(): ProcessMark {
   own ??= {
     pid: process.pid,
-    host: told(hostname),
-    boot: told(() => readFileSync('/proc/sys/kernel/random/boot_id', 'latin1')),
-    namespace: told(() => readlinkSync('/proc/self/ns/pid')),
-    // The name of the program is in parentheses and may have any character; the 20th word after it is the one.
-    started: told(() => readFileSync('/proc/self/stat', 'latin1').replace(/^.*\)/s, '').split(' ')[20] ?? ''),
+    host: readOrEmpty(hostname),
+    boot: readOrEmpty(() => readFileSync('/proc/sys/kernel/random/boot_id', 'latin1')),
+    namespace: readOrEmpty(() => readlinkSync('/proc/self/ns/pid')),
+    // The program's name is in parentheses and may contain any character; the start time is the 20th word after it.
+    started: readOrEmpty(
+      () => readFileSync('/proc/self/stat', 'latin1').replace(/^.*\)/s, '').split(' ')[20] ?? '',
+    ),
   };
   return own;
 }
 
-/** What the system tells of the process; '' where it does not. Only Linux has `/proc`, and not everybody may read it. */
-function told(read: () => string): string {
+/** What the system says about the process; '' if it says nothing. Only Linux has `/proc`, and not every user may read it. */
+function readOrEmpty(read: () => string): string {
   try {
     return read().trim();
   } catch {
-    // Without it a message may take two processes for one; the lock does not.
+    // Without it a message may confuse two processes; the lock does not.
     return '';
   }
 }
@@ -65,12 +68,12 @@ export function writeNote(): string {
   return lines.map(([text, chars]) => `${text.slice(0, chars).padEnd(chars)}\n`).join('');
 }
 
-/** Not so where a full disk has kept it out, or a tool has written something else. */
+/** False if a full disk prevented the note, or a tool has written something else. */
 export function isNote(text: string): boolean {
   return /^[1-9]\d* *\n/.test(text);
 }
 
-/** What a note says of the holder; `undefined`: there is none. */
+/** The holder as the note describes it; `undefined`: there is no note. */
 export function readNote(note: string | undefined): LockHolder {
   if (note === undefined) return { pid: undefined, place: 'unknown', host: undefined };
   const [first, ...rest] = note.split('\n').map((line) => line.trim());
@@ -90,7 +93,7 @@ function placeOf(mark: ProcessMark): LockHolder['place'] {
   const self = ownMark();
   const differs = (name: 'host' | 'boot' | 'namespace' | 'started') =>
     mark[name] !== '' && self[name] !== '' && mark[name] !== self[name];
-  // The host's name can change while a process runs, and a container may share it: it speaks only where nothing else does.
+  // Used only if nothing better is known: the host's name can change while a process runs, and containers may share it.
   const isKnown = mark.boot !== '' && self.boot !== '' && mark.namespace !== '' && self.namespace !== '';
   if (isKnown ? differs('boot') || differs('namespace') : differs('host')) return 'elsewhere';
   return mark.pid === self.pid && !differs('started') ? 'this process' : 'here';

@@ -16,29 +16,29 @@ import { pause } from './pause.js';
 import { openDirectory, openRegularFile } from './regular-file.js';
 
 /**
- * The lock that keeps a second writer out: an open-file-description lock (Linux), `flock` (macOS) or `LockFileEx`
- * (Windows). The system drops it when its descriptor is closed, and it closes the descriptor when the process dies or
- * the worker thread that opened it is terminated: nothing stale is left, no heartbeat is needed. Unlike the classic
- * POSIX lock it also holds against other descriptors of the same process, and closing one of those does not drop it.
+ * The lock that keeps a second writer out: an open-file-description lock (Linux), `flock` (macOS) or `LockFileEx` (Windows). The
+ * system drops it when its descriptor is closed, and closes the descriptor when the process dies or the worker thread that opened
+ * it is terminated. So no stale lock is left, and no heartbeat is needed. Unlike the classic POSIX lock it also excludes other
+ * descriptors of the same process, and closing one of those does not drop it.
  *
- * One byte is locked, far behind the content, for the reason that SQLite's lock bytes lie at 1 GiB: a Windows lock
- * also stops others from reading what it covers, and the note at the start of the file (`lock-note.ts`) is there to be read.
+ * One byte is locked, far after the content, for the reason that SQLite's lock bytes lie at 1 GiB: on Windows a lock also stops
+ * other processes from reading what it covers, and they must be able to read the note at the start of the file (`lock-note.ts`).
  */
 const LOCK_AT = 2 ** 30;
 
-/** `flock` knows whole files only. */
+/** `flock` locks whole files only. */
 const HAS_RANGES = process.platform !== 'darwin';
 
 /**
- * A probe holds a shared lock for some microseconds (more when its thread is preempted just then): for that one waits,
- * and not for a writer.
+ * A probe holds a shared lock for some microseconds (longer if its thread is preempted at that moment). Taking the lock waits for
+ * a probe, but not for a writer.
  */
 const PROBE_WAITS_MAX = 1000;
 const PROBE_WAIT_MS = 1;
 
 /** As [Disk.lock]. */
 export function tryLock(path: string, mode = 0o666): DiskLock | undefined {
-  // Not through a symbolic link: a note is written into it.
+  // Not through a symbolic link, since a note is written into the file.
   const flags = constants.O_RDWR | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0);
   const { identity, ...opened } = openRegularFile(path, flags, mode);
   let { fd } = opened;
@@ -71,7 +71,7 @@ export function lockHolder(path: string): LockHolder | undefined {
     throw error;
   }
   try {
-    // Shared, since an exclusive lock needs a writable descriptor. Closing gives it back.
+    // Shared, since an exclusive lock needs a writable descriptor. Closing the descriptor releases it.
     return acquire(fd, path, 'shared') ? undefined : readNote(noteIn(fd));
   } finally {
     closeSync(fd);
@@ -79,15 +79,15 @@ export function lockHolder(path: string): LockHolder | undefined {
 }
 
 /**
- * Lets others of this process see that the calling thread lives ([LockWatch]), whatever they are blocked in and whatever
- * it will die of: the lock on one more byte of the lock file `path`, held until the thread is gone.
+ * Shows other threads of this process that the calling thread lives ([LockWatch]), whatever they are blocked in and however it
+ * dies: it locks one more byte of the lock file `path` and holds it until the thread is gone.
  *
- * @param number the byte's distance from the lock's own, from 1. Of a log that was just closed the thread may not be
- *   quite gone: a new number is not in its way
+ * @param number the byte's distance from the lock's own, from 1. The thread of a log that was just closed may still hold its
+ *   byte: use a new number each time
  * @throws the system's error
  */
 export function holdLifeline(path: string, number: number): void {
-  // Where there are no ranges the directory has the lock, which nobody else locks: `flock` asks for no writable descriptor.
+  // Without ranges the directory is locked, which nothing else locks: `flock` needs no writable descriptor.
   const fd = HAS_RANGES ? openRegularFile(path, constants.O_RDWR).fd : openDirectory(dirname(path));
   let isHeld = false;
   try {
@@ -103,13 +103,13 @@ export function holdLifeline(path: string, number: number): void {
 }
 
 /**
- * Looks whether two threads of this process live, the one with a lock and the one with a lifeline. It keeps the lock file
- * open: a look needs neither the file's name, which somebody may have removed, nor a free descriptor.
+ * Checks that two threads of this process live: the one with the lock and the one with the lifeline. It keeps the lock file open,
+ * so that a check needs neither the file's name, which may be removed, nor a free descriptor.
  */
 export class LockWatch {
   readonly #path: string;
   readonly #number: number;
-  /** As it was when both lived. */
+  /** The note when both lived. */
   readonly #note: string | undefined;
   #lockFd: number;
   #lifelineFd: number;
@@ -123,11 +123,11 @@ export class LockWatch {
     this.#note = noteIn(this.#lockFd);
   }
 
-  /** Both live. Not to be asked once closed. */
+  /** Do both threads live? Not to be called once closed. */
   bothLive(): boolean {
     if (!this.#isHeld(this.#lockFd, LOCK_AT) || !this.#isHeld(this.#lifelineFd, LOCK_AT + this.#number))
       return false;
-    // Another process may have taken the lock that a dead thread has left, and left a note of its own.
+    // Another process may have taken the lock that a dead thread left, and have written its own note.
     const note = noteIn(this.#lockFd);
     return note === undefined || this.#note === undefined || note === this.#note;
   }
@@ -159,7 +159,7 @@ function leadsTo(path: string, identity: FileIdentity): boolean {
 function lockForWriting(fd: number, path: string): boolean {
   for (let waits = 0; waits < PROBE_WAITS_MAX; waits += 1) {
     if (acquire(fd, path, 'exclusive')) return true;
-    // Where a shared lock is granted no writer is; this one looks like a probe itself for a moment.
+    // If a shared lock is granted, there is no writer. For a moment this looks like a probe itself.
     if (!acquire(fd, path, 'shared')) return false;
     nativeLocks(path).unlock(fd, ...range(LOCK_AT));
     pause(PROBE_WAIT_MS);
@@ -176,22 +176,22 @@ function acquire(fd: number, path: string, kind: 'shared' | 'exclusive', at = LO
   try {
     return nativeLocks(path).tryLock(fd, ...range(at), { shared: kind === 'shared' });
   } catch (error) {
-    // What Windows says of a lock that is held; elsewhere `tryLock` returns false.
+    // Windows reports a held lock by this error; elsewhere `tryLock` returns false.
     if (systemCode(error) === 'EBUSY') return false;
     throw error;
   }
 }
 
-/** Best effort: on a full disk the lock counts and the note is missing. */
+/** Best effort: on a full disk the lock is valid and the note is missing. */
 function leaveNote(fd: number): void {
   try {
     writeSync(fd, writeNote(), 0, 'latin1');
   } catch {
-    // For people only.
+    // The note is for people only.
   }
 }
 
-/** `undefined` where there is none, or something else. */
+/** `undefined` if there is no note, or something else. */
 function noteIn(fd: number): string | undefined {
   try {
     const bytes = Buffer.alloc(NOTE_BYTES);

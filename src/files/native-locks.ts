@@ -3,16 +3,16 @@ import { dirname, join } from 'node:path';
 import { DiskError, isOutOfDescriptors, systemCode } from './disk.js';
 import { loadModule, resolveModule } from './package-modules.js';
 
-/** The system's locks on a range of a file's bytes. Node itself has none: they come from an addon. */
+/** The system's locks on a range of a file's bytes. Node itself has none: an addon provides them. */
 export interface NativeLocks {
-  /** False: somebody holds a lock that this one conflicts with. @throws the system's error */
+  /** False: a conflicting lock is held. @throws the system's error */
   tryLock(fd: number, offset: number, length: number, options: { shared: boolean }): boolean;
   unlock(fd: number, offset: number, length: number): void;
 }
 
-/** What the addon's binary exports. Its package's own JavaScript makes [NativeLocks] of it. */
+/** What the addon's binary exports. Its package's JavaScript wraps it as [NativeLocks]. */
 interface Binding {
-  /** @throws EAGAIN while somebody holds a lock that this one conflicts with */
+  /** @throws EAGAIN while a conflicting lock is held */
   tryLock(fd: number, offset: number, length: number, isExclusive: boolean): void;
   unlock(fd: number, offset: number, length: number): void;
 }
@@ -22,8 +22,8 @@ const PACKAGE = 'fs-native-extensions';
 let loaded: NativeLocks | undefined;
 
 /**
- * Loaded when the first lock is taken, and not imported: where the package has no binary for the platform, reading a
- * log still works.
+ * Loads the addon when the first lock is taken, not at import: if the package has no binary for the platform, reading a log still
+ * works.
  *
  * @param path the file that is to be locked, for the error
  * @throws ENOTSUP: there is no binary for this platform, or it does not load; EMFILE, ENFILE: no descriptor is free
@@ -38,7 +38,7 @@ function load(path: string): NativeLocks {
     return loadModule(PACKAGE) as NativeLocks;
   } catch (error) {
     if (isOutOfDescriptors(error)) throw error;
-    // What the package's loader says where it finds no binary for the platform.
+    // The code of the package's loader if it finds no binary for the platform.
     const isMissing = systemCode(error) === 'ADDON_NOT_FOUND';
     const file = isMissing ? glibcBinary() : undefined;
     if (file === undefined)
@@ -53,13 +53,13 @@ function load(path: string): NativeLocks {
 }
 
 /**
- * The addon's build for Linux, which its loader passes over on Alpine, whose C library is musl: it looks for one that is named
- * for musl, and the package has none. The build for glibc does there as well. It needs a libc by the name `libc.so.6`, which musl's
- * loader takes for itself, and of it a dozen functions that musl has too (test/files/musl.test.ts). So the lock is the same
- * one, and processes of both C libraries that share a directory keep each other out.
+ * The addon's build for Linux with glibc. On Alpine, whose C library is musl, the package's loader looks for a build named for
+ * musl, and the package has none. The glibc build works there as well: it needs a libc named `libc.so.6`, which musl's loader
+ * takes for itself, and a dozen of its functions, which musl has too (test/files/musl.test.ts). So the lock is the same, and
+ * processes of both C libraries that share a directory exclude each other.
  *
- * The locks of `node:sqlite`, which need no addon, would not do. They are the process's: the system drops them as soon as any
- * descriptor of the file is closed anywhere in the process, be it by code that copies the directory.
+ * The locks of `node:sqlite`, which need no addon, are no substitute. They belong to the process: the system drops them as soon
+ * as any descriptor of the file is closed anywhere in the process, for example by code that copies the directory.
  */
 function glibcBinary(): string | undefined {
   if (process.platform !== 'linux') return undefined;
@@ -83,11 +83,11 @@ function locksOf(binding: Binding): NativeLocks {
   };
 }
 
-/** ENOTSUP: the addon `lacks`, a verb, this platform; `more` of that before the reason, which is `cause`. */
+/** ENOTSUP: the addon `lacks`, a verb, this platform; `more` explains that before the reason, which is `cause`. */
 function unsupported(path: string, lacks: string, more: string, cause: unknown): DiskError {
   const isOnMusl = isMusl();
   const platform = `${process.platform}-${process.arch}${isOnMusl ? ' with musl (Alpine)' : ''}`;
-  // Of "cannot find" the rest is a list of files.
+  // The rest of a "cannot find" message is a list of files.
   const reason = (cause as Error).message.split('\n', 1)[0] as string;
   const wayOut = isOnMusl
     ? '. To write, run where the C library is glibc (Debian); reading needs no lock'
@@ -102,7 +102,7 @@ function unsupported(path: string, lacks: string, more: string, cause: unknown):
   return error;
 }
 
-/** Of all C libraries on Linux glibc alone gives its version. */
+/** Only glibc reports its version, of all C libraries on Linux. */
 function isMusl(): boolean {
   if (process.platform !== 'linux') return false;
   const { header } = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };

@@ -36,8 +36,8 @@ import { openDirectory, openRegularFile } from './regular-file.js';
 /** The file system of this machine, by Node's synchronous calls. */
 export interface MachineDisk extends Disk {
   /**
-   * From now on a sync of `directory` needs no new descriptor, of which there may be none when it is due: a log that can write
-   * should not end for that. Held until the thread ends, which closes it.
+   * From now on a sync of `directory` needs no new descriptor: there may be none left when it is due, and a log that can still
+   * write must not end for that. The directory is held until the thread ends.
    *
    * @throws as [Disk.open]
    */
@@ -49,18 +49,18 @@ export function createNodeDisk(): MachineDisk {
 }
 
 /**
- * A descriptor that another thread of this process opened, so that a second thread can sync it while the first one
- * goes on writing. Closing it here does nothing: it belongs to its opener. Should that thread die, its descriptors are
- * closed and their numbers used again for other files, and a sync here might return 0 for one of those: compare
- * [DiskFile.identity] with the opener's AFTER the sync and before anybody is told.
+ * Adopts a descriptor that another thread of this process opened, so that a second thread can sync the file while the first one
+ * writes. Closing it here does nothing: it belongs to its opener. If that thread dies, the system closes its descriptors and may
+ * reuse their numbers for other files, and a sync here might succeed for one of those. So compare [DiskFile.identity] with the
+ * opener's AFTER the sync and before acknowledging anything.
  */
 export function adoptDescriptor(fd: number, path: string): DiskFile {
   return new NodeFile(fd, path, undefined);
 }
 
 /**
- * As the strings of `fs`, but what is opened for writing is never a symbolic link: somebody who may write to the log's
- * directory, and to nothing else, could have a file overwritten that the log's process may write to. Windows has no such flag.
+ * As the flag strings of `fs`, but a file opened for writing is never a symbolic link: otherwise a user who may write only to the
+ * log's directory could make the log's process overwrite a file elsewhere. Windows has no such flag.
  */
 const NO_LINK = constants.O_NOFOLLOW ?? 0;
 const CREATED = constants.O_CREAT | NO_LINK;
@@ -77,8 +77,9 @@ const OPEN_FLAGS: Readonly<Record<OpenFlags, number>> = {
 const CALL_BYTES_MAX = 2 ** 30;
 
 /**
- * Whose `st_blocks` is never less than the blocks with content, in blocks of `f_bsize`: ext2 to ext4, XFS, Btrfs (of what it
- * compresses it counts what was written) and tmpfs, as `statfs` on Linux has them. Not ZFS and F2FS, which count what is left of it.
+ * File systems whose `st_blocks` is never less than the blocks with content, in blocks of `f_bsize`: ext2 to ext4, XFS, Btrfs
+ * (which counts compressed data by what was written) and tmpfs, as `statfs` on Linux reports them. Not ZFS and F2FS, which count
+ * the compressed size.
  */
 const HONEST_FILE_SYSTEMS: readonly number[] = [0xef53, 0x58465342, 0x9123683e, 0x01021994];
 
@@ -119,9 +120,9 @@ class NodeDisk implements MachineDisk {
   }
 
   /**
-   * Windows: nothing. A directory cannot be opened for FlushFileBuffers there (EPERM, EISDIR or EACCES, as versions
-   * go), and NTFS logs its names in order, so that LevelDB and SQLite do without as well. Everywhere else any error is
-   * the caller's: a file system that cannot sync a directory (EINVAL on some network ones) cannot hold a durable log.
+   * Windows: nothing. A directory cannot be opened for FlushFileBuffers there (EPERM, EISDIR or EACCES, depending on the
+   * version), and NTFS logs its names in order, so that LevelDB and SQLite do without as well. Everywhere else any error goes to
+   * the caller: a file system that cannot sync a directory (EINVAL on some network ones) cannot hold a durable log.
    */
   syncDirectory(directory: string): void {
     if (process.platform === 'win32') {
@@ -148,7 +149,7 @@ class NodeDisk implements MachineDisk {
     this.#held = { directory, fd, dev, ino };
   }
 
-  /** Somebody may have put another directory in its place. */
+  /** Another directory may have been put in its place. */
   #leadsTo(directory: string, held: FileIdentity & { readonly directory: string }): boolean {
     if (directory !== held.directory) return false;
     const found = this.stat(directory);
@@ -168,7 +169,7 @@ class NodeDisk implements MachineDisk {
   }
 
   /**
-   * Loaded here and not imported: a log needs this once in its life, and the module takes memory in every thread that has it
+   * Loaded here instead of imported: a log needs this once in its life, and the module takes memory in every thread that loads it
    * (bench/workloads/memory.ts).
    */
   random64(): bigint {
@@ -180,7 +181,7 @@ class NodeDisk implements MachineDisk {
 
 class NodeFile implements DiskFile {
   readonly path: string;
-  /** Of a file that was opened here, which it is as long as it is open. Of a descriptor of others the system is asked. */
+  /** Set for a file that was opened here: its identity lasts as long as it is open. For an adopted descriptor the system is asked. */
   readonly #identity: FileIdentity | undefined;
   #fd: number;
 
@@ -208,7 +209,7 @@ class NodeFile implements DiskFile {
 
   allocation(): Allocation | undefined {
     const { blocks } = fstatSync(this.#live('fstat'));
-    // A moment later: what the name leads to by then is of the same file system, or the file is gone.
+    // Asked a moment later: by then the name leads to a file on the same file system, or the file is gone.
     const { type, bsize } = statfsSync(dirname(this.path));
     return HONEST_FILE_SYSTEMS.includes(type) ? { bytes: blocks * 512, blockBytes: bsize } : undefined;
   }
@@ -228,7 +229,7 @@ class NodeFile implements DiskFile {
 
   close(): void {
     const fd = this.#fd;
-    // First: a close that throws has closed all the same, and the number may be another file's already.
+    // First: a close that throws has closed all the same, and the number may belong to another file already.
     this.#fd = -1;
     if (this.#identity !== undefined && fd >= 0) closeSync(fd);
   }
@@ -246,7 +247,7 @@ class NodeFile implements DiskFile {
   }
 }
 
-/** Node versions differ in whether a parent that is no directory counts as missing: here it does. */
+/** Node versions differ in whether a path whose parent is no directory counts as missing: here it does. */
 function statUnlessMissing(path: string): BigIntStats | undefined {
   try {
     return statSync(path, { bigint: true, throwIfNoEntry: false });

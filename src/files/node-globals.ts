@@ -2,13 +2,13 @@ import { performance } from 'node:perf_hooks';
 import timers from 'node:timers';
 
 /*
- * What Node gives to every program, as it is when the package is loaded.
+ * Node's timers and clock, as they are when the package is loaded.
  *
- * A program may put others in their place: the fake timers of a test (sinon, jest, vitest), which run only when the test says so; a DOM, whose
- * timers are numbers. A log that looked for them at each call would stop with them. The threads of the log and the command have
- * their globals to themselves.
+ * A program may replace them: by the fake timers of a test (sinon, jest, vitest), which run only when the test says so, or by a
+ * DOM, whose timers are numbers. A log that looked them up at each call would stop with them. The log's threads and the command
+ * have globals of their own.
  *
- * Taken out of the module by assignment: its named exports would follow what is put into it.
+ * They are taken out of the module by assignment, since its named exports would follow later replacements.
  */
 export const { setInterval, clearInterval, setImmediate, clearImmediate } = timers;
 

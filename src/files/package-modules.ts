@@ -6,29 +6,32 @@ import { isOutOfDescriptors } from './disk.js';
 
 /**
  * Loads a module as a `require` in the package's own file does, and not by `import()`: test runners that load code by `node:vm`
- * (Jest) support none in CommonJS, and Node remembers an `import()` that failed.
+ * (Jest) do not support that in CommonJS, and Node caches a failed `import()`.
  *
- * @throws what Node says of a module that is missing or fails; EMFILE, ENFILE: no descriptor is free
+ * @throws Node's error for a module that is missing or fails; EMFILE, ENFILE: no descriptor is free
  */
 export function loadModule(name: string): unknown {
   assertReadable();
   return requireHere()(name);
 }
 
-/** The file that [loadModule] would load. @throws as it does */
+/** The path of the file that [loadModule] would load. @throws as [loadModule] */
 export function resolveModule(name: string): string {
   assertReadable();
   return requireHere().resolve(name);
 }
 
-/** In a CommonJS bundle `import.meta.url` is missing and `__filename` is the module's; elsewhere that may be a global of the wrong meaning ('[eval]'), so it comes second. */
+/**
+ * In a CommonJS bundle `import.meta.url` is missing and `__filename` is the module's. Elsewhere `__filename` may be a global with
+ * another meaning ('[eval]'), so it comes second.
+ */
 function requireHere(): NodeJS.Require {
   return createRequire(import.meta.url ?? __filename);
 }
 
 /**
- * Node takes a `package.json` that it finds no descriptor for as missing, and remembers that: the module would not be found any
- * more when there are some. One that is free is enough, since Node reads one file after the other.
+ * Node treats a `package.json` as missing if it has no descriptor to open it with, and caches that: the module would not be found
+ * later. One free descriptor is enough, since Node reads one file after the other.
  */
 function assertReadable(): void {
   const file = import.meta.url === undefined ? __filename : fileURLToPath(import.meta.url);
@@ -36,6 +39,6 @@ function assertReadable(): void {
     closeSync(openSync(file, 'r'));
   } catch (error) {
     if (isOutOfDescriptors(error)) throw error;
-    // The file is in an archive, or is gone: whether modules can be loaded without it Node says.
+    // The file is in an archive, or has gone: Node reports whether modules can be loaded without it.
   }
 }

@@ -1,4 +1,4 @@
-/** Nobody else has this word, so nothing ever wakes the wait but its time. */
+/** No other thread has this word, so only the timeout ends the wait. */
 const privateWord = new Int32Array(new SharedArrayBuffer(4));
 
 /** Blocks the calling thread for `ms` milliseconds. */

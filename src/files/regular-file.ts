@@ -2,22 +2,22 @@ import { type BigIntStats, close, closeSync, constants, fstat, fstatSync, open, 
 import { type FileIdentity, IrregularFile, systemCode } from './disk.js';
 
 /**
- * Every file of a log is opened here. What bears the name of one may be anything: to open a FIFO waits for somebody at its
- * other end, which no signal and no exit of the process ends, and a device has no end. So nothing is waited for, and what is no
- * regular file is refused. A symbolic link counts as what it leads to, where the flags let one be followed.
+ * Opens every file of a log. The name of a log's file may lead to anything: opening a FIFO waits for a process at its other end,
+ * which no signal and no exit of this process ends, and reading a device may never end. So opening never waits, and anything but
+ * a regular file is refused. A symbolic link counts as its target, if the flags allow following it.
  *
- * `O_NONBLOCK` changes nothing for a regular file; `O_NOCTTY`: a terminal does not become the process's. Windows has neither,
+ * `O_NONBLOCK` changes nothing for a regular file; `O_NOCTTY` keeps a terminal from becoming the process's. Windows has neither,
  * and no FIFO among its files.
  */
 const AT_ONCE = (constants.O_NONBLOCK ?? 0) | (constants.O_NOCTTY ?? 0);
 
-/** What the system says of a FIFO that nobody reads, and of a socket. */
+/** The system's codes for a FIFO that no process reads, and for a socket. */
 const UNOPENABLE: readonly string[] = ['ENXIO', 'EOPNOTSUPP', 'ENODEV'];
 
 export interface OpenedFile {
   readonly fd: number;
   readonly identity: FileIdentity;
-  /** Bytes, at this moment. */
+  /** The size in bytes at this moment. */
   readonly size: number;
 }
 
@@ -57,7 +57,7 @@ export function openRegularFileAside(path: string): Promise<OpenedFile> {
   });
 }
 
-/** A descriptor of a directory. @throws ENOTDIR; as `openSync` */
+/** Opens a directory and returns its descriptor. @throws ENOTDIR; as `openSync` */
 export function openDirectory(path: string): number {
   return openSync(path, constants.O_RDONLY | (constants.O_DIRECTORY ?? 0) | AT_ONCE);
 }

@@ -5,11 +5,11 @@ import { DiskError, type DiskFile, readFully } from './disk.js';
 export class FileShrank extends DiskError {}
 
 /**
- * Random access to a file's bytes through one window of memory, for code that parses a file without holding it
- * (structurally a `ByteSource` of `src/format/bytes.ts`).
+ * Random access to a file's bytes through one window of memory, for code that parses a file without holding it (structurally a
+ * `ByteSource` of `src/format/bytes.ts`).
  *
- * Sizes come from untrusted bytes: the window grows only to what was asked AND is in the file, so that a forged length
- * of 1 GiB in a file of 1 KiB allocates nothing.
+ * Sizes come from untrusted bytes: the window grows only to what was requested AND is in the file, so that a forged length of 1
+ * GiB in a file of 1 KiB allocates nothing.
  */
 export class WindowedSource {
   static readonly #WINDOW_BYTES = 256 * 1024;
@@ -20,15 +20,15 @@ export class WindowedSource {
   readonly #aheadBytes: number;
   #window: Uint8Array;
   #zeroFrom: number | undefined;
-  /** Told of what is read besides what [read] is asked for, in bytes. */
+  /** Called with the bytes that are read besides those that [read] is asked for. */
   onLook: (bytes: number) => void = () => {};
   /** The window holds the file's bytes [#from, #to). */
   #from = 0;
   #to = 0;
 
   /**
-   * @param aheadBytes what each read of the file takes at least; 0 = what was asked for
-   * @param window memory for it, of any size, that nobody else uses before this source is closed
+   * @param aheadBytes the least that each read of the file takes; 0 = only what was requested
+   * @param window memory for it, of any size, that no other code uses before this source is closed
    */
   constructor(
     file: DiskFile,
@@ -42,8 +42,8 @@ export class WindowedSource {
   }
 
   /**
-   * From here on there are zeros only, as far as that can be known for less than reading all of them; else the file's size. Found out
-   * when it is first asked for, of a file that may have large holes.
+   * From here on there are only zeros, as far as that can be known without reading all of them; otherwise the file's size.
+   * Computed on first use, for a file that may have large holes.
    *
    * @throws the system's error
    */
@@ -59,8 +59,7 @@ export class WindowedSource {
   }
 
   /**
-   * Exactly `min(length, size - offset)` bytes from `offset` on, none behind the end. The view is overwritten by the
-   * next call.
+   * Exactly `min(length, size - offset)` bytes from `offset` on, none after the end. The next call overwrites the view.
    *
    * @throws the system's error; FileShrank (EIO)
    */
@@ -76,14 +75,14 @@ export class WindowedSource {
     this.#file.close();
   }
 
-  /** Fills the window from `offset` on: mostly the reader goes forward. */
+  /** Fills the window from `offset` on: most reads move forward. */
   #load(offset: number, end: number): void {
     if (end - offset > this.#window.length) this.#window = new Uint8Array(end - offset);
-    // Not as much as the window has come to hold: a few bytes behind a large frame would cost as much as the frame.
+    // Not the window's whole size: after a large frame, reading a few bytes would cost as much as the frame.
     const ahead = Math.max(this.#aheadBytes, end - offset);
     const wanted = Math.min(ahead, this.#window.length, this.size - offset);
     this.#from = offset;
-    this.#to = offset; // Nothing, should the read throw.
+    this.#to = offset; // Empty in case the read throws.
     this.#to = offset + readFully(this.#file, this.#window.subarray(0, wanted), offset);
     if (this.#to < end) {
       const found = `the file had ${this.size} bytes and ends at ${this.#to} now`;

@@ -1,5 +1,6 @@
 /**
- * What a {@link WalError} is about. Of each docs/errors.md says what it means, what to do, and what is certain about the data.
+ * What a {@link WalError} is about. docs/errors.md says of each code what it means, what to do, and what is certain about the
+ * data.
  *
  * | code | |
  * | --- | --- |
@@ -12,11 +13,11 @@
  * | `ERR_WAL_IO` | the system refused to open, read, write, cut or remove a file, or to start a thread; `cause` says why |
  * | `ERR_WAL_SYNC_FAILED` | an fsync failed; the log has ended |
  * | `ERR_WAL_CLOSED` | the log, the lane or the reader was closed |
- * | `ERR_WAL_WORKER_DIED` | a thread of the log did not find its code, or ended without having been asked |
+ * | `ERR_WAL_WORKER_DIED` | a thread of the log did not find its code, or ended unexpectedly |
  * | `ERR_WAL_PURGED` | retention or `truncateBefore` has removed the entry |
- * | `ERR_WAL_TRUNCATED` | `truncateAfter` has cut off an entry that was handed out, or was being read |
- * | `ERR_WAL_TIMEOUT` | `flushSync` has waited as long as it might |
- * | `ERR_WAL_READ_ONLY` | reserved; nothing makes it |
+ * | `ERR_WAL_TRUNCATED` | `truncateAfter` has cut off an entry that a reader returned or was reading |
+ * | `ERR_WAL_TIMEOUT` | `flushSync` reached its time limit |
+ * | `ERR_WAL_READ_ONLY` | reserved; never thrown |
  */
 export type WalErrorCode =
   | 'ERR_WAL_OPTION'

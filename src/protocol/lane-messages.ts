@@ -4,60 +4,60 @@ import type { RecoveryReport, SegmentInfo } from './reports.js';
 import type { LaneHandle } from './thread-data.js';
 
 /**
- * What the threads of one log say to each other by message port. Types only: they are compiled away.
+ * The messages between the threads of one log. Types only: they are compiled away.
  *
  *   opening thread ──[ThreadData]──▶ writer thread, sync thread         when they are started
  *   lane           ──[ToWriter]────▶ writer thread                      port; counted by the lane's word `posted`
  *   writer thread  ──[ToLane]──────▶ lane                               the same port
- *   sync thread    ──[ToLane]──────▶ lane                               a port of its own: one hop less for `durable`
- *   lane           ───────────────── opening thread                     a port that says nothing: it closes when the lane's
- *                                                                       thread ends, and the opening thread hears of it
+ *   sync thread    ──[ToLane]──────▶ lane                               a port of its own: one thread switch less for `durable`
+ *   lane           ───────────────── opening thread                     a port without messages: it closes when the lane's
+ *                                                                       thread ends, and the opening thread notices that
  *   writer thread  ──[SyncJob]─────▶ sync thread                        port; counted by the word `requested`
  *
  * Errors cross as [Failure]: structured clone drops subclasses and unknown fields of an Error.
  */
 
 /**
- * Consecutive entries of one lane that got consecutive LSNs, three numbers each: the lane's sequence number of the
- * first, how many, the LSN of the first. Flat, since it is cloned for every group.
+ * Consecutive entries of one lane that got consecutive LSNs, three numbers each: the lane's sequence number of the first, how
+ * many, the LSN of the first. A flat array, since it is cloned for every group.
  */
 export type AckRuns = number[];
 
 /** The levels at which an append can be acknowledged, lowest first: an entry reaches them in this order. */
 export type AckLevel = 'written' | 'durable';
 
-/** Which file it is, whatever its name (`FileIdentity` of src/files/disk.ts). */
+/** Identifies a file, whatever its name (`FileIdentity` of src/files/disk.ts). */
 export interface PlaceIdentity {
   readonly dev: bigint;
   readonly ino: bigint;
 }
 
-/** By what the files of an open log are told from another log's that have come to bear their names. */
+/** Distinguishes the files of an open log from another log's files that have come to bear the same names. */
 export interface LogOrigin {
-  /** In the first frame of each segment, but for those of wal-go. */
+  /** Recorded in the first frame of each segment, except in segments of wal-go. */
   readonly logId: bigint;
-  /** The directory, which the writer thread has open. */
+  /** The identity of the directory, which the writer thread has open. */
   readonly place: PlaceIdentity;
-  /** By number, the segments whose first frame does not name the log: which files they were when it was opened. */
+  /** By number, the segments whose first frame does not name the log, with their identities when the log was opened. */
   readonly unnamed: ReadonlyMap<number, PlaceIdentity>;
 }
 
 // ── Lane to writer ──────────────────────────────────────────────────────────────────────────────────────────────
 
-/** What the writer does to the log as a whole, once everything that was accepted before is written. */
+/** A change to the log as a whole. The writer makes it once everything that was accepted before is written. */
 export interface LogCommand {
   readonly name: 'checkpoint' | 'truncateBefore' | 'truncateAfter';
   readonly lsn: number;
 }
 
 /**
- * `position` is the lane's head when the message was posted: it comes after the ring records before that position and
- * before those behind it.
+ * `position` is the lane's head when the message was posted: the message comes after the ring records before that position and
+ * before those after it.
  */
 export type ToWriter =
   /**
-   * Small entries beside the ring, as records of the ring without WRAP: those that found it full, in a `GrowingChunk` of
-   * src/ring/chunk.ts to which more may be added, or an atomic batch, complete.
+   * Small entries beside the ring, as records of the ring without WRAP: either entries that found the ring full, in a
+   * `GrowingChunk` of src/ring/chunk.ts to which more may be added, or one complete atomic batch.
    */
   | {
       readonly kind: 'records';
@@ -65,26 +65,26 @@ export type ToWriter =
       readonly records: SharedArrayBuffer | Uint8Array;
     }
   /**
-   * Entries beside the ring, each framed around its own bytes: one, or an atomic batch, that is too large for the ring or found it full,
-   * and is not small.
+   * Entries beside the ring, each framed around its own bytes: one entry, or an atomic batch, that is too large for the ring, or
+   * that found it full and is not small.
    */
   | { readonly kind: 'parts'; readonly position: number; readonly parts: readonly Uint8Array[] }
-  /** Make durable what every lane holds now; answered by `synced` or `sync-rejected`. */
+  /** Make everything durable that every lane holds now; answered by `synced` or `sync-rejected`. */
   | { readonly kind: 'sync'; readonly position: number; readonly id: number }
   /** Answered by `command-done` or `command-rejected`. */
   | { readonly kind: 'command'; readonly position: number; readonly id: number; readonly command: LogCommand }
-  /** Say `room` once everything before this is taken. */
+  /** Answer `room` once everything before this is taken. */
   | { readonly kind: 'echo'; readonly position: number }
-  /** A lane for another thread, which has the other ends of the ports. Answered there: `attached`, or why not. */
+  /** A lane for another thread, which has the other ends of the ports. The answer goes there: `attached`, or a refusal. */
   | {
       readonly kind: 'attach';
       readonly position: number;
       readonly writerPort: MessagePort;
       readonly syncPort: MessagePort;
-      /** For the opening thread. */
+      /** The opening thread's end. */
       readonly lifePort: MessagePort;
     }
-  /** The lane's last word: `detached` once everything before it is durable. */
+  /** The lane's last message. Answered by `detached` once everything before it is durable. */
   | { readonly kind: 'detach'; readonly position: number }
   /** From the opening thread: the thread of that lane has ended. */
   | { readonly kind: 'gone'; readonly position: number; readonly lane: number }
@@ -103,47 +103,47 @@ export type ToLane =
   /** Entries of this lane have reached the level. */
   | { readonly kind: AckLevel; readonly runs: AckRuns }
   | { readonly kind: 'synced'; readonly id: number; readonly watermark: number }
-  /** `id` 0: the flush that is blocked. */
+  /** `id` 0: the producer's blocking flush. */
   | { readonly kind: 'sync-rejected'; readonly id: number; readonly failure: Failure }
-  /** Room in the ring again, for `ready()`. */
+  /** The ring has room again, for `ready()`. */
   | { readonly kind: 'room' }
-  /** Entries `from` up to and without `to` were accepted and will not be written; the log works on. */
+  /** The entries [from, to) were accepted and will not be written; the log continues. */
   | { readonly kind: 'rejected'; readonly from: number; readonly to: number; readonly failure: Failure }
-  /** The log ended. Entries of this lane below `written` had been handed to the system. */
+  /** The log ended. The entries of this lane below `written` were handed to the system. */
   | { readonly kind: 'failed'; readonly written: number; readonly failure: Failure }
-  /** Something went wrong that concerns no entry (a segment that could not be removed). */
+  /** A failure that affects no entry (for example a segment that could not be removed). */
   | { readonly kind: 'trouble'; readonly failure: Failure }
   | {
       readonly kind: 'segment-opened';
       readonly number: number;
       readonly createdMs: number;
-      /** LSN of the entry that it will begin with. */
+      /** LSN of the segment's first entry. */
       readonly firstLsn: number;
-      /** Size of the segment before it, which is sealed. */
+      /** Size of the previous segment, which is sealed. */
       readonly sealedBytes: number;
     }
-  /** Everything up to `watermark` was synced, and somebody listens to `ringwal:sync`. To the opening thread. */
+  /** To the opening thread: everything up to `watermark` was synced, and `ringwal:sync` has a subscriber. */
   | { readonly kind: 'sync-made'; readonly watermark: number; readonly durationMs: number }
-  /** The watermark moved, and a follower had asked. */
+  /** The watermark moved, and a follower had asked for it. */
   | { readonly kind: 'watermark' }
   | { readonly kind: 'segments-removed'; readonly upTo: number }
-  /** The log was cut behind entry `lsn`; these are its segments now. */
+  /** The log was cut after entry `lsn`; these are its segments now. */
   | { readonly kind: 'truncated'; readonly lsn: number; readonly segments: readonly SegmentInfo[] }
   | { readonly kind: 'command-done'; readonly id: number }
   | { readonly kind: 'command-rejected'; readonly id: number; readonly failure: Failure }
   | { readonly kind: 'segment-withdrawn'; readonly number: number }
-  /** The first word to a new lane: its memory. `isNew`: no page of it has been touched. */
+  /** The first message to a new lane: its memory. `isNew`: no page of it has been touched. */
   | { readonly kind: 'attached'; readonly memory: LaneHandle; readonly isNew: boolean }
-  /** To the opening thread: `lifePort` closes when the thread of the lane ends. The lane's memory is for figures only. */
+  /** To the opening thread: `lifePort` closes when the lane's thread ends. The lane's memory is for figures only. */
   | {
       readonly kind: 'lane-opened';
       readonly lane: number;
       readonly lifePort: MessagePort;
       readonly buffer: SharedArrayBuffer;
     }
-  /** The lane is nobody's any more. */
+  /** The lane no longer has a producer. */
   | { readonly kind: 'detached' }
-  /** The log is closed. Of this lane the entries below `taken` are in it, and no other will be. */
+  /** The log is closed. The entries of this lane below `taken` are in it, and no others. */
   | { readonly kind: 'closed'; readonly taken: number };
 
 export type AttachRequest = Extract<ToWriter, { kind: 'attach' }>;

@@ -10,7 +10,7 @@ export interface SegmentInfo {
   readonly lastLsn: number;
   /** Bytes of its frames. */
   readonly bytes: number;
-  /** Milliseconds since 1970 of the segment's own creation stamp; 0 for a file of wal-go, which has none. */
+  /** The segment's own creation stamp, in milliseconds since 1970; 0 for a file of wal-go, which has none. */
   readonly createdMs: number;
 }
 
@@ -19,27 +19,30 @@ export interface SegmentInfo {
 export interface RecoveryReport {
   /** The row of the decision table in docs/format.md, 1 to 6. */
   readonly row: number;
-  /** `clean`: all is well. `torn`: a write was interrupted; it is cut, unless the log is open for reading only. */
+  /**
+   * `clean`: nothing is wrong. `torn`: a write was interrupted; `open` cuts the rest off, unless the log is opened for reading
+   * only.
+   */
   readonly verdict: 'clean' | 'torn' | 'corrupt' | 'unsupported';
-  /** The watermark that the files showed: entries up to it were acknowledged as durable before. */
+  /** The watermark that the files show: entries up to it were acknowledged as durable before. */
   readonly watermark: number;
   /** The oldest entry kept. */
   readonly firstLsn: number;
   /** The last entry kept. */
   readonly lastLsn: number;
-  /** How many segments there are. */
+  /** The number of segments. */
   readonly segments: number;
-  /** What was cut behind the last kept entry; `undefined` where nothing but zeros or stale bytes stood there. */
+  /** What was cut after the last kept entry; `undefined` if only zeros or stale bytes followed it. */
   readonly cut?: RecoveryCut | undefined;
-  /** What the option `recovery` made of a corrupt log, if it was one. */
+  /** What the option `recovery` did to a corrupt log, if it was one. */
   readonly repair?: RepairReport | undefined;
-  /** Bytes above the watermark that were written anew, since the process before may have seen their sync fail. */
+  /** Bytes above the watermark that were written again, since the previous process may have seen their sync fail. */
   readonly rewrittenBytes: number;
-  /** Names of files in the directory that are not the log's. They are left alone. */
+  /** Names of files in the directory that do not belong to the log. They are left alone. */
   readonly foreignFiles: readonly string[];
-  /** Why making the recovered entries durable was put off (`ENOSPC`, `EROFS`, …); appends reject until it could be done. */
+  /** Why making the recovered entries durable was postponed (`ENOSPC`, `EROFS`, …); appends reject until it succeeds. */
   readonly postponed?: string | undefined;
-  /** Milliseconds that it took. */
+  /** Duration of the recovery in milliseconds. */
   readonly durationMs: number;
 }
 
@@ -48,32 +51,32 @@ export interface RecoveryReport {
 export interface RepairReport {
   /** `'truncate'`: the log ends before the first entry that cannot be read. `'salvage'`: everything readable is kept. */
   readonly mode: 'truncate' | 'salvage';
-  /** True = this is what would be done; nothing was changed. */
+  /** True = a report of what would be done; nothing was changed. */
   readonly dryRun: boolean;
-  /** The row of the decision table in docs/format.md, of the log as it was: 1 to 6. */
+  /** The row of the decision table in docs/format.md for the log before the repair, 1 to 6. */
   readonly row: number;
-  /** The verdict on the log as it was. Only a corrupt one is repaired. */
+  /** The verdict on the log before the repair. Only a corrupt log is repaired. */
   readonly verdict: 'clean' | 'torn' | 'corrupt' | 'unsupported';
-  /** The watermark that the files showed: entries up to it were acknowledged as durable. */
+  /** The watermark that the files show: entries up to it were acknowledged as durable. */
   readonly watermark: number;
   /** The oldest entry afterwards; 0 = there is none. */
   readonly firstLsn: number;
   /** The last entry afterwards; 0 = there is none. */
   readonly lastLsn: number;
-  /** Entries that must have been there, as far as what is left shows it, and are not kept. */
+  /** Entries that are lost: the remaining files show that they existed, and they are not kept. */
   readonly lostLsns: number;
-  /** Segments that were cut or written anew. Each has a side file. */
+  /** Segments that were cut or rewritten. Each has a side file. */
   readonly changedSegments: readonly string[];
-  /** Segments that are gone. Each has a side file. */
+  /** Segments that were removed. Each has a side file. */
   readonly removedSegments: readonly string[];
-  /** Where every byte that was taken out is kept. */
+  /** The side files, which keep every byte that was taken out. */
   readonly sideFiles: readonly string[];
 }
 
 // Exported as WalRecoveryCut.
-/** A torn tail that was cut, or what was cut behind damage: {@link RecoveryReport.cut}. */
+/** A torn tail that was cut, or what was cut after damage: {@link RecoveryReport.cut}. */
 export interface RecoveryCut {
-  /** The segment that ended in it. */
+  /** The segment that ended in the torn tail. */
   readonly path: string;
   /** The first byte that was cut, from the segment's start. */
   readonly offset: number;

@@ -1,4 +1,4 @@
-/** The options that the writer thread acts on, checked and with every default filled in. Units as in `WalOptions`. */
+/** The options that the writer thread uses, checked and with every default filled in. Units as in `WalOptions`. */
 export interface WriterOptions {
   readonly directory: string;
   readonly maxFileSize: number;
@@ -15,10 +15,10 @@ export interface WriterOptions {
   readonly directoryMode: number;
 }
 
-/** The memory of one lane as it is handed to another thread (`LaneMemory` of src/ring/layout.ts). */
+/** The memory of one lane as it is sent to another thread (`LaneMemory` of src/ring/layout.ts). */
 export interface LaneHandle {
   readonly buffer: SharedArrayBuffer;
-  /** Absent where the runtime has no WebAssembly: the reference kernel then frames. */
+  /** Absent if the runtime has no WebAssembly: the reference kernel then frames entries. */
   readonly memory?: { readonly buffer: SharedArrayBuffer };
 }
 
@@ -38,11 +38,11 @@ export interface WriterThreadData<Port> {
 export interface SyncThreadData<Port> {
   readonly role: 'sync';
   readonly directory: string;
-  /** By which the opening thread sees that this thread lives (src/files/lock.ts). */
+  /** The number of this thread's lifeline, which shows the opening thread that it lives (src/files/lock.ts). */
   readonly lifeline: number;
   readonly fileMode: number;
   readonly writerPort: Port;
-  /** Of the opener's lane; those of the others come with the jobs. */
+  /** The port of the opener's lane; the ports of the other lanes come with the jobs. */
   readonly lanePort: Port;
   readonly bell: SharedArrayBuffer;
   readonly status: SharedArrayBuffer;

@@ -3,8 +3,9 @@ import { RECORD_HEADER_BYTES, recordBytes } from './layout.js';
 import type { LaneTextEncoder } from './producer.js';
 
 /*
- * A chunk: records beside the ring, in memory that producer and writer share, so that one message brings many. Posted with its first
- * record, it grows in place until it is full, until the producer posts something else, or until the writer has taken all of it.
+ * A chunk: records beside the ring, in memory that producer and writer share, so that one message brings many entries. It is
+ * posted with its first record and grows in place until it is full, until the producer posts something else, or until the writer
+ * has taken all of it.
  *
  *   byte 0        12
  *   +-------------+-----------+-----------+--------------------+
@@ -15,22 +16,22 @@ import type { LaneTextEncoder } from './producer.js';
  *
  *   state   int32: end, and the bit SEALED once nothing is added any more
  *
- * 1. A record is there from the exchange on that moves `end` behind it: its bytes are plain stores before it, and whoever loads the
- *    new end, or finds it by an exchange, reads them after it.
- * 2. Both sides seal. The writer only by an exchange from the very end that it has taken everything up to: so it leaves no record
- *    behind. The producer adds only by an exchange from the end that it left, without the bit: so it adds none to a chunk that is
- *    taken, and learns of it then. Which of the two comes first that word decides.
- * 3. The place of its entries among the lane's is that of the message. So the producer adds only as long as it has used neither the ring
- *    nor another message since, and seals before it posts one: what comes later stands behind all of it.
- * 4. Nobody writes bytes in front of `end`, so that the writer reads them as long as it likes.
- * 5. A producer that ends in the middle of a record has not moved `end`: it is as if it had not begun.
+ * 1. A record is published by the exchange that moves `end` past it: its bytes are plain stores before that exchange, and a
+ *    thread that loads the new end, or finds it by an exchange, reads them after it.
+ * 2. Both sides seal. The writer seals only by an exchange from the end up to which it has taken everything, so it leaves no
+ *    record unread. The producer adds only by an exchange from the end that it left, without the bit. So it adds none to a chunk
+ *    that is finished, and learns of that. The word decides which side comes first.
+ * 3. The chunk's entries stand in the lane's order where the message stands. So the producer adds only as long as it has used
+ *    neither the ring nor another message since, and seals before it posts one: what comes later follows all of the chunk.
+ * 4. No thread writes bytes before `end`, so the writer may read them for as long as it likes.
+ * 5. A producer that dies in the middle of a record has not moved `end`: the record does not exist.
  *
- * test/ring/chunk.test.ts goes through all orders of the two sides' accesses.
+ * test/ring/chunk.test.ts checks all orders of the two sides' accesses.
  */
 
 const STATE = 0;
 const SEALED = 1 << 30;
-/** Payloads stand at multiples of 8 then, as in the ring. */
+/** Places payloads at multiples of 8, as in the ring. */
 const RECORDS_START = 12;
 
 /** The producer's side. */
@@ -41,7 +42,7 @@ export class GrowingChunk {
   readonly #text: LaneTextEncoder;
   #end = 0;
 
-  /** Of `bytes` bytes of records at most, below 2^30. `textFor` makes an encoder for that memory, which is zeroed. */
+  /** For at most `bytes` bytes of records, below 2^30. `textFor` makes an encoder for that memory, which is zeroed. */
   constructor(
     bytes: number,
     textFor: (memory: SharedArrayBuffer) => LaneTextEncoder,
@@ -57,30 +58,30 @@ export class GrowingChunk {
     return RECORDS_START + this.#end + recordBytes(length) <= this.#u8.length;
   }
 
-  /** Adds an entry of `length` bytes, in UTF-8 where it is text, for which there is room. False = sealed, nothing was added. */
+  /** Adds an entry of `length` bytes, which must fit; text is encoded as UTF-8. False = sealed, nothing was added. */
   add(data: Uint8Array | string, length: number): boolean {
     const at = RECORDS_START + this.#end;
     this.#i32[at >> 2] = length;
     if (typeof data === 'string') this.#text.write(data, at + RECORD_HEADER_BYTES, length);
     else copyIn(data, length, this.#u8, at + RECORD_HEADER_BYTES);
     const end = this.#end + recordBytes(length);
-    // 1 and 2 above.
+    // Points 1 and 2 of the header.
     if (Atomics.compareExchange(this.#i32, STATE, this.#end, end) !== this.#end) return false;
     this.#end = end;
     return true;
   }
 
-  /** Nothing is added any more. */
+  /** After this nothing is added any more. */
   seal(): void {
     Atomics.or(this.#i32, STATE, SEALED);
   }
 }
 
-/** The writer's side. Of a chunk that another thread posted, or of records that are complete. */
+/** The writer's side, of a chunk that another thread posted or of records that are complete. */
 export class TakenChunk {
   readonly #i32: Int32Array<SharedArrayBuffer> | undefined;
   readonly #records: Uint8Array;
-  /** Bytes of records, as last loaded. */
+  /** Bytes of records, as loaded last. */
   #end: number;
   #isSealed: boolean;
   #released = 0;
@@ -99,7 +100,7 @@ export class TakenChunk {
     }
   }
 
-  /** Takes note of what was added until now; true = more may come. */
+  /** Loads what was added until now; true = more may come. */
   load(): boolean {
     if (this.#isSealed) return false;
     const state = Atomics.load(this.#i32 as Int32Array<SharedArrayBuffer>, STATE);
@@ -108,17 +109,17 @@ export class TakenChunk {
     return !this.#isSealed;
   }
 
-  /** What is loaded and not released. */
+  /** The records that are loaded and not released. */
   get loaded(): Uint8Array {
     return this.#records.subarray(this.#released, this.#end);
   }
 
-  /** The first `bytes` of what is loaded are dealt with. */
+  /** The first `bytes` of the loaded records are taken. */
   release(bytes: number): void {
     this.#released += bytes;
   }
 
-  /** True = all of it is released, and nothing is added any more: it is taken. */
+  /** True = everything is released, and nothing is added any more: the chunk is finished. */
   seal(): boolean {
     if (this.#released < this.#end) return false;
     if (!this.#isSealed) {
@@ -129,7 +130,7 @@ export class TakenChunk {
     return this.#isSealed;
   }
 
-  /** What is added from now on does not count: the producer is told by [GrowingChunk.add]. */
+  /** What is added from now on does not count: [GrowingChunk.add] reports that to the producer. */
   freeze(): void {
     if (this.#isSealed) return;
     this.#end = Atomics.or(this.#i32 as Int32Array<SharedArrayBuffer>, STATE, SEALED) & ~SEALED;

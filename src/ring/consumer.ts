@@ -4,13 +4,13 @@ import { LaneState, type LaneViews, LaneWord, RING_START, WRAP } from './layout.
  * The writer's side of a lane: one thread, one instance.
  *
  * Race-free because:
- * 1. Only this instance stores tail, so that its own copy is always right.
+ * 1. Only this instance stores tail, so its own copy is always right.
  * 2. It reads only bytes in [tail, head) for a head that it loaded; `LaneProducer` writes only outside of them.
- * 3. `loadHead` is an atomic load that sees the producer's atomic store: every plain store before that one, whole records
- *    and `…Wanted` words, happens-before everything that is read here afterwards.
+ * 3. `loadHead` is an atomic load that sees the producer's atomic store: every plain store before that one, whole records and
+ *    `…Wanted` words, happens-before everything that is read here afterwards.
  * 4. `release` is an atomic store after the last read of what it frees.
- * 5. Head is loaded before posted, and the producer stores posted before any later head: of the messages that precede a
- *    record below the loaded head, `posted` counts every one.
+ * 5. Head is loaded before posted, and the producer stores posted before any later head: of the messages that precede a record
+ *    below the loaded head, `posted` counts all.
  *
  *     loadHead();
  *     while (nextRun(run)) { kernel.frameRun(run); release(run.consumedTo); }
@@ -43,7 +43,7 @@ export class LaneConsumer {
     return (this.#posted - this.#taken) | 0;
   }
 
-  /** What `loadHead` saw last, and messages taken so far: both modulo 2^32. */
+  /** The head that `loadHead` saw last, and the number of messages taken so far: both modulo 2^32. */
   get head(): number {
     return this.#head;
   }
@@ -61,16 +61,16 @@ export class LaneConsumer {
     return (this.#head - this.#tail) | 0;
   }
 
-  /** Looks at what the producer has published: once for each drain, not for each record. */
+  /** Loads what the producer has published: once for each drain, not for each record. */
   loadHead(): void {
     this.#head = Atomics.load(this.#i32, LaneWord.head);
     this.#posted = Atomics.load(this.#i32, LaneWord.posted);
   }
 
   /**
-   * Bytes in the ring and messages beside it, now, and how often the producer found no room; unlike [loadHead] it changes
-   * nothing of what is drained next. Tail and `taken` are this side's own, so that neither of the first two is ever below 0
-   * or beyond what there is room for. The others are modulo 2^32.
+   * Bytes in the ring and messages beside it, now, and how often the producer found no room; unlike [loadHead] this changes
+   * nothing of what is drained next. Tail and `taken` are stored by this side, so neither of the first two figures is ever below
+   * 0 or above the capacity. The others are modulo 2^32.
    */
   figures(): ConsumerFigures {
     const load = (word: number) => Atomics.load(this.#i32, word) >>> 0;
@@ -85,8 +85,8 @@ export class LaneConsumer {
   }
 
   /**
-   * Is anything published that was not drained? The look that the writer takes between `Doorbell.announce` and `wait`,
-   * so it loads anew: ordered against the producer's store of head or posted before it loads the doorbell.
+   * Is anything published that was not drained? The writer calls this between `Doorbell.announce` and `wait`, so it loads anew:
+   * ordered against the producer's store of head or posted before it loads the doorbell.
    */
   hasWork(): boolean {
     this.loadHead();
@@ -94,12 +94,12 @@ export class LaneConsumer {
   }
 
   /**
-   * Sets `run` to the next records up to the loaded head, or up to position `limit` if that comes first: contiguous bytes
-   * [from, to) of the lane's memory. False = there are none. A message beside the ring has its turn when `limit` is its
-   * position, the answer is false and `position` is `limit`.
+   * Sets `run` to the next records up to the loaded head, or up to position `limit` if that comes first: contiguous bytes [from,
+   * to) of the lane's memory. False = there are none. A message beside the ring has its turn when `limit` is its position, the
+   * answer is false and `position` is `limit`.
    *
-   * The run goes to the end of the ring if the records go on at its start, so that its last record may be WRAP: there a
-   * kernel stops, with or without consuming it. WRAP is never the first.
+   * If the records continue at the start of the ring, the run extends to the end of the ring, and its last record may be WRAP. A
+   * kernel stops there, with or without consuming it. WRAP is never the first record.
    */
   nextRun(run: { from: number; to: number }, limit = this.#head): boolean {
     let bytes = Math.min((limit - this.#tail) | 0, this.loadedBytes);
@@ -114,7 +114,7 @@ export class LaneConsumer {
     return true;
   }
 
-  /** Gives the bytes before `to`, an offset in the run that `nextRun` answered last, back to the producer. */
+  /** Gives the bytes before `to`, an offset in the run that `nextRun` returned last, back to the producer. */
   release(to: number): void {
     this.#tail = (this.#tail + (to - this.#byteAt(this.#tail))) | 0;
     Atomics.store(this.#i32, LaneWord.tail, this.#tail);
@@ -126,7 +126,7 @@ export class LaneConsumer {
     Atomics.store(this.#i32, LaneWord.taken, this.#taken);
   }
 
-  /** The `…Wanted` words: sequence numbers, or what they were before. As new as the loaded head and posted. See layout.ts. */
+  /** The `…Wanted` words: sequence numbers, or stale values. As new as the loaded head and posted. See layout.ts. */
   get writtenWanted(): number {
     return this.#i32[LaneWord.writtenWanted];
   }
@@ -140,23 +140,23 @@ export class LaneConsumer {
   }
 
   /**
-   * Takes the producer's wish for room if what was released so far grants it: true = send the producer word. Call it
-   * after `release`, whose store of tail comes before the load here (`LaneProducer.askForRoom` says why that is enough).
+   * Clears the producer's request for room if the bytes released so far satisfy it: true = tell the producer. Call it after
+   * `release`, whose store of tail comes before the load here (`LaneProducer.askForRoom` explains why that is enough).
    */
   takeRoomWanted(): boolean {
     const wanted = Atomics.load(this.#i32, LaneWord.roomWanted);
     if (wanted === 0) return false;
-    // After the wish, so that all is counted that the producer had pushed before it; the head that `loadHead` saw may be
-    // older and would promise room that is not there.
+    // Loaded after `roomWanted`, so that it covers everything that the producer pushed before its request. The head that
+    // `loadHead` saw may be older and would promise room that does not exist.
     const head = Atomics.load(this.#i32, LaneWord.head);
     if (wanted > this.#ringBytes - ((head - this.#tail) | 0)) return false;
-    // Fails only if the producer has changed its wish since, and then it has loaded the newest tail itself.
+    // Fails only if the producer has changed its request since, and then it has loaded the newest tail itself.
     return Atomics.compareExchange(this.#i32, LaneWord.roomWanted, wanted, 0) === wanted;
   }
 
   /**
-   * The newest flush ticket, or undefined if it is served. Load it before `loadHead`: the head then covers everything
-   * that was taken before the ticket.
+   * The newest flush ticket, or undefined if it is served. Load it before `loadHead`: the head then covers everything that was
+   * pushed before the ticket.
    */
   flushTicket(): number | undefined {
     const requested = Atomics.load(this.#i32, LaneWord.flushRequested);
@@ -164,8 +164,9 @@ export class LaneConsumer {
   }
 
   /**
-   * Wakes the producer that waits for `ticket`. The store is what its wait compares with, hence before the notify. An older ticket,
-   * of a flush that was given up, changes nothing: the newer one may have been answered first, by a rejection.
+   * Wakes the producer that waits for `ticket`. The store comes before the notify because the producer's wait compares with this
+   * word. An older ticket, of a flush that timed out, changes nothing: the newer one may have been answered first, by a
+   * rejection.
    */
   finishFlush(ticket: number): void {
     if (((ticket - Atomics.load(this.#i32, LaneWord.flushDone)) | 0) <= 0) return;
@@ -178,7 +179,7 @@ export class LaneConsumer {
     return Atomics.load(this.#i32, LaneWord.state) === LaneState.closing;
   }
 
-  /** Marks the lane as nobody's, before it goes back to the pool. */
+  /** Marks the lane as free, before it returns to the pool. */
   free(): void {
     Atomics.store(this.#i32, LaneWord.state, LaneState.free);
   }

@@ -1,5 +1,5 @@
 /**
- * The one word on which a blocked writer sleeps, and the few flags that all threads look at. One SharedArrayBuffer for the
+ * The one word on which a blocked writer sleeps, and the few flags that all threads read. There is one SharedArrayBuffer for the
  * whole log, since `Atomics.wait` watches a single word: all lanes, the sync thread and all ports ring it.
  *
  *  byte  word  name      written by        meaning
@@ -14,8 +14,8 @@
  *  | generation                                      |state|
  *  +-------------------------------------------------+-----+
  *
- * All accesses are `Atomics`, which JavaScript orders in one total order that respects each thread's own. Below, "a < b"
- * means that order.
+ * All accesses are `Atomics`, which JavaScript orders in one total order that respects each thread's own. Below, "a < b" means
+ * that order.
  *
  *   producer                              writer
  *   p1  store head (or post a message)    w1  announce: add generation 1, set state
@@ -23,36 +23,36 @@
  *   p3  if the writer sleeps: add 4       w3  wait, if bell still is what w1 made of it
  *   p4  notify                            w4  awake: clear state; drain
  *
- * No published record is overlooked (in every case the producer got as far as the step that is named):
+ * No published record is missed (each case says how far the producer got):
  *
  *   p1 < w2                  The writer sees the record at w2 and does not sleep.
  *   w2 < p1, hence w1 < p2   The producer sees the state at p2 and rings:
  *     p3 < w3                  the generation has changed, the wait does not begin;
  *     w3 < p3                  the writer sleeps, p4 wakes it.
- *   killed before p3         The state still says that the writer sleeps: whoever rings next wakes it, and it drains every
- *                            lane. Until then nobody waits for the dead thread's record.
- *   killed before p4         The same: p3 changes nothing that others go by. (A producer that cleared the state at p3
- *                            would leave a sleeping writer that nobody rings any more.)
+ *   killed before p3         The state still says that the writer sleeps: the next ring wakes it, and it drains every
+ *                            lane. Until then no thread waits for the dead thread's record.
+ *   killed before p4         The same: p3 changes nothing that other threads rely on. (A producer that cleared the state at p3
+ *                            would leave a sleeping writer that no thread rings any more.)
  *   w4 < p2                  The writer is awake and has w1 and w2 before it when it next wants to sleep.
  *
- * Nobody spins and nobody waits for a producer. The generation is what makes one `notify` enough: a ring between w2
- * and w3 wakes nobody, but the wait's own compare sees it.
+ * No thread spins and no thread waits for a producer. The generation makes one `notify` enough: a ring between w2 and w3 wakes no
+ * thread, but the wait's own compare sees it.
  *
- * A producer rings once for each sleep, not once for each append: after its p4 the bell holds the value that it keeps as
- * `rung`, and until another value is seen there the writer has been woken and has not come to w4. What it pushes meanwhile
- * comes before w4, so that it is drained. The announcement's own step of the generation makes a later sleep look
- * different, or the producer would take it for the one it has rung for. The bet: not exactly a multiple of 2^30
- * announcements and rings pass between two rings of one thread with the state then the same. If one did, this
- * ring would be lost and the next one would make up for it.
+ * A producer rings once for each sleep, not once for each append: after its p4 the bell holds the value that it keeps as `rung`.
+ * As long as the bell shows that value, the writer has been woken and has not reached w4. What the producer pushes meanwhile
+ * comes before w4, so it is drained. Each announcement steps the generation as well, so that the producer does not take a later
+ * sleep for the one it has rung for. The bet: between two rings of one thread that find the same state, the number of
+ * announcements and rings is never an exact multiple of 2^30. If it were, that ring would be lost, and the next one would make up
+ * for it.
  */
 
-/** What the writer does; the low two bits of the bell. */
+/** What the writer is doing; the low two bits of the bell. */
 export const BellState = {
   /** Awake: it looks at everything before it sleeps. */
   running: 0,
-  /** Timed wait, a few ms at most, for more to write: only what cannot wait rings. */
+  /** A timed wait for more to write, a few ms at most: only urgent work rings. */
   lingering: 1,
-  /** Asleep until somebody rings. */
+  /** Asleep until a thread rings. */
   parked: 2,
 } as const;
 export type BellState = (typeof BellState)[keyof typeof BellState];
@@ -83,8 +83,8 @@ export class Doorbell {
   }
 
   /**
-   * Does the writer sleep, or is it about to? Ask after the store that it shall see: where it does not, there is no need to
-   * [ring], nor to find out how urgent it is.
+   * Does the writer sleep, or is it about to? Call it after the store that the writer must see. If the writer is awake, there is
+   * no need to [ring], nor to find out how urgent it is.
    */
   get isAsleep(): boolean {
     // Ordered as the load in [ring].
@@ -92,16 +92,16 @@ export class Doorbell {
   }
 
   /**
-   * Makes the writer look at everything. Call it after the store or the postMessage that it shall see. An urgent ring also
-   * ends lingering. Costs an idle or busy log one load; a system call only if the writer sleeps.
+   * Makes the writer look at everything. Call it after the store or the postMessage that the writer must see. An urgent ring also
+   * ends lingering. It costs one load if the writer is awake or was rung already, and a system call only if the writer sleeps.
    */
   ring(urgent: boolean): void {
     const bell = Atomics.load(this.#i32, BELL);
     const state = bell & STATE_MASK;
     if (state === BellState.running || (state === BellState.lingering && !urgent)) return;
     if (bell === this.#rung) return;
-    // The add may land on a newer value than `bell`, even on `running`: then it wakes nobody and needs to wake nobody, and
-    // the value kept is exact, so that it stands for the sleep that was really rung for.
+    // The add may land on a newer value than `bell`, even on `running`. Then it wakes no thread and needs to wake none. The kept
+    // value is exact, so it stands for the sleep that was really rung for.
     this.#rung = (Atomics.add(this.#i32, BELL, GENERATION_STEP) + GENERATION_STEP) | 0;
     Atomics.notify(this.#i32, BELL);
   }
@@ -118,7 +118,7 @@ export class Doorbell {
     return Atomics.load(this.#i32, DEAD) === 1;
   }
 
-  /** Each flag is stored before any ring that tells of it, and after whatever a thread that sees it relies on. */
+  /** A flag is stored after everything that a thread which sees it relies on, and before the ring that announces it. */
   setClosing(): void {
     Atomics.store(this.#i32, CLOSING, 1);
   }
@@ -132,7 +132,7 @@ export class Doorbell {
   }
 }
 
-/** The writer thread's end: the only one that changes the state. */
+/** The writer thread's end: only this thread changes the state. */
 export class DoorbellSleeper {
   readonly #i32: Int32Array<SharedArrayBuffer>;
   #state: BellState = BellState.running;
@@ -142,25 +142,28 @@ export class DoorbellSleeper {
   }
 
   /**
-   * Says how the writer is about to sleep and answers what `wait` needs. Then look at every head, the sync result and the
-   * ports, and `wait` only if there is nothing. From lingering it may go on to parked without `awake` in between.
+   * Announces how the writer is about to sleep, and returns what `wait` needs. Then look at every head, the sync result and the
+   * ports, and call `wait` only if there is nothing. From lingering the writer may go on to parked without `awake` in between.
    */
   announce(state: typeof BellState.lingering | typeof BellState.parked): number {
-    // One add changes both fields: only this thread changes the low bits, so that they are known and carry nothing over.
+    // One add changes both fields: only this thread changes the low bits, so their value is known and no carry leaves them.
     const step = GENERATION_STEP + state - this.#state;
     this.#state = state;
     return (Atomics.add(this.#i32, BELL, step) + step) | 0;
   }
 
   /**
-   * Sleeps until a ring or for `timeoutMs`. `announced`: the answer of the last `announce`; a ring since then ends it at
-   * once. False = nobody rang.
+   * Sleeps until a ring or for `timeoutMs`. `announced`: the result of the last `announce`; a ring since then ends the sleep at
+   * once. False = no thread rang.
    */
   wait(announced: number, timeoutMs: number = Number.POSITIVE_INFINITY): boolean {
     return Atomics.wait(this.#i32, BELL, announced, timeoutMs) !== 'timed-out';
   }
 
-  /** Back to running. Before it drains: whoever pushes from here on need not ring, so all must be looked at after it. */
+  /**
+   * Back to running. Call it before draining: a thread that pushes from here on need not ring, so everything must be looked at
+   * after it.
+   */
   awake(): void {
     Atomics.sub(this.#i32, BELL, this.#state);
     this.#state = BellState.running;

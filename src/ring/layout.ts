@@ -1,19 +1,19 @@
 /**
- * The memory of one lane. A single producer thread writes it, the writer thread drains it, nobody else
- * looks at it. Every offset that ring, kernel or writer use is owned by this file.
+ * The memory of one lane. A single producer thread writes it and the writer thread drains it. This file owns every offset that
+ * ring, kernel and writer use.
  *
  *  byte      size          region
  *  0         768           control words, drawn below
  *  1,024     64            segment field: the writer encodes field 8 here for the kernel to copy
  *  4,096     16,384        checksum tables of the wasm kernel (unused by the reference kernel)
  *  20,484    ringBytes     record ring: a power of two; begins 4 bytes past a multiple of 8, see below
- *  then      stagingBytes  staging: the kernel's output, written to the file from here; from a multiple of 64 on
- *  then      PACKED_BYTES  packed records: those that came beside the ring, laid here to be framed as the ring's are;
+ *  then      stagingBytes  staging: the kernel's output, written to the file from here; at a multiple of 64
+ *  then      PACKED_BYTES  packed records: records that came beside the ring, copied here to be framed like the ring's;
  *                          begins 4 bytes past a multiple of 8, as the ring does
  *
- * Control words are int32, but for `told`. Those that one side stores share a line of 128 bytes (two cache lines, since
- * processors fetch them in pairs) that the other side only reads. "Published by" names the store that makes
- * the word's value, and every plain store before it in program order, visible to the other side.
+ * Control words are int32, except `ackSlot`. The words that one side stores share a line of 128 bytes (two cache lines, since
+ * processors fetch them in pairs) that the other side only reads. "Published by" names the store that makes the word's value, and
+ * every plain store before it in program order, visible to the other side.
  *
  *  byte  word  name             written by  published by  meaning
  *     0     0  ringBytes        maker       sending       size of the ring; never changes
@@ -25,7 +25,7 @@
  *   140    35  durableWanted    producer    head, posted  newest entry whose append waits until it is durable
  *   144    36  commitWanted     producer    head, posted  newest entry that asks for a sync at once
  *   148    37  refused          producer    -             pushes that found no room and took nothing
- *   152    38  queued           producer    -             appends that were queued in front of a full ring
+ *   152    38  queued           producer    -             appends that found the ring full and were queued
  *   156    39  waits            producer    -             waits for room
  *   160    40  dropped          producer    -             lines that log streams dropped
  *   256    64  tail             writer      itself        next byte to drain; storing it frees the space
@@ -34,25 +34,24 @@
  *                                                         producer sets it, the writer clears what it answers
  *   512   128  flushRequested   producer    itself        newest ticket of a producer blocked in a flush
  *   516   129  flushDone        writer      itself        newest ticket served; the producer waits on this word
- *   520   130  state            both        itself        LaneState; the producer's last word is `closing`
- *   640   160  poll             both        itself        PollState: whether the producer looks here for acknowledgements
- *   648   -    told             writer      poll          three float64: sequence number of the first entry, number of
- *                                                         entries, LSN of the first. Read in `told` only, which
- *                                                         ack-slot.ts argues
+ *   520   130  state            both        itself        LaneState; the producer's last store is `closing`
+ *   640   160  poll             both        itself        PollState: whether the producer polls `ackSlot` for acknowledgements
+ *   648   -    ackSlot          writer      poll          three float64: sequence number of the first entry, number of
+ *                                                         entries, LSN of the first. Read in state `filled` only:
+ *                                                         ack-slot.ts explains why
  *
- * The words `refused` to `dropped` are figures for whoever looks, modulo 2^32 and ordered against nothing: the producer stores
- * them where it found no room, never on the way of an entry that has some.
+ * The words `refused` to `dropped` are figures, modulo 2^32 and ordered against nothing. The producer stores them when it finds
+ * no room, never for an entry that has room.
  *
- * The three `…Wanted` words hold sequence numbers: the n-th entry of a lane, in the ring or beside it, has
- * sequence n, a batch of m entries spends m of them. On a fresh lane all three hold the number before the
- * first entry's, which is how both sides know where counting starts. A word may be older than any other number here, since
- * nobody need ever wait. So it says something only when it changes, and is then near the newest entry; a producer whose new number
- * would be the old one, 2^32 entries later, stores the next one instead, which wants no less.
+ * The three `…Wanted` words hold sequence numbers: the n-th entry of a lane, in the ring or beside it, has sequence n, a batch of
+ * m entries spends m of them. On a fresh lane all three hold the number before the first entry's, so that both sides know where
+ * counting starts. A word may be older than any other number here, since a producer may never wait. So only a change of the word
+ * counts, and its new value is near the newest entry. If a producer's new number equals the old one, 2^32 entries later, it
+ * stores the next number instead, which asks for no less.
  *
- * Positions (head, tail) count bytes, sequence numbers count entries, both modulo 2^32 as int32: never compare
- * two of them, only take their difference, `(a - b) | 0`. That is exact because two positions are never more
- * than ringBytes <= 2^30 apart, and two live sequence numbers never 2^31 (each entry takes 8 bytes of the ring
- * or of a message whose queue is bounded).
+ * Positions (head, tail) count bytes, sequence numbers count entries, both modulo 2^32 as int32: never compare two of them, only
+ * take their difference, `(a - b) | 0`. That is exact because two positions are never more than ringBytes <= 2^30 apart, and two
+ * live sequence numbers never 2^31 (each entry takes 8 bytes of the ring or of a message whose queue is bounded).
  *
  * A position, always a multiple of 8, is the byte `RING_START + (position & (ringBytes - 1))`. The record there:
  *
@@ -65,15 +64,15 @@
  *   | BATCH (-2)    | entries n >= 1        |   the n records that follow are one atomic batch
  *   +---------------+-----------------------+
  *
- * - The payload, 4 bytes into the record, stands at a multiple of 8 in memory because the ring begins 4 past one. The
- *   engine copies into shared memory by words only if both ends are aligned alike, else by single bytes: copy-in.ts.
- * - A record never crosses the end of the ring. Where the next one does not fit before it, WRAP fills the rest.
- *   There is always room for that word: positions are multiples of 8 and so is the ring's size, so that at
- *   least 8 bytes are left wherever any are.
- * - WRAP is published together with the record that it makes room for, and a batch by one store of head: who
- *   has seen head has the whole of both. WRAP may stand inside a batch (also right behind its BATCH word).
- * - Who walks a run of records stops at WRAP as at the run's end; `LaneConsumer.nextRun` goes on behind it.
- * - A record takes at most a quarter of the ring, so that any one fits into an empty ring, WRAP included.
+ * - The payload, 4 bytes into the record, is at a multiple of 8 in memory because the ring begins 4 past one. The engine copies
+ *   into shared memory by words only if both ends are aligned alike, else by single bytes: copy-in.ts.
+ * - A record never crosses the end of the ring. If the next one does not fit before the end, WRAP fills the rest. There is always
+ *   room for that word: positions are multiples of 8 and so is the ring's size, so that at least 8 bytes are left wherever any
+ *   are.
+ * - WRAP is published together with the record that it makes room for, and a batch by one store of head: a thread that sees that
+ *   head sees all of both. WRAP may be inside a batch (also right after its BATCH word).
+ * - A walk over a run of records ends at WRAP; `LaneConsumer.nextRun` continues after it.
+ * - A record takes at most a quarter of the ring, so that any record fits into an empty ring, WRAP included.
  */
 
 export const CONTROL_BYTES = 768;
@@ -81,11 +80,11 @@ export const SEGMENT_FIELD_START = 1024;
 export const SEGMENT_FIELD_BYTES_MAX = 64;
 export const CRC_TABLES_START = 4096;
 export const CRC_TABLES_BYTES = 16_384;
-/** Of the region for packed records, and of a chunk at most. */
+/** Size of the region for packed records, and the largest size of a chunk. */
 export const PACKED_BYTES = 65_536;
 /** Longest payload of a packed record. */
 export const PACKED_PAYLOAD_MAX = 4096;
-/** First byte of the ring in every lane: 4 past a multiple of 8, for the sake of the payloads. */
+/** First byte of the ring in every lane: 4 past a multiple of 8, so that payloads are at multiples of 8. */
 export const RING_START = 20_484;
 
 /** Indices of the control words in an Int32Array over the lane. */
@@ -110,12 +109,12 @@ export const LaneWord = {
   poll: 160,
 } as const;
 
-const TOLD_START = 648;
-const TOLD_NUMBERS = 3;
+const ACK_SLOT_START = 648;
+const ACK_SLOT_NUMBERS = 3;
 
 /** Values of the `state` word. */
 export const LaneState = {
-  /** In the pool: nobody produces. */
+  /** In the pool: it has no producer. */
   free: 0,
   /** A producer thread has it. */
   attached: 1,
@@ -124,14 +123,14 @@ export const LaneState = {
 } as const;
 export type LaneState = (typeof LaneState)[keyof typeof LaneState];
 
-/** Values of the `poll` word: `polling` is the producer's to store, `told` the writer's, and only in place of `polling`. */
+/** Values of the `poll` word. The producer stores `polling`; the writer stores `filled`, and only over `polling`. */
 export const PollState = {
   /** Acknowledgements are posted. */
   none: 0,
-  /** The producer looks at this word: one may be told here. */
+  /** The producer polls: the writer may fill `ackSlot`. */
   polling: 1,
-  /** One is in `told`. */
-  told: 2,
+  /** `ackSlot` holds a run. */
+  filled: 2,
 } as const;
 export type PollState = (typeof PollState)[keyof typeof PollState];
 
@@ -157,7 +156,7 @@ const WASM_PAGE_BYTES = 65_536;
 /** Structured clone carries it to another thread; both sides then share it. */
 export interface LaneMemory {
   readonly buffer: SharedArrayBuffer;
-  /** For a wasm kernel; absent where the engine has no wasm (`--jitless`) or no address space for it. */
+  /** For a wasm kernel; absent if the engine has no wasm (`--jitless`) or no address space for it. */
   readonly memory?: SharedMemory;
 }
 
@@ -170,8 +169,8 @@ export interface SharedMemory {
 export interface LaneViews {
   readonly i32: Int32Array<SharedArrayBuffer>;
   readonly u8: Uint8Array<SharedArrayBuffer>;
-  /** The three numbers that the layout calls so. */
-  readonly told: Float64Array<SharedArrayBuffer>;
+  /** The three numbers of the acknowledgement slot. */
+  readonly ackSlot: Float64Array<SharedArrayBuffer>;
   readonly ringBytes: number;
   readonly stagingStart: number;
   readonly stagingBytes: number;
@@ -183,7 +182,7 @@ export function laneBytes(ringBytes: number, stagingBytes: number): number {
   return packedStart(ringBytes, stagingBytes) + PACKED_BYTES;
 }
 
-/** Makes the zeroed memory of a lane, in state `free`. It is never grown. */
+/** Creates the zeroed memory of a lane, in state `free`. It never grows. */
 export function createLaneMemory(ringBytes: number, stagingBytes: number): LaneMemory {
   if (!isPowerOfTwo(ringBytes) || ringBytes < RING_BYTES_MIN || ringBytes > RING_BYTES_MAX) {
     throw new RangeError(`ring of ${ringBytes} bytes: not a power of two from ${RING_BYTES_MIN} to 2^30`);
@@ -200,7 +199,7 @@ export function createLaneMemory(ringBytes: number, stagingBytes: number): LaneM
   return memory === undefined ? { buffer } : { buffer, memory };
 }
 
-/** Views of a lane in the thread that calls. */
+/** Creates views of a lane in the calling thread. */
 export function viewLane(lane: LaneMemory): LaneViews {
   const i32 = new Int32Array(lane.buffer);
   const ringBytes = i32[LaneWord.ringBytes];
@@ -208,7 +207,7 @@ export function viewLane(lane: LaneMemory): LaneViews {
   return {
     i32,
     u8: new Uint8Array(lane.buffer),
-    told: new Float64Array(lane.buffer, TOLD_START, TOLD_NUMBERS),
+    ackSlot: new Float64Array(lane.buffer, ACK_SLOT_START, ACK_SLOT_NUMBERS),
     ringBytes,
     stagingStart: stagingStart(ringBytes),
     stagingBytes,
@@ -217,9 +216,9 @@ export function viewLane(lane: LaneMemory): LaneViews {
 }
 
 /**
- * Makes a lane ready for its next producer. Only while nobody else has it: either it comes from the pool, where
- * its last producer is gone, or it is new. `position` (a multiple of 8) and `sequence` are where counting
- * starts; tests put them close to where int32 runs over.
+ * Prepares a lane for its next producer. Call it only while no other thread uses the lane: it is new, or it comes from the pool
+ * and its last producer is gone. `position` (a multiple of 8) and `sequence` are where counting starts; tests set them close to
+ * where int32 overflows.
  */
 export function resetLane(views: LaneViews, position = 0, sequence = 0): void {
   const { i32 } = views;
@@ -231,15 +230,15 @@ export function resetLane(views: LaneViews, position = 0, sequence = 0): void {
   i32[LaneWord.writtenWanted] = sequence;
   i32[LaneWord.durableWanted] = sequence;
   i32[LaneWord.commitWanted] = sequence;
-  // Orders the stores above for whoever loads `attached`; sending the memory to the producer orders them as well.
+  // Orders the stores above for a thread that loads `attached`; sending the memory to the producer orders them as well.
   Atomics.store(i32, LaneWord.state, LaneState.attached);
 }
 
-/** Bytes of a lane's ring that are in use, for whoever looks: a figure, ordered against nothing. `i32` covers the lane. */
+/** Bytes of a lane's ring that are in use: a figure, ordered against nothing. `i32` covers the lane. */
 export function ringUsed(i32: Int32Array<SharedArrayBuffer>): number {
   const tail = Atomics.load(i32, LaneWord.tail);
   const used = (Atomics.load(i32, LaneWord.head) - tail) | 0;
-  // Of a lane that is being made ready for its next producer the two need not fit together.
+  // While the lane is prepared for its next producer, head and tail may not belong together.
   return Math.min(Math.max(used, 0), i32[LaneWord.ringBytes] as number);
 }
 
@@ -248,12 +247,12 @@ export function recordBytes(payloadBytes: number): number {
   return (payloadBytes + RECORD_HEADER_BYTES + RECORD_ALIGNMENT - 1) & -RECORD_ALIGNMENT;
 }
 
-/** Longest payload that goes into the ring; what is longer travels beside it. */
+/** Longest payload that goes into the ring; a longer one travels beside it. */
 export function maxRecordPayload(ringBytes: number): number {
   return ringBytes / 4 - RECORD_ALIGNMENT;
 }
 
-/** The first multiple of 64 (the least ring) behind the ring. */
+/** The first multiple of 64 (the smallest ring) after the ring. */
 function stagingStart(ringBytes: number): number {
   return RING_START - (RING_START % RING_BYTES_MIN) + RING_BYTES_MIN + ringBytes;
 }
@@ -287,15 +286,12 @@ type SharedMemoryConstructor = new (descriptor: {
   shared: true;
 }) => SharedMemory;
 
-/**
- * Bytes of staging that a ring needs: the longest record with its frame around it, and at least one group of small
- * ones.
- */
+/** Bytes of staging that a ring needs: the longest record with its frame, and at least one group of small records. */
 export function stagingBytesFor(ringBytes: number): number {
   return Math.max(ringBytes / 4, 512 * 1024) + FRAME_ROOM_BYTES;
 }
 
-/** More than a frame has besides its data (132), aligned. */
+/** Rounded up from the most bytes that a frame has besides its data (132). */
 const FRAME_ROOM_BYTES = 256;
 
 /** Touches every page of the ring, so that the first lap costs no page faults. Only before there is a producer. */

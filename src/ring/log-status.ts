@@ -1,14 +1,14 @@
 /**
- * The status: what the writer thread and the sync thread publish about the log as a whole, and every thread may read.
+ * The status of the log as a whole. The writer thread and the sync thread publish it, and every thread may read it.
  *
- * One SharedArrayBuffer. 64-bit words first (BigInt64, so that a reader never sees half a value: two plain int32 could
- * tear), then 32-bit words.
+ * One SharedArrayBuffer. 64-bit words first (BigInt64, so that a reader never sees half a value: two plain int32 could tear),
+ * then 32-bit words.
  *
  *   byte  name             written by      meaning
- *      0  firstLsn         writer          bits 0..52: first LSN kept, 0 = none. Bit 53: a reader pinned a segment since
+ *      0  firstLsn         writer          bits 0..52: first LSN kept, 0 = none. Bit 53: a reader has pinned a segment since
  *                          (bit 53: main)  the writer last cleared it, see `pin`
  *      8  lastLsn          writer          last LSN written, never inside an unfinished batch; stored after the write
- *                                          returned, so whoever reads it finds the bytes in the file
+ *                                          returned, so a thread that reads it finds the bytes in the file
  *     16  durableLsn       writer or sync  the watermark W; stored after fdatasync returned. Both may store it, never at
  *                          thread          the same time: the writer only while no sync is under way
  *     24  liveBytes        writer          bytes of whole frames in the live segment
@@ -21,34 +21,34 @@
  *     80  removed          writer          segments removed by retention
  *     88  rejected         writer          entries accepted and then rejected (full disk)
  *     96  checkpointLsn    writer          the last checkpoint, durable in the state file
- *    104  lanes            writer          lanes that a producer has, or may still take up; the opener's is one
- *    112  lanesPooled      writer          lane memories that wait for the next producer
- *    120  lanesReused      writer          lanes that were made from such a one
- *    128  pinned (int32)   main            lowest segment number that a reader of this process has open, or is about to
+ *    104  lanes            writer          lanes that a producer has or may still attach to; the opener's is one
+ *    112  lanesPooled      writer          lane memories in the pool
+ *    120  lanesReused      writer          lanes that were made from pooled memory
+ *    128  pinned (int32)   main            lowest segment number that a reader of this process has open or is about to
  *                                          open, -1 = none
  *    132  watermarkAsked   both            1 = a follower waits for `durableLsn` to move. The follower stores 1, then
- *         (int32)                          loads durableLsn, and sleeps if that is not enough; who stores durableLsn then
- *                                          exchanges 0, and if it was 1 posts `watermark`. Sequential consistency: one of
+ *         (int32)                          loads durableLsn, and sleeps if that is too low; the thread that stores durableLsn
+ *                                          then exchanges 0, and if it was 1 posts `watermark`. Sequential consistency: one of
  *                                          the two sees the other's store
  *    136  lanesGone        writer          lanes whose thread ended without closing them
- *    144  syncsWatched     main            1 = somebody subscribed to `ringwal:sync`: each sync is to be told. Ordered against
- *         (int32)                          nothing: whoever reads the old value tells of one sync more or less
+ *    144  syncsWatched     main            1 = `ringwal:sync` has a subscriber: each sync is reported. Ordered against
+ *         (int32)                          nothing: with the old value one sync more or less is reported
  *    152  retries          writer          calls of the writer that were repeated: short writes, EINTR, EAGAIN
  *
- *    256  refused          producers       of all lanes since open, those included that are gone: pushes that found no room and took
+ *    256  refused          producers       of all lanes since open, closed ones included: pushes that found no room and took
  *                                          nothing. These five have lines of their own: a producer that finds no room may try
  *                                          again and again
- *    264  queued           producers       the same: appends that were queued in front of a full ring
+ *    264  queued           producers       the same: appends that found the ring full and were queued
  *    272  waits            producers       the same: waits for room
  *    280  dropped          producers       the same: lines that log streams dropped
  *    288  lost             producers       the same: fire-and-forget entries that were taken and then not written
  *
- *    384  writeMicros      writer          histogram: what each write call of a group took, µs
- *   2248  syncMicros       both            histogram: what each round of syncs took, µs
+ *    384  writeMicros      writer          histogram: duration of each write call of a group, µs
+ *   2248  syncMicros       both            histogram: duration of each round of syncs, µs
  *   4112  groupEntries     writer          histogram: entries of each group
  *
- * Every access is Atomics, hence sequentially consistent: a value read here is ordered after everything that its writer
- * did before. Stored once for each group, never for each entry: a store of a BigInt64 costs about as much as a whole
+ * Every access is Atomics, hence sequentially consistent: a value read here is ordered after everything that its writer did
+ * before. Values are stored once for each group, never for each entry: a store of a BigInt64 costs about as much as a whole
  * append.
  */
 import { HISTOGRAM_BYTES, Histogram } from './shared-histogram.js';
@@ -85,7 +85,7 @@ const WORDS = {
 
 export type StatusWord = keyof typeof WORDS;
 
-/** In the word of `firstLsn`, above any LSN. */
+/** A bit in the word of `firstLsn`, above any LSN. */
 const PINNED_MEANWHILE = 1n << 53n;
 
 const PINNED = 32;
@@ -126,13 +126,13 @@ export class LogStatus {
     Atomics.add(this.#wide, WORDS[word], BigInt(amount));
   }
 
-  /** Stores the watermark; true = followers wait for it and are to be told. */
+  /** Stores the watermark; true = followers wait for it and must be told. */
   moveWatermark(lsn: number): boolean {
     this.set('durableLsn', lsn);
     return Atomics.exchange(this.#narrow, WATERMARK_ASKED, 0) === 1;
   }
 
-  /** A follower waits for the watermark to move, unless what it reads after this is enough for it. */
+  /** Asks for a message when the watermark moves. Load the watermark after this: it may be high enough already. */
   askForWatermark(): void {
     Atomics.store(this.#narrow, WATERMARK_ASKED, 1);
   }
@@ -146,12 +146,12 @@ export class LogStatus {
   }
 
   /**
-   * Of main: `segment` is the lowest one that readers want kept, -1 = they want none. Answers `firstLsn`: what begins there or
-   * above is kept until this is called with a higher one; what is below is gone, though its file may still be there.
+   * Called by the main thread: `segment` is the lowest one that readers want kept, -1 = none. Returns `firstLsn`: segments that
+   * begin there or above are kept until a call with a higher number; those below are gone, though their files may still be there.
    *
-   * The bit goes into the word of `firstLsn` behind the store of `pinned`. So either the writer had moved `firstLsn` before,
-   * and that is the answer; or its exchange in `giveUp` comes later, and finds the bit unless it was cleared in between, but
-   * then `pinned` is loaded after that, and is the new one. test/model/pin.pml goes through all orders.
+   * The bit is set in the word of `firstLsn` after the store of `pinned`. So either the writer moved `firstLsn` before, and the
+   * caller gets the new value. Or the writer's exchange in `giveUp` comes later and finds the bit, unless an earlier round has
+   * cleared it; then the writer loads `pinned` after that, and gets the new one. test/model/pin.pml checks all orders.
    */
   pin(segment: number): number {
     Atomics.store(this.#narrow, PINNED, segment);
@@ -159,8 +159,8 @@ export class LogStatus {
   }
 
   /**
-   * Of the writer: moves `firstLsn` to what `choose` answers for the lowest pinned segment (-1 = none), undefined = leaves it.
-   * Asks again as long as a reader pins one meanwhile: what the last call chose holds.
+   * Called by the writer: moves `firstLsn` to what `choose` returns for the lowest pinned segment (-1 = none); undefined leaves
+   * it. Calls `choose` again as long as a reader pins a segment meanwhile: the last call's choice holds.
    */
   giveUp(choose: (pinned: number) => number | undefined): void {
     for (;;) {

@@ -15,15 +15,15 @@ import { lengthOf } from './view-fields.js';
 /** What an append asks of the writer besides being written: a set of bits. */
 export const Want = {
   nothing: 0,
-  /** Word of it once it is written. */
+  /** A message once it is written. */
   written: 1,
-  /** Word of it once it is durable. */
+  /** A message once it is durable. */
   durable: 2,
-  /** A sync at once, not only at the interval's tick. */
+  /** A sync at once, without waiting for the interval. */
   commit: 4,
 } as const;
 
-/** UTF-8 straight into the lane. Injected: this folder knows no Buffer and no TextEncoder. */
+/** Encodes UTF-8 straight into the lane. Injected: this folder knows no Buffer and no TextEncoder. */
 export interface LaneTextEncoder {
   byteLength(text: string): number;
   /** Encodes `text` at byte `offset` of the lane's memory, where `bytesMax` suffice; returns the bytes written. */
@@ -34,19 +34,19 @@ export interface LaneTextEncoder {
  * The producer's side of a lane: one thread, one instance.
  *
  * Race-free because:
- * 1. Only this instance stores head, so that its own copy is always right.
- * 2. This side writes only bytes in [head, tail + ringBytes), the writer reads only bytes in [tail, head): never the
- *    same byte. A stale copy of tail or head only makes these ranges smaller.
- * 3. Record bytes and `…Wanted` words are plain stores, before `Atomics.store(head)` in program order. The writer
- *    reads them behind an `Atomics.load(head)` that saw this store or a later one. Each store thus happens-before
- *    the read: the writer has whole records or none. (A `…Wanted` word may already be newer than head: it then
- *    names an entry still to come, which does no harm, and a plain int32 never tears.)
- * 4. The other way round, the writer's reads of a record come before its `Atomics.store(tail)`, and this side writes
- *    those bytes again only behind an `Atomics.load(tail)` that saw it.
- * 5. A producer that is terminated anywhere has stored head or has not: the ring holds whole records and whole batches
- *    either way. What it wrote behind head is nobody's.
+ * 1. Only this instance stores head, so its own copy is always right.
+ * 2. This side writes only bytes in [head, tail + ringBytes), the writer reads only bytes in [tail, head): never the same byte. A
+ *    stale copy of tail or head only makes these ranges smaller.
+ * 3. Record bytes and `…Wanted` words are plain stores, before `Atomics.store(head)` in program order. The writer reads them
+ *    after an `Atomics.load(head)` that saw this store or a later one. Each store thus happens-before the read: the writer sees
+ *    whole records or none. (A `…Wanted` word may already be newer than head: it then names an entry still to come, which does no
+ *    harm, and a plain int32 never tears.)
+ * 4. The other way round, the writer's reads of a record come before its `Atomics.store(tail)`, and this side writes those bytes
+ *    again only after an `Atomics.load(tail)` that saw it.
+ * 5. Wherever a producer is terminated, it has stored head or has not: the ring holds whole records and whole batches either way.
+ *    The bytes that it wrote after head do not count.
  *
- * Full is a value: a push that answers false has taken nothing.
+ * Full is a value: a push that returns false has taken nothing.
  */
 export class LaneProducer {
   readonly #i32: Int32Array<SharedArrayBuffer>;
@@ -55,7 +55,7 @@ export class LaneProducer {
   readonly #text: LaneTextEncoder | undefined;
 
   #head: number;
-  /** Tail as it was when it was last loaded. It lags behind, it never leads. */
+  /** Tail as loaded last. It may lag behind the word, never lead it. */
   #tail: number;
   #sequence: number;
   #posted: number;
@@ -63,7 +63,7 @@ export class LaneProducer {
   #reservedAt = -1;
   #reservedBytesMax = 0;
 
-  /** Takes over a lane that `resetLane` prepared; what handed it to this thread orders its words. */
+  /** Takes over a lane that `resetLane` prepared. The way in which this thread got the lane orders its words. */
   constructor(views: LaneViews, text?: LaneTextEncoder) {
     this.#i32 = views.i32;
     this.#u8 = views.u8;
@@ -75,7 +75,7 @@ export class LaneProducer {
     this.#posted = Atomics.load(views.i32, LaneWord.posted);
   }
 
-  /** Position behind the newest record. A message beside the ring carries it: it follows what was pushed so far. */
+  /** Position after the newest record. A message beside the ring carries it: the message follows what was pushed so far. */
   get position(): number {
     return this.#head;
   }
@@ -86,13 +86,13 @@ export class LaneProducer {
   }
 
   /**
-   * Takes a copy of `data`, at most `maxRecordPayload` bytes, if there is room now. `wants`: bits of `Want`.
-   * `length`: what view-fields.ts says of `data`, where the caller has asked already.
+   * Takes a copy of `data`, at most `maxRecordPayload` bytes, if there is room now. `wants`: bits of `Want`. `length`: the length
+   * by view-fields.ts, if the caller has it already.
    *
-   * The hot path. Its bets: nothing is allocated; the one atomic access is the store of head; tail is loaded only
-   * when its copy leaves no room, about once for each lap while the writer keeps up; and what a record takes that fits before
-   * the end of the ring stands here in one piece, since the calls of the other ways to push are more than the engine
-   * puts into one function (bench/workloads/fire-and-forget.ts, time inside accepted calls).
+   * The hot path. Its bets: nothing is allocated; the one atomic access is the store of head; tail is loaded only when its copy
+   * leaves no room, about once for each lap while the writer keeps up; and the code for a record that fits before the end of the
+   * ring is in one piece here, since the engine would not inline all the calls of the other ways to push
+   * (bench/workloads/fire-and-forget.ts, time inside accepted calls).
    */
   tryPush(data: Uint8Array, wants: number = Want.nothing, length: number = lengthOf(data)): boolean {
     const bytes = recordBytes(length);
@@ -111,8 +111,8 @@ export class LaneProducer {
   tryPushText(text: string, wants: number = Want.nothing): boolean {
     const encoder = this.#text;
     if (encoder === undefined) throw new TypeError('this lane was made without a text encoder');
-    // A UTF-16 unit takes at most 3 bytes. Measuring the text costs a pass over it, so that it is done only where
-    // this bound finds no room.
+    // A UTF-16 unit takes at most 3 bytes. Measuring the text costs a pass over it, so it is done only if this bound does not
+    // fit.
     let bytesMax = text.length * 3;
     let at = this.#claim(recordBytes(bytesMax));
     if (at < 0) {
@@ -148,9 +148,9 @@ export class LaneProducer {
   }
 
   /**
-   * Opens a reservation: a record that the caller fills in place. Answers the byte offset, in the lane's memory, of
-   * `bytesMax` bytes (at most `maxRecordPayload`), or -1 if there is no room now. `commit` or `abandon` ends it; nothing
-   * else may be pushed meanwhile.
+   * Opens a reservation: a record that the caller fills in place. Returns the byte offset, in the lane's memory, of `bytesMax`
+   * bytes (at most `maxRecordPayload`), or -1 if there is no room now. `commit` or `abandon` ends it; push nothing else
+   * meanwhile.
    */
   reserve(bytesMax: number): number {
     if (this.#reservedAt >= 0) throw new Error('a reservation is open already');
@@ -187,8 +187,8 @@ export class LaneProducer {
   }
 
   /**
-   * Counts an entry that is about to be added to a chunk (chunk.ts). Call it right before: whoever sees the entry sees its wish. If it
-   * cannot be added it has to be posted then, by [countPosted] without entries.
+   * Counts an entry that is about to be added to a chunk (chunk.ts). Call it right before: a writer that sees the entry then sees
+   * what it asks for. If the entry cannot be added, post it and call [countPosted] without entries.
    */
   countAdded(wants: number): void {
     this.#count(1, wants);
@@ -200,34 +200,34 @@ export class LaneProducer {
   }
 
   /**
-   * Asks the writer for word once an entry of `payloadBytes` has room, or once the ring is empty if it needs even more.
-   * True = it has room already and nothing was asked. One wish at a time: a new one takes the place of the old one.
+   * Asks the writer for a message once an entry of `payloadBytes` has room, or once the ring is empty if the entry needs even
+   * more. True = it has room already and nothing was asked. There is one request at a time: a new one replaces the old one.
    *
-   * Not lost because the wish is stored before tail is loaded, and the writer stores tail before it loads the wish:
-   * in the one order of all atomic accesses one of the two loads comes last and sees what it must. The writer may be
-   * lingering on what fills the ring, so ring the doorbell urgently afterwards.
+   * No request is lost, because this side stores the request before it loads tail, and the writer stores tail before it loads the
+   * request: in the single order of all atomic accesses one of the two loads comes last and sees the other side's store. The
+   * writer may linger while the ring is full, so ring the doorbell urgently afterwards.
    */
   askForRoom(payloadBytes: number): boolean {
     const needed = Math.min(this.#needed(recordBytes(payloadBytes)), this.#ringBytes);
     Atomics.store(this.#i32, LaneWord.roomWanted, needed);
     this.#tail = Atomics.load(this.#i32, LaneWord.tail);
     if (needed > this.#free()) return false;
-    // Ordered against nothing: the writer may have answered in between, and one word too many does no harm.
+    // Ordered against nothing: the writer may have answered in between, and one message too many does no harm.
     Atomics.store(this.#i32, LaneWord.roomWanted, 0);
     return true;
   }
 
-  /** Does the writer lag behind by `bytes` or more? Looks at the copy of tail first, which never says too little. */
+  /** Does the writer lag behind by `bytes` or more? Uses the copy of tail first: the lag by the copy is never too small. */
   lagsBy(bytes: number): boolean {
     if (this.#ringBytes - this.#free() < bytes) return false;
-    // Ordered against the writer's store of tail; also refreshes what `tryPush` goes by.
+    // Ordered against the writer's store of tail; also refreshes the copy that `tryPush` uses.
     this.#tail = Atomics.load(this.#i32, LaneWord.tail);
     return this.#ringBytes - this.#free() >= bytes;
   }
 
   /**
-   * Asks for a flush of everything taken so far and answers its ticket. Ring the doorbell urgently afterwards, then
-   * `waitForFlush`. The writer that sees the ticket sees every head and count that this thread stored before.
+   * Asks for a flush of everything taken so far and returns its ticket. Ring the doorbell urgently afterwards, then call
+   * `waitForFlush`. A writer that sees the ticket sees every head and count that this thread stored before.
    */
   requestFlush(): number {
     const ticket = (Atomics.load(this.#i32, LaneWord.flushRequested) + 1) | 0;
@@ -236,23 +236,23 @@ export class LaneProducer {
   }
 
   /**
-   * Blocks until the flush is done, or for `timeoutMs`, and tells whether it is done. May return early with false: the
-   * caller repeats it and looks in between whether the writer still lives.
+   * Blocks until the flush is done, or for `timeoutMs`, and returns whether it is done. May return false early: the caller
+   * repeats it and checks in between that the writer still lives.
    */
   waitForFlush(ticket: number, timeoutMs: number): boolean {
     const done = Atomics.load(this.#i32, LaneWord.flushDone);
     if (((done - ticket) | 0) >= 0) return true;
-    // A store between the load and the wait makes the wait's own compare fail: it does not sleep on old news.
+    // A store between the load and the wait makes the wait's own compare fail: it does not sleep on a stale value.
     Atomics.wait(this.#i32, LaneWord.flushDone, done, timeoutMs);
     return ((Atomics.load(this.#i32, LaneWord.flushDone) - ticket) | 0) >= 0;
   }
 
-  /** The producer's last word. Ordered after all its heads, so that who sees `closing` sees the final head. */
+  /** The producer's last store. Ordered after all its heads, so that a writer that sees `closing` sees the final head. */
   close(): void {
     Atomics.store(this.#i32, LaneWord.state, LaneState.closing);
   }
 
-  /** As [tryPush], of a record that has to begin at the ring's start. */
+  /** As [tryPush], for a record that has to begin at the ring's start. */
   #tryPushWrapped(data: Uint8Array, length: number, wants: number): boolean {
     const at = this.#claim(recordBytes(length));
     if (at < 0) return false;
@@ -261,7 +261,7 @@ export class LaneProducer {
     return true;
   }
 
-  /** Room for a record of `bytes` at head, with WRAP in front of it where needed: its byte offset, -1 = no room. */
+  /** Makes room for a record of `bytes` at head, with WRAP before it if needed: returns its byte offset, -1 = no room. */
   #claim(bytes: number): number {
     return this.#hasFree(this.#needed(bytes)) ? this.#place(this.#head, bytes) : -1;
   }
@@ -279,7 +279,7 @@ export class LaneProducer {
       const bytes = recordBytes(lengthOf(part));
       const rest = this.#restAt(head + needed);
       needed += bytes <= rest ? bytes : rest + bytes;
-      // Beyond the ring the sum would soon pass what int32 arithmetic on positions can take.
+      // Past the size of the ring the sum would soon exceed what int32 arithmetic on positions can represent.
       if (needed > this.#ringBytes) break;
     }
     return needed;
@@ -287,7 +287,7 @@ export class LaneProducer {
 
   #hasFree(bytes: number): boolean {
     if (bytes <= this.#free()) return true;
-    // Ordered against the writer's store of tail: its reads of the bytes that this frees are over.
+    // Ordered against the writer's store of tail: the writer has finished reading the bytes that this frees.
     this.#tail = Atomics.load(this.#i32, LaneWord.tail);
     return bytes <= this.#free();
   }
@@ -296,7 +296,7 @@ export class LaneProducer {
     return this.#ringBytes - ((this.#head - this.#tail) | 0);
   }
 
-  /** Byte offset of a record of `bytes` behind `position`. Writes WRAP if it has to begin at the ring's start. */
+  /** Byte offset of a record of `bytes` after `position`. Writes WRAP if it has to begin at the ring's start. */
   #place(position: number, bytes: number): number {
     const at = this.#byteAt(position);
     if (bytes <= this.#restAt(position)) return at;
@@ -329,7 +329,7 @@ export class LaneProducer {
     if ((wants & Want.commit) !== 0) this.#want(LaneWord.commitWanted, sequence);
   }
 
-  /** The word must change, or the wish is not seen: layout.ts. */
+  /** The word must change, or the writer does not notice the request: layout.ts. */
   #want(word: number, sequence: number): void {
     this.#i32[word] = this.#i32[word] === sequence ? (sequence + 1) | 0 : sequence;
   }
@@ -338,7 +338,7 @@ export class LaneProducer {
     return RING_START + (position & (this.#ringBytes - 1));
   }
 
-  /** The first position from `position` on that stands at byte `at`. */
+  /** The first position from `position` on whose byte is `at`. */
   #startOf(position: number, at: number): number {
     return position + ((at - RING_START - position) & (this.#ringBytes - 1));
   }

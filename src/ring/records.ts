@@ -1,6 +1,6 @@
 import { BATCH, BATCH_MARKER_BYTES, recordBytes, WRAP } from './layout.js';
 
-/** Entries in the run of records [from, to) of a lane's memory, as `LaneConsumer.nextRun` answers it. */
+/** Counts the entries in the run of records [from, to) of a lane's memory, as `LaneConsumer.nextRun` returns it. */
 export function countEntries(i32: Int32Array, from: number, to: number): number {
   let entries = 0;
   for (let at = from; at < to; ) {
@@ -17,8 +17,8 @@ export function countEntries(i32: Int32Array, from: number, to: number): number 
 }
 
 /**
- * Behind the last whole record of [from, to), which begins with one: fewer bytes than there are where the last record goes on
- * behind `to`. Of a run without WRAP.
+ * The end of the last whole record of [from, to), which begins with a record. It is before `to` if the last record continues
+ * after `to`. For a run without WRAP.
  */
 export function endOfWholeRecords(i32: Int32Array, from: number, to: number): number {
   let at = from;

@@ -10,8 +10,8 @@
  *
  *   0 1 2 3 4 5 6 7 │ 8 9 10 … 15 │ 16–17 18–19 … 30–31 │ 32–35 … 60–63 │ …
  *
- * Every access is Atomics on 64-bit words: whoever reads never sees half a count. Sum and buckets are not read at one point in
- * time, nor need they be: each is a figure that only grows. Writer and sync thread may both record: `add` loses nothing.
+ * Every access is Atomics on 64-bit words: a reader never sees half a count. Sum and buckets are not read at one point in time,
+ * and need not be: each figure only grows. Writer and sync thread may both record: `add` loses nothing.
  */
 
 import { type HistogramBucket, type HistogramReading, readBuckets } from '../format/histogram-buckets.js';
@@ -25,7 +25,7 @@ const BUCKETS = bucketOf(VALUE_MAX) + 1;
 
 export const HISTOGRAM_BYTES = (1 + BUCKETS) * 8;
 
-/** How many recorded values are below `value`, which has to begin a bucket: a power of two does. */
+/** How many recorded values are below `value`, which must be the start of a bucket, as every power of two is. */
 export function countBelow({ buckets }: HistogramReading, value: number): number {
   let counted = 0;
   for (const { below, count } of buckets) if (below <= value) counted += count;

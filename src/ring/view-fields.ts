@@ -1,8 +1,9 @@
 /*
  * The fields of a view, as the language itself keeps them.
  *
- * A caller's view may have properties of the same names, of its own or of its class. Such a property could answer something else each
- * time it is read, or run the caller's code in the middle of an append. These functions read what the engine copies by, and run nothing.
+ * A caller's view, or its class, may define properties of the same names. Such a property could return something else each time
+ * it is read, or run the caller's code in the middle of an append. These functions read the fields that the engine copies by, and
+ * run no caller's code.
  */
 
 const ofTypedArray = fieldsOf(Object.getPrototypeOf(Uint8Array.prototype));
@@ -15,7 +16,7 @@ type Getter<T> = (this: ArrayBufferView) => T;
 function fieldsOf(prototype: object) {
   const getter = <T>(name: PropertyKey) => Object.getOwnPropertyDescriptor(prototype, name)?.get as Getter<T>;
   return {
-    /** The name of the class; `undefined` of anything that is no typed array. */
+    /** The name of the class; `undefined` for anything that is not a typed array. */
     tag: getter<string | undefined>(Symbol.toStringTag),
     length: getter<number>('length'),
     byteLength: getter<number>('byteLength'),
@@ -24,17 +25,20 @@ function fieldsOf(prototype: object) {
   };
 }
 
-/** `Buffer` and every other subclass too, of any realm. Not a Proxy around one, and not what merely inherits from one. */
+/**
+ * True also for `Buffer` and every other subclass, of any realm. False for a Proxy, and for an object that merely inherits from
+ * one.
+ */
 export function isUint8Array(value: unknown): value is Uint8Array {
   return tag.call(value as Uint8Array) === 'Uint8Array';
 }
 
-/** Elements: of a `Uint8Array`, bytes. 0 where the memory is gone. */
+/** Elements: for a `Uint8Array`, bytes. 0 if the memory is gone. */
 export function lengthOf(view: Uint8Array): number {
   return length.call(view);
 }
 
-/** Bytes from the start of the memory to the view's first. */
+/** Bytes from the start of the memory to the view's first byte. */
 export function byteOffsetOf(view: Uint8Array): number {
   return byteOffset.call(view);
 }
@@ -45,8 +49,8 @@ export function partOf(view: Uint8Array, from: number, bytes: number): Uint8Arra
 }
 
 /**
- * A new view of the bytes of any view; `undefined` where its memory is gone: it was transferred, or has shrunk so that the view reaches beyond
- * it.
+ * A new view of the bytes of any view; `undefined` if its memory is gone: it was transferred, or has shrunk so that the view
+ * reaches past its end.
  */
 export function bytesOf(view: ArrayBufferView): Uint8Array | undefined {
   const fields = tag.call(view) === undefined ? ofDataView : ofTypedArray;
@@ -61,7 +65,7 @@ export function hasMemory(view: ArrayBufferView): boolean {
     else at.call(view as Uint8Array, 0);
     return true;
   } catch {
-    // By an error, and by nothing else, the language tells such a view from an empty one.
+    // Only by throwing does the language tell such a view from an empty one.
     return false;
   }
 }

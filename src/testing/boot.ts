@@ -1,13 +1,13 @@
 import { type Random, SimulatedCrash, type SimulatedDisk } from '../files/simulation/simulated-disk.js';
 import type { Timeline } from './timeline.js';
 
-/** What the code of one boot shares: from the start of a simulated machine, or its last crash, to the next one. */
+/** The state that the code of one boot shares: from the start of a simulated machine, or its last crash, to the next crash. */
 export class Boot {
   readonly disk: SimulatedDisk;
   readonly timeline: Timeline;
-  /** Decides how long things take, and hence what comes before what. */
+  /** Decides how long things take, and hence in which order they happen. */
   readonly #random: Random;
-  /** The code that ran in it is gone: whatever it waits for does not come. */
+  /** The code of this boot is gone: its pending promises stay pending. */
   isOver = false;
 
   constructor(disk: SimulatedDisk, timeline: Timeline, random: Random) {
@@ -16,17 +16,17 @@ export class Boot {
     this.#random = random;
   }
 
-  /** Milliseconds, mostly few: of a call of the system that finds its data in memory, of waking a thread. */
+  /** Milliseconds, mostly few: for a system call that finds its data in memory, or to wake a thread. */
   shortMs(): number {
     return this.#random.chance(0.9) ? this.#random.below(100) / 1000 : this.#random.below(3000) / 1000;
   }
 
-  /** Milliseconds that a sync takes: on a quick disk mostly less than one, and now and then far longer. */
+  /** Milliseconds that a sync takes: on a quick disk mostly less than one, and now and then far more. */
   syncMs(): number {
     return this.#random.chance(0.8) ? this.#random.below(900) / 1000 : this.#random.below(20_000) / 1000;
   }
 
-  /** Before a call that does not wait. @throws SimulatedCrash */
+  /** Called before a synchronous call. @throws SimulatedCrash */
   assertRunning(): void {
     if (this.isOver)
       throw new SimulatedCrash(
@@ -42,8 +42,8 @@ export class Boot {
   }
 
   /**
-   * The outcome of a call that takes its time. Where the machine stops before it returns, or in the middle of it, or has stopped
-   * already, the promise stays pending, as the code that waits for it is gone.
+   * The outcome of a call that takes time. If the machine stops before the call returns, or has stopped already, the promise
+   * stays pending, since the code that waits for it is gone.
    */
   later<T>(run: () => T): Promise<T> {
     return new Promise((resolve, reject) => {

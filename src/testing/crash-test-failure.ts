@@ -1,10 +1,10 @@
-/** Why {@link crashTest} fails: a promise of the store that it did not keep. */
+/** The error of a failed {@link crashTest}: the store has broken a promise. */
 export class CrashTestFailure extends Error {
-  /** Tells it from other errors. */
+  /** Distinguishes it from other errors. */
   readonly code = 'ERR_CRASH_TEST';
-  /** With it as `RINGWAL_SEED` the test begins with the life that failed. */
+  /** Set `RINGWAL_SEED` to it, and the test begins with the life that failed. */
   readonly seed: number;
-  /** What happened in the shortest life that fails, one event in a line. */
+  /** The events of the shortest life that fails, one per line. */
   readonly history: readonly string[];
 
   /** For {@link crashTest}. */

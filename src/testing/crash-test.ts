@@ -5,96 +5,98 @@ import { BrokenPromise, Life, type LifeCounts, type StoreUnderTest } from './lif
 import { type CrashTestFault, type CrashTestRandom, drawScript, type Step } from './script.js';
 import type { SimulatedMachine, SimulatedMachineOptions } from './simulated-machine.js';
 
-/** What {@link crashTest} needs to know of a store. */
+/** Describes the store to {@link crashTest}. */
 export interface CrashTestOptions<Store, State, Operation> {
   /**
-   * Opens the store on the machine: `machine.open` in the place of `Wal.open`, `machine.fs` in the place of `node:fs`. Called anew
-   * after each crash; what the call before has made is gone then.
+   * Opens the store on the machine: with `machine.open` instead of `Wal.open`, and `machine.fs` instead of `node:fs`. Called
+   * again after each crash; everything that the previous call created is gone then.
    */
   boot: (machine: SimulatedMachine) => Promise<Store>;
-  /** Closes it in good order. Without it a store is only ever killed. */
+  /** Closes the store in good order. Without it a store is only killed. */
   close?: ((store: Store) => Promise<unknown>) | undefined;
-  /** The content of a store that was never used: plain data, or anything that `structuredClone` copies. */
+  /** The content of a new store: plain data, or anything that `structuredClone` copies. */
   empty: State;
-  /** The next operation, as plain data. `number`: which one it is in its life, from 1. */
+  /** The next operation, as plain data. `number`: its number in its life, from 1. */
   draw: (random: CrashTestRandom, number: number) => Operation;
-  /** Begins the operation. Resolves once the store promises that it is kept. */
+  /** Starts the operation. Resolves once the store promises that the operation is kept. */
   act: (store: Store, operation: Operation) => Promise<unknown>;
-  /** The content after the operation. May change `state` and return it. */
+  /** Returns the content after the operation. May change `state` and return it. */
   apply: (state: State, operation: Operation) => State;
-  /** The content as the store shows it. Compared by `util.isDeepStrictEqual`. */
+  /** Returns the content that the store shows. Compared by `util.isDeepStrictEqual`. */
   observe: (store: Store) => State | Promise<State>;
   /**
-   * Whether the store may show what a crash can still take back. Otherwise whatever it has shown must be there after the next crash.
+   * Whether the store may show changes that a crash can still undo. Otherwise everything that it has shown must be there after
+   * the next crash.
    *
    * @defaultValue `false`
    */
   dirtyReads?: boolean | undefined;
   /**
-   * What befalls the machine.
+   * The faults that happen to the machine.
    *
    * @defaultValue `['power-cut', 'kill']`
    */
   faults?: readonly CrashTestFault[] | undefined;
   /**
-   * How many operations are under way at a time, at most. They must take effect in the order in which they are begun.
+   * The most operations under way at a time. They must take effect in the order in which they are started.
    *
    * @defaultValue `4`
    */
   concurrency?: number | undefined;
   /**
-   * How many lives there are, each on a machine of its own. The environment variable `RINGWAL_LIVES` overrides it.
+   * The number of lives, each on a machine of its own. The environment variable `RINGWAL_LIVES` overrides it.
    *
    * @defaultValue `100`
    */
   lives?: number | undefined;
   /**
-   * Operations in a life, at most.
+   * The most operations in a life.
    *
    * @defaultValue `30`
    */
   operations?: number | undefined;
-  /** The seed of the first life; the next ones follow. Default: by chance. `RINGWAL_SEED` overrides it. */
+  /** The seed of the first life; the other lives use the next numbers. Default: random. `RINGWAL_SEED` overrides it. */
   seed?: number | undefined;
-  /** What the machines are like. */
+  /** The options of the machines. */
   machine?: Omit<SimulatedMachineOptions, 'seed'> | undefined;
 }
 
-/** What a {@link crashTest} that found nothing has done. */
+/** The result of a {@link crashTest} that found nothing. */
 export interface CrashTestReport {
-  /** Of the first life. */
+  /** The seed of the first life. */
   readonly seed: number;
-  /** How many lives there were. */
+  /** The number of lives. */
   readonly lives: number;
-  /** Operations that were begun. */
+  /** Operations that were started. */
   readonly operations: number;
-  /** Of these, those that were acknowledged. */
+  /** How many of them were acknowledged. */
   readonly acknowledged: number;
-  /** Of these, those that were rejected. */
+  /** How many of them were rejected. */
   readonly rejected: number;
   /** Power cuts and kills. */
   readonly crashes: number;
 }
 
-/** So many lives are spent on a shorter history. */
+/** The most lives that are spent on finding a shorter history. */
 const SHRINKING_LIVES_MAX = 200;
 
-/** With how many seeds of the machine a shorter history is tried: what a power cut takes is another thing each time. */
+/** How many seeds of the machine are tried with a shorter history: each seed loses something else in a power cut. */
 const SHRINKING_SEEDS = 2;
 
 /**
- * Crash-tests a store: many lives on simulated machines, in each of which it works, is read, is closed, loses its power in the middle
- * of any disk operation, also while it is being opened, and is opened again. After each opening its content must be the one after
- * some prefix of the operations that were begun, which has in it
+ * Crash-tests a store. In each of many lives on simulated machines the store works, is read and closed, and is opened again. The
+ * machine stops in the middle of random disk operations, also while the store is being opened. After each opening the store's
+ * content must be the content after some prefix of the operations that were started. The prefix must include
  *
  * - each operation that was acknowledged, and
- * - each that somebody has seen the effect of, unless `dirtyReads`.
+ * - each operation whose effect a read has shown, unless `dirtyReads` is set.
  *
- * An operation that was rejected may be there or not.
+ * An operation that was rejected may be included or not.
  *
- * Everything comes from the seed. A failure tells the seed and the shortest history that was found; `RINGWAL_SEED` gives the seed back.
+ * The seed decides everything. A failure reports the seed and the shortest history that was found; set `RINGWAL_SEED` to run that
+ * seed again.
  *
- * @throws CrashTestFailure: the store has broken its promise, does not open, or waits for something that does not come
+ * @throws CrashTestFailure: the store broke its promise, does not open, or waits for something that never happens
  * @throws ERR_WAL_OPTION: an option is out of its range
  */
 export async function crashTest<Store, State, Operation>(
@@ -144,7 +146,7 @@ async function live<Store, State, Operation>(
   }
 }
 
-/** Looks for a shorter life that fails too: a beginning of this one, and then that with any of its steps left out. */
+/** Looks for a shorter life that fails too: first a beginning of this life, then that beginning without some of its steps. */
 async function failure<Store, State, Operation>(
   store: StoreUnderTest<Store, State, Operation>,
   steps: readonly Step<Operation>[],

@@ -14,25 +14,25 @@ import { WalError } from '../index.js';
 /** A path or a `file:` URL. */
 export type FilePath = string | URL;
 
-/** An open file or directory. A directory can be synced and closed, nothing else. */
+/** An open file or directory. A directory can only be synced and closed. */
 export interface Handle {
   readonly path: string;
   /** `undefined`: a directory. */
   readonly file: DiskFile | undefined;
   readonly appends: boolean;
-  /** Where a read or write without a position goes. */
+  /** The position of a read or write without one. */
   position: number;
   isClosed: boolean;
 }
 
-/** Calls of the disk, in order. Each `yield` is one call, which a power cut may separate from the next one. */
+/** Calls of the disk, in order. Each `yield` is one call; a power cut may come between two calls. */
 export type Steps<T> = Generator<() => unknown, T, unknown>;
 
 function* call<T>(run: () => T): Steps<T> {
   return (yield run) as T;
 }
 
-/** All calls one after the other, without a pause. */
+/** Makes all calls one after the other, without a pause. */
 export function runNow<T>(steps: Steps<T>): T {
   for (let next = steps.next(); ; ) {
     if (next.done) return next.value;
@@ -47,7 +47,7 @@ export function runNow<T>(steps: Steps<T>): T {
   }
 }
 
-/** The same, each call by `later`. */
+/** The same, with each call made through `later`. */
 export async function runLater<T>(
   steps: Steps<T>,
   later: (run: () => unknown) => Promise<unknown>,
@@ -65,7 +65,7 @@ export async function runLater<T>(
   }
 }
 
-/** Flags of `open` as the disk has them. Those that append open what is there and write behind its end. */
+/** Flags of `open` as the disk has them. The appending flags open the existing file and write at its end. */
 const FLAGS: Readonly<Record<string, { readonly flags: OpenFlags; readonly appends?: true }>> = {
   r: { flags: 'r' },
   'r+': { flags: 'r+' },
@@ -103,7 +103,7 @@ export function* open(disk: SimulatedDisk, path: string, flags: string): Steps<H
   if (wanted === undefined) {
     throw new WalError(
       'ERR_WAL_OPTION',
-      `Cannot open "${path}" with flags ${JSON.stringify(flags)}: the simulated disk knows ${Object.keys(FLAGS).join(', ')}.`,
+      `Cannot open "${path}" with flags ${JSON.stringify(flags)}: the simulated disk supports ${Object.keys(FLAGS).join(', ')}.`,
     );
   }
   const appends = wanted.appends === true;
@@ -139,7 +139,7 @@ export function* read(handle: Handle, target: Uint8Array, position: number | nul
 /** One write, which may be short. */
 export function* write(handle: Handle, bytes: Uint8Array, position: number | null): Steps<number> {
   const file = fileOf(handle, 'write');
-  // In one call: what appends is not overtaken.
+  // One call, so that no other append comes between finding the end and writing.
   const bytesWritten = yield* call(() => {
     const at = handle.appends ? file.size() : (position ?? handle.position);
     return file.write(bytes, 0, bytes.length, at);
@@ -148,14 +148,14 @@ export function* write(handle: Handle, bytes: Uint8Array, position: number | nul
   return bytesWritten;
 }
 
-/** All bytes, from the handle's position on. */
+/** Writes all bytes, from the handle's position on. */
 export function* writeAll(handle: Handle, bytes: Uint8Array): Steps<void> {
   for (let at = 0; at < bytes.length; ) {
     at += yield* unlessTransient(() => write(handle, bytes.subarray(at), null));
   }
 }
 
-/** From the handle's position to the end. */
+/** Reads from the handle's position to the end. */
 export function* readAll(handle: Handle): Steps<Buffer> {
   const chunks: Uint8Array[] = [];
   for (;;) {
@@ -166,7 +166,7 @@ export function* readAll(handle: Handle): Steps<Buffer> {
   }
 }
 
-/** Node's own repeat what was interrupted. */
+/** As Node's own functions do, repeats interrupted calls. */
 function* unlessTransient(steps: () => Steps<number>, otherwise = 0): Steps<number> {
   try {
     return yield* steps();
@@ -192,7 +192,7 @@ export function* size(handle: Handle): Steps<number> {
   return yield* call(() => file.size());
 }
 
-/** Opens, uses and closes. */
+/** Opens, uses and closes a file. */
 export function* using<T>(opening: Steps<Handle>, use: (handle: Handle) => Steps<T>): Steps<T> {
   const handle = yield* opening;
   let result: T;
@@ -206,7 +206,7 @@ export function* using<T>(opening: Steps<Handle>, use: (handle: Handle) => Steps
   return result;
 }
 
-/** Answers the first directory that was created. */
+/** Returns the first directory that was created. */
 export function* makeDirectory(
   disk: SimulatedDisk,
   path: string,
@@ -246,13 +246,13 @@ export function* remove(disk: SimulatedDisk, path: string, isForced: boolean): S
   }
 }
 
-/** What a file is. */
+/** A file's type, size and times. */
 export interface SimulatedStat {
   /** Bytes. */
   readonly size: number;
   /** Milliseconds since 1970, by the machine's clock. */
   readonly mtimeMs: number;
-  /** Tells files apart, whatever their names. */
+  /** Distinguishes files, whatever their names. */
   readonly ino: number;
   /** Whether it is a file. */
   isFile(): boolean;

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 
-/** What became of an operation. `seen`: it was not acknowledged yet, and a read has shown its effect. */
+/** The state of an operation. `seen`: not acknowledged yet, but a read has shown its effect. */
 export type OperationStatus = 'pending' | 'seen' | 'acknowledged' | 'rejected';
 
 /** An operation that was issued since the store was opened. */
@@ -9,16 +9,16 @@ export interface IssuedOperation<Operation> {
   status: OperationStatus;
 }
 
-/** How an operation changes the content of a store. `state` may be changed and returned, or left alone. */
+/** Computes the content of a store after an operation. It may change and return `state`. */
 export type Apply<State, Operation> = (state: State, operation: Operation) => State;
 
 /**
- * What a store may hold: the content that it was opened with, and the operations since then, in the order in which they were
+ * What a store may hold: the content with which it was opened, and the operations since then, in the order in which they were
  * issued.
  *
- *   acknowledged, seen   is in it, and so is everything that was issued before
- *   pending              may be in it; if it is not, nothing that was issued after it is
- *   rejected             may be in it or not, each for itself: a sync that failed says neither
+ *   acknowledged, seen   included, and so is everything issued before
+ *   pending              may be included; if not, nothing issued after it is
+ *   rejected             may be included or not, each by itself: a failed sync proves neither
  */
 export class History<State, Operation> {
   readonly #apply: Apply<State, Operation>;
@@ -36,38 +36,38 @@ export class History<State, Operation> {
     return issued;
   }
 
-  /** How many operations must be in what the store shows to a reader that begins now. */
+  /** How many operations must be included in what the store shows to a reader that begins now. */
   get due(): number {
     return this.#issued.findLastIndex(({ status }) => MUST.includes(status)) + 1;
   }
 
   /**
-   * The store shows `state` to a reader that began when so many operations were `due`. False = it must not. Otherwise what it shows
-   * counts as seen, if `isKept`.
+   * The store shows `state` to a reader that began when this many operations were `due`. False = the store must not show it.
+   * Otherwise the operations in it count as seen, if `isKept`.
    */
   show(state: State, due: number, isKept: boolean): boolean {
     for (const { length, states } of this.#explanations(due)) {
       if (!states.some((each) => isDeepStrictEqual(each, state))) continue;
-      // The shortest one: of what it may not have shown nothing is asked.
+      // The shortest explanation: operations that the state need not include do not count as seen.
       if (isKept) this.#noteSeen(length);
       return true;
     }
     return false;
   }
 
-  /** The store was opened and shows `state`, which was explained: the next operations begin there. */
+  /** The store was opened and shows `state`, which has an explanation: the next operations start from there. */
   restart(state: State): void {
     this.#base = structuredClone(state);
     this.#issued = [];
   }
 
-  /** The least that the store must hold where so many operations are `due`, and the most that it may. */
+  /** The least content that the store must hold if this many operations are `due`, and the most that it may hold. */
   bounds(due: number): { readonly least: State; readonly most: State } {
     const all = [...this.#explanations(due)];
     return { least: all.at(0)?.states.at(0) as State, most: all.at(-1)?.states.at(-1) as State };
   }
 
-  /** By how many of the operations are in it, fewest first; with those that were rejected left out and in. */
+  /** Ordered by how many of the operations are included, fewest first; with the rejected ones left out and included. */
   *#explanations(due: number): Generator<{ readonly length: number; readonly states: readonly State[] }> {
     let states: State[] = [this.#base];
     for (let length = 0; ; length += 1) {

@@ -3,7 +3,7 @@ import { type Apply, History, type IssuedOperation } from './history.js';
 import type { Step } from './script.js';
 import { type CrashKind, SimulatedMachine, type SimulatedMachineOptions } from './simulated-machine.js';
 
-/** What a life needs to know of the store. */
+/** What a life needs to know about the store. */
 export interface StoreUnderTest<Store, State, Operation> {
   readonly machine: Omit<SimulatedMachineOptions, 'seed'>;
   readonly boot: (machine: SimulatedMachine) => Promise<Store>;
@@ -16,7 +16,7 @@ export interface StoreUnderTest<Store, State, Operation> {
   readonly concurrency: number;
 }
 
-/** How much happened in a life. */
+/** Counts of the events in a life. */
 export interface LifeCounts {
   operations: number;
   acknowledged: number;
@@ -24,7 +24,7 @@ export interface LifeCounts {
   crashes: number;
 }
 
-/** A promise of the store is broken. */
+/** The store broke a promise. */
 export class BrokenPromise extends Error {
   readonly history: readonly string[];
 
@@ -34,17 +34,17 @@ export class BrokenPromise extends Error {
   }
 }
 
-/** How long a life waits for a store that waits for something else than its machine. Real milliseconds. */
+/** How long a life waits for a store that waits for something other than its machine. Real milliseconds. */
 const PATIENCE_MS = 1000;
 
 /** Ends a step: the machine has stopped. */
 const CRASHED = Symbol('crashed');
 
 /**
- * One life of a store on a simulated machine, by a script: the same script and seed are the same life.
+ * One life of a store on a simulated machine, by a script: the same script and seed give the same life.
  *
- * After each crash the store is opened again and must show what the history allows. Whatever rejects is taken for the end of that
- * opening: the disk gets room again, and the store is closed and opened.
+ * After each crash the store is opened again and must show content that the history allows. A rejection ends the current opening:
+ * the disk gets room again, and the store is closed and opened.
  */
 export class Life<Store, State, Operation> {
   readonly counts: LifeCounts = { operations: 0, acknowledged: 0, rejected: 0, crashes: 0 };
@@ -79,7 +79,7 @@ export class Life<Store, State, Operation> {
       if (this.#machine.boots === this.#boots) this.#crash('power-cut');
       await this.#open();
     } finally {
-      // What is open still is let go of.
+      // Releases what is still open.
       this.#machine.kill();
     }
   }
@@ -93,7 +93,7 @@ export class Life<Store, State, Operation> {
       case 'pause':
         await this.#settled(this.#machine.sleep(step.ms), 'the clock');
         break;
-      case 'settle':
+      case 'await-all':
         await this.#until(() => this.#inFlight.size === 0, 'the operations under way');
         break;
       case 'observe':
@@ -124,10 +124,10 @@ export class Life<Store, State, Operation> {
     const boots = this.#boots;
     this.#inFlight.add(issued);
     this.#note(`operation ${number}: ${show(operation)}`);
-    const settle = (status: 'acknowledged' | 'rejected', line: string) => {
-      // Of an opening that is gone nothing is heard any more; what was said in time has been heard.
+    const recordOutcome = (status: 'acknowledged' | 'rejected', line: string) => {
+      // An outcome from an earlier boot does not count; outcomes that came in time were recorded.
       if (!this.#inFlight.has(issued) || boots !== this.#boots) return;
-      // Nobody hears a rejection by a machine that has stopped.
+      // A machine that has stopped delivers no rejection.
       if (status === 'rejected' && (this.#machine.hasStopped || this.#machine.boots !== boots)) return;
       this.#inFlight.delete(issued);
       issued.status = status;
@@ -137,8 +137,8 @@ export class Life<Store, State, Operation> {
     };
     const promise = (async () => this.#parts.act(store, operation))();
     promise.then(
-      () => settle('acknowledged', `operation ${number} is acknowledged`),
-      (error: unknown) => settle('rejected', `operation ${number} is rejected: ${messageOf(error)}`),
+      () => recordOutcome('acknowledged', `operation ${number} is acknowledged`),
+      (error: unknown) => recordOutcome('rejected', `operation ${number} is rejected: ${messageOf(error)}`),
     );
   }
 
@@ -158,7 +158,7 @@ export class Life<Store, State, Operation> {
     return this.#machine.boots !== this.#boots;
   }
 
-  /** Opens the store, again and again while the machine stops meanwhile, and checks what it shows. */
+  /** Opens the store, again and again if the machine stops meanwhile, and checks the content. */
   async #open(): Promise<void> {
     for (;;) {
       if (this.#hasCrashed) this.#noteCrash();
@@ -190,7 +190,7 @@ export class Life<Store, State, Operation> {
       this.#crash('kill');
     } else {
       const closing = (async () => close(this.#store as Store))();
-      // A log that has ended says so once more when it is closed.
+      // A log that has ended reports that again when it is closed.
       const ended = await this.#settled(
         closing.catch((error: unknown) => this.#note(`closing says: ${messageOf(error)}`)),
         'the store to be closed',
@@ -200,7 +200,7 @@ export class Life<Store, State, Operation> {
     return this.#open();
   }
 
-  /** Reads the store, and compares. False: the machine has stopped before there was an answer. */
+  /** Reads the store and checks the content. False: the machine stopped before the read returned. */
   async #observe(how: 'restart' | 'kept' | 'not-kept'): Promise<boolean> {
     const { observe } = this.#parts;
     const { due } = this.#history;
@@ -249,7 +249,7 @@ export class Life<Store, State, Operation> {
     return outcome.value;
   }
 
-  /** Turns of the event loop until it holds, or until the machine has stopped. */
+  /** Runs turns of the event loop until the condition holds, or until the machine has stopped. */
   async #until(holds: () => boolean, what: string): Promise<void> {
     let idleSinceMs: number | undefined;
     for (;;) {

@@ -1,20 +1,20 @@
 import type { Random } from '../files/simulation/simulated-disk.js';
 import type { CrashKind } from './simulated-machine.js';
 
-/** One thing that happens in the life of a store. */
+/** One step in the life of a store. */
 export type Step<Operation> =
   | { readonly kind: 'operation'; readonly operation: Operation }
   /** Time passes, by the machine's clock. */
   | { readonly kind: 'pause'; readonly ms: number }
-  /** Everything that is under way comes to its end. */
-  | { readonly kind: 'settle' }
-  /** Somebody reads. */
+  /** Wait until every started operation has ended. */
+  | { readonly kind: 'await-all' }
+  /** Read the store and check it. */
   | { readonly kind: 'observe' }
-  /** The store is closed and opened again. */
+  /** Close the store and open it again. */
   | { readonly kind: 'reopen' }
   | { readonly kind: 'fail-sync'; readonly after: number }
   | { readonly kind: 'fill-disk' }
-  /** The machine will stop after so many disk operations, and again so often while the store is being opened. */
+  /** The machine will stop after this many disk operations, and again at these counts while the store is being opened. */
   | {
       readonly kind: 'crash';
       readonly crash: CrashKind;
@@ -22,10 +22,10 @@ export type Step<Operation> =
       readonly whileOpening: readonly number[];
     };
 
-/** What may befall the machine of a store: {@link CrashTestOptions.faults}. */
+/** The faults that may happen to a store's machine: {@link CrashTestOptions.faults}. */
 export type CrashTestFault = CrashKind | 'failed-sync' | 'full-disk';
 
-/** The chance that {@link CrashTestOptions.draw} decides by: the same seed gives the same numbers. */
+/** The random numbers for {@link CrashTestOptions.draw}: the same seed gives the same numbers. */
 export interface CrashTestRandom {
   /** An integer, 0 ≤ n < `bound`. */
   below(bound: number): number;
@@ -41,13 +41,16 @@ export interface ScriptSettings<Operation> {
   readonly faults: readonly CrashTestFault[];
 }
 
-/** How many disk operations a store may need for one of its own: crashes are to come in the middle of things. */
+/** The most disk operations before a crash: about as many as a store needs for one of its own, so that crashes interrupt it. */
 const CRASH_WITHIN = 40;
 
-/** So few, and it comes before what is under way is done: what somebody has just seen may go. */
+/**
+ * The most disk operations before an early crash: it comes before pending work is done, so that what a read has just shown may be
+ * lost.
+ */
 const CRASH_SOON = 4;
 
-/** A life by chance: mostly operations, with what may come between them. It ends with a crash in any case. */
+/** Draws a random life: mostly operations, with other steps between them. It always ends with a crash. */
 export function drawScript<Operation>(
   random: Random,
   { draw, operationsMax, faults }: ScriptSettings<Operation>,
@@ -61,14 +64,14 @@ export function drawScript<Operation>(
       steps.push({ kind: 'observe' }, drawCrash(random, crashes, CRASH_SOON));
     if (random.chance(0.3)) steps.push({ kind: 'pause', ms: random.below(4000) / 1000 });
     if (random.chance(0.15)) steps.push({ kind: 'observe' });
-    if (random.chance(0.1)) steps.push({ kind: 'settle' });
+    if (random.chance(0.1)) steps.push({ kind: 'await-all' });
     if (random.chance(0.03)) steps.push({ kind: 'reopen' });
     if (crashes.length > 0 && random.chance(0.1)) steps.push(drawCrash(random, crashes, CRASH_WITHIN));
     if (faults.includes('failed-sync') && random.chance(0.03))
       steps.push({ kind: 'fail-sync', after: random.below(3) });
     if (faults.includes('full-disk') && random.chance(0.03)) steps.push({ kind: 'fill-disk' });
   }
-  if (crashes.length > 0) steps.push(drawCrash(random, crashes, CRASH_WITHIN), { kind: 'settle' });
+  if (crashes.length > 0) steps.push(drawCrash(random, crashes, CRASH_WITHIN), { kind: 'await-all' });
   return steps;
 }
 

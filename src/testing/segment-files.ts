@@ -47,7 +47,7 @@ class SegmentFile implements AsyncFile {
     });
   }
 
-  /** After the reads in flight, as on the system. */
+  /** After the reads in flight, as with real files. */
   close(): Promise<void> {
     this.#closed ??= this.#close();
     return this.#closed;

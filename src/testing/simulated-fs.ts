@@ -31,10 +31,10 @@ import {
 export type ReadFileOptions =
   | BufferEncoding
   | {
-      /** The file is text in this encoding. */
+      /** The encoding: the file is text. */
       encoding?: BufferEncoding | null;
       /**
-       * As of {@link SimulatedPromises.open}.
+       * As in {@link SimulatedPromises.open}.
        *
        * @defaultValue `'r'`
        */
@@ -47,12 +47,12 @@ export type WriteFileOptions =
   | BufferEncoding
   | {
       /**
-       * Of `data` that is text.
+       * The encoding if `data` is text.
        *
        * @defaultValue `'utf8'`
        */
       encoding?: BufferEncoding | null;
-      /** As of {@link SimulatedPromises.open}. Default: `'w'` to write, `'a'` to append. */
+      /** As in {@link SimulatedPromises.open}. Default: `'w'` to write, `'a'` to append. */
       flag?: string;
       /** Ignored. */
       mode?: number;
@@ -65,11 +65,14 @@ export type WriteFileOptions =
     };
 
 /**
- * A file or directory that {@link SimulatedPromises.open} has opened, with the methods of Node's `FileHandle` that a store needs. Of
- * a directory (opened with `'r'`) only `sync` and `close` work.
+ * An open file or directory, as {@link SimulatedPromises.open} returns it, with the methods of Node's `FileHandle` that a store
+ * needs. For a directory (opened with `'r'`) only `sync` and `close` work.
  */
 export interface SimulatedFileHandle {
-  /** One read, which may be short; `position` `null` or left out: from where the last one ended. Bytes read 0: the end. */
+  /**
+   * One read, which may be short. If `position` is `null` or missing, it reads on from the end of the last read. 0 bytes read:
+   * the end.
+   */
   read(
     buffer: Uint8Array,
     offset?: number,
@@ -78,24 +81,24 @@ export interface SimulatedFileHandle {
   ): Promise<{
     /** 0: the end. */
     bytesRead: number;
-    /** The one that was given. */
+    /** The buffer that was passed. */
     buffer: Uint8Array;
   }>;
-  /** One write, which may be short. Of text `offset` is the position. */
+  /** One write, which may be short. For text `offset` is the position. */
   write(
     data: string | Uint8Array,
     offset?: number,
     length?: number,
     position?: number | null,
   ): Promise<{
-    /** May be fewer than were given. */
+    /** May be fewer bytes than were passed. */
     bytesWritten: number;
-    /** What was given. */
+    /** The data that was passed. */
     buffer: string | Uint8Array;
   }>;
-  /** The rest of the file. */
+  /** Reads the rest of the file. */
   readFile(options?: ReadFileOptions): Promise<Buffer | string>;
-  /** All of `data`, from where the last write ended. */
+  /** Writes all of `data`, from the end of the last write on. */
   writeFile(data: string | ArrayBufferView): Promise<void>;
   /** As `writeFile`. */
   appendFile(data: string | ArrayBufferView): Promise<void>;
@@ -103,60 +106,60 @@ export interface SimulatedFileHandle {
   sync(): Promise<void>;
   /** As `sync`. */
   datasync(): Promise<void>;
-  /** Cuts the file, or lengthens it by zeros. Default: 0 bytes. */
+  /** Cuts the file, or lengthens it with zeros. Default: 0 bytes. */
   truncate(bytes?: number): Promise<void>;
-  /** What the file is. */
+  /** Returns the file's type, size and times. */
   stat(): Promise<SimulatedStat>;
-  /** Syncs nothing. */
+  /** Closes the handle. Syncs nothing. */
   close(): Promise<void>;
   /** For `await using`: calls `close`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
 /**
- * The part of `node:fs/promises` that a store needs, on the simulated disk. Each call of the system takes its time, by the machine's
- * clock, and a power cut may come between two of them: `writeFile` is an open, a write and a close.
+ * The part of `node:fs/promises` that a store needs, on the simulated disk. Each system call takes time, by the machine's clock,
+ * and a power cut may come between two calls: `writeFile` is an open, a write and a close.
  *
- * Errors are the system's, with its codes. A promise of a boot that is over stays pending.
+ * Errors are the system's, with its codes. A promise of an earlier boot stays pending.
  */
 export interface SimulatedPromises {
   /**
    * Opens a file, or a directory with `'r'`. Flags: `r`, `r+`, `w`, `w+`, `wx`, `wx+`, `a`, `a+`, `ax`, `ax+`. The simulated disk
-   * knows no permissions: `mode` is ignored, here and elsewhere.
+   * has no permissions: `mode` is ignored, here and elsewhere.
    */
   open(path: FilePath, flags?: string, mode?: number): Promise<SimulatedFileHandle>;
-  /** A whole file: bytes, or text with an encoding. */
+  /** Reads a whole file: bytes, or text with an encoding. */
   readFile(path: FilePath, options: BufferEncoding | { encoding: BufferEncoding }): Promise<string>;
-  /** A whole file: bytes. */
+  /** Reads a whole file as bytes. */
   readFile(path: FilePath, options?: ReadFileOptions): Promise<Buffer>;
-  /** Creates or replaces a file; not durable, and not atomic. */
+  /** Creates or replaces a file. Not durable, and not atomic. */
   writeFile(path: FilePath, data: string | ArrayBufferView, options?: WriteFileOptions): Promise<void>;
-  /** Writes behind the end of a file, which is created where it is missing. */
+  /** Writes at the end of a file, which is created if it is missing. */
   appendFile(path: FilePath, data: string | ArrayBufferView, options?: WriteFileOptions): Promise<void>;
   /** Creates a directory; its name is durable once its parent is synced. */
   mkdir(path: FilePath, options?: { recursive?: boolean; mode?: number }): Promise<string | undefined>;
-  /** Names in a directory, in any order. */
+  /** Returns the names in a directory, in any order. */
   readdir(path: FilePath): Promise<string[]>;
-  /** Atomic; durable once the directory is synced. */
+  /** Renames a file. Atomic; durable once the directory is synced. */
   rename(from: FilePath, to: FilePath): Promise<void>;
   /** Removes a file's name; durable once the directory is synced. */
   unlink(path: FilePath): Promise<void>;
-  /** As `unlink`; with `force` a file that is missing is no error. Removes no directory. */
+  /** As `unlink`; with `force` a missing file is not an error. Removes no directory. */
   rm(path: FilePath, options?: { force?: boolean }): Promise<void>;
-  /** What bears a name. */
+  /** Returns type, size and times of the file with a name. */
   stat(path: FilePath): Promise<SimulatedStat>;
-  /** Rejects with `ENOENT` where nothing bears the name. */
+  /** Rejects with `ENOENT` if the name does not exist. */
   access(path: FilePath): Promise<void>;
-  /** Cuts a file, or lengthens it by zeros. Default: 0 bytes. */
+  /** Cuts a file, or lengthens it with zeros. Default: 0 bytes. */
   truncate(path: FilePath, bytes?: number): Promise<void>;
 }
 
 /**
- * The files of a simulated machine, in the shape of `node:fs`: what a store needs of its synchronous calls, and in `promises` of
- * `node:fs/promises`. Paths are as in the real process: relative ones begin at its working directory, which exists, as does the
- * system's directory for temporary files.
+ * The files of a simulated machine, in the shape of `node:fs`: the synchronous calls that a store needs, and in `promises` those
+ * of `node:fs/promises`. Paths are as in the real process: relative paths begin at its working directory. That directory and the
+ * system's directory for temporary files exist.
  *
- * It belongs to one boot: {@link SimulatedMachine.fs} is another one after a crash. Calls of an earlier one throw
+ * It belongs to one boot: after a crash {@link SimulatedMachine.fs} returns a new one. Calls of an earlier one throw
  * `ERR_SIMULATED_CRASH`, or stay pending.
  */
 export class SimulatedFs {
@@ -164,7 +167,7 @@ export class SimulatedFs {
   readonly promises: SimulatedPromises;
   readonly #boot: Boot;
   readonly #handles = new Map<number, Handle>();
-  /** As a process has it: 0 to 2 are taken. */
+  /** As in a process: 0 to 2 are taken. */
   #nextDescriptor = 3;
 
   /** @internal Use `machine.fs`. */
@@ -173,7 +176,7 @@ export class SimulatedFs {
     this.promises = createPromises(boot);
   }
 
-  /** Opens a file, or a directory with `'r'`; returns a descriptor. Flags as of {@link SimulatedPromises.open}. */
+  /** Opens a file, or a directory with `'r'`; returns a descriptor. Flags as in {@link SimulatedPromises.open}. */
   openSync(path: FilePath, flags = 'r', _mode?: number): number {
     const handle = this.#now(() => open(this.#boot.disk, pathOf(path), flags));
     const descriptor = this.#nextDescriptor++;
@@ -181,7 +184,7 @@ export class SimulatedFs {
     return descriptor;
   }
 
-  /** Syncs nothing. */
+  /** Closes a descriptor. Syncs nothing. */
   closeSync(descriptor: number): void {
     const handle = this.#handle(descriptor, 'close');
     this.#handles.delete(descriptor);
@@ -200,7 +203,7 @@ export class SimulatedFs {
     return this.#now(() => read(this.#handle(descriptor, 'read'), target, position));
   }
 
-  /** One write, which may be short. Returns the bytes written. Of text `offset` is the position. */
+  /** One write, which may be short. Returns the bytes written. For text `offset` is the position. */
   writeSync(
     descriptor: number,
     data: string | Uint8Array,
@@ -222,14 +225,14 @@ export class SimulatedFs {
     this.#now(() => sync(this.#boot.disk, this.#handle(descriptor, 'fdatasync'), 'datasync'));
   }
 
-  /** Cuts a file, or lengthens it by zeros. Default: 0 bytes. */
+  /** Cuts a file, or lengthens it with zeros. Default: 0 bytes. */
   ftruncateSync(descriptor: number, bytes = 0): void {
     this.#now(() => truncate(this.#handle(descriptor, 'ftruncate'), bytes));
   }
 
-  /** A whole file: bytes, or text with an encoding. */
+  /** Reads a whole file: bytes, or text with an encoding. */
   readFileSync(path: FilePath, options: BufferEncoding | { encoding: BufferEncoding }): string;
-  /** A whole file: bytes. */
+  /** Reads a whole file as bytes. */
   readFileSync(path: FilePath, options?: ReadFileOptions): Buffer;
   readFileSync(path: FilePath, options: ReadFileOptions = null): Buffer | string {
     return decoded(
@@ -238,12 +241,12 @@ export class SimulatedFs {
     );
   }
 
-  /** Creates or replaces a file; not durable, and not atomic. */
+  /** Creates or replaces a file. Not durable, and not atomic. */
   writeFileSync(path: FilePath, data: string | ArrayBufferView, options: WriteFileOptions = {}): void {
     this.#now(() => writeFile(this.#boot, path, data, options, 'w'));
   }
 
-  /** Writes behind the end of a file, which is created where it is missing. */
+  /** Writes at the end of a file, which is created if it is missing. */
   appendFileSync(path: FilePath, data: string | ArrayBufferView, options: WriteFileOptions = {}): void {
     this.#now(() => writeFile(this.#boot, path, data, options, 'a'));
   }
@@ -254,12 +257,12 @@ export class SimulatedFs {
     return this.#now(() => makeDirectory(this.#boot.disk, pathOf(path), options.recursive === true));
   }
 
-  /** Names in a directory, in any order. */
+  /** Returns the names in a directory, in any order. */
   readdirSync(path: FilePath): string[] {
     return this.#now(() => list(this.#boot.disk, pathOf(path)));
   }
 
-  /** Atomic; durable once the directory is synced. */
+  /** Renames a file. Atomic; durable once the directory is synced. */
   renameSync(from: FilePath, to: FilePath): void {
     this.#now(() => rename(this.#boot.disk, pathOf(from), pathOf(to)));
   }
@@ -269,23 +272,23 @@ export class SimulatedFs {
     this.#now(() => remove(this.#boot.disk, pathOf(path), false));
   }
 
-  /** As `unlinkSync`; with `force` a file that is missing is no error. Removes no directory. */
+  /** As `unlinkSync`; with `force` a missing file is not an error. Removes no directory. */
   rmSync(path: FilePath, options: { force?: boolean } = {}): void {
     checkKnown('rm', options, ['force']);
     this.#now(() => remove(this.#boot.disk, pathOf(path), options.force === true));
   }
 
-  /** What bears a name. */
+  /** Returns type, size and times of the file with a name. */
   statSync(path: FilePath): SimulatedStat {
     return this.#now(() => existing(this.#boot, path, 'stat'));
   }
 
-  /** Whether something bears the name. */
+  /** Returns whether the name exists. */
   existsSync(path: FilePath): boolean {
     return this.#now(() => stat(this.#boot.disk, pathOf(path))) !== undefined;
   }
 
-  /** Cuts a file, or lengthens it by zeros. Default: 0 bytes. */
+  /** Cuts a file, or lengthens it with zeros. Default: 0 bytes. */
   truncateSync(path: FilePath, bytes = 0): void {
     this.#now(() => truncateFile(this.#boot, path, bytes));
   }
@@ -397,7 +400,7 @@ function decoded(bytes: Buffer, options: ReadFileOptions): Buffer | string {
   return encoding == null ? bytes : bytes.toString(encoding);
 }
 
-/** The arguments of a write: of bytes a part of them, of text where it goes. */
+/** Resolves the arguments of a write: for bytes a part of them, for text the position. */
 function partOf(
   data: string | Uint8Array,
   offset: number | undefined,
@@ -409,7 +412,7 @@ function partOf(
   return { bytes: data.subarray(from, from + (length ?? data.length - from)), position };
 }
 
-/** What the simulated disk does not know must not be passed over in silence. */
+/** An option that the simulated disk does not support must not be ignored silently. */
 function checkKnown(operation: string, options: object, known: readonly string[]): void {
   const unknown = Object.keys(options).find((name) => !known.includes(name));
   if (unknown === undefined) return;

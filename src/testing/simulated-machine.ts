@@ -8,15 +8,15 @@ import { SimulatedFs } from './simulated-fs.js';
 import { SimulatedThreads } from './simulated-threads.js';
 import { Timeline } from './timeline.js';
 
-/** What a {@link SimulatedMachine} is like. */
+/** Options of a {@link SimulatedMachine}. */
 export interface SimulatedMachineOptions {
-  /** Decides everything that chance decides: an integer. The same seed and the same calls give the same events. */
+  /** Decides every random choice: an integer. The same seed and the same calls give the same events. */
   readonly seed: number;
   /** Size of the disk in bytes; files take whole sectors of 512. Default: no limit. */
   readonly diskBytes?: number | undefined;
   /**
-   * What a failed fsync leaves of the data that it should have made durable, as one of these file systems does. On all three the next
-   * fsync succeeds and the data may be lost.
+   * What a failed fsync does to the data that it should have made durable, modelled on one of these file systems. On all three
+   * the next fsync succeeds and the data may be lost.
    *
    * @defaultValue `'ext4'`
    */
@@ -28,14 +28,14 @@ export interface SimulatedMachineOptions {
    */
   readonly tearsSectors?: boolean | undefined;
   /**
-   * How often a write or read is short, or interrupted (`EINTR`, `EAGAIN`), for no reason: 0 to 1.
+   * How often a write or read is short, or interrupted (`EINTR`, `EAGAIN`), at random: 0 to 1.
    *
    * @defaultValue `0`
    */
   readonly nuisance?: number | undefined;
 }
 
-/** A call of the system that can be made to fail: {@link SimulatedMachine.failNext}. `sync` is the fsync of a file. */
+/** A system call that can be made to fail: {@link SimulatedMachine.failNext}. `sync` is the fsync of a file. */
 export type DiskOperation =
   | 'open'
   | 'read'
@@ -50,17 +50,17 @@ export type DiskOperation =
   | 'stat'
   | 'close';
 
-/** Which operations {@link SimulatedMachine.failNext} means. */
+/** The operations that {@link SimulatedMachine.failNext} applies to. */
 export interface FaultScope {
-  /** Only those on this path, or on a path that ends with this after a separator. */
+  /** Only operations on this path, or on a path that ends with this after a separator. */
   readonly path?: string | undefined;
-  /** So many of them succeed before. Default: 0. */
+  /** This many of them succeed first. Default: 0. */
   readonly after?: number | undefined;
-  /** So many of them fail. Default: 1. */
+  /** This many of them fail. Default: 1. */
   readonly times?: number | undefined;
 }
 
-/** How a machine stops: the power goes, or the process is killed (what was written and not synced is kept then). */
+/** How a machine stops: the power goes, or the process is killed (written data is then kept even if it was not synced). */
 export type CrashKind = 'power-cut' | 'kill';
 
 /** A byte that {@link SimulatedMachine.damage} has changed. */
@@ -88,37 +88,32 @@ const KINDS: Readonly<Record<DiskOperation, readonly OperationKind[]>> = {
   close: ['close'],
 };
 
-/** Keeps the numbers that decide how long things take apart from those that decide what the disk does. */
+/** Separates the random numbers that decide how long things take from those that decide what the disk does. */
 const TIMES_SEED = 0x71e;
 
-/** What a full disk has room for: what it holds already. */
+/** The free space of a full disk. */
 const NOTHING_MORE = 0;
 
 /**
- * A computer in memory, with a disk that loses what was not synced, and a clock that nobody waits for: logs and files on it are crash-tested
- * in milliseconds.
+ * A computer in memory, with a disk that loses what was not synced, and a clock that takes no real time: logs and files on it are
+ * crash-tested in milliseconds.
  *
  * - {@link SimulatedMachine.open} opens a {@link Wal} on its disk: the same class, whose writer and syncs take turns with your
- *   code in this thread. How long each takes, and so what comes before what, the seed decides.
- * - {@link SimulatedMachine.fs} has your own files on the same disk.
- * - {@link SimulatedMachine.powerCut}, {@link SimulatedMachine.kill} and {@link SimulatedMachine.crashAfter} stop it. What is
- *   pending then stays pending for ever, as the code that waits for it is gone; a new call on a log of an earlier boot fails with
- *   `ERR_WAL_CLOSED`, or with the failure that had ended the log before. Open the log again to continue.
+ *   code on this thread. The seed decides how long each takes, and so in which order they happen.
+ * - {@link SimulatedMachine.fs} gives access to your own files on the same disk.
+ * - {@link SimulatedMachine.powerCut}, {@link SimulatedMachine.kill} and {@link SimulatedMachine.crashAfter} stop the machine.
+ *   Pending promises then stay pending for ever, since the code that waits for them is gone. A new call on a log of an earlier
+ *   boot fails with `ERR_WAL_CLOSED`, or with the failure that ended the log before. Open the log again to continue.
  *
- * Code that waits for something else (a timer of Node, a real file) works, but then not only the seed decides the order.
+ * Code that waits for something else (a timer of Node, a real file) works, but then the order no longer depends on the seed
+ * alone.
  *
- * @example
- * ```js
- * const machine = new SimulatedMachine({ seed: 1 });
- * const wal = await machine.open('./data');
- * await wal.append('kept', { durable: true });
- * machine.powerCut();
- * const again = await machine.open('./data');
- * console.log(again.lastLsn);
- * ```
+ * @example ```js const machine = new SimulatedMachine({ seed: 1 }); const wal = await machine.open('./data'); await
+ * wal.append('kept', { durable: true }); machine.powerCut(); const again = await machine.open('./data');
+ * console.log(again.lastLsn); ```
  */
 export class SimulatedMachine {
-  /** The option. */
+  /** The seed that was passed. */
   readonly seed: number;
   readonly #disk: SimulatedDisk;
   readonly #timeline: Timeline;
@@ -157,9 +152,9 @@ export class SimulatedMachine {
   }
 
   /**
-   * Opens the log in `directory` of the simulated disk, as {@link Wal.open} does on the real one; pass it to your code in the place of
-   * that. What does not fit is refused (`readOnly`) or has no effect (`busyPoll`, `workerUrl`), and `attachment()` is refused,
-   * each with `ERR_WAL_OPTION`. `flushSync` has no time-out. What no promise tells is in the trace where there is no `onError`.
+   * Opens the log in `directory` of the simulated disk, as {@link Wal.open} does on the real one; pass it to your code instead of
+   * `Wal.open`. The option `readOnly` and the method `attachment()` are refused with `ERR_WAL_OPTION`. The options `busyPoll` and
+   * `workerUrl` have no effect. `flushSync` has no time-out. Without `onError`, failures that no promise reports go to the trace.
    *
    * @throws as {@link Wal.open}
    */
@@ -181,7 +176,7 @@ export class SimulatedMachine {
       this.#logs.delete(threads);
       if (!boot.isOver) throw error;
     }
-    // The code that wanted it is gone.
+    // The code that waits for this is gone.
     return new Promise(() => {});
   };
 
@@ -195,7 +190,7 @@ export class SimulatedMachine {
     return this.#timeline.nowMs;
   }
 
-  /** Resolves when so much time has passed by the machine's clock. Stays pending if the machine stops before. */
+  /** Resolves when this much time has passed by the machine's clock. Stays pending if the machine stops before. */
   sleep(ms: number): Promise<void> {
     const boot = this.#boot;
     return new Promise((resolve) => {
@@ -203,32 +198,33 @@ export class SimulatedMachine {
     });
   }
 
-  /** It has stopped in the middle of an operation, and is on again in the next turn of the event loop. */
+  /** The machine has stopped in the middle of an operation. It is on again in the next turn of the event loop. */
   get hasStopped(): boolean {
     return this.#disk.hasStopped;
   }
 
-  /** Nothing is going to happen on the machine by itself: whoever still waits for it waits in vain. */
+  /** No event is planned on the machine: code that waits for one waits in vain. */
   get isIdle(): boolean {
     return this.#timeline.isEmpty && !this.hasStopped;
   }
 
   /**
-   * The power goes. Of everything that was not synced any part is lost, in sectors of 512 bytes, names of files as well; everything that
-   * has the log or a file open is gone. The machine is on again when this returns.
+   * The power goes. Of everything that was not synced any part is lost, in sectors of 512 bytes, and also names of files; all
+   * logs and files that were open are gone. The machine is on again when this returns.
    */
   powerCut(): void {
     this.#stop('power-cut');
   }
 
-  /** The process is killed. What was written is kept, locks and open files are gone. */
+  /** The process is killed. Written data is kept; locks and open files are gone. */
   kill(): void {
     this.#stop('kill');
   }
 
   /**
-   * The machine will stop in the middle of a disk operation: after `operations` more of them. Resolves once it has, and is on
-   * again, to how. {@link SimulatedMachine.powerCut} and {@link SimulatedMachine.kill} before that count as well.
+   * Stops the machine in the middle of a disk operation, after `operations` more of them. Resolves to the kind of crash once the
+   * machine has stopped and is on again. An earlier {@link SimulatedMachine.powerCut} or {@link SimulatedMachine.kill} counts as
+   * well.
    *
    * @param operations from 0
    */
@@ -244,7 +240,7 @@ export class SimulatedMachine {
     return this.untilCrash();
   }
 
-  /** Resolves when the machine has stopped the next time, and is on again, to how. */
+  /** Resolves to the kind of crash when the machine has stopped the next time and is on again. */
   untilCrash(): Promise<CrashKind> {
     return new Promise((resolve) => {
       this.#onStop.push(resolve);
@@ -256,14 +252,15 @@ export class SimulatedMachine {
     return this.#disk.counts.operations;
   }
 
-  /** Times that the machine was started, this one included. */
+  /** How often the machine was started, this time included. */
   get boots(): number {
     return this.#disk.counts.boots;
   }
 
   /**
-   * The next operation of a kind fails with a code of the system (`'EIO'`, `'ENOSPC'`, `'EMFILE'`, …). A sync that fails has also lost
-   * what it should have made durable: {@link SimulatedMachineOptions.failedSync}. A crash ends it.
+   * Makes the next operation of a kind fail with a system error code (`'EIO'`, `'ENOSPC'`, `'EMFILE'`, …). A sync that fails also
+   * loses the data that it should have made durable: {@link SimulatedMachineOptions.failedSync}. A crash clears the planned
+   * faults.
    *
    * @throws ERR_WAL_OPTION: there is no such operation
    */
@@ -287,27 +284,27 @@ export class SimulatedMachine {
     );
   }
 
-  /** Nothing that {@link SimulatedMachine.failNext} has planned happens. */
+  /** Clears everything that {@link SimulatedMachine.failNext} has planned. */
   clearFaults(): void {
     this.#disk.clearFaults();
     this.#watch();
   }
 
-  /** The disk has no room any more but what files have already: what needs more fails with `ENOSPC`. */
+  /** Fills the disk: files keep the space they have, and everything that needs more fails with `ENOSPC`. */
   fillDisk(): void {
     this.#disk.capacityBytes = NOTHING_MORE;
   }
 
-  /** The disk has room again: the option `diskBytes`. */
+  /** Gives the disk room again: as much as the option `diskBytes`. */
   freeDisk(): void {
     this.#disk.capacityBytes = this.#diskBytes;
   }
 
   /**
-   * Flips bits at rest, as a disk does that goes bad: in a byte that was synced. Default: one bit of any byte of any file, as the
-   * seed decides. Readers see it, unless newer bytes of that sector are still to be written.
+   * Flips bits of a synced byte at rest, as a failing disk does. Default: one bit of any byte of any file, chosen by the seed.
+   * Readers see the change, unless newer bytes of that sector are still to be written.
    *
-   * @returns what it has changed; `undefined`: nothing is on the disk
+   * @returns what it has changed; `undefined`: the disk is empty
    * @throws ERR_WAL_OPTION: that byte is not on the disk
    */
   damage(place: { path?: FilePath; offset?: number; mask?: number } = {}): SimulatedDamage | undefined {
@@ -321,7 +318,7 @@ export class SimulatedMachine {
     if (!Number.isSafeInteger(at) || at < 0 || at >= picked.bytes) {
       throw new WalError(
         'ERR_WAL_OPTION',
-        `Cannot damage byte ${at} of "${picked.path}": ${picked.bytes} bytes of it are on the disk.`,
+        `Cannot damage byte ${at} of "${picked.path}": the disk holds ${picked.bytes} bytes of it.`,
         { path: picked.path },
       );
     }
@@ -329,7 +326,7 @@ export class SimulatedMachine {
     return { path: picked.path, offset: at, mask };
   }
 
-  /** The last operations of the disk, one in a line: number, kind, path, place, bytes, outcome. */
+  /** The last operations of the disk, one per line: number, kind, path, place, bytes, outcome. */
   get trace(): string {
     return this.#disk.trace;
   }
@@ -338,7 +335,7 @@ export class SimulatedMachine {
     this.#disk.onOperation(({ index }) => {
       if (index < this.#stopAt) return undefined;
       this.#stopAt = Number.POSITIVE_INFINITY;
-      // What was posted until now has been said: a promise that it keeps is one that counts.
+      // Delivers everything posted until now: a promise that it fulfils counts as made.
       for (const threads of this.#logs.keys()) threads.deliver();
       this.#timeline.interrupt();
       return { crash: true };

@@ -17,14 +17,15 @@ import { openSimulated } from './segment-files.js';
 import { SteppedSyncer } from './stepped-syncer.js';
 import type { TimelineEvent } from './timeline.js';
 
-/** More events than any flush takes: whoever needs more waits for something that does not come. */
+/** More events than any flush takes: a flush that needs more never ends. */
 const EVENTS_MAX = 1_000_000;
 
 /**
- * The writer thread and the sync thread of one log on a simulated machine: the code is that of the real threads, and they take turns
- * with the caller instead of running beside it. Each step of the writer, and each sync, is an event of the machine's timeline.
+ * The writer thread and the sync thread of one log on a simulated machine. The code is that of the real threads, but they take
+ * turns with the caller instead of running beside it. Each step of the writer, and each sync, is an event of the machine's
+ * timeline.
  *
- * What a thread posts to the opening thread arrives at once: Node would deliver it at a moment that no seed decides.
+ * Messages to the opening thread arrive at once: Node would deliver them at a moment that no seed decides.
  */
 export class SimulatedThreads implements LogEngine {
   readonly hasOtherThreads = false;
@@ -84,17 +85,17 @@ export class SimulatedThreads implements LogEngine {
     return this.#boot.timeline.nowMs;
   }
 
-  /** They have ended, in whatever way. */
+  /** Both threads have ended, in whatever way. */
   get isOver(): boolean {
     return this.#isOver;
   }
 
-  /** The opening thread takes in what was posted to it. */
+  /** The opening thread takes in its messages. */
   deliver(): void {
     if (!this.#isOver && !this.#boot.isOver) this.#deliver();
   }
 
-  /** The machine has stopped while the log was being opened: lets go of what waits for that. */
+  /** The machine has stopped while the log was being opened: drops what waits for that. */
   abandonOpening(): void {
     if (this.#writer === undefined) this.#end(1);
   }
@@ -133,7 +134,7 @@ export class SimulatedThreads implements LogEngine {
     }
   }
 
-  /** Of the job that was just started. The writer may be told of its end, or have waited for it, before these events come. */
+  /** Plans the events of the job that was just started. The writer may learn of its end, or have waited for it, before they come. */
   #sync(syncer: SteppedSyncer): void {
     const job = syncer.jobs.length;
     const isUnderWay = () => syncer.jobs.length === job && !this.#isOver;
@@ -150,7 +151,7 @@ export class SimulatedThreads implements LogEngine {
     });
   }
 
-  /** Somebody has something for the writer. One that waits in `flushSync` sees nothing happen before it is served. */
+  /** There is work for the writer. A caller blocked in `flushSync` sees nothing happen before its flush is served. */
   #ring(): void {
     if (this.#isOver || this.#boot.isOver) return;
     this.#wake(this.#boot.shortMs());
@@ -158,8 +159,8 @@ export class SimulatedThreads implements LogEngine {
     this.#isFlushing = true;
     try {
       for (let events = 0; this.#isFlushAsked && !this.#boot.disk.hasStopped; events += 1) {
-        if (events === EVENTS_MAX) throw new Error('the simulated threads do not finish a flush');
-        if (!this.#boot.timeline.advance()) throw new Error('nothing is left that would finish a flush');
+        if (events === EVENTS_MAX) throw new Error('the simulated threads never finish the flush');
+        if (!this.#boot.timeline.advance()) throw new Error('no event is left that could finish the flush');
       }
     } finally {
       this.#isFlushing = false;
@@ -175,7 +176,7 @@ export class SimulatedThreads implements LogEngine {
     return i32[LaneWord.flushRequested] !== i32[LaneWord.flushDone];
   }
 
-  /** The writer has its turn after `delayMs` at the latest. */
+  /** The writer gets its turn after `delayMs` at the latest. */
   #wake(delayMs: number): void {
     if (this.#writer === undefined || this.#isOver) return;
     const atMs = this.#boot.timeline.nowMs + delayMs;
@@ -220,7 +221,7 @@ export class SimulatedThreads implements LogEngine {
   }
 }
 
-/** The opener's end: it rings each time, since the writer of a simulation is never awake by itself. */
+/** The opener's doorbell. Each ring counts, since the writer of a simulation is never awake by itself. */
 class RungDoorbell extends Doorbell {
   readonly #onRing: () => void;
 
@@ -242,14 +243,14 @@ class SimulatedThread implements LogThread {
   onTerminate: () => void = () => {};
   #onExit: ((exitCode: number) => void)[] = [];
 
-  /** It throws nothing. */
+  /** The worker throws nothing. */
   on(): void {}
 
   once(_event: 'exit', listener: (exitCode: number) => void): void {
     this.#onExit.push(listener);
   }
 
-  /** What keeps the process alive is the timeline. */
+  /** The timeline keeps the process alive. */
   ref(): void {}
 
   unref(): void {}

@@ -2,7 +2,7 @@ import type { MessagePort } from 'node:worker_threads';
 import type { Disk, DiskFile } from '../files/disk.js';
 import type { WriterOptions } from '../protocol/thread-data.js';
 import type { LogStatus } from '../ring/log-status.js';
-import type { LogPlace } from '../worker/directory/log-place.js';
+import type { LogDirectory } from '../worker/directory/log-directory.js';
 import { AckChannel } from '../worker/intake/ack-channel.js';
 import { JobRunner } from '../worker/sync/job-runner.js';
 import type { SyncJob } from '../worker/sync/sync-job.js';
@@ -15,22 +15,22 @@ export interface SyncerHost {
   readonly nowMs: () => number;
   readonly status: LogStatus;
   readonly options: Pick<WriterOptions, 'directory' | 'fileMode'>;
-  readonly place: LogPlace;
-  /** The sync thread's way to the opener. */
+  readonly place: LogDirectory;
+  /** The sync thread's port to the opener. */
   readonly openerPort: MessagePort;
   readonly createRound: (parts: SyncRoundParts) => SyncRound;
-  /** The process that the figures are published for. */
+  /** The process id in the stats file. */
   readonly pid: number;
 }
 
-/** The sync thread's code (`JobRunner`), run when the owner says so: a sync takes as long as a simulation or a test needs. */
+/** Runs the sync thread's code (`JobRunner`) on command: a sync takes as long as a simulation or a test needs. */
 export class SteppedSyncer implements Syncer {
   /** Runs each job as soon as it is started. */
   isPrompt = false;
-  /** Told of each job that is started. */
+  /** Called with each job that is started. */
   onStart: () => void = () => {};
   isStopped = false;
-  /** A sync has failed, whether or not the writer came to hear of it. */
+  /** A sync has failed, whether or not the writer has learned of it. */
   hasFailed = false;
   /** Every job so far. */
   readonly jobs: SyncJob[] = [];
@@ -39,7 +39,7 @@ export class SteppedSyncer implements Syncer {
   readonly #runner: JobRunner;
   readonly #channels: Map<number, AckChannel>;
   #job: SyncJob | undefined;
-  /** Of the job under way, once it is done and the writer has not heard of it. */
+  /** The outcome of the job under way, once the job is done and until the writer may take it. */
   #done: SyncOutcome | undefined;
   #outcome: SyncOutcome | undefined;
 
@@ -65,7 +65,7 @@ export class SteppedSyncer implements Syncer {
   }
 
   start(job: SyncJob<DiskFile>): void {
-    if (this.busy) throw new Error('two jobs at a time');
+    if (this.busy) throw new Error('a sync job is under way already');
     this.jobs.push(job);
     this.#job = job;
     this.onStart();
@@ -73,7 +73,7 @@ export class SteppedSyncer implements Syncer {
   }
 
   /**
-   * The thread does the job that is under way, if any, and tells the lanes; the writer is to hear of it by [complete]. Until then it
+   * Runs the job under way, if any, which acknowledges entries to the lanes. The writer learns of it by [complete]. Until then it
    * may write more, which the sync does not cover.
    */
   work(): void {
@@ -108,16 +108,16 @@ export class SteppedSyncer implements Syncer {
 
   removeLane(lane: number): void {
     this.#channels.get(lane)?.close();
-    if (!this.#channels.delete(lane)) throw new Error('a lane is removed that was not added');
+    if (!this.#channels.delete(lane)) throw new Error('the removed lane was never added');
   }
 
-  /** Of lanes that were added and not removed. */
+  /** How many lanes were added and not removed. */
   get lanes(): number {
     return this.#channels.size - 1;
   }
 
   stop(): void {
-    if (this.busy) throw new Error('stopped while a job was under way');
+    if (this.busy) throw new Error('the syncer was stopped while a job was under way');
     this.#publisher.close();
     this.isStopped = true;
   }

@@ -1,6 +1,6 @@
 import type { SimulatedDisk } from '../files/simulation/simulated-disk.js';
 
-/** Something that is going to happen. */
+/** A planned event. */
 export interface TimelineEvent {
   readonly atMs: number;
   isCancelled: boolean;
@@ -11,17 +11,17 @@ interface Planned extends TimelineEvent {
 }
 
 /**
- * What happens on a simulated machine, in the order of its clock, which is the disk's. The clock stands still while code runs and goes
- * on to the next event when there is nothing else to do: no event waits for real time.
+ * The events of a simulated machine, in the order of its clock, which is the disk's. The clock stands still while code runs and
+ * jumps to the next event when there is nothing else to do: no event takes real time.
  *
- * One event happens in each turn of Node's event loop, so that all code that waits for it (promises, `nextTick`) has run before the
- * next one. The order is the same each time as long as the code waits for nothing but this machine.
+ * One event happens in each turn of Node's event loop, so that all code that waits for it (promises, `nextTick`) has run before
+ * the next one. The order is the same each time as long as the code waits for nothing but this machine.
  */
 export class Timeline {
   readonly #disk: SimulatedDisk;
-  /** Called after each event, and when a turn begins that [interrupt] asked for. */
+  /** Called after each event, and in the turn that [interrupt] asked for. */
   readonly #afterTurn: () => void;
-  /** The next one last; of two at the same time the one that was planned first comes first. */
+  /** The next event is last. Of two at the same time the one planned first comes first. */
   #events: Planned[] = [];
   #turn: NodeJS.Immediate | undefined;
 
@@ -39,7 +39,7 @@ export class Timeline {
     return this.#events.length === 0;
   }
 
-  /** Has `run` called after `delayMs`. */
+  /** Plans a call of `run` after `delayMs`. */
   plan(delayMs: number, run: () => void): TimelineEvent {
     const event = { atMs: this.nowMs + delayMs, isCancelled: false, run };
     let at = this.#events.length;
@@ -49,17 +49,17 @@ export class Timeline {
     return event;
   }
 
-  /** There is to be a turn, though no event may be left. */
+  /** Asks for a turn even if no event is left. */
   interrupt(): void {
     this.#schedule();
   }
 
-  /** Nothing of what was planned happens. */
+  /** Drops all planned events. */
   clear(): void {
     this.#events = [];
   }
 
-  /** Lets the next event happen, now; false = there is none. */
+  /** Runs the next event now; false = there is none. */
   advance(): boolean {
     for (let event = this.#events.pop(); event !== undefined; event = this.#events.pop()) {
       if (event.isCancelled) continue;

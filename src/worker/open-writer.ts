@@ -17,7 +17,7 @@ import type { Syncer } from './sync/syncer.js';
 import { describeSegments } from './write/segment-catalog.js';
 import { Writer } from './writer.js';
 
-/** Creates the log's directory where it is missing, and takes the lock. @throws LogFailure, or the system's error */
+/** Creates the log's directory if it is missing, and takes the lock. @throws LogFailure, or the system's error */
 export function lockLog(disk: Disk, options: WriterOptions): DiskLock {
   const { directory, directoryMode, fileMode } = options;
   createDirectory(disk, directory, directoryMode);
@@ -35,7 +35,7 @@ export interface WriterHost {
   readonly recovered: Recovered;
 }
 
-/** The writer of a log that is locked and recovered, with what surrounds it. */
+/** Creates the writer of a log that is locked and recovered, with its lanes and its round of syncs. */
 export function createWriter({ disk, lock, nowMs, data, syncer, recovered }: WriterHost): {
   readonly writer: Writer;
   readonly pool: LanePool;
@@ -43,7 +43,7 @@ export function createWriter({ disk, lock, nowMs, data, syncer, recovered }: Wri
   const { options, lanePort } = data;
   const { directory } = options;
   const views = viewLane(data.lane);
-  // Touched here once, the first lap of the ring costs the producer no page faults.
+  // Touching the ring here spares the producer page faults in its first lap.
   touchRing(views);
   const status = new LogStatus(data.status);
   const pool = new LanePool(directory, data, status, chooseKernel);
@@ -64,7 +64,7 @@ export function createWriter({ disk, lock, nowMs, data, syncer, recovered }: Wri
   return { writer, pool };
 }
 
-/** What the opener is told once the log takes entries. */
+/** The message to the opener once the log takes entries. */
 export function openedMessage({ report, start }: Recovered, directory: string): ToLane {
   const { logId, place, unnamed, catalog, lastLsn } = start;
   return {

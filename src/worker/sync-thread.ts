@@ -8,7 +8,7 @@ import { SyncWord } from '../protocol/sync-words.js';
 import type { SyncThreadData } from '../protocol/thread-data.js';
 import { Doorbell } from '../ring/doorbell.js';
 import { LogStatus } from '../ring/log-status.js';
-import { LogPlace } from './directory/log-place.js';
+import { LogDirectory } from './directory/log-directory.js';
 import { LogFailure } from './errors/failure.js';
 import { AckChannel } from './intake/ack-channel.js';
 import { finishClosing } from './intake/closed-ports.js';
@@ -20,10 +20,10 @@ import type { FileHandle, ToSyncThread } from './sync/thread-syncer.js';
 import { StatsPublisher } from './upkeep/stats-publisher.js';
 
 /**
- * The sync thread: sleeps until the writer posts a job, runs it, reports to the writer.
+ * The sync thread: sleeps until the writer posts a job, runs it, and reports to the writer.
  *
- * It tells the lanes itself what is durable (sync-round.ts), in one message for each lane and group: going back through the
- * writer would cost a thread switch for every durable append.
+ * It acknowledges durable entries to the lanes itself (sync-round.ts), with one message for each lane and group: the way back
+ * through the writer would cost a thread switch for every durable append.
  */
 export async function runSyncThread(data: SyncThreadData<MessagePort>): Promise<void> {
   const { directory } = data;
@@ -51,7 +51,7 @@ export async function runSyncThread(data: SyncThreadData<MessagePort>): Promise<
     if (message.kind === 'job' && message.goneLanes.length > 0) await dropLanes(message.goneLanes);
   }
 
-  /** After the job, for which somebody waits. */
+  /** Called after the job, which a thread waits for. */
   async function dropLanes(lanes: readonly number[]): Promise<void> {
     for (const lane of lanes) {
       channels.get(lane)?.close();
@@ -62,7 +62,7 @@ export async function runSyncThread(data: SyncThreadData<MessagePort>): Promise<
 
   function begin(identity: FileIdentity): SyncOutcome {
     try {
-      const place = new LogPlace(disk, directory, identity);
+      const place = new LogDirectory(disk, directory, identity);
       runner = new JobRunner(disk, place, data.fileMode, round, publisher);
       holdLifeline(join(directory, LOCK_FILE), data.lifeline);
       disk.holdDirectory(directory);
@@ -78,8 +78,8 @@ export async function runSyncThread(data: SyncThreadData<MessagePort>): Promise<
 }
 
 /**
- * A file that the writer thread has open. If that thread dies, its descriptors are closed and their numbers used again: a sync of such a
- * number would prove nothing about the log's file, so each sync is followed by a look at what it was a sync of.
+ * A file that the writer thread has open. If that thread dies, the system closes its descriptors and may reuse their numbers. A
+ * sync of such a number proves nothing about the log's file, so each sync is followed by a check of which file it synced.
  */
 function borrowed(handle: FileHandle): SyncableFile {
   const file = adoptDescriptor(handle.fd, handle.path);
@@ -90,7 +90,7 @@ function borrowed(handle: FileHandle): SyncableFile {
       if (isSameFile(file.identity(), handle)) return;
       throw new LogFailure(
         'ERR_WAL_WORKER_DIED',
-        `The writer thread ended while "${handle.path}" was being synced: what was not acknowledged is uncertain.`,
+        `The writer thread ended while "${handle.path}" was being synced: entries that were not acknowledged may or may not be in the log.`,
         { path: handle.path },
       );
     },

@@ -1,6 +1,6 @@
 /**
- * The file that every thread of the package starts from, `ringwal/worker`: what it becomes is in its data. One file,
- * so that one option (`workerUrl`) tells where a bundler has put it.
+ * The entry file of every thread of the package, `ringwal/worker`: the thread's data says which role it has. It is one file, so
+ * that one option (`workerUrl`) says where a bundler has put it.
  */
 import { isMainThread, type MessagePort, workerData } from 'node:worker_threads';
 import type { SyncThreadData, WriterThreadData } from '../protocol/thread-data.js';
@@ -13,7 +13,7 @@ const data = workerData as Partial<ThreadData> | null;
 if (!isMainThread && data?.role === 'writer') void runWriterThread(data as WriterThreadData<MessagePort>);
 else if (!isMainThread && data?.role === 'sync') void runSyncThread(data as SyncThreadData<MessagePort>);
 
-/** Jobs of the pool, called by name. */
+/** Jobs of the thread pool, called by name. */
 export { walkRun } from './inspect/divided-walk.js';
 export { inspect, inspectFile, inspectOrDivide } from './inspect/inspect.js';
 export { repair } from './recover/repair.js';

@@ -14,9 +14,8 @@ import { ThreadSyncer } from './sync/thread-syncer.js';
 import type { Writer } from './writer.js';
 
 /**
- * The writer thread: opens the log, then works and sleeps until it is closed. It has no event loop to speak of (only to
- * let go of closed ports it is given a turn); what others want of it they say through shared memory and ports that it looks
- * at, and ring.
+ * The writer thread: opens the log, then works and sleeps until the log is closed. It runs no event loop, except for one turn to
+ * free closed ports. Other threads reach it through shared memory and ports, which it polls, and wake it through the doorbell.
  */
 export async function runWriterThread(data: WriterThreadData<MessagePort>): Promise<void> {
   const { options, lanePort } = data;
@@ -42,7 +41,7 @@ export async function runWriterThread(data: WriterThreadData<MessagePort>): Prom
     lock.release();
     writer.wakeFlushes();
   } catch (error) {
-    // Said first: whoever learns that the other thread has ended finds the reason.
+    // Posted before the sync thread ends: a thread that learns of that end finds the reason in its port.
     say({ kind: 'refused', failure: failureOf(error, `open "${options.directory}"`, options.directory) });
     lock?.release();
     syncer.stop();
@@ -50,10 +49,10 @@ export async function runWriterThread(data: WriterThreadData<MessagePort>): Prom
 }
 
 /**
- * How long the writer looks for the next append before it lingers, once it has told somebody that a lone one is durable.
- * Bet: who makes one durable append after the other makes the next one within this time, and neither side then pays for
- * a thread to be woken, which takes about as long (bench/workloads/durable-latency.ts). Bounded by one such time for
- * each sync, and not where there is but one processor, which the caller needs.
+ * How long the writer spins for the next append before it lingers, after it has acknowledged a lone durable append. Bet: a caller
+ * that makes one durable append after the other makes the next one within this time, and neither thread then has to be woken,
+ * which takes about as long (bench/workloads/durable-latency.ts). It spins at most once for each sync, and not at all on a single
+ * processor, which the caller needs.
  */
 const SPIN_MS = availableParallelism() > 1 ? 0.05 : 0;
 
@@ -65,7 +64,7 @@ async function workUntilClosed(writer: Writer, sleeper: DoorbellSleeper, pool: L
     if (next.kind === 'again') continue;
     if (next.afterLoneCommit && comesSoon(writer)) continue;
     const announced = sleeper.announce(next.lingering ? BellState.lingering : BellState.parked);
-    // The last look comes after the announcement: whoever published before it is seen, whoever does after it rings.
+    // Looks once more after the announcement: it sees what was published before; a later producer rings.
     if (!writer.hasWork()) sleeper.wait(announced, next.forMs);
     sleeper.awake();
   }

@@ -21,19 +21,19 @@ import { Preallocation } from './write/preallocation.js';
 
 export interface WriterParts {
   readonly disk: Disk;
-  /** The directory's, which the caller holds and releases. */
+  /** The directory's lock, which the caller holds and releases. */
   readonly lock: Pick<DiskLock, 'isNamed'>;
   /** Milliseconds of a clock that never goes back. */
   readonly nowMs: () => number;
   readonly status: LogStatus;
   readonly doorbell: Doorbell;
   readonly options: WriterOptions;
-  /** The opener's, to begin with. */
+  /** At first only the opener's lane. */
   readonly lanes: WriterLanes;
   /** Lanes for other threads. */
   readonly pool: LanePool;
   readonly syncer: Syncer;
-  /** The round of syncs that runs on this thread. */
+  /** The round of syncs for this thread. */
   readonly round: SyncRound;
   readonly start: LogStart;
 }
@@ -42,8 +42,8 @@ export interface WriterParts {
 export type NextStep =
   | { readonly kind: 'again' }
   /**
-   * Nothing to do before `forMs` are over or somebody rings. `lingering`: only those in a hurry need to ring. `afterLoneCommit`:
-   * somebody was told of a lone durable append just now, and may make the next one at once.
+   * Nothing to do before `forMs` have passed or a thread rings. `lingering`: only urgent work needs to ring. `afterLoneCommit`: a
+   * lone durable append was just acknowledged, and its producer may make the next one at once.
    */
   | {
       readonly kind: 'wait';
@@ -63,20 +63,20 @@ const AGAIN: NextStep = { kind: 'again' };
 const CLOSED: NextStep = { kind: 'closed' };
 
 /**
- * The writer: takes what the lanes hold, has it framed, written and synced, and tells who waits. What is below it is called from here
- * and calls nothing here:
+ * The writer: takes entries from the lanes, has them framed, written and synced, and answers the waiting producers. It calls the
+ * layers below it; they never call it:
  *
  *   WriterLane ──▶ Framer ──▶ LogTail ──▶ Committer       lane's entries → Group → the file → durable
  *
  * Its life:
  *
- *   running ──▶ failed   a sync, a write or a cut failed: everything unacknowledged was rejected, nothing more is taken
+ *   running ──▶ failed   a sync, a write or a cut failed: everything unacknowledged was rejected, no entry is taken any more
  *      │           │
  *      └─────▶ closed ◀┘
  *
- * It does not wait for work; its caller does (`writer-thread.ts` on the doorbell), so that tests and the simulation can
- * step it. It blocks in its own write calls, in the `fdatasync` of a small group on a quick disk (`Committer` decides), and
- * where a sealed segment must be synced before the next one is created.
+ * The writer does not wait for work; its caller does (`writer-thread.ts` on the doorbell), so that tests and the simulation can
+ * step it. It blocks in its own write calls, in the `fdatasync` of a small group on a quick disk (`Committer` decides), and where
+ * a sealed segment must be synced before the next one is created.
  */
 export class Writer {
   readonly #nowMs: () => number;
@@ -91,7 +91,7 @@ export class Writer {
   readonly #committer: Committer;
   readonly #commands: LogCommands;
   readonly #requests = new SyncRequests((lane) => this.#leavers.push(lane));
-  /** Lanes that nobody uses any more; freed between two rounds, when nobody is in the middle of one. */
+  /** Lanes that no producer uses any more. They are freed between two rounds, when no loop runs over the lanes. */
   #leavers: WriterLane[] = [];
   #failure: Failure | undefined;
   #closing = false;
@@ -114,7 +114,7 @@ export class Writer {
       options,
       status,
       logId,
-      logPlace: place,
+      logDirectory: place,
       catalog,
       preallocation,
       lastLsn,
@@ -137,7 +137,7 @@ export class Writer {
     });
   }
 
-  /** The last look before a wait: has anything come that no [step] has seen? */
+  /** The last look before a wait: has anything arrived that no [step] has seen? */
   hasWork(): boolean {
     return this.#lanes.all.some((lane) => lane.hasWork()) || this.#syncer.isDone;
   }
@@ -177,8 +177,8 @@ export class Writer {
   }
 
   /**
-   * Gives one lane its turn: one group, or one request, so that it waits for no more than that of
-   * each other one. A batch is never left off in the middle, since only its own lane may be drained then.
+   * Gives one lane its turn, one group or one request, so that a lane waits for at most one turn of each other lane. A batch is
+   * never interrupted, since only its own lane may be drained until it is complete.
    */
   #serve(lane: WriterLane): boolean {
     lane.look();
@@ -217,11 +217,11 @@ export class Writer {
     this.#startDue();
   }
 
-  /** The way of one group from the lane to the file. */
+  /** Takes one group from the lane to the file. */
   #writeGroup(lane: WriterLane): 'written' | 'segment-full' | 'nothing' {
     const { place } = this.#tail;
     if (place === undefined) return 'segment-full';
-    // Not the committer's, who hears of a sync later than those who wait for it: whatever they append then proves it.
+    // Not the committer's watermark, which is updated later than the acknowledgements: a group appended after one must prove it.
     const group = this.#framer.frame(lane, place, this.#status.get('durableLsn'));
     if (typeof group === 'string') return group;
     this.#committer.withRoom(() => this.#tail.append(group));
@@ -306,7 +306,7 @@ export class Writer {
     this.#lanes.opener.post({ kind: 'lane-opened', lane: lane.index, lifePort, buffer }, [lifePort]);
   }
 
-  /** Nothing more comes by `lane`: once all of it is durable it is freed. */
+  /** Nothing more comes by `lane`: it is freed once all of it is durable. */
   #startLeaving(lane: WriterLane): void {
     if (lane.isLeaving) return;
     lane.isLeaving = true;
@@ -314,12 +314,12 @@ export class Writer {
     else this.#requests.add(lane, { kind: 'leave' });
   }
 
-  /** The thread of a lane has ended. What it had published is written like any other's. */
+  /** The thread of a lane has ended. What it had published is written like any other entries. */
   #noteGone(index: number): void {
     const lane = this.#lanes.find(index);
     if (lane === undefined || lane.isLeaving) return;
     this.#status.add('lanesGone', 1);
-    // The look sees all: the opening thread heard of the end, and said so here, after the thread's last store.
+    // This look sees everything: the opening thread noticed the end, and posted it, after the thread's last store.
     lane.freeze();
     this.#startLeaving(lane);
   }
@@ -329,7 +329,7 @@ export class Writer {
     this.#committer.noteNews();
     for (const lane of this.#leavers) {
       this.#lanes.remove(lane);
-      // Says it to the lane, before the port of the sync thread closes.
+      // Answers the lane before the sync thread's port closes.
       this.#pool.free(lane);
       this.#syncer.removeLane(lane.index);
     }
@@ -337,8 +337,8 @@ export class Writer {
   }
 
   /**
-   * What other threads have published until now still counts; they may go on publishing, since nobody asks them to stop, and
-   * learn what was taken. The opener has stopped by itself.
+   * What other threads have published until now still counts. They may publish more, since nothing stops them, and learn what was
+   * taken. The opener has stopped by itself.
    */
   #startClosing(): void {
     this.#closing = true;
@@ -355,7 +355,7 @@ export class Writer {
 
   #runCommand(lane: WriterLane, id: number, command: LogCommand): void {
     const unprepared = this.#commands.prepare(command);
-    // A sync that was asked for before the command is durable now, and is answered now: a cut lowers the watermark.
+    // Requests that came before the command are durable now. They are answered before a cut lowers the watermark.
     this.#answerRequests();
     const failure = unprepared ?? this.#commands.run(command);
     lane.post(
@@ -364,9 +364,9 @@ export class Writer {
   }
 
   /**
-   * The disk is full: everything accepted and not written rejects, what is half written is cut off durably, and the
-   * log works on. Durably, since a rejected entry must not come back after a power cut. A request for a sync that
-   * would have covered any of it rejects too; those whose target is known cover only what is written.
+   * The disk is full: rejects everything that was accepted and not written, durably cuts off what is half written, and continues.
+   * The cut is durable because a rejected entry must not come back after a power cut. A request for a sync that would have
+   * covered a rejected entry is rejected too; one whose target is known covers only what is written.
    */
   #rejectAll(error: unknown): void {
     const failure = outOfRoom(error, this.#options.directory);
@@ -379,7 +379,7 @@ export class Writer {
     this.#requests.rejectVoid(losers, failure);
   }
 
-  /** Rejects all entries that `lane` holds, and each `sync` behind one of them; true = there were any. */
+  /** Rejects all entries that `lane` holds, and each `sync` that follows one of them; true = there were any. */
   #discard(lane: WriterLane, failure: Failure): boolean {
     lane.look();
     this.#takeFlush(lane);
@@ -399,7 +399,7 @@ export class Writer {
     return lost > 0;
   }
 
-  /** The log ends: nothing more is taken, whoever waits is told. */
+  /** The log ends: takes no entry any more and rejects everything that waits. */
   #fail(cause: Failure): void {
     const failure = endOfLog(cause);
     this.#failure = failure;
@@ -411,7 +411,7 @@ export class Writer {
     this.#serveFailed();
   }
 
-  /** After a failure: nobody stays blocked, and `close` is heard. */
+  /** After a failure: no producer stays blocked, and `close` is answered. */
   #serveFailed(): boolean {
     let worked = this.#committer.pollLate();
     for (const lane of this.#lanes.all) {
@@ -421,7 +421,7 @@ export class Writer {
       worked = worked || to > from;
       for (let request = lane.input.dueRequest(); request !== undefined; request = lane.input.dueRequest()) {
         lane.input.takeRequest();
-        // A sync or command was rejected by the failure, as its lane has been told.
+        // The lane already knows that the failure rejected its sync or command.
         if (HEARD_AFTER_FAILURE.includes(request.kind)) this.#handle(lane, request);
         worked = true;
         lane.discard();
@@ -449,7 +449,7 @@ export class Writer {
   #close(): void {
     if (this.#failure === undefined) this.#sealLast();
     this.#committer.close(this.#failure !== undefined);
-    // Said first: whoever sees that the lock is free, or a thread gone, knows that the log was closed and nobody died.
+    // Posted before the lock is released and before any thread ends, so that neither is taken for a death.
     for (const lane of this.#lanes.all) lane.post({ kind: 'closed', taken: lane.waiters.nextWhole });
     this.#syncer.stop();
     this.#tail.close();
@@ -468,7 +468,7 @@ export class Writer {
     }
   }
 
-  /** After the last word: whoever came to wait while the log was being closed finds it in the port. */
+  /** After `closed` was posted: a producer that began to wait while the log was closing finds that message in its port. */
   wakeFlushes(): void {
     for (const lane of this.#lanes.all) {
       lane.look();
@@ -477,18 +477,18 @@ export class Writer {
   }
 }
 
-/** What still counts once the log has failed. */
+/** Requests that still count once the log has failed. */
 const HEARD_AFTER_FAILURE: readonly LaneRequest['kind'][] = ['close', 'attach', 'detach', 'gone'];
 
-/** The failure with the way out, which a failed sync has in its message already. */
+/** The failure, with the way out added unless it is there: a failed sync's message has it. */
 function endOfLog(failure: Failure): Failure {
   if (failure.code !== 'ERR_WAL_IO') return failure;
-  // No file may be that large, for the process or in the file system: that is no lack of room, and does not pass.
+  // A file-size limit, of the process or of the file system, is not lack of room and does not pass.
   const wayOut =
     failure.cause?.code === 'EFBIG'
       ? 'Close it and open it again with a maxFileSize below the limit (`ulimit -f`), or raise that.'
       : 'Close it and open it again once the cause is gone.';
-  const message = `${failure.message.replace(/\.$/, '')}. The log has ended: what was not acknowledged may or may not be in it. ${wayOut}`;
+  const message = `${failure.message.replace(/\.$/, '')}. The log has ended: entries that were not acknowledged may or may not be in it. ${wayOut}`;
   return { ...failure, message };
 }
 
@@ -497,7 +497,7 @@ function outOfRoom(error: unknown, directory: string): Failure {
   return {
     code: 'ERR_WAL_IO',
     message:
-      `Cannot write to "${directory}": ${cause.message}. What was accepted and not written yet is rejected and is not in the log; ` +
+      `Cannot write to "${directory}": ${cause.message}. Every entry that was accepted and not written yet is rejected and is not in the log; ` +
       'the log works on once there is room.',
     path: directory,
     cause,

@@ -2,8 +2,7 @@
 //
 //     node test/model/check.mjs          needs `spin` (Debian package of that name) and a C compiler
 //
-// Ends with status 1 if a model is rejected or a fault is not noticed. Where the tools are missing it says so and ends
-// with 0.
+// Exits with status 1 if a model is rejected or a fault is not noticed. If the tools are missing, it says so and exits with 0.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -24,14 +23,14 @@ const MUTANTS = {
     'NO_ROOM_CHECK',
     'WRAP_UNCOUNTED',
     'NO_TAIL_REREAD',
-    'WISH_FIRST',
+    'WANT_FIRST',
     'HEAD_BEFORE_TICKET',
   ],
   pin: ['NO_BIT', 'BIT_FIRST', 'LOOK_FIRST', 'NO_COMPARE'],
-  poll: ['BLIND_STOP', 'BLIND_TELL', 'TELL_FIRST', 'TAKE_LATE', 'NO_LOOK'],
+  poll: ['BLIND_STOP', 'BLIND_FILL', 'FILL_FIRST', 'TAKE_LATE', 'NO_LOOK'],
 };
 
-/** What there is to check: each model as it is, then with each of its faults. */
+/** The cases: each model as it is, then with each of its faults. */
 export const cases = Object.entries(MUTANTS).flatMap(([model, mutants]) => [
   { model, mutant: undefined },
   ...mutants.map((mutant) => ({ model, mutant })),

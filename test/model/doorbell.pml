@@ -1,25 +1,25 @@
 /*
  * The doorbell of src/ring/doorbell.ts: producers that publish and ring, and a writer that lingers, parks and drains.
  *
- * One statement (or atomic block) here is one atomic access there, with the plain code behind it. JavaScript's Atomics are
+ * One statement (or atomic block) here is one atomic access there, with the plain code after it. JavaScript's Atomics are
  * sequentially consistent: all of them, on all words, happen in one order that each thread's own order is part of. Spin puts
- * statements in every such order and in no other. The bytes of records are plain stores; the store of head is what orders
- * them, and lane.pml looks at that. Here a record is the step of head by one.
+ * statements in every such order and in no other. The bytes of records are plain stores; the store of head is what orders them,
+ * and lane.pml looks at that. Here a record is the step of head by one.
  *
- * The generation of the bell is not counted, since all that the code asks of it is whether it is still the same: each thread
- * that keeps a value of the bell has a flag that the next change of the generation clears. That is a generation without
- * end; the bet on its 30 bits is argued in doorbell.ts.
+ * The model does not count the bell's generation, since the code only asks whether it is still the same: each thread that keeps a
+ * value of the bell has a flag that the next change of the generation clears. So the generation never wraps here; doorbell.ts
+ * argues why 30 bits are enough.
  *
- * A producer may be terminated after every access (OR_DIE). Every run ends, since the writer goes round only when a producer
- * made a step: "eventually" is "when nothing can move any more", which Promela calls timeout.
+ * A producer may be terminated after every access (OR_DIE). Every run ends, since the writer loops only when a producer made a
+ * step: "eventually" means "when no process can move any more", which Promela calls timeout.
  *
  * What must hold, see judge():
  *   1. When all is at rest, every record is drained whose producer finished its ring.
  *   2. When a later ring has come to rest too, every published record is drained, also those of the dead.
- *   3. Nobody but the parked writer is left blocked (spin's own check for invalid end states).
+ *   3. Only the parked writer is left blocked (spin's own check for invalid end states).
  *
- * Mutants, each of which must be rejected (check.mjs): NO_SECOND_LOOK, PRODUCER_CLEARS, WAIT_WITHOUT_COMPARE,
- * SAME_GENERATION, RING_BEFORE_PUBLISH.
+ * Mutants, each of which must be rejected (check.mjs): NO_SECOND_LOOK, PRODUCER_CLEARS, WAIT_WITHOUT_COMPARE, SAME_GENERATION,
+ * RING_BEFORE_PUBLISH.
  */
 
 #define PRODUCERS 2
@@ -53,7 +53,7 @@ inline publish() {
 }
 
 inline ring(urgent) {
-	/* The load of the bell; all that follows from it is decided at once. */
+	/* The load of the bell, and everything that is decided from it. */
 	atomic {
 		needed = (bell_state == PARKED || (bell_state == LINGERING && urgent));
 		needed = needed && !(rung_now[me] && rung_state == bell_state);
@@ -85,7 +85,7 @@ proctype producer(byte me) {
 		publish();
 #else
 		publish();
-		/* The last one is urgent; before it, nobody knows. */
+		/* The last ring is urgent. For an earlier one any urgency is tried. */
 		if
 		:: ring(true)
 		:: pushed + 1 < RECORDS -> ring(false)
@@ -155,7 +155,7 @@ proctype judge() {
 	timeout;
 	assert(over == PRODUCERS);
 	assert(tail[0] >= finished[0] && tail[1] >= finished[1]);
-	/* Somebody else rings, for a reason of his own. */
+	/* Another thread rings for a reason of its own. */
 	if
 	:: atomic { bell_state != RUNNING -> next_generation() };
 		asleep = false

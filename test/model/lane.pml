@@ -1,23 +1,22 @@
 /*
- * One lane of src/ring: publish and release, WRAP, the wish for room and the blocking flush.
+ * One lane of src/ring: publish and release, WRAP, the request for room and the blocking flush.
  *
- * The ring has SLOTS slots of 8 bytes. A record takes one slot or two and never crosses the end: then a WRAP slot fills the
- * rest. Slots are plain memory, written in two halves, and each half is a statement of its own: what the writer reads may be torn
- * if nothing orders it. In JavaScript a plain store happens-before a plain load in another thread if an atomic store
- * comes after the one, an atomic load that sees its value before the other: here, stores of head and tail. Both sides
- * are written so, and the model checks that no slot is ever read and written outside that order: under it the plain
- * accesses are not races, so that their order in spin, which is the program's, is their order there.
+ * The ring has SLOTS slots of 8 bytes. A record takes one slot or two and never crosses the end: then a WRAP slot fills the rest.
+ * Slots are plain memory, written in two halves, and each half is a statement of its own: the writer's reads may be torn if
+ * nothing orders them. In JavaScript a plain store happens-before a plain load in another thread if an atomic store comes after
+ * the one, an atomic load that sees its value before the other: here, stores of head and tail. Both sides are written so, and the
+ * model checks that no slot is ever read and written outside that order. Within it the plain accesses are not races, so the
+ * program order that spin uses is their order in JavaScript too.
  *
- * The doorbell is left out (doorbell.pml): the writer looks whenever there is something to drain or to flush, and at the
- * wish for room only then. The producer may be
- * terminated after every statement. What must hold:
+ * The doorbell is left out (doorbell.pml): the writer looks whenever there is something to drain or to flush, and checks the
+ * request for room only then. The producer may be terminated after every statement. What must hold:
  *   1. 0 <= head - tail <= SLOTS, and the writer reads whole records, in order, each once (the asserts).
- *   2. A producer that waits for room or for a flush gets on (spin's check for invalid end states).
+ *   2. A producer that waits for room or for a flush continues (spin's check for invalid end states).
  *   3. When a flush returns, all that was pushed before it is drained.
- *   4. When all is at rest, everything published is drained, whatever the producer died of.
+ *   4. When all is at rest, everything published is drained, wherever the producer died.
  *
  * Mutants, each of which must be rejected (check.mjs): PUBLISH_FIRST, RELEASE_FIRST, NO_ROOM_CHECK, WRAP_UNCOUNTED,
- * NO_TAIL_REREAD, WISH_FIRST, HEAD_BEFORE_TICKET.
+ * NO_TAIL_REREAD, WANT_FIRST, HEAD_BEFORE_TICKET.
  */
 
 #define SLOTS 4
@@ -36,7 +35,7 @@ byte high[SLOTS];
 
 byte head;                 /* positions; they do not run over here, lane.property.test.ts has that */
 byte tail;
-byte room_wanted;          /* slots, 0 = no wish */
+byte room_wanted;          /* slots, 0 = no request */
 bool word_of_room;         /* the writer's message */
 byte flush_requested;
 byte flush_done;
@@ -45,7 +44,7 @@ bool over;
 #define DIE if :: true :: true -> goto gone fi
 
 inline write_slot(position, value) {
-	/* Between tail and head a slot is the writer's. */
+	/* Between tail and head a slot belongs to the writer. */
 	assert(position - tail < SLOTS);
 	low[AT(position)] = value;
 	DIE;
@@ -134,7 +133,7 @@ gone:
 	over = true
 }
 
-/* Reads a slot and spoils it, so that a second reading would show. */
+/* Reads a slot and overwrites it, so that a second read would show. */
 inline take_slot(position, expected) {
 	assert(low[AT(position)] == high[AT(position)]);
 	assert(low[AT(position)] == expected)
@@ -145,7 +144,7 @@ proctype writer() {
 	byte own;              /* its copy of tail */
 	byte next = 1;
 	byte ticket;
-	byte wish;
+	byte wanted;
 
 end_idle:
 	do
@@ -158,8 +157,8 @@ end_idle:
 		seen_head = head;
 #endif
 		assert(seen_head - own <= SLOTS);
-#ifdef WISH_FIRST
-		wish = room_wanted;
+#ifdef WANT_FIRST
+		wanted = room_wanted;
 #endif
 #ifdef RELEASE_FIRST
 		tail = seen_head;
@@ -180,13 +179,13 @@ end_idle:
 		:: else -> break
 		od;
 		tail = own;
-#ifndef WISH_FIRST
-		wish = room_wanted;
+#ifndef WANT_FIRST
+		wanted = room_wanted;
 #endif
 		if
-		:: wish != 0 && wish <= SLOTS - (head - own) ->
+		:: wanted != 0 && wanted <= SLOTS - (head - own) ->
 			/* compareExchange */
-			atomic { if :: room_wanted == wish -> room_wanted = 0; word_of_room = true :: else fi }
+			atomic { if :: room_wanted == wanted -> room_wanted = 0; word_of_room = true :: else fi }
 		:: else
 		fi;
 		if

@@ -1,13 +1,13 @@
 /*
- * A reader that pins a segment and retention that gives segments up: `pin` and `giveUp` of src/ring/log-status.ts.
+ * A reader that pins a segment, and retention that removes segments: `pin` and `giveUp` of src/ring/log-status.ts.
  *
  * One statement (or atomic block) here is one atomic access there; all of them happen in one order, see doorbell.pml. Segment s
- * begins with LSN s, so that the first LSN kept is the number of the first segment kept. The reader stands for all of main:
- * what it stores is the lowest pin of several readers, in any order, up and down. The writer wants as much as it may have at
- * each turn, or less.
+ * begins with LSN s, so that the first LSN kept is the number of the first segment kept. The reader stands for all of main: what
+ * it stores is the lowest pin of several readers, in any order, up and down. The writer wants as much as it may have at each
+ * turn, or less.
  *
- * What must hold: a segment that was pinned in time, and those behind it, are not removed before the reader lets go; and a
- * reader that is told that it came too late reads below the first LSN, now and ever after.
+ * What must hold: a segment that was pinned in time, and those after it, are not removed before the reader releases it. And if a
+ * reader learns that it came too late, its segment is below the first LSN, now and ever after.
  *
  * Mutants, each of which must be rejected (check.mjs): NO_BIT, BIT_FIRST, LOOK_FIRST, NO_COMPARE.
  */
@@ -21,7 +21,7 @@ bool marked;               /* and PINNED_MEANWHILE */
 byte pinned = NONE;
 
 byte removed;              /* files below it are gone */
-byte held = NONE;          /* what the reader was promised: for the assertions, no part of the protocol */
+byte held = NONE;          /* the segment that the reader was promised: for the assertions, not part of the protocol */
 
 proctype reader() {
 	byte turn, segment, answer;
@@ -33,7 +33,7 @@ proctype reader() {
 		:: segment = 1
 		:: segment = 2
 		fi;
-		/* Going up, what it goes to is held already. Going down, it may come too late. */
+		/* Going up, the next segment is held already. Going down, the reader may come too late. */
 		held = (held <= segment -> segment : NONE);
 #ifdef BIT_FIRST
 		atomic { answer = first; marked = true };

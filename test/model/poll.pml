@@ -1,19 +1,19 @@
 /*
- * A producer that polls for acknowledgements and the writer that tells of them: src/ring/ack-slot.ts.
+ * A producer that polls the acknowledgement slot, and the writer that fills it: src/ring/ack-slot.ts.
  *
- * One statement (or atomic block) here is one access there; all atomic ones happen in one order, see doorbell.pml. A run is
- * told by two numbers that must belong together, plain stores and loads, each a step of its own. The producer polls, looks
- * and stops as often as it likes, and stops in the end.
+ * One statement (or atomic block) here is one access there; all atomic ones happen in one order, see doorbell.pml. A run is two
+ * numbers that must belong together, plain stores and loads, each a step of its own. The producer polls, looks and stops as often
+ * as it likes, and stops in the end.
  *
- * What must hold: the producer never sees half of a run, and each run goes exactly one way, told or posted.
+ * What must hold: the producer never sees half of a run, and each run goes exactly one way, by the slot or by a message.
  *
- * Mutants, each of which must be rejected (check.mjs): BLIND_STOP, BLIND_TELL, TELL_FIRST, TAKE_LATE, NO_LOOK.
+ * Mutants, each of which must be rejected (check.mjs): BLIND_STOP, BLIND_FILL, FILL_FIRST, TAKE_LATE, NO_LOOK.
  */
 
 #define RUNS  3
 #define TURNS 4            /* of the producer */
 
-mtype = { none, polling, told };
+mtype = { none, polling, filled };
 
 mtype poll = none;         /* the word */
 byte first, lsn;           /* the numbers */
@@ -42,7 +42,7 @@ proctype producer() {
 		do
 		:: before = poll;
 			if
-			:: before == told -> take(polling)
+			:: before == filled -> take(polling)
 			:: else
 			fi
 		:: break
@@ -60,7 +60,7 @@ proctype producer() {
 		};
 #endif
 		if
-		:: before == told -> take(none)
+		:: before == filled -> take(none)
 		:: else
 		fi;
 		turn++
@@ -81,23 +81,23 @@ proctype writer() {
 		:: else
 		fi;
 #endif
-#ifndef TELL_FIRST
+#ifndef FILL_FIRST
 		first = entry;
 		lsn = entry;
 #endif
-#ifdef BLIND_TELL
-		poll = told;
+#ifdef BLIND_FILL
+		poll = filled;
 		before = polling;
 #else
 		atomic {
 			before = poll;
 			if
-			:: before == polling -> poll = told
+			:: before == polling -> poll = filled
 			:: else
 			fi
 		};
 #endif
-#ifdef TELL_FIRST
+#ifdef FILL_FIRST
 		if
 		:: before == polling -> first = entry; lsn = entry
 		:: else
@@ -118,6 +118,6 @@ gone:
 init {
 	atomic { run producer(); run writer() };
 	(_nr_pr == 1);
-	/* A run that was told and never taken is lost: the last stop must have left none. */
-	assert(poll != told && seen[1] == 1 && seen[2] == 1 && seen[3] == 1)
+	/* A run that fills the slot and is never taken is lost: the last stop must have left none. */
+	assert(poll != filled && seen[1] == 1 && seen[2] == 1 && seen[3] == 1)
 }

@@ -12,31 +12,31 @@ function createSides() {
 
 test('a run is told only to a producer that polls, and one at a time', () => {
   const { poller, teller } = createSides();
-  assert.equal(teller.tell(1, 2, 3), false);
+  assert.equal(teller.fill(1, 2, 3), false);
   assert.equal(poller.take(), undefined);
   poller.start();
   assert.equal(poller.take(), undefined);
-  assert.equal(teller.tell(1, 2, 3), true);
-  assert.equal(teller.tell(3, 1, 5), false);
+  assert.equal(teller.fill(1, 2, 3), true);
+  assert.equal(teller.fill(3, 1, 5), false);
   assert.deepEqual(poller.take(), [1, 2, 3]);
   assert.equal(poller.take(), undefined);
-  assert.equal(teller.tell(3, 1, 5), true);
+  assert.equal(teller.fill(3, 1, 5), true);
   assert.deepEqual(poller.stop(), [3, 1, 5]);
   assert.equal(poller.stop(), undefined);
-  assert.equal(teller.tell(4, 1, 6), false);
+  assert.equal(teller.fill(4, 1, 6), false);
 });
 
 test('numbers are told exactly, up to the largest LSN and beyond 2^32 entries', () => {
   const { poller, teller } = createSides();
   poller.start();
-  assert.equal(teller.tell(2 ** 33 + 1, 2 ** 32 + 3, Number.MAX_SAFE_INTEGER), true);
+  assert.equal(teller.fill(2 ** 33 + 1, 2 ** 32 + 3, Number.MAX_SAFE_INTEGER), true);
   assert.deepEqual(poller.take(), [2 ** 33 + 1, 2 ** 32 + 3, Number.MAX_SAFE_INTEGER]);
 });
 
 test('the next producer of a lane does not get what was told to the last one', () => {
   const { views, poller, teller } = createSides();
   poller.start();
-  teller.tell(1, 1, 1);
+  teller.fill(1, 1, 1);
   resetLane(views);
   const next = new AckSlotReader(views);
   next.start();
@@ -49,7 +49,7 @@ function writer(teller: AckSlotWriter, box: Int32Array, runs: number): Actor {
     name: 'writer',
     begin: () => () => {
       for (let run = 1; run <= runs; run++) {
-        if (!teller.tell(run, run * 10, run * 100)) Atomics.store(box, run, 1);
+        if (!teller.fill(run, run * 10, run * 100)) Atomics.store(box, run, 1);
       }
     },
   };

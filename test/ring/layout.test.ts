@@ -41,15 +41,15 @@ test('words that different sides store never share a line', () => {
   const line = (word: number) => Math.floor(word / LINE_WORDS);
   const { head, posted, writtenWanted, durableWanted, commitWanted, tail, taken, roomWanted } = LaneWord;
   const { flushRequested, flushDone, state, poll } = LaneWord;
-  const { told } = viewLane(createLaneMemory(64, 0));
-  const toldWords = Array.from({ length: told.byteLength / 4 }, (_, at) => told.byteOffset / 4 + at);
-  assert.ok(told.byteOffset + told.byteLength <= CONTROL_BYTES);
+  const { ackSlot } = viewLane(createLaneMemory(64, 0));
+  const ackSlotWords = Array.from({ length: ackSlot.byteLength / 4 }, (_, at) => ackSlot.byteOffset / 4 + at);
+  assert.ok(ackSlot.byteOffset + ackSlot.byteLength <= CONTROL_BYTES);
   const lines: readonly number[][] = [
     [head, posted, writtenWanted, durableWanted, commitWanted],
     [tail, taken],
     [roomWanted],
     [flushRequested, flushDone, state],
-    [poll, ...toldWords],
+    [poll, ...ackSlotWords],
   ];
   for (const words of lines) assert.equal(new Set(words.map(line)).size, 1);
   assert.equal(new Set(lines.map(([word]) => line(word))).size, lines.length);

@@ -5,9 +5,9 @@ import type { CrashKind } from './model.js';
 import { Simulation, Stopped } from './simulation.js';
 import { goOn, LONG_SEGMENTS, liveALittle, SMALL_SEGMENTS, useSegmentsAgain } from './workload.js';
 
-/** For each place of a cut: chance decides what of the unsynced is left. */
+/** Seeds for each cut point: chance decides which unsynced changes are left. */
 const FATES = [1, 2];
-/** Two cuts in a row are too many to try them all: of the first ones, every so many-th. */
+/** Two cuts in a row are too many to try all: only every n-th first cut is tried. */
 const STRIDE = 13;
 
 interface Setting {
@@ -17,7 +17,7 @@ interface Setting {
 }
 
 const GROWING: Setting = { name: 'segments grow', options: SMALL_SEGMENTS, work: liveALittle };
-/** Segments that are made ready ahead: what a cut leaves of them, and of what they were before. */
+/** With prepared segments: a cut leaves parts of them, and of their earlier content. */
 const READY: readonly Setting[] = [
   { name: 'ahead', options: { ...SMALL_SEGMENTS, preallocate: 'ahead' }, work: liveALittle },
   { name: 'zeros', options: { ...SMALL_SEGMENTS, preallocate: 'zero' }, work: liveALittle },

@@ -16,8 +16,8 @@ const HARMLESS: Damage = {
 };
 
 /**
- * Flips a bit of a log that nobody has open, or cuts one of its files short; `undefined`: there is nothing to harm. Of
- * everything that happened before, the disk must hold what it holds durably.
+ * Flips a bit of a log that no process has open, or cuts one of its files short; `undefined`: there is nothing to damage.
+ * Everything that happened before must be durable on the disk.
  */
 export function inflictDamage(disk: SimulatedDisk, random: Random): Damage | undefined {
   if (disk.stat(DIRECTORY) === undefined) return undefined;
@@ -51,7 +51,7 @@ export function inflictDamage(disk: SimulatedDisk, random: Random): Damage | und
   return at < 0 ? HARMLESS : describe(frames, at, at);
 }
 
-/** A bit of the size word can hide that a frame has more to say than its entry: docs/durability.md, not promised. */
+/** A flipped bit of the size word can hide a frame's optional fields: docs/durability.md does not promise to notice it. */
 function besideSizeWord({ offset }: FrameOnDisk, at: number): number {
   return at - offset < SIZE_WORD_BYTES ? at + SIZE_WORD_BYTES : at;
 }
@@ -79,13 +79,13 @@ function isContinued(frame: FrameOnDisk | undefined): boolean {
   return frame !== undefined && frame.batchRemaining > 0;
 }
 
-/** A group begins there: whoever has lost track of the log can take up again. */
+/** A group begins there, so that a scan that has lost its place can resume. */
 function provesItself(frames: readonly FrameOnDisk[], at: number): boolean {
   const frame = frames[at] as FrameOnDisk;
   return frame.syncedLsn >= 0 || frames[at - 1]?.segment !== frame.segment;
 }
 
-/** A batch behind damage proves its start only where something before it can be read. */
+/** A batch after damage proves its start only if an entry before it can be read. */
 function isAlone(frames: readonly FrameOnDisk[], at: number, frame: FrameOnDisk): boolean {
   return !isContinued(frame) && !isContinued(frames[at - 1]);
 }

@@ -3,67 +3,67 @@ import type { AckRuns, LogCommand, ToLane } from '../../src/protocol/lane-messag
 import { expandRuns } from '../worker/support/lane-client.js';
 import type { FrameOnDisk } from '../worker/support/segments.js';
 
-/** How a log came to be without its process. */
+/** How a log lost its process. */
 export type CrashKind = 'power cut' | 'killed process';
 
 interface Entry {
   readonly data: Uint8Array;
-  /** In this epoch; entries that an earlier open recovered have none. */
+  /** Sequence number in this epoch; entries that an earlier open recovered have none. */
   sequence: number | undefined;
-  /** The last one of its batch, or in none. */
+  /** The entry ends its batch, or is in none. */
   readonly isWhole: boolean;
-  /** The watermark that the frames written from here on must show at least. */
+  /** The least watermark that frames written from here on must record. */
   proof: number;
-  /** Damage took it, and a salvage has said so: its LSN is skipped. */
+  /** Damage destroyed it, and a salvage has reported that: its LSN is skipped. */
   isGone: boolean;
 }
 
-/** What befell the files while nobody had the log open. */
+/** Damage to the files while no process had the log open. */
 export interface Damage {
-  /** The last entry before it that is in no batch together with a damaged one; 0 = none. */
+  /** The last entry before the damage that shares no batch with a damaged one; 0 = none. */
   readonly keptLsn: number;
-  /** The first and the last damaged entry, whole batches; `Infinity`: no entry is. */
+  /** The first and the last damaged entry, extended to whole batches; `Infinity`: no entry is damaged. */
   readonly from: number;
   readonly to: number;
-  /** A salvage takes up again here at the latest; `Infinity`: nowhere. */
+  /** A salvage resumes here at the latest; `Infinity`: nowhere. */
   readonly resumesAt: number;
   readonly isOfState: boolean;
 }
 
 export type RepairMode = 'truncate' | 'salvage';
 
-/** What retention may remove: nothing, what is checkpointed, or anything. */
+/** What retention may remove: nothing, checkpointed entries, or any entry. */
 export type Retention = 'none' | 'checkpointed' | 'any';
 
 interface PendingSync {
   readonly sequence: number;
-  /** Something that it covers was rejected: it must not be answered as done. */
+  /** An entry that it covers was rejected: it must not be answered as done. */
   isVoid: boolean;
 }
 
 interface PendingCommand extends LogCommand {
-  /** Of the newest entry before it. */
+  /** The sequence number of the newest entry before it. */
   readonly sequence: number;
 }
 
 /**
- * What a log must hold: everything that was appended and not rejected, in order, of which a crash may take the end, but
- * nothing that was acknowledged.
+ * What a log must hold: everything that was appended and not rejected, in order. A crash may remove the end of it, but nothing
+ * that was acknowledged.
  */
 export class LogModel {
-  /** By LSN, from 1 at index 0. */
+  /** The entry with LSN n is at index n - 1. */
   #entries: Entry[] = [];
   #writtenLsn = 0;
   #durableLsn = 0;
   #checkpoint = 0;
   /** Entries below may have been removed. */
   #firstLsn = 0;
-  /** Of all that were carried out: entries below may go. */
+  /** The highest of all truncations that were carried out: entries below it may be removed. */
   #truncatedBefore = 0;
   readonly #retention: Retention;
-  /** The watermark that the state file must show at least. */
+  /** The least watermark that the state file must hold. */
   #stateProof = 0;
-  /** Something went wrong that the log survived: the state file may be an older one. */
+  /** An operation failed and the log survived: the state file may be an older one. */
   #hasTrouble = false;
   #damage: Damage | undefined;
   #repairs: RepairMode[] = [];
@@ -75,7 +75,7 @@ export class LogModel {
     this.#retention = retention;
   }
 
-  /** The log ended: nothing that is not acknowledged has a known fate. */
+  /** The log ended: the fate of unacknowledged entries is unknown. */
   get hasFailed(): boolean {
     return this.#hasFailed;
   }
@@ -88,7 +88,7 @@ export class LogModel {
     return this.#entries.length;
   }
 
-  /** All of them or none are in the log, whatever happens. `sequence`: of the last one. */
+  /** The parts stay or vanish together, whatever happens. `sequence`: of the last part. */
   noteAppended(parts: readonly Uint8Array[], sequence: number): void {
     parts.forEach((data, at) => {
       const behind = parts.length - 1 - at;
@@ -96,7 +96,7 @@ export class LogModel {
         data,
         sequence: sequence - behind,
         isWhole: behind === 0,
-        // Written after this, in a group that begins after this.
+        // Written after this moment, in a group that begins after it.
         proof: this.#durableLsn,
         isGone: false,
       });
@@ -123,7 +123,7 @@ export class LogModel {
     else if (message.kind === 'trouble') this.#hasTrouble = true;
   }
 
-  /** The log said that entries below are gone. */
+  /** The log reported that entries below are removed. */
   noteFirstLsn(lsn: number): void {
     this.#assertRemovable(lsn);
     this.#firstLsn = Math.max(this.#firstLsn, lsn);
@@ -144,7 +144,7 @@ export class LogModel {
     if (damage.isOfState) this.#stateProof = 0;
   }
 
-  /** A repair is begun; whether it comes to its end is another matter. */
+  /** A repair begins; it may not finish. */
   noteRepair(mode: RepairMode): void {
     this.#repairs.push(mode);
   }
@@ -154,7 +154,7 @@ export class LogModel {
     assert.equal(this.#hasFailed ? 0 : this.#commands.size, 0, 'a command was never answered');
   }
 
-  /** Compares what the next open made of the log, and goes on from there. */
+  /** Compares the log after the next open with the model, and continues from there. */
   noteRecovered(
     frames: readonly FrameOnDisk[],
     after: CrashKind | 'close',
@@ -178,13 +178,13 @@ export class LogModel {
   }
 
   /**
-   * The last entry that must still be there. Damage that nothing proves is taken for a torn write and cut, and a repair
+   * The last entry that must still be there. Damage that no later proof reveals is taken for a torn write and cut, and a repair
    * may end the log before it.
    */
   #whatDamageLeaves(promised: number, cuts: readonly number[]): number {
     if (this.#damage === undefined) return promised;
     const { keptLsn, from, to, resumesAt } = this.#damage;
-    // Behind the damage it proves itself by the watermark in its group's head, which is not damaged.
+    // An undamaged group after the damage proves the watermark in its head.
     const proofs = this.#entries.slice(to, promised).map(({ proof }) => proof);
     const proven = Math.min(Math.max(this.#stateProof, ...proofs), ...cuts);
     const isTruncated = this.#repairs.includes('truncate');
@@ -192,7 +192,7 @@ export class LogModel {
     return proven >= from && this.#repairs.length === 0 ? promised : Math.min(promised, keptLsn);
   }
 
-  /** Of what was promised a salvage takes out nothing but what is damaged, and what stands before the next place that proves itself. */
+  /** Of the promised entries a salvage drops only the damaged ones, and those before the next place that proves itself. */
   #noteSalvaged(frames: readonly FrameOnDisk[], promised: number): void {
     const { keptLsn, resumesAt } = this.#damage as Damage;
     const kept = new Set(frames.map(({ lsn }) => lsn));
@@ -204,12 +204,12 @@ export class LogModel {
       const isLost = !kept.has(lsn) && !entry.isGone && !(lsn < firstLsn && lsn < this.#removableBelow);
       assert.ok(!isLost || !mustStay, `the salvage lost entry ${lsn}, which was acknowledged`);
       entry.isGone = !kept.has(lsn);
-      // Segments are written anew in one group each.
+      // A salvage rewrites segments as one group each.
       entry.proof = 0;
       if (entry.isGone) return;
       if (!entry.isWhole) assert.ok(kept.has(lsn + 1), `entry ${lsn} is a part of a batch`);
       const before = this.#entries[at - 1];
-      // The end alone of a batch of which nothing else can be read counts as an entry; and retention may end in a batch.
+      // If only the end of a batch can be read it counts as an entry; and retention may remove the start of a batch.
       if (lsn > firstLsn && before !== undefined && !before.isWhole && before.isGone)
         assert.ok(entry.isWhole, `entry ${lsn} is in the middle of a batch`);
     });
@@ -252,7 +252,7 @@ export class LogModel {
     }
   }
 
-  /** The log begins with entry `firstLsn`: what was before it was given up, or skipped. */
+  /** The log begins with entry `firstLsn`: earlier entries must have been removed legally, or skipped. */
   #assertRemovable(firstLsn: number): void {
     for (let lsn = Math.max(1, this.#firstLsn); lsn < firstLsn; lsn++) {
       assert.ok(lsn < this.#removableBelow || this.#entries[lsn - 1]?.isGone, `entry ${lsn} is gone`);
@@ -266,7 +266,7 @@ export class LogModel {
     return last;
   }
 
-  /** What has a lower LSN may be removed without anybody asking for it now. */
+  /** Entries with a lower LSN may be removed without a new request. */
   get #removableBelow(): number {
     const asked = Math.max(this.#truncatedBefore, ...this.#pending('truncateBefore'));
     if (this.#retention === 'none') return asked;
@@ -321,7 +321,7 @@ export class LogModel {
     return [...this.#commands.values()].filter((command) => command.name === name).map(({ lsn }) => lsn);
   }
 
-  /** After a failed sync not even a read shows what was written (Btrfs): only what is durable is promised. */
+  /** After a failed sync even a read need not return what was written (Btrfs): only durable entries are promised. */
   #fail(code: string): void {
     this.#hasFailed = true;
     if (code === 'ERR_WAL_SYNC_FAILED') this.#writtenLsn = this.#durableLsn;

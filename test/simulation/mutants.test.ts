@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { HONEST, MUTANTS } from './mutants.js';
 import { type LifeSettings, liveByChance } from './random-life.js';
 
-/** A mistake that is not found in so many lives counts as overlooked. */
+/** A mistake that this many lives do not reveal counts as overlooked. */
 const LIVES_MAX = 400;
 const HONEST_LIVES = 100;
 
@@ -13,7 +13,7 @@ for (const { mistake, settings, complaint } of MUTANTS) {
       const message = complaintAbout(seed, settings);
       if (message !== undefined && complaint.test(message)) return;
     }
-    assert.fail('nobody has noticed');
+    assert.fail('the checker noticed nothing');
   });
 }
 
@@ -23,7 +23,7 @@ test('an honest log in the same surroundings is not complained of', () => {
   }
 });
 
-/** What the checker has to say of one life; `undefined`: nothing. */
+/** The checker's complaint about one life; `undefined`: none. */
 function complaintAbout(seed: number, settings: LifeSettings): string | undefined {
   try {
     liveByChance(seed, { isCalm: true, ...settings });

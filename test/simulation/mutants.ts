@@ -10,15 +10,15 @@ import { SyncRound } from '../../src/worker/sync/sync-round.js';
 import { DIRECTORY } from '../worker/support/test-log.js';
 import type { LifeSettings } from './random-life.js';
 
-/** A log with a mistake that its promises do not survive. */
+/** A log with a mistake that breaks its promises. */
 export interface Mutant {
   readonly mistake: string;
   readonly settings: LifeSettings;
-  /** What the checker has to say: a complaint about anything else does not count. */
+  /** The complaint that must come: a complaint about anything else does not count. */
   readonly complaint: RegExp;
 }
 
-/** By the model, or by the log that will not open. */
+/** From the model, or from the log, which refuses to open. */
 const LOST = /were acknowledged|hold acknowledged/;
 
 class AcknowledgesFirst extends SyncRound {
@@ -29,7 +29,7 @@ class AcknowledgesFirst extends SyncRound {
   }
 }
 
-/** Syncs at the start of a job, and acknowledges at its end what was written by then. */
+/** Acknowledges, after its sync, also what was written while the sync ran. */
 class AcknowledgesWhatCameMeanwhile extends SyncRound {
   #lsnBefore: number | undefined;
   #isSynced = false;
@@ -80,7 +80,7 @@ class SyncsAgainAfterFailure extends SyncRound {
   }
 }
 
-/** Frames say what they must, but not what is durable: `synced_lsn` is always 0. */
+/** Frames are valid, but do not record what is durable: `synced_lsn` is always 0. */
 function createForgetfulKernel(views: LaneViews): Kernel {
   const kernel = createReferenceKernel(views);
   return {
@@ -92,7 +92,7 @@ function createForgetfulKernel(views: LaneViews): Kernel {
   };
 }
 
-/** The files are damaged now and then; and no entry or batch is so long that it goes past the kernel. */
+/** The files are damaged now and then. Entries and batches are short enough to go through the kernel. */
 const DAMAGED = { rots: true, payloadMax: 100 } as const;
 
 /** Each seventh sync of a segment fails. */
@@ -102,7 +102,7 @@ const syncsFail: LifeSettings['tamper'] = ({ kind, path, index }) =>
 const keepsOldState: LifeSettings['tamper'] = ({ kind, path }) =>
   kind === 'rename' && basename(path) === STATE_FILE_ASIDE ? { ignored: true } : undefined;
 
-/** What an honest log bears: the mutants' surroundings without their mistakes. */
+/** The mutants' settings without their mistakes: an honest log passes them. */
 export const HONEST: readonly LifeSettings[] = [
   { isCalm: true },
   { isCalm: true, tamper: syncsFail },

@@ -1,7 +1,7 @@
 import { SEED, seededTest } from '../seed.js';
 import { liveByChance } from './random-life.js';
 
-/** Set RINGWAL_SEED to the seed of a failed life to begin with that one. */
+/** Set RINGWAL_SEED to the seed of a failed life to begin with that life. */
 const LIVES = 400;
 
 seededTest(

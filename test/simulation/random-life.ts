@@ -6,12 +6,12 @@ import { payload } from './workload.js';
 
 const BOOTS = 6;
 const ACTIONS_MAX = 40;
-/** About as many operations of the disk as a boot takes. */
+/** About as many disk operations as a boot takes. */
 const OPERATIONS_MAX = 120;
-/** Longer segments take longer boots until one is used again. */
+/** Longer segments need longer boots until a file is recycled. */
 const RECYCLING_LENGTH = 3;
 
-/** With them a frame that begins a group, and one that does not, fills a sector: stale ones can line up behind it. */
+/** Payloads for which a frame fills a sector, at the start of a group or inside it: stale frames can then line up after it. */
 const SECTOR_FILLERS = [472, 490, 497];
 
 /** Longer than a record of the ring may be. */
@@ -20,7 +20,7 @@ const PAYLOAD_MAX = 1500;
 const SOME_FILES = [2, 4, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
 const RECYCLING_FILES = [1, 2, 2, Number.POSITIVE_INFINITY];
 
-/** What may befall one operation of the disk. */
+/** The faults of a single disk operation. */
 const FAULTS = [
   ['write', 'EIO'],
   ['write', 'ENOSPC'],
@@ -42,17 +42,17 @@ const FAULTS = [
 ] as const;
 
 export interface LifeSettings extends Partial<SimulationSettings> {
-  /** Nothing happens but appends, syncs, crashes and power cuts. */
+  /** Only appends, syncs, crashes and power cuts happen. */
   readonly isCalm?: boolean;
-  /** Between two boots bits flip, files are cut short, and what cannot be read then is repaired. Default: unless calm. */
+  /** Between two boots bits flip, files are cut short, and a corrupt log is repaired. Default: unless calm. */
   readonly rots?: boolean;
-  /** Bytes of an entry. Default: what fits into the ring, and what travels beside it. */
+  /** The most bytes of an entry. Default: entries both for the ring and for messages beside it. */
   readonly payloadMax?: number;
-  /** The life ends after so many actions: a failing one is shrunk by this. */
+  /** The life ends after this many actions: used to shrink a failing life. */
   readonly actionsMax?: number;
 }
 
-/** One life of a log: several boots, each with some work and an end by chance. Throws if a promise was broken. */
+/** One random life of a log: several boots, each with some work and a random end. Throws if a promise was broken. */
 export function liveByChance(
   seed: number,
   {
@@ -75,7 +75,7 @@ export function liveByChance(
   const isRecycling = preallocate === 'recycle';
   const options = {
     preallocate,
-    // Behind the first 4 KiB of a recycled file there is what it was before: it must be longer than that.
+    // A recycled file keeps its old content after the first 4 KiB, so it must be longer than that.
     maxFileSize: random.pick(isRecycling ? [600, 4700, 6000] : [200, 600, 2000]),
     maxFiles: random.pick(isRecycling ? RECYCLING_FILES : SOME_FILES),
     maxAge: random.pick([2000, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]),
@@ -98,7 +98,7 @@ export function liveByChance(
 }
 
 interface Nature extends Required<Pick<LifeSettings, 'isCalm' | 'rots' | 'payloadMax' | 'actionsMax'>> {
-  /** So many times the usual work in a boot. */
+  /** A boot does this many times the usual work. */
   readonly length: number;
 }
 
@@ -109,8 +109,8 @@ class Life {
   #nextId = 1;
   #actionsLeft: number;
   /**
-   * Who fails to sync a directory has lost names for good, and no file system goes on then: its journal is aborted and
-   * it is read-only until the machine starts again. So no process opens the log before the power was cut.
+   * A failed sync of a directory loses names for good, and a real file system does not continue then: its journal is aborted and
+   * it is read-only until the machine restarts. So no process opens the log before a power cut.
    */
   #mustRestart = false;
 
@@ -194,7 +194,7 @@ class Life {
     this.#simulation.command(name, this.#random.below(this.#simulation.model.lastLsn + 2));
   }
 
-  /** Or makes room again. */
+  /** Fills the disk, or makes room again. */
   #fillDisk(): void {
     const { disk } = this.#simulation;
     disk.capacityBytes = this.#random.chance(0.5)
@@ -214,7 +214,7 @@ class Life {
   }
 }
 
-/** An open that the disk refused. A log that counts as corrupt is never the disk's fault. */
+/** An open that failed because of the disk. The disk is never the reason for a corrupt log. */
 function isByFault(error: unknown): boolean {
   const code = (error as { code?: string }).code ?? '';
   const failure = (error as Partial<LogFailure>).failure?.code;

@@ -1,7 +1,7 @@
 /**
- * `npm run simulate -- [--seeds N] [--seed S]`: lives of a log on the simulated disk, with crashes, power cuts and faults, each
- * against the model that knows what was promised. Without `--seed` the first one is drawn. A life that breaks a promise is
- * shrunk to the fewest actions that still break it, and its seed is the last word: `--seed S --seeds 1` shows it again.
+ * `npm run simulate -- [--seeds N] [--seed S]`: runs lives of a log on the simulated disk, with crashes, power cuts and faults,
+ * each against the model of what was promised. Without `--seed` the first seed is random. A life that breaks a promise is shrunk
+ * to the fewest actions that still break it, and its seed is printed last: `--seed S --seeds 1` repeats it.
  */
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
@@ -11,7 +11,7 @@ import { liveByChance } from './random-life.js';
 const ACTIONS_MAX = 1024;
 const BAR_WIDTH = 40;
 const REPORT_EVERY_MS = 200;
-/** Where nobody sees a bar, a line now and then. */
+/** Without a terminal for a progress bar, a line is printed now and then. */
 const LINE_EVERY_MS = 10_000;
 
 const { values } = parseArgs({
@@ -31,7 +31,7 @@ for (let at = 0; at < seeds; at++) {
   const complaint = complaintAbout(first + at, ACTIONS_MAX);
   if (complaint !== undefined) fail(first + at, complaint);
   report(at + 1);
-  // Ports that a life has closed are let go of between two turns of the event loop only.
+  // Ports that a life has closed are freed only between two turns of the event loop.
   await new Promise((resolve) => setImmediate(resolve));
 }
 const seconds = (performance.now() - startedMs) / 1000;
@@ -49,7 +49,7 @@ function complaintAbout(seed: number, actionsMax: number): string | undefined {
 function fail(seed: number, complaint: string): never {
   let shortest = complaint;
   let actions = ACTIONS_MAX;
-  // A life is the same up to where it is ended, so that fewer actions are a beginning of the same life.
+  // A life with fewer actions is a beginning of the same life.
   for (let fewer = 1; fewer < ACTIONS_MAX; fewer++) {
     const found = complaintAbout(seed, fewer);
     if (found === undefined) continue;

@@ -21,12 +21,12 @@ import { type CrashKind, LogModel, type RepairMode, type Retention } from './mod
 export interface SimulationSettings {
   readonly disk: SimulatedDisk;
   readonly options: Partial<WriterOptions>;
-  /** Default: an honest one. */
+  /** Default: the real one. */
   readonly createRound?: ((parts: SyncRoundParts) => SyncRound) | undefined;
   readonly createSyncer?: ((host: SyncerHost) => SteppedSyncer) | undefined;
-  /** Default: an honest one. */
+  /** Default: the real one. */
   readonly createKernel?: ((views: LaneViews) => Kernel) | undefined;
-  /** What a broken writer would not do to the disk, or not in this way. Default: the disk gets all that is asked. */
+  /** Changes the disk operations of a broken writer. Default: the disk gets all operations unchanged. */
   readonly tamper?: ((operation: Operation) => Fault | undefined) | undefined;
 }
 
@@ -34,17 +34,17 @@ export interface SimulationSettings {
 export class Stopped extends Error {}
 
 /**
- * A log on a simulated disk and the model that knows what it promised. The machine may stop at any operation of the disk;
- * what was said until then counts, what the dying code does afterwards does not.
+ * A log on a simulated disk and the model of its promises. The machine may stop at any disk operation. Messages posted until then
+ * count; what the dying code does afterwards does not.
  */
 export class Simulation {
   readonly disk: SimulatedDisk;
   readonly model: LogModel;
   readonly #settings: SimulationSettings;
-  /** What lay there when it was damaged, if no cut was under way that would go on now. */
+  /** The files when they were damaged, if no cut was under way that the next open would finish. */
   #damaged: Image | undefined;
   #isAtRest = false;
-  /** What the last open cut off is gone. */
+  /** Everything that the last open cut off is gone from the files. */
   #isSettled = true;
   #log: TestLog | undefined;
   #stopAt = Number.POSITIVE_INFINITY;
@@ -64,8 +64,8 @@ export class Simulation {
   }
 
   /**
-   * Nobody has the log open, none of its bytes is in memory only, and it ends where the last open said: of a tail that no
-   * room was found to cut a salvage would keep what it can read.
+   * No process has the log open, none of its bytes is in memory only, and it ends where the last open said. (If there was no room
+   * to cut a tail, a salvage would keep what it can read of it.)
    */
   get isAtRest(): boolean {
     return this.#isAtRest && this.#isSettled;
@@ -76,7 +76,7 @@ export class Simulation {
     return this.#log;
   }
 
-  /** @throws Stopped; whatever keeps the log from being opened */
+  /** @throws Stopped; the error of a log that cannot be opened */
   open(): void {
     this.#isAtRest = false;
     const { disk, options, createRound, createSyncer, createKernel } = this.#settings;
@@ -95,7 +95,7 @@ export class Simulation {
     this.#isSettled = finishRecovery === undefined;
   }
 
-  /** Something befalls the files of a log that [isAtRest]. */
+  /** Damages the files of a log that [isAtRest]. */
   damage(random: Random): void {
     const damage = inflictDamage(this.disk, random);
     if (damage === undefined) return;
@@ -106,9 +106,9 @@ export class Simulation {
   }
 
   /**
-   * What a user does with a damaged log: looks at all of it, and repairs it if it is corrupt.
+   * What a user does with a damaged log: verifies it, and repairs it if it is corrupt.
    *
-   * @throws Stopped; whatever keeps the log from being repaired
+   * @throws Stopped; the error of a log that cannot be repaired
    */
   mend(mode: RepairMode): void {
     const { disk } = this;
@@ -137,7 +137,7 @@ export class Simulation {
     this.#take(parts, this.log.lane.appendBatch(parts, level));
   }
 
-  /** Each by itself, in one message beside the ring. They are small. */
+  /** Appends each entry by itself, in one message beside the ring. The entries are small. */
   appendQueued(entries: readonly Uint8Array[], level: number = Level.none): void {
     const first = this.log.lane.appendQueued(entries, level) - entries.length + 1;
     for (const [at, data] of entries.entries()) this.#take([data], first + at);
@@ -152,7 +152,7 @@ export class Simulation {
     this.model.noteCommand(id, { name, lsn }, this.log.lane.sequence);
   }
 
-  /** The producer begins to look for acknowledgements in its lane, or leaves it. */
+  /** The producer starts to poll the acknowledgement slot, or stops. */
   switchPolling(): void {
     const { lane } = this.log;
     if (lane.isPolling) lane.stopPolling();
@@ -172,7 +172,7 @@ export class Simulation {
     this.#act((log) => log.finishSync());
   }
 
-  /** The sync under way is done; the writer does not know yet. */
+  /** The sync under way is done, but the writer does not know yet. */
   workOfSync(): void {
     this.#act((log) => log.syncer.work());
   }
@@ -194,7 +194,7 @@ export class Simulation {
     this.#isAtRest = !this.model.hasFailed && this.log.recovered.start.finishRecovery === undefined;
     if (this.#isAtRest) {
       this.model.noteClosed();
-      // Whole frames and nothing else, and no file beside them that was made ready for more.
+      // Only whole frames, and no prepared file beside the segments.
       readFrames(this.log.files);
       const made = this.log.files.names().filter((name) => name === NEXT_FILE || name === SPARE_FILE);
       if (!this.model.hasTrouble) assert.deepEqual(made, []);
@@ -202,7 +202,7 @@ export class Simulation {
     this.#leave(this.model.hasFailed ? 'killed process' : 'close');
   }
 
-  /** The machine's stop, or its end at this moment, and what it leaves for the next open. */
+  /** The machine has stopped, or stops now: notes what that may leave for the next open. */
   crash(kind: CrashKind): void {
     this.#leave(kind);
     this.#isAtRest = kind === 'power cut';
@@ -211,7 +211,7 @@ export class Simulation {
     else this.disk.killProcess();
   }
 
-  /** The log is open and quiet: whoever opened it again would find nothing to do. */
+  /** The log is open and quiet: another open would find nothing to do. */
   assertSettled(): void {
     const { report } = recoverLog(this.disk, this.log.options);
     assert.equal(report.verdict, 'clean');
@@ -229,7 +229,7 @@ export class Simulation {
     } catch (error) {
       if (!this.#hasStopped) throw error;
     }
-    // The writer takes the stop for an error of the disk: what it does about it happens after its death.
+    // The writer takes the stop for a disk error: what it then does happens after its death.
     if (this.#hasStopped) throw new Stopped();
     this.#hear();
   }
@@ -249,8 +249,8 @@ export class Simulation {
   }
 
   #leave(end: CrashKind | 'close'): void {
-    // Several crashes may come before an open succeeds: the worst counts. A failed sync takes what was only written with it,
-    // also if the log had ended before, or did not live to hear of it.
+    // Several crashes may come before an open succeeds: the worst one counts. A failed sync counts as a power cut, even if the
+    // log had ended before or did not live to learn of it.
     const worst = this.#log?.syncer.hasFailed && end === 'killed process' ? 'power cut' : end;
     if (this.#log !== undefined || end === 'power cut') this.#lastEnd = worst;
     this.#stopAt = Number.POSITIVE_INFINITY;

@@ -4,7 +4,7 @@ import type { Simulation } from './simulation.js';
 /** So small that a handful of entries fills a segment. */
 export const SMALL_SEGMENTS = { maxFileSize: 400, maxFiles: 3 };
 
-/** An open log's life: every kind of append, rotation, retention, an idle time, close, reopen. */
+/** One session with every kind of append, rotation, retention, an idle time, close and reopen. */
 export function liveALittle(simulation: Simulation): void {
   simulation.open();
   simulation.append(payload(1, 40), Level.durable);
@@ -40,10 +40,10 @@ export function liveALittle(simulation: Simulation): void {
   simulation.run();
 }
 
-/** So long that a recycled one holds more of what it was than is zeroed. */
+/** So long that a recycled file keeps more old content than is zeroed. */
 export const LONG_SEGMENTS = { maxFileSize: 6000, maxFiles: 1 };
 
-/** Segments follow each other, each in the file of one before, with frames of the same lengths: old ones line up with new ones. */
+/** Recycles one file after the other, with frames of the same lengths, so that old frames line up with new ones. */
 export function useSegmentsAgain(simulation: Simulation): void {
   simulation.open();
   for (let id = 1; id <= 18; id++) {
@@ -56,7 +56,7 @@ export function useSegmentsAgain(simulation: Simulation): void {
   simulation.run();
 }
 
-/** What the next user does: finds the log, adds to it, and has one entry made durable among others that are not. */
+/** What the next user does: opens the log, appends, and makes one entry durable among others that are not. */
 export function goOn(simulation: Simulation): void {
   simulation.open();
   simulation.append(payload(20, 35), Level.written);
@@ -68,7 +68,7 @@ export function goOn(simulation: Simulation): void {
   simulation.run();
 }
 
-/** `length` bytes that no other id has. */
+/** `length` bytes that differ for each id. */
 export function payload(id: number, length: number): Uint8Array {
   return Uint8Array.from({ length }, (_, at) => (at < 4 ? id >>> (8 * at) : id * 31 + at * 7) & 0xff);
 }

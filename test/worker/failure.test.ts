@@ -32,7 +32,7 @@ test('a directory that is gone when it is to be synced ends the log, and is no f
   log.finishSync();
   assertEnded(log, 'ERR_WAL_IO');
   const { message, cause } = log.lane.all('failed')[0]?.failure ?? assert.fail();
-  assert.match(message, /somebody has removed or renamed it/);
+  assert.match(message, /it was removed or renamed/);
   assert.equal(cause?.code, 'ENOENT');
 });
 

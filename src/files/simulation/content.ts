@@ -1,7 +1,7 @@
 import type { Fate, Unsynced } from './fate.js';
 import type { Random } from './random.js';
 
-/** What a power cut keeps or loses as one. */
+/** The unit that a power cut keeps or loses as a whole. */
 export const SECTOR_BYTES = 512;
 
 /**
@@ -25,17 +25,17 @@ interface SizeVersion extends Unsynced {
 const ZERO_SECTOR = new Uint8Array(SECTOR_BYTES);
 
 /**
- * One file's bytes: what a read sees, what the medium holds, and what happened in between.
+ * One file's bytes: what a read returns, what the medium holds, and the unsynced changes in between.
  *
  *            live      what reads return: the page cache
- *               ▲ write, truncate: each also leaves a version of every sector that it touches, and of the size
+ *               ▲ write, truncate: each also stores a version of every sector that it touches, and of the size
  *     versions  │      unsynced, oldest first; a sync takes the newest, a power cut any (each sector, and the size,
  *               ▼      for itself)
  *         durable      what the next boot finds
  *
- * Invariants: both arrays are whole sectors; behind the size `live` is zero, and so is `durable` unless a sync failed
- * (then sectors may lie there that a later size uncovers); a version is never changed. A sector whose live and durable
- * bytes differ and that has no versions was lost by a failed sync: nothing will write it again.
+ * Invariants: both arrays are whole sectors. After the size `live` is zero, and so is `durable` unless a sync failed (then
+ * sectors may be there that a later size uncovers). A version is never changed. A sector whose live and durable bytes differ and
+ * that has no versions was lost by a failed sync: nothing will write it again.
  */
 export class Content {
   #live = new Uint8Array(0);
@@ -49,12 +49,12 @@ export class Content {
     return this.#size;
   }
 
-  /** What the file takes of the disk's capacity, bytes. Holes count. */
+  /** The share of the disk's capacity that the file takes, in bytes. Holes count. */
   get allocatedBytes(): number {
     return roundUp(this.#size);
   }
 
-  /** Position in the history of the first change that is not durable; Infinity when all is. */
+  /** Position in the history of the first change that is not durable; Infinity if all are. */
   get oldestUnsynced(): number {
     let oldest = this.#sizes[0]?.at ?? Number.POSITIVE_INFINITY;
     for (const versions of this.#sectors.values())
@@ -70,7 +70,7 @@ export class Content {
     return this.#durable.slice(0, this.#durableSize);
   }
 
-  /** The medium's sector, whether within the file or not. */
+  /** The medium's sector, inside the file or not. */
   durableSector(index: number): Uint8Array {
     return sectorOf(this.#durable, index);
   }
@@ -107,22 +107,22 @@ export class Content {
   sync(): void {
     for (const [index, versions] of this.#sectors) this.#makeDurable(index, versions);
     this.#durableSize = this.#recordedSize;
-    this.#settle();
+    this.#dropVersions();
   }
 
   failSync(kind: FailedSync, random: Random): void {
-    // The device may have taken some of the sectors before it failed, or all.
+    // Before it failed the device may have taken none of the sectors, some, or all.
     const survival = random.pick([0, 0.5, 1]);
     for (const [index, versions] of this.#sectors) {
       if (random.chance(survival)) this.#makeDurable(index, versions);
     }
     this.#sectors.clear();
     if (kind === 'ext4') return;
-    this.#settle();
+    this.#dropVersions();
     if (kind === 'btrfs') this.#show();
   }
 
-  /** The cache drops every page that counts as clean: what a failed sync lost is no longer to be seen. */
+  /** The cache drops every page that counts as clean: reads then no longer show what a failed sync lost. */
   evict(): void {
     for (let index = 0; index * SECTOR_BYTES < this.#size; index += 1) {
       if (!this.#sectors.has(index)) sectorOf(this.#live, index).fill(0).set(sectorOf(this.#durable, index));
@@ -130,7 +130,7 @@ export class Content {
     this.#live.fill(0, this.#size);
   }
 
-  /** @param stale what lay in a block before it was allocated to this file */
+  /** @param stale the content of a block before it was allocated to this file */
   powerCut(fate: Fate, stale: (sector: number) => Uint8Array): void {
     const sizes = fate.countOf(this.#sizes);
     const formerSize = this.#durableSize;
@@ -145,11 +145,11 @@ export class Content {
       }
     }
     if (sizes > 0) this.#durableSize = (this.#sizes[sizes - 1] as SizeVersion).size;
-    this.#settle();
+    this.#dropVersions();
     this.#show();
   }
 
-  /** Flips bits at rest. A sector that is still to be written hides it from reads, and then overwrites it. */
+  /** Flips bits at rest. An unsynced version of the sector hides this from reads, and later overwrites it. */
   rot(offset: number, mask: number): void {
     const flip = (bytes: Uint8Array): void => {
       bytes[offset] = (bytes[offset] as number) ^ mask;
@@ -160,16 +160,16 @@ export class Content {
     if (offset < this.#size && !this.#sectors.has(Math.floor(offset / SECTOR_BYTES))) flip(this.#live);
   }
 
-  /** The size that the file system has noted. Behind [size] only after a failed sync. */
+  /** The size that the file system has recorded. It is larger than [size] only after a failed sync. */
   get #recordedSize(): number {
     return this.#sizes.at(-1)?.size ?? this.#durableSize;
   }
 
   #noteSectors(from: number, to: number, at: number): void {
     for (let index = Math.floor(from / SECTOR_BYTES); index * SECTOR_BYTES < to; index += 1) {
-      // Sectors behind the end of a truncated file are shared: they may be many.
-      const isBehindEnd = index * SECTOR_BYTES >= this.#size;
-      const bytes = isBehindEnd ? ZERO_SECTOR : sectorOf(this.#live, index).slice();
+      // Sectors after the end of a truncated file share one array: there may be many.
+      const isAfterEnd = index * SECTOR_BYTES >= this.#size;
+      const bytes = isAfterEnd ? ZERO_SECTOR : sectorOf(this.#live, index).slice();
       const versions = this.#sectors.get(index);
       if (versions === undefined) this.#sectors.set(index, [{ at, bytes }]);
       else versions.push({ at, bytes });
@@ -181,15 +181,15 @@ export class Content {
     sectorOf(this.#durable, index).set((versions.at(-1) as SectorVersion).bytes);
   }
 
-  /** Nothing is on its way any more; the file ends at its durable size. */
-  #settle(): void {
+  /** No change is on its way any more; the file ends at its durable size. */
+  #dropVersions(): void {
     this.#sectors.clear();
     this.#sizes = [];
     this.#durable = withRoom(this.#durable, this.#durableSize);
     this.#durable.fill(0, this.#durableSize);
   }
 
-  /** Reads see what the medium holds. */
+  /** Makes reads return what the medium holds. */
   #show(): void {
     this.#live = this.#durable.slice();
     this.#size = this.#durableSize;
@@ -200,7 +200,7 @@ function sectorOf(bytes: Uint8Array, index: number): Uint8Array {
   return bytes.subarray(index * SECTOR_BYTES, (index + 1) * SECTOR_BYTES);
 }
 
-/** Doubles, so that appending stays linear. */
+/** Doubles the array, so that appending takes linear time. */
 function withRoom(bytes: Uint8Array<ArrayBuffer>, size: number): Uint8Array<ArrayBuffer> {
   if (size <= bytes.length) return bytes;
   const larger = new Uint8Array(Math.max(roundUp(size), bytes.length * 2));

@@ -1,25 +1,25 @@
 import type { Random } from './random.js';
 
-/** Anything that happened to a disk and is not durable yet. */
+/** A change to a disk that is not durable yet. */
 export interface Unsynced {
   /** Position in the disk's history: higher is later. */
   readonly at: number;
 }
 
 /**
- * What one power cut leaves of the unsynced changes. A real disk and kernel may leave any part of them. Drawing for
- * each change alone would hardly ever leave all, none, or all but one, where bugs like to be; so each cut first draws
- * a temper:
+ * Decides what one power cut leaves of the unsynced changes. A real disk and kernel may leave any part of them. Drawing for each
+ * change alone would hardly ever leave all, none, or all but one, the cases in which bugs are likely. So each cut first draws a
+ * temper:
  *
- *   ordered     everything up to some moment is there and nothing after it, as if the disk wrote in order
- *   scattered   each change for itself, with a chance that is drawn once: often 0 or 1, so that all or nothing stays
+ *   ordered     everything up to some moment is kept and nothing after it, as if the disk wrote in order
+ *   scattered   each change is drawn by itself, with a chance that is drawn once: often 0 or 1, so that all or nothing is kept
  */
 export class Fate {
   readonly #random: Random;
   /** Ordered: the moment. Undefined: scattered. */
   readonly #moment: number | undefined;
   readonly #survival: number;
-  /** Of what does not survive whole: the share of which nothing survives. */
+  /** The chance that a block which is not kept whole loses its change entirely. */
   readonly #loss: number;
   readonly #staleChance: number;
   readonly #tearChance: number;
@@ -36,13 +36,13 @@ export class Fate {
 
   survives(change: Unsynced): boolean {
     if (this.#moment === undefined) return this.#random.chance(this.#survival);
-    // What was on its way at that very moment is torn.
+    // The change at that very moment may be half done.
     return change.at < this.#moment || (change.at === this.#moment && this.#random.chance(0.5));
   }
 
   /**
-   * For something that was changed again and again and is whole at any time: how many of its changes, oldest first,
-   * the disk has seen; 0 = it is as it was when it was last durable.
+   * For something that changed several times and is whole at any time: how many of its changes, oldest first, reached the disk; 0
+   * = it is as it was when it was last durable.
    */
   countOf(changes: readonly Unsynced[]): number {
     if (this.#moment === undefined) {
@@ -54,12 +54,12 @@ export class Fate {
     return count;
   }
 
-  /** Whether a block that was allocated and not written shows what lay there before, and not zeros. */
+  /** Does an allocated but unwritten block show its earlier content instead of zeros? */
   isStale(): boolean {
     return this.#random.chance(this.#staleChance);
   }
 
-  /** Where in a block of `length` bytes its last change broke off; `length` = it is whole. */
+  /** Where in a block of `length` bytes the last change broke off; `length` = it is whole. */
   tearAt(length: number): number {
     return this.#random.chance(this.#tearChance) ? this.#random.below(length) : length;
   }

@@ -22,48 +22,48 @@ export interface Operation {
   /** Counts all operations of the disk, from 0. */
   readonly index: number;
   readonly kind: OperationKind;
-  /** As it was given; of an open file, the name it was opened by. */
+  /** As given by the caller; for an open file, the name by which it was opened. */
   readonly path: string;
-  /** write, read: where in the file; truncate: the new size. */
+  /** write, read: the position in the file; truncate: the new size. */
   readonly position?: number;
-  /** write, read: how many bytes are asked for. */
+  /** write, read: how many bytes are requested. */
   readonly bytes?: number;
 }
 
 /** What goes wrong with one operation. */
 export interface Fault {
   /**
-   * It throws this ('EIO', 'ENOSPC', 'EMFILE', 'EINTR', 'EAGAIN', 'EACCES', …). A sync that throws has also lost what
-   * it should have made durable: see [FailedSync].
+   * The operation throws this code ('EIO', 'ENOSPC', 'EMFILE', 'EINTR', 'EAGAIN', 'EACCES', …). A sync that throws has also lost
+   * the data that it should have made durable: see [FailedSync].
    */
   readonly code?: string;
-  /** A write or read gets this far only: it is short, or with `code` or `crash` this much happened before. */
+  /** A write or read gets only this far: it is short, or with `code` or `crash` it fails after this many bytes. */
   readonly bytes?: number;
-  /** It takes this long, by the virtual clock. */
+  /** How long the operation takes, by the virtual clock. */
   readonly delayMs?: number;
-  /** A sync, truncate, rename, unlink or mkdir returns and has done nothing: a disk, or a program, that lies. */
+  /** A sync, truncate, rename, unlink or mkdir returns without having done anything: a disk, or a program, that lies. */
   readonly ignored?: true;
   /** The machine stops here: [SimulatedCrash] from this and every later call, until the next boot. */
   readonly crash?: true;
 }
 
 export interface FaultScope {
-  /** Only where the path is this, or ends with this after a separator. */
+  /** Only operations on this path, or on a path that ends with this after a separator. */
   readonly path?: string;
-  /** So many matching operations still succeed. Default 0. */
+  /** This many matching operations succeed first. Default 0. */
   readonly after?: number;
-  /** So many fail then. Default 1. */
+  /** Then this many fail. Default 1. */
   readonly times?: number;
 }
 
 export type FaultHook = (operation: Operation) => Fault | undefined;
 
-/** What shall go wrong: rules for the next operations, and a hook that is asked about all. */
+/** The planned faults: rules for the next operations, and a hook that is called for each operation. */
 export class Faults {
   hook: FaultHook | undefined;
   readonly #rules = new Set<Rule>();
 
-  /** Rules for several kinds are one rule: what `scope` counts are operations of any of them. */
+  /** Rules for several kinds are one rule: `scope` counts operations of any of them. */
   add(kinds: OperationKind | readonly OperationKind[], fault: Fault, scope: FaultScope): void {
     const { path, after = 0, times = 1 } = scope;
     this.#rules.add({ kinds: [kinds].flat(), fault, path, after, times });
@@ -105,8 +105,8 @@ function isIn(path: string, scope: string | undefined): boolean {
 }
 
 /**
- * The machine has stopped. Not a system error: code under test must not handle it, only the harness around it, which
- * then calls [SimulatedDisk.powerCut] or [SimulatedDisk.killProcess].
+ * The machine has stopped. Not a system error: code under test must not handle it. Only the harness does, and then calls
+ * [SimulatedDisk.powerCut] or [SimulatedDisk.killProcess].
  */
 export class SimulatedCrash extends Error {
   readonly code = 'ERR_SIMULATED_CRASH';

@@ -11,7 +11,7 @@ export interface MachineOptions {
   readonly traceMax: number;
 }
 
-/** What one call knows of itself while it runs. */
+/** The state of one call while it runs. */
 export interface Running {
   /** Its position in the disk's history. */
   readonly at: number;
@@ -21,7 +21,7 @@ export interface Running {
 
 const NO_FAULT: Fault = {};
 
-/** The machine around a simulated disk: its clock, its chance, its history, and what goes wrong with a call. */
+/** The machine around a simulated disk: its clock, its random numbers, its history, and the faults of its calls. */
 export class Machine {
   readonly random: Random;
   readonly faults = new Faults();
@@ -50,8 +50,8 @@ export class Machine {
   }
 
   /**
-   * Runs one call of the seam: counts it, times it, traces it, and makes it fail where that is planned. A write and the
-   * syncs get their faults handed, since they fail halfway.
+   * Runs one call of the seam: counts it, times it, traces it, and makes it fail if that is planned. A write or a sync receives
+   * its fault, since it fails halfway.
    */
   operate<T>(call: Omit<Operation, 'index'>, run: (running: Running) => T): T {
     const operation: Operation = { index: this.counts.operations, ...call };
@@ -71,7 +71,7 @@ export class Machine {
     }
   }
 
-  /** Lets a call end as its fault says. */
+  /** Ends a call as its fault says. */
   fail(fault: Fault, syscall: string, path: string): void {
     if (fault.crash === true) {
       this.#hasStopped = true;
@@ -92,7 +92,7 @@ export class Machine {
     this.#hasStopped = false;
   }
 
-  /** At an operation that [fail] ended: nothing works until the next [boot]. */
+  /** True after an operation that [fail] stopped: no call works until the next [boot]. */
   get hasStopped(): boolean {
     return this.#hasStopped;
   }

@@ -31,14 +31,14 @@ export class DirectoryNode {
 
 export type Node = FileNode | DirectoryNode;
 
-/** A place for a name: an existing directory, and whatever bears the name in it now. */
+/** A place for a name: an existing directory, and the file that has the name now. */
 export interface Place {
   readonly directory: DirectoryNode;
   readonly name: string;
   readonly node: Node | undefined;
 }
 
-/** One call's effect on names, atomic: all of it is on the medium or nothing. */
+/** One call's effect on names. It is atomic: it reaches the medium as a whole or not at all. */
 interface NameChange extends Unsynced {
   readonly edits: readonly NameEdit[];
 }
@@ -46,15 +46,15 @@ interface NameChange extends Unsynced {
 interface NameEdit {
   readonly directory: DirectoryNode;
   readonly name: string;
-  /** `undefined`: the name goes. */
+  /** `undefined`: the name is removed. */
   readonly node: Node | undefined;
 }
 
 /**
- * The names of a simulated disk. A change shows at once, and becomes durable when a directory that it touches is
- * synced; until then a power cut may lose it. Changes survive in any combination with one exception, which all file
- * systems keep: one does not survive without the earlier ones of the same name, or two renames in a row could leave a
- * file with two names or with none.
+ * The names of a simulated disk. A change is visible at once, and durable when a directory that it touches is synced; until then
+ * a power cut may lose it. Changes survive in any combination, with one exception that all file systems guarantee: a change does
+ * not survive without the earlier changes of the same name. Otherwise two renames in a row could leave a file with two names or
+ * with none.
  */
 export class Names {
   readonly root: DirectoryNode;
@@ -64,7 +64,7 @@ export class Names {
     this.root = root;
   }
 
-  /** Position in the history of the first change that is not durable; Infinity when all are. */
+  /** Position in the history of the first change that is not durable; Infinity if all are. */
   get oldestUnsynced(): number {
     return this.#unsynced[0]?.at ?? Number.POSITIVE_INFINITY;
   }
@@ -103,7 +103,7 @@ export class Names {
     this.#unsynced = others;
   }
 
-  /** As with a file: some changes may have reached the medium, the rest counts as written and is lost. */
+  /** As for a file: some changes may have reached the medium, the rest count as written and are lost. */
   failSync(directory: DirectoryNode, random: Random): void {
     const survival = random.pick([0, 0.5, 1]);
     const [concerned, others] = this.#concerning(directory);
@@ -117,7 +117,7 @@ export class Names {
     for (const directory of directoriesIn(this.root, 'durable')) directory.live = new Map(directory.durable);
   }
 
-  /** Every file that has a name, as programs see it or as the next boot would. */
+  /** Every file with a name, as programs see it or as the next boot would. */
   files(view: 'live' | 'durable'): Set<FileNode> {
     const files = new Set<FileNode>();
     for (const directory of directoriesIn(this.root, view)) {
@@ -126,7 +126,7 @@ export class Names {
     return files;
   }
 
-  /** Of every file, as programs see it, from the root. */
+  /** The paths of all files, as programs see them, from the root. */
   paths(directory: DirectoryNode = this.root, prefix = ''): string[] {
     return [...directory.live].flatMap(([name, node]) =>
       node.kind === 'file' ? [`${prefix}/${name}`] : this.paths(node, `${prefix}/${name}`),
@@ -141,7 +141,7 @@ export class Names {
     this.#unsynced.push(change);
   }
 
-  /** The changes that a sync of `directory` covers, with those that they rest on; and the others. Both oldest first. */
+  /** The changes that a sync of `directory` covers, with those that they depend on; and the others. Both oldest first. */
   #concerning(directory: DirectoryNode): [concerned: NameChange[], others: NameChange[]] {
     const concerned: NameChange[] = [];
     const others: NameChange[] = [];
@@ -154,7 +154,7 @@ export class Names {
   }
 }
 
-/** Makes those durable that `survives` picks and that rest on no lost one. */
+/** Makes the changes durable that `survives` picks and that depend on no lost one. */
 function keep(changes: readonly NameChange[], survives: (change: NameChange) => boolean): void {
   const lost: NameChange[] = [];
   for (const change of changes) {
@@ -183,7 +183,7 @@ function* directoriesIn(root: DirectoryNode, view: 'live' | 'durable'): Generato
   }
 }
 
-/** Every path is taken from the root. Both separators, since `node:path` joins with the platform's. */
+/** Every path starts at the root. Both separators count, since `node:path` joins with the platform's. */
 function namesOf(path: string): string[] {
   const names: string[] = [];
   for (const name of path.split(/[/\\]/)) {

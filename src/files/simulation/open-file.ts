@@ -3,7 +3,7 @@ import type { FailedSync } from './content.js';
 import type { Machine } from './machine.js';
 import type { FileNode } from './names.js';
 
-/** The device that all devices of a simulation are. */
+/** All simulated files are on this one device. */
 const DEVICE = 1n;
 
 export function identityOf(node: { readonly id: number }): FileIdentity {
@@ -14,12 +14,12 @@ export function identityOf(node: { readonly id: number }): FileIdentity {
 export interface FileHost {
   readonly machine: Machine;
   readonly failedSync: FailedSync;
-  /** How many of `length` bytes at `position` the capacity lets the file take. */
+  /** How many of `length` bytes at `position` the capacity leaves room for. */
   roomFor(node: FileNode, position: number, length: number): number;
   forget(file: OpenFile): void;
 }
 
-/** One descriptor. It dies with the process that opened it: at the next boot it is bad. */
+/** One descriptor. It ends with the process that opened it: after the next boot it is bad. */
 export class OpenFile implements DiskFile {
   readonly path: string;
   readonly fd = -1;
@@ -70,7 +70,7 @@ export class OpenFile implements DiskFile {
     });
   }
 
-  /** Its files have no holes. */
+  /** Simulated files have no holes. */
   allocation(): undefined {
     return undefined;
   }
@@ -118,7 +118,7 @@ export class OpenFile implements DiskFile {
       this.#check(syscall);
       machine.counts.fileSyncs += 1;
       machine.passSyncTime();
-      // A crash on the way: the power cut decides what got there.
+      // A crash in the middle: the power cut decides what reached the medium.
       if (fault.code !== undefined) this.node.content.failSync(failedSync, machine.random);
       else if (fault.ignored !== true && fault.crash !== true) this.node.content.sync();
       machine.fail(fault, syscall, this.path);

@@ -1,6 +1,6 @@
 /**
- * Seeded random numbers: the same seed gives the same numbers on every machine, so that a run can be replayed.
- * The generator is sfc32 (Chris Doty-Humphrey, PractRand), seeded as he says: counter 1, 12 rounds thrown away.
+ * Seeded random numbers: the same seed gives the same numbers on every machine, so that a run can be replayed. The generator is
+ * sfc32 (Chris Doty-Humphrey, PractRand), seeded as its author recommends: counter 1, the first 12 rounds dropped.
  */
 export class Random {
   #a: number;

@@ -24,28 +24,28 @@ import { Random } from './random.js';
 export { Random };
 
 export interface SimulatedDiskOptions {
-  /** Decides everything that chance decides. Any safe integer. */
+  /** Decides every random choice. Any safe integer. */
   readonly seed: number;
-  /** Beyond it writes are short and then throw ENOSPC; files count in whole sectors. Default: no limit. */
+  /** When it is full, writes are short and then throw ENOSPC; files count in whole sectors. Default: no limit. */
   readonly capacityBytes?: number;
-  /** Beyond it `open` throws EMFILE. Default: no limit. */
+  /** When they are used up, `open` throws EMFILE. Default: no limit. */
   readonly descriptorsMax?: number;
   /** What a failed sync leaves. Default 'ext4'. */
   readonly failedSync?: FailedSync;
   /**
-   * Whether a power cut may break a write off inside a sector, the rest of which stays as it was. Default false: a
-   * sector is written whole or not at all.
+   * Whether a power cut may break off a write inside a sector, the rest of which stays as it was. Default false: a sector is
+   * written whole or not at all.
    */
   readonly tearsSectors?: boolean;
-  /** How often a write or read is short, or throws EINTR or EAGAIN, for no reason: 0 to 1. Default 0. */
+  /** How often a write or read is short, or throws EINTR or EAGAIN, at random: 0 to 1. Default 0. */
   readonly nuisance?: number;
-  /** What every sync takes, by the virtual clock. Default 0. */
+  /** Duration of every sync, by the virtual clock. Default 0. */
   readonly syncMs?: number;
-  /** What the clock shows first. Default 2025-01-01. */
+  /** The clock's first time. Default 2025-01-01. */
   readonly startMs?: number;
   /** How many operations the trace keeps. Default 1,000. */
   readonly traceMax?: number;
-  /** What the lock file says. Default 1. */
+  /** The process id in the lock file. Default 1. */
   readonly pid?: number;
 }
 
@@ -55,28 +55,27 @@ export interface DiskCounts {
   readonly writtenBytes: number;
   readonly fileSyncs: number;
   readonly directorySyncs: number;
-  /** By the virtual clock. */
+  /** Duration of every sync, by the virtual clock. */
   readonly syncMs: number;
   readonly boots: number;
 }
 
-/** Keeps the ids' numbers apart from those that decide what the disk does. */
+/** Separates the random numbers of ids from those that decide what the disk does. */
 const ID_SEED = 0x1d5;
 
 const DAY_ONE_MS = Date.UTC(2025, 0, 1);
 
 /**
- * A disk in memory on which anything happens that disks, kernels and power supplies do to files, and the same again
- * with the same seed and the same calls. Nothing here waits, and nothing reads a clock or a random source of the
- * system.
+ * A disk in memory that does everything to files that disks, kernels and power supplies do, and does the same again for the same
+ * seed and the same calls. It never waits, and reads no clock and no random source of the system.
  *
  *   what is lost, and when      simulation/content.ts (bytes and sizes), simulation/names.ts (names)
  *   what a power cut picks      simulation/fate.ts
- *   faults by plan              [failNext], [onOperation], [crashAt]
- *   the next boot               [powerCut] or [killProcess]; then the same object is opened again
+ *   planned faults              [failNext], [onOperation], [crashAt]
+ *   the next boot               [powerCut] or [killProcess]; then the same object is used again
  */
 export class SimulatedDisk implements Disk {
-  /** May be changed at any time: the disk fills up, or there is room again. */
+  /** May be changed at any time: the disk fills up, or has room again. */
   capacityBytes: number;
   readonly #options: SimulatedDiskOptions;
   readonly #machine: Machine;
@@ -106,7 +105,7 @@ export class SimulatedDisk implements Disk {
     });
   }
 
-  /** In an order that chance decides: no caller may rest on one. */
+  /** In random order: no caller may rely on one. */
   list(directory: string): string[] {
     return this.#machine.operate({ kind: 'list', path: directory }, () => {
       this.#takeDescriptor('scandir', directory);
@@ -174,7 +173,7 @@ export class SimulatedDisk implements Disk {
       let isHeld = true;
       return {
         release: () => {
-          // That of a process which is gone went with it, and another one may hold the file now.
+          // The lock of a process that is gone went with it, and another process may hold the file now.
           if (isHeld && boot === this.#machine.counts.boots) node.isLocked = false;
           isHeld = false;
         },
@@ -192,30 +191,30 @@ export class SimulatedDisk implements Disk {
     });
   }
 
-  /** Drawn apart, so that how often it is asked for changes nothing of what the disk does. */
+  /** Drawn from separate numbers, so that calling it changes nothing of what the disk does. */
   random64(): bigint {
     return (BigInt(this.#ids.next()) << 32n) | BigInt(this.#ids.next());
   }
 
-  /** As [now], exact, and from the start on: milliseconds that have passed. */
+  /** As [now], exact, and counted from the start: milliseconds that have passed. */
   get elapsedMs(): number {
     return this.#machine.nowMs - (this.#options.startMs ?? DAY_ONE_MS);
   }
 
-  /** Virtual: it stands still but for [advance], [SimulatedDiskOptions.syncMs] and slow calls. */
+  /** Virtual: it moves only by [advance], [SimulatedDiskOptions.syncMs] and slow calls. */
   now(): number {
     return Math.floor(this.#machine.nowMs);
   }
 
-  // ---------------------------------------------------------------- what befalls it
+  // ---------------------------------------------------------------- crashes and damage
 
   /**
-   * The power goes: of everything that is not durable any part is lost, descriptors and locks are gone. The next call
-   * comes from the next boot.
+   * The power goes: of everything that is not durable any part is lost, and descriptors and locks are gone. The next call belongs
+   * to the next boot.
    */
   powerCut(): void {
     const { random, counts } = this.#machine;
-    // A file whose last name was removed is at risk as well: the removal may be what does not survive.
+    // A file whose last name was removed is at risk as well: the removal may be lost.
     const atRisk = [...this.#names.files('live'), ...this.#names.files('durable')];
     const oldest = Math.min(
       this.#names.oldestUnsynced,
@@ -229,12 +228,12 @@ export class SimulatedDisk implements Disk {
     this.#boot('power cut');
   }
 
-  /** The process dies: every byte that a call took is still there, descriptors and locks are gone. */
+  /** The process dies: every byte that was written stays, descriptors and locks are gone. */
   killProcess(): void {
     this.#boot('process killed');
   }
 
-  /** The page cache drops what counts as clean: from then on a read shows what a failed sync has lost. */
+  /** The page cache drops the pages that count as clean: reads then show what a failed sync has lost. */
   evictCache(): void {
     this.#machine.trace.note('---- cache evicted');
     for (const { content } of this.#names.files('live')) content.evict();
@@ -246,19 +245,19 @@ export class SimulatedDisk implements Disk {
     this.#file(path).content.rot(offset, mask);
   }
 
-  /** A line of the harness's own in the [trace]. */
+  /** Adds the harness's own line to the [trace]. */
   note(line: string): void {
     this.#machine.trace.note(line);
   }
 
-  /** Lets virtual time pass; with a negative number the clock is set back. */
+  /** Moves the virtual clock; a negative number sets it back. */
   advance(ms: number): void {
     this.#machine.nowMs += ms;
   }
 
-  // ---------------------------------------------------------------- faults by plan
+  // ---------------------------------------------------------------- planned faults
 
-  /** The next operation of this kind, or of one of them (in scope), throws `code`, or fails as the fault says. */
+  /** The next operation of this kind, or of one of these kinds (in scope), throws `code`, or fails as the fault says. */
   failNext(
     kinds: OperationKind | readonly OperationKind[],
     fault: string | Fault,
@@ -267,33 +266,33 @@ export class SimulatedDisk implements Disk {
     this.#machine.faults.add(kinds, typeof fault === 'string' ? { code: fault } : fault, scope);
   }
 
-  /** Asked before each operation; one hook at a time. */
+  /** A hook that is called before each operation; there is one at a time. */
   onOperation(hook: FaultHook | undefined): void {
     this.#machine.faults.hook = hook;
   }
 
-  /** Forgets the rules, the hook and [crashAt]. */
+  /** Removes the rules, the hook and [crashAt]. */
   clearFaults(): void {
     this.#machine.faults.clear();
     this.#machine.crashAt = undefined;
   }
 
   /**
-   * The machine stops at the operation with this index (of [counts]), which is half done; every later call throws
+   * The machine stops at the operation with this index (of [counts]), which is half done. Every later call throws
    * [SimulatedCrash] too, until [powerCut] or [killProcess].
    */
   crashAt(index: number): void {
     this.#machine.crashAt = index;
   }
 
-  /** The machine has stopped at an operation: nothing works until [powerCut] or [killProcess]. */
+  /** The machine has stopped at an operation: no call works until [powerCut] or [killProcess]. */
   get hasStopped(): boolean {
     return this.#machine.hasStopped;
   }
 
-  // ---------------------------------------------------------------- for tests to look at
+  // ---------------------------------------------------------------- inspection by tests
 
-  /** What a read of the whole file would return now. Not an operation: nothing can befall it. */
+  /** What a read of the whole file would return now. Not an operation: it cannot fail. */
   contents(path: string): Uint8Array {
     return this.#file(path).content.liveBytes();
   }
@@ -303,12 +302,12 @@ export class SimulatedDisk implements Disk {
     return [...this.#directory(directory, 'scandir').live.keys()].sort();
   }
 
-  /** What of the file is durable, if its name is. */
+  /** The durable content of a file whose name is durable. */
   durableContents(path: string): Uint8Array {
     return this.#file(path).content.durableBytes();
   }
 
-  /** Puts a file in place, durably, with its directories: a fixture. */
+  /** Creates a file durably, with its directories: a fixture. */
   plant(path: string, bytes: Uint8Array): void {
     const at = this.#machine.counts.operations;
     this.plantDirectory(path.slice(0, Math.max(0, path.search(/[/\\][^/\\]*$/))));
@@ -320,7 +319,7 @@ export class SimulatedDisk implements Disk {
     this.#names.sync(place.directory);
   }
 
-  /** The same of a directory and those above it. */
+  /** The same for a directory and those above it. */
   plantDirectory(path: string): void {
     const at = this.#machine.counts.operations;
     const names = path.split(/[/\\]/);
@@ -337,14 +336,14 @@ export class SimulatedDisk implements Disk {
   }
 
   get usedBytes(): number {
-    // What is open and has no name any more takes its room still.
+    // An open file without a name still takes its space.
     const files = new Set([...this.#names.files('live'), ...[...this.#openFiles].map(({ node }) => node)]);
     let bytes = 0;
     for (const { content } of files) bytes += content.allocatedBytes;
     return bytes;
   }
 
-  /** The names of the files that are open, each as often as it is. */
+  /** The names of the open files, each once per descriptor. */
   get openPaths(): string[] {
     return [...this.#openFiles].map((file) => file.path);
   }
@@ -353,12 +352,12 @@ export class SimulatedDisk implements Disk {
     return { ...this.#machine.counts };
   }
 
-  /** The last operations, one in a line: index, kind, path, place, bytes, outcome. */
+  /** The last operations, one per line: index, kind, path, place, bytes, outcome. */
   get trace(): string {
     return this.#machine.trace.toString();
   }
 
-  // ---------------------------------------------------------------- inside
+  // ---------------------------------------------------------------- internals
 
   get #host(): FileHost {
     return {
@@ -387,7 +386,7 @@ export class SimulatedDisk implements Disk {
     return Math.max(0, Math.min(length, endMax - position));
   }
 
-  /** The file that bears the name, or a new one. */
+  /** Returns the file with the name, or creates one. */
   #fileAt(place: Place, path: string, at: number): FileNode {
     if (place.node !== undefined) return fileIn(place, path);
     const node = new FileNode(this.#nextId++);
@@ -415,7 +414,7 @@ export class SimulatedDisk implements Disk {
     return node;
   }
 
-  /** What may lie in a block that was another file's: noise, or, worse, something that looks as if it belonged. */
+  /** What may lie in a block that belonged to another file: noise, or, worse, bytes that look valid. */
   #staleSector(files: readonly FileNode[], index: number): Uint8Array {
     const { random } = this.#machine;
     const stale = new Uint8Array(SECTOR_BYTES);

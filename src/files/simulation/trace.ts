@@ -1,6 +1,6 @@
 import type { Operation } from './faults.js';
 
-/** What happened to a disk, for people who look for the reason of a failed run. The oldest lines are dropped. */
+/** The operations of a disk, for people who look for the reason of a failed run. The oldest lines are dropped. */
 export class Trace {
   readonly #linesMax: number;
   readonly #lines: string[] = [];
@@ -19,7 +19,7 @@ export class Trace {
 
   note(line: string): void {
     this.#lines.push(line);
-    // In bulk: one shift for each line would move all of them each time.
+    // Drops many at once: a shift for each line would move all of them each time.
     if (this.#lines.length > 2 * this.#linesMax) {
       this.#dropped += this.#lines.splice(0, this.#lines.length - this.#linesMax).length;
     }

@@ -1,6 +1,6 @@
 /**
- * The kernel turns a run of ring records into a run of frames in the lane's staging area: copy, frame, checksum.
- * Two implementations, byte for byte alike (test/ring/kernel holds both against `format/encode.ts` and protobufjs):
+ * The kernel turns a run of ring records into a run of frames in the lane's staging area: copy, frame, checksum. Two
+ * implementations, byte for byte alike (test/ring/kernel holds both against `format/encode.ts` and protobufjs):
  *
  *   wasm.ts       the fast one; assembly/kernel.ts over the lane's WebAssembly.Memory
  *   reference.ts  plain TypeScript on `crc-32`; also serves where WebAssembly or its vectors are missing (`node --jitless`)
@@ -13,16 +13,16 @@
  *               │              └ `batch_remaining` = 1: field 5 on every entry of a batch but its last
  *               └ opening fields: `synced_lsn` (4) and `segment` (8), only on the first frame of a call
  *
- *   - Canonical order 1, 2, 3, 4, 5, 8, 15. Defaults are omitted (no data: no field 2; a CRC of 0: no field 3), but
- *     field 4 is written even if W is 0. Field 7 (`skipped`) is never written here: only repairs skip.
- *   - Field 15 stands on every frame that has any of 4, 5, 8. It is the CRC-32 of
- *     log_id LE64 || segment number LE64 || file offset of the size word LE64 || size word || the entry's bytes before
- *     the tag of 15, without the content of field 2 (whose tag and length are included).
- *   - A frame is started only if the whole of it fits in front of `outEnd`: no byte at or behind `outEnd` is ever
- *     written, and none between `outTo` and `outEnd` matters afterwards.
+ *   - Canonical order 1, 2, 3, 4, 5, 8, 15. Defaults are omitted (no data: no field 2; a CRC of 0: no field 3), but field 4 is
+ *     written even if W is 0. Field 7 (`skipped`) is never written here: only repairs skip.
+ *   - Field 15 stands on every frame that has any of 4, 5, 8. It is the CRC-32 of log_id LE64 || segment number LE64 || file
+ *     offset of the size word LE64 || size word || the entry's bytes before the tag of 15, without the content of field 2 (whose
+ *     tag and length are included).
+ *   - A frame is started only if all of it fits before `outEnd`: no byte at or after `outEnd` is ever written, and the bytes
+ *     between `outTo` and `outEnd` do not matter afterwards.
  *
- * A kernel keeps no state between calls. All of it is in the [Run], so that the writer may go back to any earlier
- * point by restoring the fields that it kept.
+ * A kernel keeps no state between calls: all state is in the [Run]. The writer can return to any earlier point by restoring the
+ * fields that it kept.
  */
 
 /** Why a call ended. */
@@ -31,14 +31,14 @@ export type RunStop =
   | 'end'
   /** `maxEntries` frames were made. */
   | 'max-entries'
-  /** The next frame does not fit. `entries` may be 0: not even the first one did. */
+  /** The next frame does not fit. `entries` may be 0: not even the first frame fits. */
   | 'out-full';
 
 /**
- * Request and answer of one call. The writer keeps one and uses it for every call: no allocation for a run.
+ * Request and result of one call. The writer uses one object for every call, so that no run allocates.
  *
- * All positions are byte offsets in the lane's memory, below 2^31. All of `lsn`, `fileOffset` and `syncedLsn` are
- * integers below 2^53.
+ * All positions are byte offsets in the lane's memory, below 2^31. All of `lsn`, `fileOffset` and `syncedLsn` are integers below
+ * 2^53.
  */
 export interface Run {
   // ── Request: the writer sets these, a kernel only reads them ──
@@ -48,12 +48,12 @@ export interface Run {
   to: number;
   /** Make no more than this many frames; 0 makes none. */
   maxEntries: number;
-  /** Where frames may go: `[out, outEnd)`. */
+  /** The space for frames: `[out, outEnd)`. */
   out: number;
   outEnd: number;
   /** LSN of the first entry of the call. */
   lsn: number;
-  /** Offset, in the segment, of the byte that stands at `out`. */
+  /** Offset, in the segment, of the byte at `out`. */
   fileOffset: number;
   /** `frameChecksumSeed(logId, segmentNumber)` of the segment. */
   checksumSeed: number;
@@ -66,25 +66,27 @@ export interface Run {
   // ── Both ──
 
   /**
-   * Entries of a started batch that are still to come, 0 outside batches. A kernel carries it from call to call: it
-   * grows to n when a BATCH record is consumed and shrinks by 1 with each frame. Whoever goes back restores it.
+   * Entries of a started batch that are still to come, 0 outside batches. A kernel carries it from call to call: it becomes n
+   * when a BATCH record is consumed and shrinks by 1 with each frame. A caller that goes back to an earlier point restores it.
    */
   batchRemaining: number;
 
-  // ── Answer: a kernel sets these, all of them, in every call that returns ──
+  // ── Result: a kernel sets these, all of them, in every call that returns ──
 
-  /** Behind the last consumed record. Records are consumed whole, and an entry's together with its frame; a BATCH
-   * record may be consumed although its first entry is not. */
+  /**
+   * The end of the last consumed record. Records are consumed whole, and an entry's together with its frame; a BATCH record may
+   * be consumed although its first entry is not.
+   */
   consumedTo: number;
-  /** Behind the last frame. */
+  /** The end of the last frame. */
   outTo: number;
   /** Frames made; the next entry's LSN is `lsn + entries`. */
   entries: number;
   /** The sum of their payload lengths. */
   payloadBytes: number;
   /**
-   * `entries` and `outTo` behind the last frame that ended with no entry of its batch to come. 0 and `out` where the
-   * call made no such frame. What stands between here and `outTo` belongs to an unfinished batch.
+   * `entries` and `outTo` after the last frame that ends a batch or is in none. 0 and `out` if the call made no such frame. The
+   * frames between here and `outTo` belong to an unfinished batch.
    */
   wholeBatchEntries: number;
   wholeBatchOutTo: number;
@@ -95,15 +97,15 @@ export interface Kernel {
   /** For `stats()` and for benchmarks. */
   readonly name: 'wasm' | 'reference';
   /**
-   * Frames as many records of the run as are asked for and fit.
+   * Frames as many records of the run as are requested and fit.
    *
-   * @throws Error if the records break the ring's invariants (one that passes `to`, a batch inside a batch). The
-   * answer is then meaningless and the log must not go on.
+   * @throws Error if the records break the ring's invariants (one that passes `to`, a batch inside a batch). The result is then
+   * meaningless and the log must end.
    */
   frameRun(run: Run): void;
 }
 
-/** A run of nothing. */
+/** An empty run. */
 export function createRun(): Run {
   return {
     from: 0,
@@ -128,9 +130,9 @@ export function createRun(): Run {
   };
 }
 
-/** What a kernel throws where the records cannot be what a producer wrote. */
+/** The error of a kernel for bytes that no producer can have written as records. */
 export function brokenRecords(run: Run, at: number): Error {
   return new Error(
-    `invariant broken: byte ${at} of the lane, in records [${run.from}, ${run.to}), is no record`,
+    `invariant broken: byte ${at} of the lane, in records [${run.from}, ${run.to}), is not a record`,
   );
 }

@@ -17,14 +17,14 @@ import {
 } from '../layout.js';
 import { brokenRecords, type Kernel, type Run } from './kernel.js';
 
-/** The kernel in plain TypeScript: what the wasm kernel is measured against, and what serves where there is no wasm. */
+/** The kernel in plain TypeScript: the reference for the wasm kernel, and its substitute if there is no WebAssembly. */
 export function createReferenceKernel(views: LaneViews): Kernel {
   return new ReferenceKernel(views);
 }
 
 /**
- * Simple where the wasm kernel is fast: every length is computed before a byte is written, checksums and varints are those
- * of src/format. bench/functions/kernel.ts measures both.
+ * Simple where the wasm kernel is fast: it computes every length before it writes a byte, with the checksums and varints of
+ * src/format. bench/functions/kernel.ts measures both.
  */
 class ReferenceKernel implements Kernel {
   readonly name = 'reference';

@@ -4,9 +4,9 @@ import { KERNEL_WASM } from './kernel-wasm.js';
 import { createReferenceKernel } from './reference.js';
 
 /**
- * The kernel of a lane: the wasm one, or the reference one where the engine has no WebAssembly (`--jitless`), none with
- * vectors (x64 processors without SSE4.1), or had no wasm memory to give for the lane. Both write the same bytes; the
- * log is only slower.
+ * Chooses the kernel of a lane: the wasm kernel, or the reference kernel if the engine has no WebAssembly (`--jitless`), has none
+ * with vectors (x64 processors without SSE4.1), or had no wasm memory left for the lane. Both write the same bytes; the reference
+ * kernel is only slower.
  */
 export function chooseKernel(lane: LaneMemory, views: LaneViews): Kernel {
   const wasm = webAssembly();
@@ -15,23 +15,23 @@ export function chooseKernel(lane: LaneMemory, views: LaneViews): Kernel {
 }
 
 /**
- * The wasm kernel over a lane's memory, synchronously: the writer thread has no event loop to await in.
+ * Creates the wasm kernel over a lane's memory, synchronously: the writer thread has no event loop to await in.
  *
- * @throws Error where the engine has no WebAssembly, or none with vectors.
+ * @throws Error if the engine has no WebAssembly, or none with vectors
  */
 export function createWasmKernel(memory: SharedMemory): Kernel {
   const wasm = webAssembly();
-  if (wasm === undefined) throw new Error('this engine runs without WebAssembly, or without its vectors');
+  if (wasm === undefined) throw new Error('this engine has no WebAssembly, or none with vectors');
   return new WasmKernel(wasm, memory);
 }
 
-/** Indexed by what `frameRun` of assembly/kernel.ts returns; its fourth code, no index here, means broken records. */
+/** Indexed by the return value of `frameRun` in assembly/kernel.ts. Its fourth value has no entry here: it means broken records. */
 const STOPS: readonly RunStop[] = ['end', 'max-entries', 'out-full'];
 
 /**
- * One instance for each lane, since a module's memory is bound when it is instantiated. Numbers below 2^53 cross as f64,
- * which is exact for them and needs no BigInt. The answer is read from exported globals, which takes calls: once for a
- * run, not for an entry.
+ * One instance for each lane, since a module's memory is bound when it is instantiated. Numbers below 2^53 cross as f64, which is
+ * exact for them and needs no BigInt. The results are read from exported globals, which costs calls: once for a run, not for an
+ * entry.
  */
 class WasmKernel implements Kernel {
   readonly name = 'wasm';
@@ -82,7 +82,7 @@ function compiledModule(wasm: WebAssemblyNamespace): object {
   return compiled;
 }
 
-/** `undefined` where it cannot run the kernel. */
+/** `undefined` if it cannot run the kernel. */
 function webAssembly(): WebAssemblyNamespace | undefined {
   const wasm = (globalThis as { WebAssembly?: WebAssemblyNamespace }).WebAssembly;
   return compiled === undefined && wasm?.validate(KERNEL_WASM) === false ? undefined : wasm;

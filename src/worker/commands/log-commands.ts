@@ -3,7 +3,7 @@ import type { Failure } from '../../protocol/errors.js';
 import type { LogCommand } from '../../protocol/lane-messages.js';
 import type { WriterOptions } from '../../protocol/thread-data.js';
 import type { LogStatus } from '../../ring/log-status.js';
-import type { LogPlace } from '../directory/log-place.js';
+import type { LogDirectory } from '../directory/log-directory.js';
 import { type CutPlace, cutLog } from '../directory/tail-cut.js';
 import { failureOf, LogFailure, mayPass, PassingError, systemCause } from '../errors/failure.js';
 import type { AckChannel } from '../intake/ack-channel.js';
@@ -13,14 +13,14 @@ import { describeSegments, type SegmentCatalog } from '../write/segment-catalog.
 import { findEntryEnd } from './entry-end.js';
 
 /**
- * `checkpoint`, `truncateBefore`, `truncateAfter`. A command runs to its end on the writer thread: nothing is taken in
- * meanwhile, so that it needs to reckon with no other change.
+ * Runs `checkpoint`, `truncateBefore` and `truncateAfter`. A command runs to its end on the writer thread: the writer takes in
+ * nothing meanwhile, so no other change can come in between.
  */
 export class LogCommands {
   readonly #disk: Disk;
   readonly #options: WriterOptions;
   readonly #logId: bigint;
-  readonly #place: LogPlace;
+  readonly #place: LogDirectory;
   readonly #catalog: SegmentCatalog;
   readonly #status: LogStatus;
   readonly #opener: AckChannel;
@@ -32,7 +32,7 @@ export class LogCommands {
     readonly options: WriterOptions;
     readonly status: LogStatus;
     readonly logId: bigint;
-    readonly place: LogPlace;
+    readonly place: LogDirectory;
     readonly catalog: SegmentCatalog;
     readonly opener: AckChannel;
     readonly tail: LogTail;
@@ -50,9 +50,9 @@ export class LogCommands {
   }
 
   /**
-   * Makes everything durable that was accepted before the command. Answers what kept it from that; the log is as it was.
+   * Makes everything durable that was accepted before the command. Returns why that failed; the log is then unchanged.
    *
-   * @throws what the log must end for
+   * @throws an error that ends the log
    */
   prepare(command: LogCommand): Failure | undefined {
     return this.#attempt(command, () => {
@@ -62,7 +62,7 @@ export class LogCommands {
   }
 
   /**
-   * Carries the command out, after [prepare]. Answers what kept it from being carried out, which left the log as it was.
+   * Carries the command out, after [prepare]. Returns why it could not be carried out; the log is then unchanged.
    *
    * @throws what the log must end for
    */
@@ -91,7 +91,7 @@ export class LogCommands {
     }
   }
 
-  /** A command that asked for too much, or found no room before it changed anything, leaves the log as it was. */
+  /** A command that was refused, or found no room before it changed anything, leaves the log unchanged. */
   #isTerminal(error: unknown): boolean {
     if (error instanceof LogFailure)
       return error.failure.code === 'ERR_WAL_SYNC_FAILED' || error.failure.code === 'ERR_WAL_IO';
@@ -102,7 +102,7 @@ export class LogCommands {
     const { firstLsn } = this.#catalog;
     const lastLsn = this.#tail.wholeLsn;
     const isLow = name === 'truncateAfter' && lsn < firstLsn;
-    // One past the end is where the next entry will be: everything before it may go.
+    // One past the end is the place of the next entry: everything before it may be removed.
     const isHigh = lsn > (name === 'truncateBefore' ? lastLsn + 1 : lastLsn);
     if (!isLow && !isHigh) return;
     const { directory } = this.#options;
@@ -114,9 +114,8 @@ export class LogCommands {
   }
 
   /**
-   * Makes `wantedLsn` the last entry, or, if it was skipped, the one before it: the next LSN follows from that. The
-   * state file records the intent, and the lowered watermark, before anything goes: from then on a crash leaves a cut
-   * that the next open finishes.
+   * Makes `wantedLsn` the last entry, or the one before it if `wantedLsn` was skipped: the next LSN depends on it. The state file
+   * first records the intent and the lowered watermark. From then on a crash leaves a cut that the next open finishes.
    */
   #truncateAfter(wantedLsn: number): void {
     const { directory, fileMode } = this.#options;
@@ -125,14 +124,14 @@ export class LogCommands {
     const end = findEntryEnd(this.#disk, directory, this.#catalog, this.#logId, wantedLsn);
     const { lsn, ...place } = end;
     if (lsn === this.#tail.wholeLsn) return;
-    // What stands behind the frames is nothing that a side file should keep.
+    // The bytes after the frames are not worth a side file.
     this.#tail.trim();
     const segments = this.#catalog.toArray().map(({ number }) => number);
     const checkpoint = Math.min(housekeeper.checkpoint, lsn);
     const state = { ...housekeeper.state(lsn), checkpoint };
     let isBegun = false;
     try {
-      // Not that the live segment is there: it may be among those that go.
+      // Checks the directory only: the live segment may be among those that are removed.
       const checkPlace = () => this.#place.check();
       const cut = { directory, segments, place, lsn: lsn + 1, fileMode, keepsTail: true, checkPlace };
       cutLog(this.#disk, cut, () => {
@@ -146,15 +145,15 @@ export class LogCommands {
       if (!isBegun || error instanceof LogFailure) throw error;
       throw new LogFailure(
         'ERR_WAL_IO',
-        `Cannot finish truncateAfter(${lsn}): ${systemCause(error).message}.`,
+        `Cannot finish truncateAfter(${lsn}) on "${directory}": ${systemCause(error).message}.`,
         { path: directory, lsn, cause: error },
       );
     }
   }
 
-  /** Before anything goes: a reader is told of the cut, not that a file is missing. From here on it is made, or the log ends. */
+  /** Before any file is removed: a reader learns of the cut, not of a missing file. From here on the cut succeeds or the log ends. */
   #announceCut(place: CutPlace, lsn: number, checkpoint: number): void {
-    this.#catalog.cutBehind(place.segment, place.offset);
+    this.#catalog.cutAfter(place.segment, place.offset);
     this.#committer.lowerWatermark(lsn);
     this.#committer.housekeeper.noteCheckpoint(checkpoint);
     this.#status.set('lastLsn', lsn);

@@ -5,9 +5,9 @@ import { LOCK_FILE } from '../../format/segment-name.js';
 import { LogFailure, systemCause } from '../errors/failure.js';
 
 /**
- * Runs `look`, which throws what it refuses, where there is no lock file yet: a directory that is not ours to change, of
- * wal-go's later format or a damaged copy, is refused without being given one. Nobody is kept out meanwhile: whoever
- * gets by looks again under the lock.
+ * Runs `look`, which throws to refuse a directory, if there is no lock file yet. A directory that must not be changed (wal-go's
+ * later format, a damaged copy) is thus refused without creating a lock file in it. This keeps no other writer out: the caller
+ * looks again under the lock.
  */
 export function lookBeforeLock(disk: Disk, directory: string, look: () => void): void {
   const path = join(directory, LOCK_FILE);
@@ -15,12 +15,12 @@ export function lookBeforeLock(disk: Disk, directory: string, look: () => void):
   try {
     look();
   } catch (error) {
-    // Of a log that somebody is making at this moment a part may have been seen: the lock has the last word.
+    // `look` may have seen part of a log that another process is creating: if there is a lock file now, the lock decides.
     if (disk.stat(path) === undefined) throw error;
   }
 }
 
-/** Takes the lock that makes this thread the directory's one writer. @throws LogFailure ERR_WAL_LOCKED, ERR_WAL_IO */
+/** Takes the lock that makes this thread the directory's only writer. @throws LogFailure ERR_WAL_LOCKED, ERR_WAL_IO */
 export function lockDirectory(disk: Disk, directory: string, fileMode: number): DiskLock {
   const path = join(directory, LOCK_FILE);
   let lock: DiskLock | undefined;
@@ -35,7 +35,7 @@ export function lockDirectory(disk: Disk, directory: string, fileMode: number): 
   }
   if (lock !== undefined) return lock;
   const holder = disk.lockHolder(path);
-  // It may have let go since.
+  // The holder may have released the lock since.
   const name = holder === undefined ? 'another writer' : nameHolder(holder);
   throw new LogFailure(
     'ERR_WAL_LOCKED',

@@ -4,11 +4,11 @@ import type { LogState, PendingCut, StateFault } from '../../format/state-file.j
 import { listLog, pendingCutOf, withoutCut } from './log-listing.js';
 import { readState } from './state-store.js';
 
-/** A log as it lies in its directory, to be read only. */
+/** The files of a log in its directory, for reading only. */
 export interface Layout {
   readonly directory: string;
   readonly state: LogState | StateFault | undefined;
-  /** A `truncateAfter` that was interrupted; `files` are without what it takes away. */
+  /** A `truncateAfter` that was interrupted; `files` leaves out what the cut removes. */
   readonly cut: PendingCut | undefined;
   /** Ascending by number. */
   readonly files: readonly SegmentFile[];
@@ -18,7 +18,7 @@ export interface Layout {
 }
 
 export function layOut(disk: Disk, directory: string): Layout {
-  // The state first: its watermark is never ahead of segments that are listed later.
+  // The state file first: its watermark is then never ahead of the segments, which are listed later.
   const state = readState(disk, directory);
   const { segments, foreignFiles, isBeingSalvaged } = listLog(disk, directory);
   const cut = pendingCutOf(segments, state);
@@ -29,20 +29,20 @@ export function sizesOf(files: readonly SegmentFile[]): number[] {
   return files.map((file) => withSource(file, ({ size }) => size));
 }
 
-/** As [sizesOf], without the holes that files end with, where these are large: to find them may take a look at all of a file. */
+/** As [sizesOf], without large holes at the ends of files. To find these may take reading a whole file. */
 export function contentSizesOf(files: readonly SegmentFile[]): number[] {
   return files.map((file) => withSource(file, contentEnd));
 }
 
-/** Tells who waits how much there is to read. */
+/** Tells the waiting thread how much there is to read. */
 export function announce(progress: SharedArrayBuffer, sizes: readonly number[]): void {
   const total = sizes.reduce((sum, size) => sum + size, 0);
   Atomics.store(new BigInt64Array(progress), 1, BigInt(total));
 }
 
 /**
- * The same files, whose reads are counted. `progress`: two words of 64 bits for who waits, bytes read so far and bytes of all
- * segments ([announce]). Several threads may count in it; each access is one instruction and orders nothing.
+ * The same files, with their reads counted. `progress`: two 64-bit words for the waiting thread, bytes read so far and bytes of
+ * all segments ([announce]). Several threads may count in it; each access is one instruction and orders nothing.
  */
 export function counted(files: readonly SegmentFile[], progress: SharedArrayBuffer): readonly SegmentFile[] {
   const words = new BigInt64Array(progress);

@@ -10,11 +10,11 @@ export interface LogListing {
   /** Ascending by number. */
   readonly segments: readonly SegmentFile[];
   readonly foreignFiles: readonly string[];
-  /** A salvage was interrupted: entries may stand in two segments, so that first frames alone do not tell. */
+  /** A salvage was interrupted: entries may be in two segments, so the first frames alone do not show where entries are. */
   readonly isBeingSalvaged: boolean;
 }
 
-/** What lies in a log's directory. */
+/** Lists the files of a log's directory. */
 export function listLog(disk: Disk, directory: string): LogListing {
   const names = disk.list(directory);
   const numbers = names.flatMap((name) => parseSegmentName(name) ?? []).sort((a, b) => a - b);
@@ -25,12 +25,12 @@ export function listLog(disk: Disk, directory: string): LogListing {
   };
 }
 
-/** The name of a log that has none yet. Never 0, which protobuf would not write. */
+/** The id of a new log. Never 0, which protobuf would not write. */
 export function newLogId(disk: Disk): bigint {
   return disk.random64() | 1n;
 }
 
-/** The cut that the state file says was begun; `undefined` if there is none, or the file is another log's. */
+/** The cut that the state file says was begun; `undefined` if there is none, or the file belongs to another log. */
 export function pendingCutOf(
   segments: readonly SegmentFile[],
   state: LogState | StateFault | undefined,
@@ -67,7 +67,7 @@ function clip(file: SegmentFile, size: number): ByteSource {
   };
 }
 
-/** The scanner has a window of its own; of most segments it looks at the first frame only. */
+/** The scanner has a window of its own, and reads only the first frame of most segments. */
 const NO_READ_AHEAD = 0;
 
 /** A file's bytes for the scanner. `window`: see [WindowedSource]. */

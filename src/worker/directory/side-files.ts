@@ -5,19 +5,19 @@ import { cutFileName, segmentName } from '../../format/segment-name.js';
 import { syncFailed } from '../errors/failure.js';
 
 /**
- * Side files keep what a cut or a repair takes out of the log: `ringwal.cut-<n>-<lsn>-<unique>`. They are created
- * exclusively and synced, and so is their name, before the bytes go from where they were.
+ * Side files keep what a cut or a repair takes out of the log: `ringwal.cut-<n>-<lsn>-<unique>`. A side file is created
+ * exclusively, and its bytes and name are synced, before the log loses those bytes.
  */
 export interface SideFileNaming {
   readonly directory: string;
-  /** LSN of the first entry that goes. */
+  /** LSN of the first entry that is taken out. */
   readonly lsn: number;
   readonly fileMode: number;
 }
 
 const COPY_BYTES = 1024 * 1024;
 
-/** Copies what stands in segment `number` from `offset` on, as far as it is not zeros. Answers the side file, if one was needed. */
+/** Copies the bytes of segment `number` from `offset` on, unless they are all zeros. Returns the side file, if one was needed. */
 export function copyTailAside(disk: Disk, naming: SideFileNaming, number: number, offset: number): string[] {
   const source = disk.open(join(naming.directory, segmentName(number)), 'r');
   try {
@@ -43,8 +43,8 @@ export function copySegmentAside(disk: Disk, naming: SideFileNaming, number: num
 }
 
 /**
- * Takes a whole segment out of the log by giving it another name, synced, since a process before may have left its bytes
- * in memory only; one of zeros has nothing to keep. The directory is not synced.
+ * Takes a whole segment out of the log by renaming it. The file is synced, since an earlier process may have left its bytes in
+ * memory only; a segment of zeros is not kept. The directory is not synced.
  */
 export function setSegmentAside(disk: Disk, naming: SideFileNaming, number: number): string[] {
   const path = join(naming.directory, segmentName(number));
@@ -52,7 +52,7 @@ export function setSegmentAside(disk: Disk, naming: SideFileNaming, number: numb
   try {
     file = disk.open(path, 'r+');
   } catch (error) {
-    // An earlier attempt came so far.
+    // An earlier attempt has renamed it already.
     if (isMissing(error)) return [];
     throw error;
   }
@@ -87,7 +87,7 @@ function copy(disk: Disk, source: DiskFile, from: number, to: number, path: stri
       writeFully(target, piece, 0, piece.length, at - from);
       at += piece.length;
     }
-    // The rest are zeros: the copy is as long as what it is a copy of, and they take no room.
+    // The rest are zeros: the copy gets the original's length, and they take no space.
     const bytes = source.size() - from;
     if (bytes > to - from) target.truncate(bytes);
     syncFile(target);

@@ -13,10 +13,10 @@ import { decodeState, encodeState, type LogState } from '../../format/state-file
 import { syncFailed } from '../errors/failure.js';
 import { syncDirectory } from './side-files.js';
 
-/** No honest state file is larger; a larger one is not read. */
+/** The writer makes no larger state file; a larger one is not read. */
 const STATE_BYTES_MAX = 4096;
 
-/** The state file's content; a `fault` where it cannot be read as one; `undefined` where there is none. */
+/** The state file's content; a `fault` if it is not valid; `undefined` if there is none. */
 export function readState(disk: Disk, directory: string): LogState | { readonly fault: string } | undefined {
   let file: DiskFile;
   try {
@@ -36,8 +36,8 @@ export function readState(disk: Disk, directory: string): LogState | { readonly 
 }
 
 /**
- * Replaces the state file: written aside, synced, renamed, directory synced. Power may go at any point: the name
- * always leads to a whole file, the old one or the new one.
+ * Replaces the state file: writes it aside, syncs it, renames it, syncs the directory. Power may go at any point: the name always
+ * leads to a whole file, the old one or the new one.
  *
  * @throws the system's error of the write or rename (the old file stays), `ERR_WAL_SYNC_FAILED` of a sync
  */
@@ -47,8 +47,8 @@ export function writeState(disk: Disk, directory: string, state: LogState, fileM
 }
 
 /**
- * As [writeState], but for the sync of the directory, which is the caller's: until then the name leads to the old file or to
- * the new one. Whatever keeps it from being written, a failed sync too, harms no entry, and no state that was written before.
+ * As [writeState], but leaves the sync of the directory to the caller: until then the name leads to the old file or to the new
+ * one. A failure to write it, even a failed sync, harms no entry and no state that was written before.
  *
  * @throws as [writeState]
  */
@@ -63,10 +63,10 @@ export function replaceState(disk: Disk, directory: string, state: LogState, fil
     } catch (error) {
       throw syncFailed(error, aside);
     }
-    // The path may have come to lead to another log during the sync: that one's file must not be renamed.
+    // The path may lead to another log since the sync: that log's file must not be replaced.
     const found = disk.stat(aside);
     if (found === undefined || !isSameFile(found, file.identity()))
-      throw new DiskError('ENOENT', 'rename', aside, 'the file that was written is not there');
+      throw new DiskError('ENOENT', 'rename', aside, 'the name does not lead to the file that was written');
   } finally {
     file.close();
   }

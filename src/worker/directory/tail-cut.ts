@@ -10,7 +10,7 @@ import {
   syncFile,
 } from './side-files.js';
 
-/** Where a log is cut: everything behind it goes. */
+/** The place where a log is cut: everything after it is removed. */
 export interface CutPlace {
   readonly segment: number;
   readonly offset: number;
@@ -20,24 +20,24 @@ export interface Cut extends SideFileNaming {
   /** Numbers of the log's segments, ascending. */
   readonly segments: readonly number[];
   readonly place: CutPlace;
-  /** False: what stands behind `place` in its segment is of no value, or was copied before. */
+  /** False: the bytes after `place` in its segment are worthless, or were copied before. */
   readonly keepsTail: boolean;
-  /** Throws where the directory is no longer the log's. */
+  /** Throws if the directory is no longer the log's. */
   readonly checkPlace: () => void;
-  /** Empty the segment of `place` before the later ones go, and not after them. */
+  /** Empties the segment of `place` before the later ones are removed, not after. */
   readonly emptiesFirst?: boolean;
 }
 
 /**
- * Makes `cut.place` the end of the log. No byte that is not zero is removed: the tail of the segment is copied into a
- * side file, later segments become side files by another name.
+ * Makes `cut.place` the end of the log. No byte other than zero is lost: the tail of the segment is copied into a side file, and
+ * later segments are renamed to side files.
  *
  *   1. copy the tail, sync it and its name
- *   2. `recordIntent`: from here on the cut is finished by the next open, before it nothing has happened
- *   3. later segments go, highest first, the directory synced after each
+ *   2. `recordIntent`: after it the next open finishes the cut; before it nothing has changed
+ *   3. remove later segments, highest first, with a sync of the directory after each
  *   4. truncate the segment, sync it
  *
- * If power goes between 3 and 4 the log still ends behind the same entry.
+ * If power goes between 3 and 4 the log still ends after the same entry.
  *
  * @returns paths of the side files
  * @throws the system's error; ENOSPC in 1 or 2 leaves the log untouched
@@ -49,19 +49,19 @@ export function cutLog(disk: Disk, cut: Cut, recordIntent: () => void): string[]
   try {
     recordIntent();
   } catch (error) {
-    // Else the next open may find the intent all the same, and then the copy is all that is left of the tail.
+    // After any other error the next open may find the intent all the same, and then needs the copy.
     if (isRefusal(error)) for (const path of sideFiles) removeIfThere(disk, path);
     throw error;
   }
   if (cut.emptiesFirst && isThere) truncateSegment(disk, join(directory, segmentName(place.segment)), 0);
   for (const number of segments.filter((each) => each > place.segment).reverse()) {
-    // Each time: it may take minutes until thousands are gone, each durably.
+    // Checked before each removal: removing thousands of segments durably may take minutes.
     cut.checkPlace();
     sideFiles.push(...setSegmentAside(disk, cut, number));
     syncDirectory(disk, directory);
   }
   cut.checkPlace();
-  // For the sake of names that a killed process left in memory only, that of the segment itself among them.
+  // Makes names durable that a killed process left in memory only, the segment's own name among them.
   syncDirectory(disk, directory);
   if (segments.includes(place.segment))
     truncateSegment(disk, join(directory, segmentName(place.segment)), place.offset);
@@ -71,8 +71,8 @@ export function cutLog(disk: Disk, cut: Cut, recordIntent: () => void): string[]
 export function truncateSegment(disk: Disk, path: string, size: number): void {
   const file = disk.open(path, 'r+');
   try {
-    // Cut and synced also where nothing is left to cut: the process before may have cut it and then been killed, or
-    // have seen its sync fail, so that its cut is in memory only. Never made longer: what is missing is missing.
+    // Cut and synced even if nothing is left to cut: an earlier process may have cut it and been killed, or its sync may have
+    // failed, so that the cut is in memory only. Never lengthened: missing bytes stay missing.
     if (file.size() >= size) file.truncate(size);
     syncFile(file);
   } finally {

@@ -9,8 +9,8 @@ export interface FailureDetails {
 }
 
 /**
- * An error of the log on its way to the user: thrown in the writer thread, the sync thread or a job, sent as a plain
- * [Failure], made a `WalError` by the thread that receives it.
+ * An error of the log on its way to the user: thrown in the writer thread, the sync thread or a job, sent as a plain [Failure],
+ * and turned into a `WalError` by the thread that receives it.
  */
 export class LogFailure extends Error {
   readonly failure: Failure;
@@ -27,15 +27,15 @@ export class LogFailure extends Error {
     };
   }
 
-  /** To throw on what another thread sent. */
+  /** The error to throw for a failure that another thread sent. */
   static of(failure: Failure): LogFailure {
     return new LogFailure(failure.code, failure.message, failure);
   }
 }
 
 /**
- * The system refuses something that it may grant later, and nothing was harmed: what waits for it rejects, the log goes on. `cause` is
- * the system's error.
+ * The system refuses something that it may grant later, and no data was harmed: the waiting calls reject, and the log continues.
+ * `cause` is the system's error.
  */
 export class PassingError extends Error {
   constructor(cause: unknown) {
@@ -43,12 +43,12 @@ export class PassingError extends Error {
   }
 }
 
-/** No room, in the file system or for another descriptor, or a [PassingError]: a passing state in which nothing was harmed. */
+/** Is this a passing state in which no data was harmed: no disk space, no free descriptor, or a [PassingError]? */
 export function mayPass(error: unknown): boolean {
   return isFullDisk(error) || isOutOfDescriptors(error) || error instanceof PassingError;
 }
 
-/** What of an error crosses threads; of one that has crossed already, the same. */
+/** The part of an error that crosses threads. An error that has crossed already is unchanged. */
 export function systemCause(error: unknown): SystemCause {
   if (typeof error !== 'object' || error === null || !('message' in error)) return { message: String(error) };
   const { code, syscall, errno, stack } = error as Record<string, unknown>;
@@ -62,8 +62,8 @@ export function systemCause(error: unknown): SystemCause {
 }
 
 /**
- * The failure that an error stands for: its own when it is a [LogFailure], else an `ERR_WAL_IO` that says what was
- * being done. `path` is that of the work; where something that is no file bears a file's name, the failure names that.
+ * The failure for an error: its own for a [LogFailure], otherwise an `ERR_WAL_IO` that says what was being done. `path` is the
+ * path of that work; if a name leads to something other than a regular file, the failure names that path instead.
  */
 export function failureOf(error: unknown, doing: string, path?: string): Failure {
   if (error instanceof LogFailure) return error.failure;
@@ -78,21 +78,21 @@ export function failureOf(error: unknown, doing: string, path?: string): Failure
 }
 
 /**
- * A failed sync of the file or directory `path`. Terminal for the log, whatever the system's code. A directory is opened to be
- * synced: that it is not there says nothing about what was written, but that nobody will find it.
+ * A failed sync of the file or directory `path`. It ends the log, whatever the system's code. A directory is opened in order to
+ * sync it. If it is missing, the written entries may be intact, but no name leads to them.
  */
 export function syncFailed(error: unknown, path: string): LogFailure {
   if (isMissing(error)) {
     return new LogFailure(
       'ERR_WAL_IO',
-      `Cannot go on in "${path}": somebody has removed or renamed it. What was written since then cannot be found by its name.`,
+      `Cannot continue in "${path}": it was removed or renamed. No name leads to the entries that were written since then.`,
       { path, cause: error },
     );
   }
   return new LogFailure(
     'ERR_WAL_SYNC_FAILED',
-    `Cannot sync "${path}": ${systemCause(error).message}. Nothing after the last acknowledged entry is certain, and a second try ` +
-      'would prove nothing: the system may have dropped what it could not write. Close the log and open it again.',
+    `Cannot sync "${path}": ${systemCause(error).message}. No entry after the last acknowledged one is certain to be in the log. ` +
+      'A second sync would prove nothing: the system may have dropped the data that it could not write. Close the log and open it again.',
     { path, cause: error },
   );
 }

@@ -1,6 +1,6 @@
 /**
- * Lets the ports that were closed be freed, in a thread that otherwise leaves its event loop no turn: a port is let go of in
- * the loop's last phase, which comes between the two turns that are waited for here. A closed port that is never let go of
+ * Gives Node the chance to free closed ports, on a thread that otherwise never returns to its event loop. Node frees a port in
+ * the last phase of the loop, which runs between the two turns that this function waits for. A closed port that is never freed
  * keeps 7 KB (Node 20).
  */
 export async function finishClosing(): Promise<void> {

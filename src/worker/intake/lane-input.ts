@@ -5,49 +5,49 @@ import type { LaneConsumer } from '../../ring/consumer.js';
 import { type LaneViews, PACKED_BYTES } from '../../ring/layout.js';
 import { countEntries, endOfWholeRecords } from '../../ring/records.js';
 
-/** How far a producer had got at some look: modulo 2^32, good for as long as fewer than 2^31 bytes are drained. */
+/** How far a producer had got when a look was taken: modulo 2^32, valid as long as fewer than 2^31 bytes are drained. */
 export interface LaneMark {
   readonly head: number;
   readonly posted: number;
 }
 
-/** A message that brings entries. */
+/** A message with entries. */
 type EntryMessage = Extract<ToWriter, { kind: 'records' | 'parts' }>;
 
-/** A message that asks for something and brings no entry. */
+/** A message with a request and no entry. */
 export type LaneRequest = Exclude<ToWriter, EntryMessage>;
 
-/** A message that has come beside the ring and is not dealt with. */
+/** A message beside the ring that was received and is not finished. */
 interface Received {
   readonly message: ToWriter;
-  /** Of a message with records: how far they are dealt with. */
+  /** For a message with records: how far they are taken. */
   readonly chunk: TakenChunk | undefined;
-  /** Of a message with parts: how many of them are written. */
+  /** For a message with parts: how many of them are written. */
   partsTaken: number;
 }
 
 /**
- * What comes by one lane, in the order of the producer's calls.
+ * The input of one lane, in the order of the producer's calls.
  *
- * Ring records come in ring order. A message beside the ring names the position that it stands at, and the ring
- * is drained just up to there. That is safe because a producer posts the message, counts it in `posted`, and only then
- * publishes later records: a thread that sees a record has received every message before it.
+ * Ring records come in ring order. A message beside the ring names its position in the ring, and the ring is drained exactly up
+ * to there. That is safe because a producer posts the message, counts it in `posted`, and only then publishes later records: a
+ * thread that sees a record has received every message before it.
  */
 export class LaneInput {
   readonly #views: LaneViews;
   readonly #consumer: LaneConsumer;
   readonly #port: MessagePort;
-  /** Received, from slot `#firstMessage` on not yet taken; messages keep their place relative to the ring. */
+  /** Received messages; those from index `#firstMessage` on are not finished. A message keeps its place relative to the ring. */
   #messages: Received[] = [];
   #firstMessage = 0;
-  /** The newest message, as long as records may be added to it. */
+  /** The newest message, as long as the producer may add records to it. */
   #openChunk: TakenChunk | undefined;
-  /** Where the run that [nextRun] answered last comes from; `undefined`: the ring. */
+  /** The source of the run that [nextRun] returned last; `undefined`: the ring. */
   #runOf: TakenChunk | undefined;
-  /** The newest flush that is not answered, and the newest that [takeFlush] has handed out. */
+  /** The newest flush that is not answered, and the newest that [takeFlush] has returned. */
   #flushTicket: number | undefined;
   #flushTaken: number | undefined;
-  /** Nothing that the producer publishes from now on counts. */
+  /** Nothing that the producer publishes from now on is taken. */
   #isFrozen = false;
 
   constructor(views: LaneViews, consumer: LaneConsumer, port: MessagePort) {
@@ -56,21 +56,21 @@ export class LaneInput {
     this.#port = port;
   }
 
-  /** Takes note of all that the producer has published until now; false = the lane is frozen, and only flushes count. */
+  /** Notes everything that the producer has published until now; false = the lane is frozen, and only flushes count. */
   look(): boolean {
     const consumer = this.#consumer;
-    // Before the head, which then covers everything that was taken before the ticket.
+    // Before the head is loaded: the head then covers everything that was pushed before the ticket.
     this.#flushTicket = consumer.flushTicket();
     if (this.#isFrozen) return false;
     consumer.loadHead();
     const received = this.#messages.length - this.#firstMessage;
-    // Loaded after `posted`: a chunk that another message stands after is known whole.
+    // Loaded after `posted`: a chunk that another message follows is then known to be complete.
     this.#loadOpenChunk();
     for (let waiting = consumer.postedWaiting - received; waiting > 0; waiting--) this.#receive();
     return true;
   }
 
-  /** Looks for the last time. Messages go that stand after records which this look did not see. False = it was frozen already. */
+  /** Looks for the last time. Drops messages that follow records which this look did not see. False = it was frozen already. */
   freeze(): boolean {
     if (!this.look()) return false;
     this.#isFrozen = true;
@@ -84,12 +84,12 @@ export class LaneInput {
     return true;
   }
 
-  /** Where the producer was at the last [look]. */
+  /** The producer's position at the last [look]. */
   get mark(): LaneMark {
     return { head: this.#consumer.head, posted: this.#consumer.posted };
   }
 
-  /** Everything before `mark` is taken. */
+  /** Is everything before `mark` taken? */
   hasPassed(mark: LaneMark): boolean {
     const { position, taken } = this.#consumer;
     return this.#isFrozen
@@ -97,15 +97,15 @@ export class LaneInput {
       : ((position - mark.head) | 0) >= 0 && ((taken - mark.posted) | 0) >= 0;
   }
 
-  /** Is anything published, as of the last [look], and not taken? */
+  /** Has the producer, as of the last [look], published anything that is not taken? */
   get hasWork(): boolean {
     const isEmpty = this.#consumer.loadedBytes === 0 && this.#messages.length === this.#firstMessage;
     return !isEmpty || this.#flushTicket !== this.#flushTaken;
   }
 
   /**
-   * Nothing more can be taken of what the last [look] saw. A message may be left: head is loaded before `posted`, so that
-   * its place may be after records that only the next look will see.
+   * Nothing more can be taken of what the last [look] saw. A message may be left: head is loaded before `posted`, so the message
+   * may follow records that only the next look will see.
    */
   get isDrained(): boolean {
     return this.#consumer.loadedBytes === 0 && this.#due() === undefined;
@@ -117,12 +117,15 @@ export class LaneInput {
     return message === undefined || isEntryMessage(message) ? undefined : message;
   }
 
-  /** The due request is dealt with. */
+  /** The due request is finished. */
   takeRequest(): void {
     this.#takeMessage();
   }
 
-  /** What is left of the due message's parts; `undefined`: records come next. The first part opens an atomic batch if there are more. */
+  /**
+   * The rest of the due message's parts; `undefined`: records come next. If there are several, the first part opens an atomic
+   * batch.
+   */
   dueParts(): readonly Uint8Array[] | undefined {
     const due = this.#due();
     if (due?.message.kind !== 'parts') return undefined;
@@ -131,8 +134,8 @@ export class LaneInput {
   }
 
   /**
-   * The next records: of the due message, if that has some, else of the ring, up to the loaded head or to the message that stands
-   * before it. Those of a message are laid after staging, as many as have room there.
+   * The next records: of the due message, if it has some, otherwise of the ring, up to the loaded head or to the next message.
+   * Records of a message are first copied to the region after staging, as many as fit there.
    */
   nextRun(run: { from: number; to: number }): boolean {
     const chunk = this.#due()?.chunk;
@@ -150,8 +153,8 @@ export class LaneInput {
   }
 
   /**
-   * What was next is dealt with: `entries` of the due parts, or, of the run that [nextRun] answered last, what stands before the byte
-   * `consumedTo`.
+   * The next input is finished: `entries` of the due parts, or the bytes before `consumedTo` of the run that [nextRun] returned
+   * last.
    */
   release({ consumedTo, entries }: { readonly consumedTo: number; readonly entries: number }): void {
     const due = this.#due();
@@ -166,13 +169,13 @@ export class LaneInput {
       return;
     }
     chunk.release(consumedTo - this.#views.packedStart);
-    // Otherwise there is more of it, which this look has seen or the next one will.
+    // The chunk has more records, which this look has seen or the next one will see.
     if (!chunk.seal()) return;
     if (chunk === this.#openChunk) this.#openChunk = undefined;
     this.#takeMessage();
   }
 
-  /** Drops all entries up to the next request; answers how many. */
+  /** Drops all entries up to the next request; returns how many. */
   discard(): number {
     let dropped = 0;
     const run = { from: 0, to: 0 };
@@ -197,21 +200,21 @@ export class LaneInput {
     return this.#flushTaken;
   }
 
-  /** Answers a flush: wakes the producer that is blocked in it. What it is to find by port was posted before. */
+  /** Answers a flush: wakes the producer that is blocked in it. Post what the producer is to find in its port before this. */
   finishFlush(ticket: number): void {
     this.#consumer.finishFlush(ticket);
   }
 
-  /** The message whose turn it is: every ring record before it is drained, and it has something that the last [look] saw. */
+  /** The message whose turn it is: every ring record before it is drained, and the last [look] saw something in it. */
   #due(): Received | undefined {
     const first = this.#messages[this.#firstMessage];
     if (first === undefined || first.message.position !== this.#consumer.position) return undefined;
     return first.chunk === undefined || first.chunk.loaded.length > 0 ? first : undefined;
   }
 
-  /** The due message is dealt with; its bytes no longer count against the producer's `maxPending`. */
+  /** The due message is finished; its bytes no longer count towards the producer's `maxPending`. */
   #takeMessage(): void {
-    // A slot and no shift: of a long array that would move all the others.
+    // Advances an index instead of shifting the array, which would move all other elements.
     this.#firstMessage += 1;
     if (this.#firstMessage > this.#messages.length / 2) {
       this.#messages.splice(0, this.#firstMessage);
@@ -222,7 +225,7 @@ export class LaneInput {
 
   #receive(): void {
     const received = receiveMessageOnPort(this.#port);
-    if (received === undefined) throw new Error('a lane has counted a message that is not there');
+    if (received === undefined) throw new Error('the lane counted a message that has not arrived');
     const message = received.message as ToWriter;
     const chunk = message.kind === 'records' ? new TakenChunk(message.records) : undefined;
     this.#messages.push({ message, chunk, partsTaken: 0 });

@@ -14,24 +14,24 @@ import { WriterLane } from './writer-lane.js';
 interface PooledLane {
   readonly memory: LaneMemory;
   readonly views: LaneViews;
-  /** Goes with the memory, which it is bound to. */
+  /** Bound to the memory, so they are pooled together. */
   readonly kernel: Kernel;
 }
 
 /**
- * Lanes for producers on other threads. The writer thread owns them: it is who knows when nobody uses a lane any more.
+ * Lanes for producers on other threads. The writer thread owns them: it alone knows when a lane is no longer used.
  *
- * Memory is pooled, since the engine gives dropped shared memory back late: there is never more of it than `maxLanes` had
- * at a time. A lane goes back
+ * Memory is pooled, since the engine frees dropped shared memory late: there is never more of it than the lanes in use at one
+ * time, at most `maxLanes`. A lane returns to the pool
  *
- *   - when its producer has said `detach`, after which it writes nothing, or
- *   - when the opening thread has heard that the producer's thread is gone. The port whose end tells so is closed with the
- *     thread's environment, behind its last JavaScript.
+ *   - when its producer has posted `detach`, after which it writes nothing, or
+ *   - when the opening thread has noticed that the producer's thread has ended. It notices by a port, which Node closes with the
+ *     thread's environment, after its last JavaScript.
  *
- * Either way everything that it published is durable by then, and no acknowledgement is under way.
+ * In both cases everything that the producer published is durable by then, and no acknowledgement is under way.
  */
 export class LanePool {
-  /** The log's, for messages. */
+  /** The log's directory, for messages. */
   readonly #directory: string;
   readonly #ringSize: number;
   readonly #maxLanes: number;
@@ -39,7 +39,7 @@ export class LanePool {
   readonly #createKernel: (memory: LaneMemory, views: LaneViews) => Kernel;
   readonly #pooled: PooledLane[] = [];
   readonly #used = new Map<WriterLane, PooledLane>();
-  /** Never used twice: word of a lane that is gone must not be taken for another's. 0 is the opener's. */
+  /** Never used twice: a message about a lane that is gone must not be taken for another lane's. 0 is the opener's. */
   #nextIndex = 1;
   #hasClosedPorts = false;
 
@@ -57,7 +57,7 @@ export class LanePool {
     this.#publish();
   }
 
-  /** Makes the lane that was asked for and sends it; `undefined`: it was refused. */
+  /** Creates the requested lane and sends it; `undefined`: the request was refused. */
   open(request: AttachRequest): WriterLane | undefined {
     if (this.#used.size + 1 >= this.#maxLanes) {
       this.#refuseAsFull(
@@ -71,11 +71,11 @@ export class LanePool {
     try {
       made = pooled ?? this.#create();
     } catch (error) {
-      // No address space for it: those who have a lane go on.
+      // There is no address space for it. Existing lanes continue.
       this.#refuseAsFull(request, `there is no memory for another lane (${(error as Error).message})`);
       return undefined;
     }
-    // In this thread, before the memory is sent: the port orders it for the producer.
+    // On this thread, before the memory is sent: the port orders these stores for the producer.
     resetLane(made.views);
     const lane = new WriterLane(this.#nextIndex++, made.views, made.kernel, request.writerPort);
     this.#used.set(lane, made);
@@ -85,18 +85,18 @@ export class LanePool {
     return lane;
   }
 
-  /** Tells whoever takes up the other end why there is no lane. */
+  /** Tells the thread at the other end why there is no lane. */
   refuse(request: AttachRequest, why: ToLane): void {
     request.writerPort.postMessage(why);
     for (const port of [request.writerPort, request.syncPort, request.lifePort]) port.close();
     this.#hasClosedPorts = true;
   }
 
-  /** Takes back the memory of a lane that nobody uses any more, and says so. */
+  /** Takes back the memory of a lane that no producer uses any more, and tells its producer. */
   free(lane: WriterLane): void {
     this.#pooled.push(this.#used.get(lane) as PooledLane);
     this.#used.delete(lane);
-    // Before the producer hears of it: who attaches again then is not told that there is no room.
+    // Before the producer is told: otherwise an attach right after it could find no free lane.
     this.#publish();
     lane.detach();
     this.#hasClosedPorts = true;

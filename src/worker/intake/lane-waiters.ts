@@ -1,40 +1,40 @@
 import type { AckLevel, AckRuns } from '../../protocol/lane-messages.js';
 import type { LaneConsumer } from '../../ring/consumer.js';
 
-/** Of [AckLevel], in the order in which an entry reaches them. */
+/** Every [AckLevel], in the order in which an entry reaches them. */
 const ACK_LEVELS: readonly AckLevel[] = ['written', 'durable'];
 
-/** What the waiters have to know of a group that was written. */
+/** What the waiters need to know of a written group. */
 export interface WrittenEntries {
   readonly firstLsn: number;
   readonly entries: number;
-  /** Of these entries the ones up to the last that ends outside of a batch. */
+  /** How many of these entries come before the end of the last complete batch or single entry. */
   readonly wholeEntries: number;
 }
 
 /**
- * Who waits for which entries of one lane, and at which level.
+ * Which entries of one lane are waited for, and at which level.
  *
- * Entries are numbered from 1 in call order (`sequence` of the lane). The lane's words hold those numbers modulo 2^32;
- * here they are exact.
+ * Entries are numbered from 1 in call order (`sequence` of the lane). The lane's words hold those numbers modulo 2^32; here they
+ * are exact.
  */
 export class LaneWaiters {
   /** Sequence number of the next entry to write. */
   #next = 1;
-  /** The same, after the last entry of a finished batch. */
+  /** Sequence number of the entry after the last complete batch or single entry. */
   #nextWhole = 1;
-  /** Entries below it are covered by a sync that was started. */
+  /** A started sync covers the entries below this one. */
   #syncStarted = 1;
   readonly #levels: Record<AckLevel, LevelWaiters> = { written: newLevel(), durable: newLevel() };
   /** The newest entry that asks for a sync at once. */
   readonly #commitWanted = new WantedSequence();
 
-  /** Sequence number of the first entry that is not written, or stands in an unfinished batch. */
+  /** Sequence number of the first entry that is not written, or is in an unfinished batch. */
   get nextWhole(): number {
     return this.#nextWhole;
   }
 
-  /** Reads which entries are waited for. After the records were loaded, so that an entry's wanted level is never missed. */
+  /** Reads which entries are waited for. Call it after the records are loaded, so that no entry's wanted level is missed. */
   look(consumer: LaneConsumer): void {
     this.#levels.written.wanted.note(consumer.writtenWanted, this.#next);
     this.#levels.durable.wanted.note(consumer.durableWanted, this.#next);
@@ -42,8 +42,8 @@ export class LaneWaiters {
   }
 
   /**
-   * Entries of this lane were written, the next ones in its order. While a batch is unfinished only its lane is drained, so
-   * that the LSNs between two whole points are consecutive.
+   * The next entries of this lane were written. While a batch is unfinished only its lane is drained, so the LSNs between two
+   * complete points are consecutive.
    */
   noteWritten({ firstLsn, entries, wholeEntries }: WrittenEntries): void {
     if (wholeEntries > 0) {
@@ -59,7 +59,7 @@ export class LaneWaiters {
     this.#next += entries;
   }
 
-  /** The entries that have reached `level` and were not handed out. */
+  /** Takes the entries that have reached `level` since the last call. */
   takeRuns(level: AckLevel): AckRuns {
     const waiters = this.#levels[level];
     const { runs } = waiters;
@@ -67,25 +67,25 @@ export class LaneWaiters {
     return runs;
   }
 
-  /** A sync that covers everything written is about to start: the runs that it makes durable. */
+  /** A sync that covers everything written is about to start: takes the runs that it makes durable. */
   startSync(): AckRuns {
     this.#syncStarted = this.#nextWhole;
     return this.takeRuns('durable');
   }
 
-  /** Somebody asked for a sync at once, and some of it is written and in no sync that was started. */
+  /** Does a written entry, not covered by a started sync, ask for a sync at once? */
   get wantsCommit(): boolean {
     return this.#commitWanted.newest >= this.#syncStarted && this.#nextWhole > this.#syncStarted;
   }
 
-  /** Since the last sync was started somebody has waited for entries to be written, and for no more than that. */
+  /** Has a producer, since the last sync was started, waited for entries to be written, and not to be durable? */
   get wantsWritten(): boolean {
     return this.#levels.written.wanted.newest >= this.#syncStarted;
   }
 
   /**
-   * `dropped` entries that were published will not be written, and what was written of an unfinished batch is taken back: answers the
-   * sequence numbers [from, to) of all that is lost.
+   * `dropped` published entries will not be written, and the written part of an unfinished batch is cut off. Returns the sequence
+   * numbers [from, to) of all lost entries.
    */
   discard(dropped: number): { from: number; to: number } {
     const from = this.#nextWhole;
@@ -99,7 +99,7 @@ export class LaneWaiters {
 interface LevelWaiters {
   /** The newest entry that waits for this level. */
   readonly wanted: WantedSequence;
-  /** Written, and waited for at this level. */
+  /** Runs of written entries that wait for this level. */
   runs: AckRuns;
 }
 
@@ -107,13 +107,13 @@ function newLevel(): LevelWaiters {
   return { wanted: new WantedSequence(), runs: [] };
 }
 
-/** Appends a run, or lengthens the last one where both sequence and LSN go on. */
+/** Appends a run, or lengthens the last one if both sequence and LSN continue it. */
 function appendRun(runs: AckRuns, first: number, count: number, lsn: number): void {
   const at = runs.length - 3;
   if (at >= 0) {
     const lastCount = runs[at + 1] as number;
     const end = (runs[at] as number) + lastCount;
-    if (end > first) throw new Error('the sequence numbers of a lane do not ascend');
+    if (end > first) throw new Error('the sequence numbers of the lane do not ascend');
     if (end === first && (runs[at + 2] as number) + lastCount === lsn) {
       runs[at + 1] = lastCount + count;
       return;
@@ -122,13 +122,13 @@ function appendRun(runs: AckRuns, first: number, count: number, lsn: number): vo
   runs.push(first, count, lsn);
 }
 
-/** One of the lane's `…Wanted` words, exact: layout.ts says when the word means something. */
+/** One of the lane's `…Wanted` words, exact: layout.ts says when its value counts. */
 class WantedSequence {
   #word = 0;
-  /** Sequence number; 0 = nobody has ever waited. */
+  /** Sequence number; 0 = no entry has been waited for yet. */
   newest = 0;
 
-  /** `next`: the next entry to write, which a new value is less than 2^31 away from. */
+  /** `next`: the next entry to write. A new value is less than 2^31 away from it. */
   note(word: number, next: number): void {
     if (word === this.#word) return;
     this.#word = word;

@@ -9,7 +9,7 @@ import { AckChannel } from './ack-channel.js';
 import { LaneInput } from './lane-input.js';
 import { LaneWaiters, type WrittenEntries } from './lane-waiters.js';
 
-/** The writer thread's end of one lane: what comes (`input`), who waits for it (`waiters`), and the way back (`acks`). */
+/** The writer thread's end of one lane: its input, its waiters, and the way back (`acks`). */
 export class WriterLane {
   /** 0 is the opener's. Never used twice. */
   readonly index: number;
@@ -19,7 +19,7 @@ export class WriterLane {
   readonly waiters = new LaneWaiters();
   readonly acks: AckChannel;
   readonly #consumer: LaneConsumer;
-  /** Its producer has said its last word, or is gone: the lane is freed once all of it is durable. */
+  /** The producer has detached or its thread has ended: the lane is freed once all of it is durable. */
   isLeaving = false;
 
   constructor(index: number, views: LaneViews, kernel: Kernel, port: MessagePort) {
@@ -31,26 +31,26 @@ export class WriterLane {
     this.acks = new AckChannel(port, new AckSlotWriter(views));
   }
 
-  /** Takes note of all that the producer has published until now. */
+  /** Notes everything that the producer has published until now. */
   look(): void {
     if (this.input.look()) this.waiters.look(this.#consumer);
   }
 
   /**
-   * Looks for the last time: what is published later is never taken, and the producer learns what was. The cut is between
+   * Looks for the last time: what is published later is never taken, and the producer learns what was. The boundary lies between
    * two entries of its order.
    */
   freeze(): void {
     if (this.input.freeze()) this.waiters.look(this.#consumer);
   }
 
-  /** Looks, and tells whether anything is published and not taken. */
+  /** Looks, and returns whether anything is published and not taken. */
   hasWork(): boolean {
     this.look();
     return this.input.hasWork;
   }
 
-  /** What the framer made of the lane's next entries is in the file. */
+  /** A group of the lane's next entries is in the file. */
   noteWritten(group: WrittenEntries & { readonly consumedTo: number }): void {
     this.input.release(group);
     if (this.#consumer.takeRoomWanted()) this.acks.post({ kind: 'room' });
@@ -67,14 +67,17 @@ export class WriterLane {
     this.acks.post(message, transfer);
   }
 
-  /** Drops everything published and not written, and what was written of an unfinished batch; answers the sequence numbers [from, to). */
+  /**
+   * Drops everything that is published and not written, and the written part of an unfinished batch. Returns the sequence numbers
+   * [from, to).
+   */
   discard(): { from: number; to: number } {
     const lost = this.waiters.discard(this.input.discard());
     if (this.#consumer.takeRoomWanted()) this.acks.post({ kind: 'room' });
     return lost;
   }
 
-  /** How full the lane is now, for the figures that other processes see. */
+  /** How full the lane is now, for the stats file. */
   get figures(): LaneFigures {
     return {
       index: this.index,
@@ -84,7 +87,7 @@ export class WriterLane {
     };
   }
 
-  /** The lane is nobody's any more. */
+  /** The lane no longer has a producer. */
   detach(): void {
     this.#consumer.free();
     this.acks.post({ kind: 'detached' });

@@ -1,9 +1,9 @@
 import type { AckChannel } from './ack-channel.js';
 import type { WriterLane } from './writer-lane.js';
 
-/** The lanes that the writer drains: the opener's, then those of other threads in order of their coming. */
+/** The lanes that the writer drains: the opener's, then those of other threads in the order in which they came. */
 export class WriterLanes {
-  /** It also hears what concerns the log as a whole. */
+  /** Messages about the log as a whole go to this lane too. */
   readonly opener: WriterLane;
   readonly #all: WriterLane[];
   readonly #byIndex: Map<number, WriterLane>;

@@ -1,6 +1,6 @@
 import type { Disk } from '../../files/disk.js';
+import type { LogDirectory } from '../directory/log-directory.js';
 import { listLog, pendingCutOf } from '../directory/log-listing.js';
-import type { LogPlace } from '../directory/log-place.js';
 import type { readState } from '../directory/state-store.js';
 import { type Cut, cutLog } from '../directory/tail-cut.js';
 
@@ -10,7 +10,7 @@ import { type Cut, cutLog } from '../directory/tail-cut.js';
  */
 export function finishCut(
   disk: Disk,
-  home: LogPlace,
+  home: LogDirectory,
   fileMode: number,
   state: ReturnType<typeof readState>,
 ): void {

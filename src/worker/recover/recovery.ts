@@ -13,8 +13,8 @@ import { describeReason, describeTrouble, type Judgement, judgeLog, wayOutOf } f
 import type { LogOrigin, PlaceIdentity } from '../../protocol/lane-messages.js';
 import type { RecoveryCut, RecoveryReport, RepairReport } from '../../protocol/reports.js';
 import type { WriterOptions } from '../../protocol/thread-data.js';
+import { LogDirectory } from '../directory/log-directory.js';
 import { listLog, newLogId, pendingCutOf, withoutCut } from '../directory/log-listing.js';
-import { LogPlace } from '../directory/log-place.js';
 import { readState, writeState } from '../directory/state-store.js';
 import { cutLog } from '../directory/tail-cut.js';
 import { LogFailure, syncFailed } from '../errors/failure.js';
@@ -29,7 +29,7 @@ const REWRITE_BYTES = 1024 * 1024;
 /** Where the log stands when the writer takes over from recovery. */
 export interface LogStart {
   readonly logId: bigint;
-  readonly place: LogPlace;
+  readonly place: LogDirectory;
   /** See `LogOrigin`. */
   readonly unnamed: LogOrigin['unnamed'];
   readonly catalog: SegmentCatalog;
@@ -69,7 +69,7 @@ export interface Recovered {
 export function recoverLog(disk: Disk, options: WriterOptions): Recovered {
   const startedMs = disk.now();
   const { directory } = options;
-  const place = new LogPlace(disk, directory);
+  const place = new LogDirectory(disk, directory);
   let found = judgeDirectory(disk, options, place);
   let repair: RepairReport | undefined;
   const mode = repairModeFor(found, options);
@@ -155,7 +155,7 @@ function repairModeFor(
   return recovery === 'point-in-time' ? 'truncate' : 'salvage';
 }
 
-function judgeDirectory(disk: Disk, { directory, fileMode }: WriterOptions, place: LogPlace) {
+function judgeDirectory(disk: Disk, { directory, fileMode }: WriterOptions, place: LogDirectory) {
   const state = readState(disk, directory);
   finishCut(disk, place, fileMode, state);
   const listing = listLog(disk, directory);
@@ -166,7 +166,7 @@ function judgeDirectory(disk: Disk, { directory, fileMode }: WriterOptions, plac
 class TailRepair {
   readonly #disk: Disk;
   readonly #options: WriterOptions;
-  readonly #place: LogPlace;
+  readonly #place: LogDirectory;
   readonly #judgement: Judgement;
   readonly #numbers: readonly number[];
   #isCut = false;
@@ -177,7 +177,7 @@ class TailRepair {
   constructor(
     disk: Disk,
     options: WriterOptions,
-    place: LogPlace,
+    place: LogDirectory,
     judgement: Judgement,
     numbers: readonly number[],
   ) {

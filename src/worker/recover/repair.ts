@@ -8,8 +8,8 @@ import { describeReason, type Judgement, judgeLog, type Trouble, wayOutOf } from
 import type { Failure } from '../../protocol/errors.js';
 import type { RepairReport } from '../../protocol/reports.js';
 import { lockDirectory, lookBeforeLock } from '../directory/directory-lock.js';
+import { LogDirectory } from '../directory/log-directory.js';
 import { listLog, newLogId, pendingCutOf, withoutCut } from '../directory/log-listing.js';
-import { LogPlace } from '../directory/log-place.js';
 import { readState, writeState } from '../directory/state-store.js';
 import { type CutPlace, cutLog } from '../directory/tail-cut.js';
 import { failureOf, LogFailure } from '../errors/failure.js';
@@ -65,7 +65,7 @@ export function repairLog(
   dryRun: boolean,
   fileMode: number,
 ): RepairReport {
-  const home = new LogPlace(disk, directory);
+  const home = new LogDirectory(disk, directory);
   const state = readState(disk, directory);
   if (!dryRun) finishCut(disk, home, fileMode, state);
   const { segments, isBeingSalvaged } = listLog(disk, directory);
@@ -113,7 +113,7 @@ export function repairLog(
 
 interface RepairJob {
   readonly disk: Disk;
-  readonly home: LogPlace;
+  readonly home: LogDirectory;
   readonly segments: readonly SegmentFile[];
   readonly dryRun: boolean;
   readonly fileMode: number;

@@ -13,8 +13,8 @@ import {
 } from '../../format/salvage-mark.js';
 import { salvageFrames, type UnsupportedFrame } from '../../format/salvage-scan.js';
 import { SALVAGE_FILE, SALVAGE_FILE_ASIDE, segmentName } from '../../format/segment-name.js';
+import type { LogDirectory } from '../directory/log-directory.js';
 import { openSource } from '../directory/log-listing.js';
-import type { LogPlace } from '../directory/log-place.js';
 import {
   copySegmentAside,
   removeIfThere,
@@ -151,7 +151,7 @@ export function planSalvage(
  */
 export function salvage(
   disk: Disk,
-  home: LogPlace,
+  home: LogDirectory,
   files: readonly SegmentFile[],
   plan: SalvagePlan,
   watermark: number,

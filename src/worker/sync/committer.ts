@@ -3,7 +3,7 @@ import type { Failure } from '../../protocol/errors.js';
 import type { ToLane } from '../../protocol/lane-messages.js';
 import type { WriterOptions } from '../../protocol/thread-data.js';
 import type { LogStatus } from '../../ring/log-status.js';
-import type { LogPlace } from '../directory/log-place.js';
+import type { LogDirectory } from '../directory/log-directory.js';
 import { failureOf, LogFailure, PassingError } from '../errors/failure.js';
 import type { WriterLane } from '../intake/writer-lane.js';
 import type { WriterLanes } from '../intake/writer-lanes.js';
@@ -23,14 +23,17 @@ import { SyncPolicy } from './sync-policy.js';
 import type { SyncRound } from './sync-round.js';
 import type { Syncer, SyncOutcome } from './syncer.js';
 
-/** Up to so much the writer syncs itself while the sync thread fills a file ahead: that is as quickly done as a step. */
+/**
+ * While the sync thread fills a file ahead, the writer syncs up to this much itself: that takes about as long as waiting for the
+ * step.
+ */
 const SYNC_HERE_BYTES_MAX = 1024 * 1024;
 
 /**
- * A group of durable appends that the writer syncs itself: its bytes at most, and what the last sync took at most. Bet: two
- * thread switches and two messages cost as much as such a sync, and what comes meanwhile waits in the ring no longer than
- * it would for the next sync (bench/workloads/in-flight.ts: a fifth more entries a second). On a slow disk,
- * and where much is written, the drain goes on beside the sync.
+ * The writer syncs a group of durable appends itself if it has at most this many bytes and the last sync took at most this long.
+ * Bet: two thread switches and two messages cost as much as such a sync, and entries that come meanwhile wait in the ring no
+ * longer than they would for the next sync (bench/workloads/in-flight.ts: a fifth more entries a second). On a slow disk, and
+ * with larger groups, the writer keeps draining while the sync thread syncs.
  */
 const QUICK_BYTES_MAX = 256 * 1024;
 const QUICK_MS_MAX = 1;
@@ -45,12 +48,12 @@ export interface CommitterParts {
   readonly tail: LogTail;
   readonly preallocation: Preallocation;
   readonly syncer: Syncer;
-  /** The round that runs on this thread. */
+  /** The round of syncs for this thread. */
   readonly round: SyncRound;
-  /** Where the log stands; `watermark` as the state file has it. */
+  /** The state of the log; `watermark` is the state file's. */
   readonly start: {
     readonly logId: bigint;
-    readonly place: LogPlace;
+    readonly place: LogDirectory;
     readonly catalog: SegmentCatalog;
     readonly lastLsn: number;
     readonly watermark: number;
@@ -60,13 +63,13 @@ export interface CommitterParts {
 }
 
 /**
- * Makes durable what is written: decides when (job-choice.ts), starts the jobs of the sync thread, syncs by itself where that is quicker,
- * and takes note of what came of it. At most one job is under way:
+ * Makes written entries durable: decides when (job-choice.ts), starts the jobs of the sync thread, syncs on this thread where
+ * that is quicker, and takes in the outcomes. At most one job is under way:
  *
- *   sync          of everything written, with the acknowledgements; housekeeping and publication with it where they are due
+ *   sync          of everything written, with the acknowledgements; with housekeeping and the stats file if they are due
  *   housekeeping  alone, when everything is durable already
- *   publication   alone, when the log has come to rest
- *   filling       of the next segment: the one job that a sync does not wait for
+ *   stats         alone, when the log has come to rest
+ *   filling       of the next segment's file: the one job that a sync does not wait for
  */
 export class Committer {
   readonly housekeeper: Housekeeper;
@@ -80,20 +83,20 @@ export class Committer {
   readonly #round: SyncRound;
   readonly #start: CommitterParts['start'];
   readonly #policy: SyncPolicy;
-  readonly #publications: StatsSchedule;
+  readonly #statsSchedule: StatsSchedule;
   readonly #preallocation: Preallocation;
   #watermark: number;
-  /** What recovery put off for lack of room, as long as it is not done: nothing is written or synced before it. */
+  /** The end of recovery that was postponed for lack of room: nothing is written or synced before it has run. */
   #finishRecovery: (() => void) | undefined;
   #isClosing = false;
   /** The job that the syncer runs. */
   #job: SyncJob<DiskFile> | undefined;
-  /** All that the job under way does, if it is one of these. */
+  /** The whole work of the job under way, if that job only fills a file. */
   #filling: FillStep | undefined;
-  /** Of trouble with publishing `onError` hears once: it is the same trouble every second. */
-  #hasToldOfPublications = false;
+  /** `onError` gets one failure to write stats per open: the same one would come every second. */
+  #hasReportedStatsFailure = false;
   #hadLoneCommit = false;
-  /** How long the last sync took, with what the writer did before it looked. */
+  /** How long the last sync took, including the writer's work until it noticed the end. */
   #lastSyncMs = Number.POSITIVE_INFINITY;
   #syncStartedMs = 0;
 
@@ -109,7 +112,7 @@ export class Committer {
     this.#round = parts.round;
     this.#start = start;
     this.#policy = new SyncPolicy(options);
-    this.#publications = new StatsSchedule(nowMs());
+    this.#statsSchedule = new StatsSchedule(nowMs());
     this.#preallocation = preallocation;
     this.#watermark = start.watermark;
     this.#finishRecovery = start.finishRecovery;
@@ -134,16 +137,16 @@ export class Committer {
     return this.#watermark;
   }
 
-  /** When [startDue] has something to start; Infinity = not before something comes. */
+  /** When [startDue] has something to start; Infinity = not before something new comes. */
   get dueMs(): number {
     const syncDueMs = this.#syncThread === 'working' ? Number.POSITIVE_INFINITY : this.#policy.dueMs;
-    // What recovery could not do yet is tried when somebody waits for it, not by the clock.
+    // Postponed recovery is retried when a caller waits for it, not by the clock.
     if (this.#syncer.busy || this.#finishRecovery !== undefined) return syncDueMs;
     const housekeepingDueMs = this.#isUnsynced ? Number.POSITIVE_INFINITY : this.housekeeper.dueMs;
-    return Math.min(syncDueMs, housekeepingDueMs, this.#publicationDueMs);
+    return Math.min(syncDueMs, housekeepingDueMs, this.#statsDueMs);
   }
 
-  /** No job is under way, and everything that can be is durable. */
+  /** No job is under way, and everything that can be durable is. */
   get isAtRest(): boolean {
     return !this.#syncer.busy && (this.#finishRecovery !== undefined || !this.#isUnsynced);
   }
@@ -163,19 +166,19 @@ export class Committer {
     this.#tellOfPreallocation(this.#preallocation.takeTroubles());
   }
 
-  /** What was written of an unfinished batch is gone again. */
+  /** The written part of an unfinished batch was cut off again. */
   noteTakenBack(): void {
-    // Of a batch that is gone nothing is left to sync.
+    // The batch that was cut off was all there was to sync.
     if (!this.#isUnsynced) this.#policy.noteStarted();
     this.#expectIdle();
   }
 
-  /** There is something new for those who look at the log's figures from outside. */
+  /** The figures in the stats file have changed. */
   noteNews(): void {
-    this.#publications.noteNews();
+    this.#statsSchedule.noteNews();
   }
 
-  /** From now on nothing is begun that a closed log has no use for. */
+  /** From now on the committer starts no work that a closed log does not need. */
   startClosing(): void {
     this.#isClosing = true;
   }
@@ -186,7 +189,7 @@ export class Committer {
     this.#status.set('durableLsn', lsn);
   }
 
-  /** Was somebody told of a lone durable append, since this was asked last? That producer may make the next one at once. */
+  /** Was a lone durable append acknowledged since the last call? Its producer may make the next one at once. */
   takeLoneCommit(): boolean {
     const hadLoneCommit = this.#hadLoneCommit;
     this.#hadLoneCommit = false;
@@ -194,7 +197,8 @@ export class Committer {
   }
 
   /**
-   * Does what recovery put off, if it put off anything: from then on all that it kept is durable, and the state file says so.
+   * Runs the postponed end of recovery, if there is one. Then everything that recovery kept is durable, and the state file
+   * records it.
    *
    * @throws PassingError if there still is no room or no permission for it
    */
@@ -213,7 +217,7 @@ export class Committer {
   }
 
   /**
-   * Starts what is due: true = something was. `isForced`: somebody waits for a sync.
+   * Starts what is due; true = something was. `isForced`: a caller waits for a sync.
    *
    * @throws PassingError if it was the end of recovery, and there still is no room for it
    */
@@ -259,12 +263,12 @@ export class Committer {
       isAwaited: isForced || this.#policy.isCommitDue(nowMs),
       isQuick: this.#isQuick(nowMs),
       isHousekeepingDue: nowMs >= this.housekeeper.dueMs,
-      isPublicationDue: nowMs >= this.#publicationDueMs,
+      isStatsDue: nowMs >= this.#statsDueMs,
       isFillingDue: this.#dueFilling !== undefined,
     };
   }
 
-  /** Before a sync that somebody waits for. */
+  /** Runs before a sync that a caller waits for. */
   #writeZerosAhead(isForced: boolean): void {
     const isAwaited = isForced || this.#policy.isCommitDue(this.#nowMs());
     if (!isAwaited || this.#isClosing) return;
@@ -273,9 +277,9 @@ export class Committer {
   }
 
   /**
-   * A sealed segment may stay unsynced only until the next but one is created, and the name of a segment only until the
-   * next is: a log that a later segment survived without an earlier one would have a hole. A job that owes neither goes on
-   * meanwhile: a sync of the live segment alone, or none.
+   * A sealed segment may stay unsynced only until the segment after the next one is created, and the name of a segment only until
+   * the next one is: if a later segment survived without an earlier one, the log would have a hole. A job that covers neither (a
+   * sync of the live segment alone, or no sync) may go on meanwhile.
    */
   syncSealed(): void {
     if (this.#isSealUnderWay) this.finishJob();
@@ -298,7 +302,7 @@ export class Committer {
     this.finishJob();
   }
 
-  /** Takes note of a finished job; true = one was. @throws LogFailure if it failed */
+  /** Takes in a finished job; true = there was one. @throws LogFailure if it failed */
   poll(): boolean {
     const outcome = this.#syncer.poll();
     if (outcome === undefined) return false;
@@ -311,7 +315,7 @@ export class Committer {
     if (this.#syncer.busy) this.#noteOutcome(this.#syncer.finish());
   }
 
-  /** As [poll], of a log that has failed before its job did: what was written and acknowledged may be gone, too. */
+  /** As [poll], for a log that failed before its job did: even written and acknowledged entries may be lost. */
   pollLate(): boolean {
     const outcome = this.#syncer.poll();
     if (outcome !== undefined) this.#tellOfLateFailure(outcome);
@@ -319,22 +323,22 @@ export class Committer {
   }
 
   /**
-   * Gives back the room of a segment that was made ready, whole or in part, and waits for that of segments which are being
-   * removed. True = there is more room now.
+   * Gives back the disk space of a prepared segment, whole or in part, and waits for the removal of segments under way. True =
+   * there is more free space now.
    */
   makeRoom(): boolean {
-    // If it found no room itself it has given back what it had.
+    // If the filling itself found no room, it has given back its file.
     const wasFilling = this.#filling !== undefined;
     const wasRemoving = this.#job !== undefined && this.#job.removals.length > 0;
     if (wasFilling || wasRemoving) this.finishJob();
-    // What is there by the name of the file that was made ready may be another log's.
+    // Another log may own the file that now has the prepared file's name.
     if (!this.#start.place.isOwn) return false;
     const { isDone, troubles } = this.#preallocation.release(this.#disk, this.#options.directory);
     this.#tellOfPreallocation(troubles);
     return isDone || wasFilling || wasRemoving;
   }
 
-  /** Runs `act`; if the disk is full and room can be made, once more. */
+  /** Runs `act`. If the disk is full and space can be freed, runs it once more. */
   withRoom<T>(act: () => T): T {
     try {
       return act();
@@ -344,22 +348,22 @@ export class Committer {
     }
   }
 
-  /** The log is being closed; nothing more is started. `hasFailed`: what is not durable stays so. */
+  /** The log is being closed; no job is started any more. `hasFailed`: what is not durable stays so. */
   close(hasFailed: boolean): void {
     const { directory } = this.#options;
     const isWhole = !hasFailed && this.#finishRecovery === undefined;
-    if (isWhole && this.housekeeper.isStateBehind(this.#watermark)) {
+    if (isWhole && this.housekeeper.isStateStale(this.#watermark)) {
       try {
         this.withRoom(() => this.housekeeper.writeState(this.housekeeper.state(this.#watermark)));
       } catch (error) {
-        // Everything is durable: only the proof that the last group was is missing at the next open.
+        // Every entry is durable. Only the record that the last group was durable is missing at the next open.
         const failure = failureOf(error, `write the state file of "${directory}"`, directory);
         this.#tell({ kind: 'trouble', failure });
       }
     }
     if (this.#syncer.busy) this.#tellOfLateFailure(this.#syncer.finish());
-    // Of a log that has ended because the place is another's now, the file is the other one's.
-    if (this.#publications.hasBegun && (isWhole || this.#isStillHere))
+    // If the log ended because another log has taken its place, the file is the other log's.
+    if (this.#statsSchedule.hasBegun && (isWhole || this.#isStillHere))
       this.#tellOfPublication(removeStats(this.#disk, directory));
   }
 
@@ -368,7 +372,7 @@ export class Committer {
       this.#tail.checkPlace();
       return true;
     } catch {
-      // The log has ended, and says why. Figures that are left are told from those of a running log by the lock.
+      // The log has ended and reports why. A stats file left behind is told from a running log's by the lock.
       return false;
     }
   }
@@ -377,7 +381,7 @@ export class Committer {
     this.#lanes.opener.post(message);
   }
 
-  /** Of a file that is being filled a small sync takes no notice. */
+  /** A job that only fills a file does not count for a small sync. */
   get #syncThread(): CommitView['syncThread'] {
     if (!this.#syncer.busy) return 'free';
     return this.#filling !== undefined && this.#isSmall ? 'filling' : 'working';
@@ -387,7 +391,7 @@ export class Committer {
     return this.#tail.wholeLsn > this.#watermark;
   }
 
-  /** Is a job to make more durable than what the live segment, when it started, held? */
+  /** Does the job under way make more durable than the live segment it started with? */
   get #isSealUnderWay(): boolean {
     return this.#job !== undefined && (this.#job.directoryChanged || this.#job.files.length > 1);
   }
@@ -397,8 +401,8 @@ export class Committer {
   }
 
   /**
-   * A small group, or a lone entry, on a quick disk, while nobody waits for less than a sync: the hop to the sync thread would
-   * only cost time.
+   * Is this a small group, or a lone entry, on a quick disk, while callers wait for a sync? Then the switch to the sync thread
+   * would only cost time.
    */
   #isQuick(nowMs: number): boolean {
     return (
@@ -410,11 +414,11 @@ export class Committer {
   }
 
   /**
-   * The sync would have no other work with it. Once in a second it has: a log of lone entries, or of small groups, would never
-   * publish its figures otherwise.
+   * Would the sync thread have nothing else to do with the sync? Once a second it has: otherwise a log of lone entries or small
+   * groups would never write its stats file.
    */
   #needsNoThread(nowMs: number): boolean {
-    return this.#tail.isOnlyLiveUnsynced && !this.housekeeper.isWorkDue && !this.#publications.isDue(nowMs);
+    return this.#tail.isOnlyLiveUnsynced && !this.housekeeper.isWorkDue && !this.#statsSchedule.isDue(nowMs);
   }
 
   #startJob(withFiles: boolean): void {
@@ -423,7 +427,7 @@ export class Committer {
     this.#syncer.start(this.#job);
   }
 
-  /** The step towards the next segment that the sync thread is to make, if it has nothing else to do. */
+  /** The step towards the next segment's file for the sync thread, if it has nothing else to do. */
   get #dueFilling(): FillStep | undefined {
     if (this.#syncer.busy || this.housekeeper.isWorkDue || this.#isClosing || !this.#isSmall)
       return undefined;
@@ -437,14 +441,14 @@ export class Committer {
   }
 
   #startPublishing(): boolean {
-    const publication = this.#publication(this.#nowMs());
+    const statsSnapshot = this.#takeStatsSnapshot(this.#nowMs());
     if (!this.#mayChangeNames()) return false;
-    this.#startAlone({ publication });
+    this.#startAlone({ statsSnapshot });
     return true;
   }
 
-  /** A job for nothing that has been written. */
-  #startAlone(work: Pick<SyncJob, 'fill' | 'publication'>): void {
+  /** Starts a job that syncs no entry. */
+  #startAlone(work: Pick<SyncJob, 'fill' | 'statsSnapshot'>): void {
     this.#job = {
       ...NOTHING_UNSYNCED,
       ...NO_HOUSEWORK,
@@ -455,7 +459,7 @@ export class Committer {
     this.#syncer.start(this.#job);
   }
 
-  /** Without the housework, which is for the sync thread. */
+  /** Leaves housework to the sync thread. */
   #syncHere(): void {
     const job = this.#createJob(true, true);
     const startedMs = this.#nowMs();
@@ -468,18 +472,18 @@ export class Committer {
   #createJob(withFiles: boolean, isHere = false): SyncJob<DiskFile> {
     const tail = this.#tail;
     const watermark = tail.wholeLsn;
-    if (watermark < this.#watermark) throw new Error('the watermark of a log goes back by a cut only');
+    if (watermark < this.#watermark) throw new Error('the watermark went back without a cut');
     const isWorkDue = !isHere && (this.housekeeper.isWorkDue || !withFiles);
     const { files, directoryChanged, hasZeros } = withFiles ? tail.takeUnsynced() : NOTHING_UNSYNCED;
-    const isPublishing = !isHere && this.#isPublicationDue(withFiles);
+    const isPublishing = !isHere && this.#isStatsDue(withFiles);
     const mayChangeNames = (isWorkDue || isPublishing) && this.#mayChangeNames();
     const hasWork = isWorkDue && mayChangeNames;
     this.housekeeper.noteNews();
     if (withFiles) this.#policy.noteStarted();
     const acknowledgements = withFiles ? this.#startAcknowledgements() : [];
     const { state, removals, recycling } = hasWork ? this.housekeeper.takeWork(watermark) : NO_HOUSEWORK;
-    const publication = isPublishing && mayChangeNames ? this.#publication(this.#nowMs()) : undefined;
-    // One after the other and not spread: the engine would make the object's shape anew for each small group.
+    const statsSnapshot = isPublishing && mayChangeNames ? this.#takeStatsSnapshot(this.#nowMs()) : undefined;
+    // Written out instead of spread: with a spread the engine would build a new object shape for each small group.
     return {
       files,
       directoryChanged,
@@ -490,15 +494,15 @@ export class Committer {
       removals,
       recycling,
       fill: undefined,
-      publication,
+      statsSnapshot,
     };
   }
 
   /**
-   * Whether files may be replaced and removed by their names. Where that cannot be found out, it is put off: what is written and
-   * synced needs no name.
+   * May files be replaced and removed by their names? If that cannot be found out it is put off: writing and syncing need no
+   * name.
    *
-   * @throws LogFailure: the directory is not the log's any more
+   * @throws LogFailure: the directory is no longer the log's
    */
   #mayChangeNames(): boolean {
     try {
@@ -522,23 +526,23 @@ export class Committer {
     return acknowledgements;
   }
 
-  #isPublicationDue(syncs: boolean): boolean {
-    const hasNews = syncs || this.#publications.hasNews;
-    return hasNews && !this.#isClosing && this.#publications.isDue(this.#nowMs());
+  #isStatsDue(syncs: boolean): boolean {
+    const hasNews = syncs || this.#statsSchedule.hasNews;
+    return hasNews && !this.#isClosing && this.#statsSchedule.isDue(this.#nowMs());
   }
 
-  /** When a log that has come to rest publishes once more. What is unsynced has a sync to come, which does it. */
-  get #publicationDueMs(): number {
+  /** When a log that has come to rest writes its stats file once more. If entries are unsynced, their sync does it. */
+  get #statsDueMs(): number {
     const isAtRest = !this.#isUnsynced && !this.#isClosing;
-    return isAtRest ? this.#publications.dueMs : Number.POSITIVE_INFINITY;
+    return isAtRest ? this.#statsSchedule.dueMs : Number.POSITIVE_INFINITY;
   }
 
-  /** The figures are published now: what of them the sync thread does not see. */
-  #publication(nowMs: number): StatsSnapshot {
-    this.#publications.notePublished(nowMs);
+  /** The stats file is about to be written: takes the figures that the sync thread does not see. */
+  #takeStatsSnapshot(nowMs: number): StatsSnapshot {
+    this.#statsSchedule.notePublished(nowMs);
     return {
       logId: this.#start.logId,
-      uptimeMs: this.#publications.uptimeMs(nowMs),
+      uptimeMs: this.#statsSchedule.uptimeMs(nowMs),
       lanes: this.#lanes.all.map((lane) => lane.figures),
     };
   }
@@ -558,20 +562,20 @@ export class Committer {
       this.#tellOfPreallocation(outcome.recycled.troubles);
     }
     for (const failure of outcome.troubles) this.#tell({ kind: 'trouble', failure });
-    // The directory may be gone, which ends the log, or what is missing is a file that can be done without.
+    // Either the directory has gone, which ends the log, or a file is missing that the log can do without.
     if (outcome.troubles.some(({ cause }) => cause?.code === 'ENOENT')) this.#tail.checkPlace();
     this.housekeeper.noteDone(job, outcome);
     this.#noteDuration(job, this.#nowMs() - this.#syncStartedMs);
     this.#noteSynced(job);
-    // The first that notices, under a load that makes no segment, when the directory is gone, or another writer has opened the
-    // log, which removes the file: files that are open do not.
-    const { failure, isLost } = outcome.published ?? NOT_PUBLISHED;
+    // Under a load that makes no segment this is the first to notice that the directory has gone, or that another writer has
+    // opened the log and removed the file: open files do not show it.
+    const { failure, isLost } = outcome.stats ?? NO_STATS_OUTCOME;
     if (isLost || failure?.cause?.code === 'ENOENT') this.#tail.checkPlace();
-    if (isLost) this.#publications.noteNews();
+    if (isLost) this.#statsSchedule.noteNews();
     this.#tellOfPublication(failure);
   }
 
-  /** Zeros take longer than a small group, and say nothing of how quick the disk is. */
+  /** Zeros take longer than a small group, and say nothing about the speed of the disk. */
   #noteDuration({ files, hasZeros }: SyncJob, ms: number): void {
     if (files.length > 0 && !hasZeros) this.#lastSyncMs = ms;
   }
@@ -585,8 +589,8 @@ export class Committer {
   #noteSynced(job: SyncJob<DiskFile>): void {
     this.#tail.synced(job.files);
     this.#watermark = job.watermark;
-    if (job.files.length > 0 && job.publication === undefined) this.#publications.noteNews();
-    // A state file that found no room waits for the next sync: trying again and again would only tell of it again.
+    if (job.files.length > 0 && job.statsSnapshot === undefined) this.#statsSchedule.noteNews();
+    // A state file that found no room waits for the next sync: a retry at once would only report the same failure again.
     if (job.files.length > 0) this.#expectIdle();
   }
 
@@ -599,8 +603,8 @@ export class Committer {
   }
 
   #tellOfPublication(failure: Failure | undefined): void {
-    if (failure === undefined || this.#hasToldOfPublications) return;
-    this.#hasToldOfPublications = true;
+    if (failure === undefined || this.#hasReportedStatsFailure) return;
+    this.#hasReportedStatsFailure = true;
     this.#tell({ kind: 'trouble', failure });
   }
 
@@ -610,5 +614,5 @@ export class Committer {
 }
 
 const NOTHING_UNSYNCED = { files: [], directoryChanged: false, hasZeros: false };
-const NOT_PUBLISHED: StatsOutcome = { failure: undefined, isLost: false };
+const NO_STATS_OUTCOME: StatsOutcome = { failure: undefined, isLost: false };
 const NO_HOUSEWORK = { state: undefined, removals: [], recycling: undefined };

@@ -1,5 +1,5 @@
 /**
- * What the committer does next: the first row that holds. `*` = whatever it is.
+ * What the committer does next: the first row that holds. `*` matches anything.
  *
  * | sync thread | recovery  | written, not synced | else due     | does                                            |
  * | ----------- | --------- | ------------------- | ------------ | ----------------------------------------------- |
@@ -12,7 +12,7 @@
  * | free        | done      | due                 | *            | `sync`                                          |
  * | filling     | done      | *                   | *            | nothing                                         |
  * | free        | done      | nothing             | housekeeping | `keep-house`                                    |
- * | free        | done      | *                   | publication  | `publish`                                       |
+ * | free        | done      | *                   | stats        | `publish`                                       |
  * | free        | done      | *                   | filling      | `fill`                                          |
  * | free        | done      | *                   | *            | nothing                                         |
  */
@@ -29,24 +29,24 @@ export type CommitJob =
 /** What the choice depends on. */
 export interface CommitView {
   /**
-   * `working`: a job is under way that a sync would have to wait for. `filling`: the one under way only makes the next segment ready, and so
-   * little is to be synced that the writer does it meanwhile.
+   * `working`: a job is under way that a sync would have to wait for. `filling`: the job under way only prepares the next
+   * segment, and the writer has so little to sync that it does it meanwhile.
    */
   readonly syncThread: 'free' | 'filling' | 'working';
-  /** What recovery put off for lack of room is still to be done. */
+  /** Recovery postponed its last steps for lack of room, and they are still to be done. */
   readonly isRecoveryPostponed: boolean;
-  /** Somebody has asked for a sync of what is not durable (`sync`, `flushSync`, `close`). */
+  /** A thread has asked for a sync of entries that are not durable (`sync`, `flushSync`, `close`). */
   readonly isForced: boolean;
   /** Whole entries are written above the watermark. */
   readonly isUnsynced: boolean;
-  /** By the interval, by a backlog, or because somebody waits. */
+  /** The interval is over, a backlog has gathered, or a thread waits. */
   readonly isSyncDue: boolean;
-  /** Somebody waits for it. */
+  /** A thread waits for the sync. */
   readonly isAwaited: boolean;
-  /** The writer thread has it synced sooner than the sync thread would. */
+  /** The writer thread syncs this faster than the sync thread would. */
   readonly isQuick: boolean;
   readonly isHousekeepingDue: boolean;
-  readonly isPublicationDue: boolean;
+  readonly isStatsDue: boolean;
   readonly isFillingDue: boolean;
 }
 
@@ -61,6 +61,6 @@ export function chooseJob(view: CommitView): CommitJob {
     return view.isAwaited && view.isQuick ? 'sync-here' : 'sync';
   }
   if (!view.isUnsynced && view.isHousekeepingDue) return 'keep-house';
-  if (view.isPublicationDue) return 'publish';
+  if (view.isStatsDue) return 'publish';
   return view.isFillingDue ? 'fill' : 'nothing';
 }

@@ -1,5 +1,5 @@
 import type { Disk } from '../../files/disk.js';
-import type { LogPlace } from '../directory/log-place.js';
+import type { LogDirectory } from '../directory/log-directory.js';
 import { failureOf } from '../errors/failure.js';
 import { keepHouse } from '../upkeep/keep-house.js';
 import type { StatsPublisher } from '../upkeep/stats-publisher.js';
@@ -8,17 +8,23 @@ import type { SyncRound } from './sync-round.js';
 import type { SyncOutcome } from './syncer.js';
 
 /**
- * What the sync thread does with a job: the round of syncs, then what nobody waits for: housekeeping, and the publication of the
- * log's figures.
+ * Runs one job of the sync thread: first the round of syncs, which threads wait for; then housekeeping and the stats file, which
+ * no thread waits for.
  */
 export class JobRunner {
   readonly #disk: Disk;
-  readonly #place: LogPlace;
+  readonly #place: LogDirectory;
   readonly #fileMode: number;
   readonly #round: SyncRound;
   readonly #publisher: StatsPublisher;
 
-  constructor(disk: Disk, place: LogPlace, fileMode: number, round: SyncRound, publisher: StatsPublisher) {
+  constructor(
+    disk: Disk,
+    place: LogDirectory,
+    fileMode: number,
+    round: SyncRound,
+    publisher: StatsPublisher,
+  ) {
     this.#disk = disk;
     this.#place = place;
     this.#fileMode = fileMode;
@@ -30,8 +36,8 @@ export class JobRunner {
     try {
       if (job.files.length > 0) this.#round.run(job);
       const done = keepHouse(this.#disk, this.#place, job, this.#fileMode);
-      if (job.publication === undefined) return done;
-      return { ...done, published: this.#publisher.publish(job.publication) };
+      if (job.statsSnapshot === undefined) return done;
+      return { ...done, stats: this.#publisher.publish(job.statsSnapshot) };
     } catch (error) {
       const { directory } = this.#place;
       return failedOutcome(error, `sync "${directory}"`, directory);
@@ -39,7 +45,7 @@ export class JobRunner {
   }
 }
 
-/** Of a job that has failed: the log must end. */
+/** The outcome of a failed job: the log must end. */
 export function failedOutcome(error: unknown, doing: string, directory: string): SyncOutcome {
   return { ...NOTHING_DONE, failure: failureOf(error, doing, directory) };
 }

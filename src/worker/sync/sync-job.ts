@@ -4,27 +4,26 @@ import { LogFailure, syncFailed } from '../errors/failure.js';
 import type { Housework } from '../upkeep/keep-house.js';
 import type { StatsSnapshot } from '../upkeep/stats-publisher.js';
 
-/** A file as far as a sync needs it. */
+/** The part of a file that a sync needs. */
 export type SyncableFile = Pick<DiskFile, 'path' | 'datasync'>;
 
 /**
- * One job of the sync thread. What it makes durable, in this order: the sealed segments, the directory, the live
- * segment. Only then is `watermark` true and `acknowledgements` may go out; what follows (state file, removals) is
- * nobody's wait.
+ * One job of the sync thread. It makes durable, in this order: the sealed segments, the directory, the live segment. Only then is
+ * `watermark` true and `acknowledgements` may go out. No thread waits for the rest of the job (state file, removals).
  */
 export interface SyncJob<File extends SyncableFile = SyncableFile> extends Housework {
-  /** Sealed segments first, the live one last. Empty: nothing to sync, only the rest. */
+  /** Sealed segments first, the live one last. Empty: nothing to sync, only the rest of the job. */
   readonly files: readonly File[];
   /** A segment was created since the directory was last synced. */
   readonly directoryChanged: boolean;
-  /** Zeros were written ahead of the frames of the live one. */
+  /** Zeros were written after the frames of the live segment. */
   readonly hasZeros: boolean;
   /** The LSN up to which everything is durable once the files are. */
   readonly watermark: number;
-  /** For each lane (by index) that waits for durability. */
+  /** One element for each lane (by index) with entries that wait for durability. */
   readonly acknowledgements: readonly { readonly lane: number; readonly runs: AckRuns }[];
-  /** The log's figures are to be published, last of all. */
-  readonly publication?: StatsSnapshot | undefined;
+  /** Set when the job writes the stats file, as its last step. */
+  readonly statsSnapshot?: StatsSnapshot | undefined;
 }
 
 /**

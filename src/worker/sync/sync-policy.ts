@@ -1,24 +1,25 @@
 /**
- * Bytes of frames that wait for no interval. Bet: a disk takes them in some ten milliseconds, so that the cost of the
- * call itself is nothing beside them, and they are a part of a segment of the default size (bench/workloads/fire-and-forget.ts).
+ * A backlog of this many bytes of frames is synced without waiting for the interval. Bet: a disk needs some ten milliseconds for
+ * it, so that the cost of the call itself does not count, and it is a fraction of a segment of the default size
+ * (bench/workloads/fire-and-forget.ts).
  */
 const BACKLOG_BYTES = 16 * 1024 * 1024;
 
-/** What is written and in no sync that was started. */
+/** Bytes that are written and that no started sync covers. */
 export interface Backlog {
   readonly pendingBytes: number;
-  /** A sealed segment is among it. */
+  /** A sealed segment is among them. */
   readonly isSealPending: boolean;
 }
 
 /**
- * When to sync. Pure arithmetic on milliseconds of a clock that never goes back; Infinity = no need.
+ * Decides when to sync. Pure arithmetic on milliseconds of a clock that never goes back; Infinity = no need.
  *
  *   interval  written data is synced at the latest `syncInterval` after the first of it was written
- *   backlog   at once, if much of it has gathered or a segment is sealed: the disk works while the writer writes on, and
- *             neither the next rotation, which must wait for that segment's sync, nor whoever asks for one finds much to do
- *   group     a durable append asks for a sync at once, or `commitDelay` later for company; whoever comes while a sync
- *             is under way waits for it and forms the next group
+ *   backlog   at once, if much has gathered or a segment is sealed: the disk works while the writer writes on. The next
+ *             rotation, which must wait for that segment's sync, and a caller that asks for a sync then find little to do
+ *   group     a durable append asks for a sync at once, or after `commitDelay` to gather company; an append that comes
+ *             while a sync is under way waits for that sync and joins the next group
  *   forced    `sync`, `flushSync`, `close`
  */
 export class SyncPolicy {
@@ -32,13 +33,13 @@ export class SyncPolicy {
     this.#commitDelay = options.commitDelay;
   }
 
-  /** Something was written. */
+  /** A group was written. */
   noteWritten(nowMs: number, { pendingBytes, isSealPending }: Backlog): void {
     const waitMs = isSealPending || pendingBytes >= BACKLOG_BYTES ? 0 : this.#syncInterval;
     this.#intervalDueMs = Math.min(this.#intervalDueMs, nowMs + waitMs);
   }
 
-  /** Some of it is waited for. */
+  /** A written entry waits for a sync. */
   noteCommit(nowMs: number): void {
     this.#commitDueMs = Math.min(this.#commitDueMs, nowMs + this.#commitDelay);
   }
@@ -49,7 +50,7 @@ export class SyncPolicy {
     this.#commitDueMs = Number.POSITIVE_INFINITY;
   }
 
-  /** Is any of it waited for, and due? */
+  /** Does a written entry wait for a sync that is due? */
   isCommitDue(nowMs: number): boolean {
     return nowMs >= this.#commitDueMs;
   }

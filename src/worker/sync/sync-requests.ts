@@ -2,12 +2,12 @@ import type { Failure } from '../../protocol/errors.js';
 import type { LaneMark } from '../intake/lane-input.js';
 import type { WriterLane } from '../intake/writer-lane.js';
 
-/** Somebody wants to know when all that was accepted before is durable, on whichever lane. */
+/** A request to be told when everything that any lane had accepted before it is durable. */
 interface SyncRequest {
   readonly lane: WriterLane;
   readonly reason: SyncReason;
-  /** Lanes that had more, when they were looked at after the request came, than was written by then. */
-  behind: readonly { readonly lane: WriterLane; readonly mark: LaneMark }[];
+  /** Lanes that had published more than was written when the round looked at them, each with the point to reach. */
+  unpassed: readonly { readonly lane: WriterLane; readonly mark: LaneMark }[];
 }
 
 export type SyncReason =
@@ -15,27 +15,27 @@ export type SyncReason =
   | { readonly kind: 'sync'; readonly id: number }
   /** A producer is blocked until the flush with this ticket is done. */
   | { readonly kind: 'flush'; readonly ticket: number }
-  /** Not a reason to know: the lane's end, once all of it is durable. */
+  /** The lane ends: it is freed once all of it is durable. */
   | { readonly kind: 'leave' };
 
 /**
- * Requests for a sync, from their coming until they are answered:
+ * Requests for a sync, from arrival to answer:
  *
  *   new ──▶ heard ──▶ placed ──▶ answered
  *
- *   new      came in this round. Other lanes may hold older entries that nobody has looked at since.
- *   heard    each lane was looked at after it came; once what was seen then is written, all that was accepted before is
- *   placed   the newest entry at that moment is its target: durable so far, it is answered
+ *   new      arrived in this round. Other lanes may hold older entries that no round has seen since.
+ *   heard    a round has looked at every lane since. Once what it saw is written, everything accepted before is written
+ *   placed   the newest entry at that moment is the request's target: it is answered once the target is durable
  */
 export class SyncRequests {
   readonly #onLeave: (lane: WriterLane) => void;
   #new: SyncRequest[] = [];
-  /** Of the heard ones those that the round under way has heard. */
+  /** The heard requests that the current round has heard. */
   #fresh: SyncRequest[] = [];
   #heard: SyncRequest[] = [];
   #placed: (SyncRequest & { readonly target: number })[] = [];
 
-  /** `onLeave` is told of a lane whose last entry is durable, or lost. */
+  /** `onLeave` gets each lane whose last entry is durable or lost. */
   constructor(onLeave: (lane: WriterLane) => void) {
     this.#onLeave = onLeave;
   }
@@ -44,38 +44,38 @@ export class SyncRequests {
     return this.#new.length === 0 && this.#heard.length === 0 && this.#placed.length === 0;
   }
 
-  /** Does anybody wait for what stands behind `watermark`? */
+  /** Does a request wait for an entry after `watermark`? */
   reachBeyond(watermark: number): boolean {
     return this.#placed.some(({ target }) => target > watermark);
   }
 
   add(lane: WriterLane, reason: SyncReason): void {
-    this.#new.push({ lane, reason, behind: [] });
+    this.#new.push({ lane, reason, unpassed: [] });
   }
 
-  /** Before a round looks at each lane: what came until now is heard by it. */
+  /** Call before a round looks at the lanes: the round hears the requests that have arrived by now. */
   startRound(): void {
     this.#fresh = this.#new;
     this.#new = [];
     this.#heard.push(...this.#fresh);
   }
 
-  /** After it. `wholeLsn`: the newest entry that is written and in no unfinished batch. */
+  /** Call after the round. `wholeLsn`: the newest entry that is written and not inside an unfinished batch. */
   finishRound(lanes: readonly WriterLane[], wholeLsn: number): void {
     if (this.#heard.length === 0) return;
     const unfinished = lanes.filter((lane) => !lane.input.isDrained);
-    const behind = unfinished.map((lane) => ({ lane, mark: lane.input.mark }));
-    for (const request of this.#fresh) request.behind = behind;
+    const unpassed = unfinished.map((lane) => ({ lane, mark: lane.input.mark }));
+    for (const request of this.#fresh) request.unpassed = unpassed;
     this.#fresh = [];
     this.#heard = this.#heard.filter((request) => {
-      request.behind = request.behind.filter(({ lane, mark }) => !lane.input.hasPassed(mark));
-      if (request.behind.length > 0) return true;
+      request.unpassed = request.unpassed.filter(({ lane, mark }) => !lane.input.hasPassed(mark));
+      if (request.unpassed.length > 0) return true;
       this.#placed.push({ ...request, target: wholeLsn });
       return false;
     });
   }
 
-  /** Answers those whose target is durable; true = there were any. */
+  /** Answers the requests whose target is durable; true = there were any. */
   answer(watermark: number): boolean {
     const due = this.#placed.filter(({ target }) => target <= watermark);
     if (due.length === 0) return false;
@@ -96,8 +96,9 @@ export class SyncRequests {
   }
 
   /**
-   * What `losers` had accepted is lost: requests that would have covered any of it reject. Those with a target cover only what
-   * is written. By its own lane a `sync` came before what is lost, or it was met among it; a flush has no place in the lane.
+   * The entries that `losers` had accepted are lost: rejects each request that would have covered one of them. A request with a
+   * target covers only what is written. A `sync` from the losing lane itself came before the lost entries or was dropped among
+   * them; a flush has no place in the order of its lane.
    */
   rejectVoid(losers: readonly WriterLane[], failure: Failure): void {
     const isVoid = ({ lane, reason }: SyncRequest) =>
@@ -108,11 +109,11 @@ export class SyncRequests {
   }
 
   #reject({ lane, reason }: SyncRequest, failure: Failure): void {
-    // Whoever leaves has been told of what was lost; nothing of it is left to wait for.
+    // The lane's producer knows what was lost. No entry is left to wait for.
     if (reason.kind === 'leave') this.#onLeave(lane);
     else if (reason.kind === 'sync') lane.post({ kind: 'sync-rejected', id: reason.id, failure });
     else {
-      // What a woken producer finds in its port was posted before.
+      // Posted before the producer wakes, so that it finds the rejection in its port.
       lane.post({ kind: 'sync-rejected', id: 0, failure });
       lane.input.finishFlush(reason.ticket);
     }

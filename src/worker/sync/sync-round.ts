@@ -9,22 +9,22 @@ export interface SyncRoundParts {
   readonly nowMs: () => number;
   readonly directory: string;
   readonly status: LogStatus;
-  /** The way to the producer of each lane from the thread that runs the round, by the lane's index. 0: the opener's. */
+  /** For each lane, by its index: the way to its producer from the thread that runs the round. 0: the opener's lane. */
   readonly channels: ReadonlyMap<number, AckChannel>;
 }
 
 /**
- * One round of syncs, from the files to those that wait. The sync thread runs it, the writer thread runs it for a small sync,
+ * One round of syncs, from the files to the waiting callers. The sync thread runs it, the writer thread runs it for a small sync,
  * and the simulation runs it on its disk:
  *
  *   1 sync         the sealed segments, the directory, the live segment
- *   2 watermark    stored on the status: every thread that reads it may take the entries for durable
- *   3 figures      before anybody is told: who hears of a sync finds it counted
- *   4 lanes        one acknowledgement for each lane that waits
- *   5 followers    after those that wait for their own entries
+ *   2 watermark    stored in the status: every thread that reads it may rely on the entries
+ *   3 figures      before any acknowledgement: a caller that hears of a sync finds it counted
+ *   4 lanes        one acknowledgement for each lane with waiting entries
+ *   5 followers    after the producers that wait for their own entries
  *   6 diagnostics  for subscribers of `ringwal:sync`
  *
- * Nothing after step 1 may come before it: that is what an acknowledgement means.
+ * No later step may move before step 1: an acknowledgement means that the entry is synced.
  */
 export class SyncRound {
   protected readonly parts: SyncRoundParts;
@@ -34,9 +34,9 @@ export class SyncRound {
   }
 
   /**
-   * Makes the job's files durable and tells of it; answers how many milliseconds the syncs took.
+   * Makes the job's files durable and announces it. Returns how many milliseconds the syncs took.
    *
-   * @throws LogFailure ERR_WAL_SYNC_FAILED: nobody was told of anything, and the log must end
+   * @throws LogFailure ERR_WAL_SYNC_FAILED: nothing was announced, and the log must end
    */
   run(job: SyncJob): number {
     const startedMs = this.parts.nowMs();
@@ -64,6 +64,6 @@ export class SyncRound {
 function channelOf(channels: ReadonlyMap<number, AckChannel>, lane: number): AckChannel {
   const channel = channels.get(lane);
   if (channel === undefined)
-    throw new Error(`a sync acknowledges entries of lane ${lane}, which is not there`);
+    throw new Error(`a sync acknowledges entries of lane ${lane}, which has no channel`);
   return channel;
 }

@@ -7,31 +7,31 @@ import type { SyncJob } from './sync-job.js';
 
 /** How a started job ended. */
 export interface SyncOutcome extends Housekeeping {
-  /** Set when the log must end. */
+  /** Set if the log must end. */
   readonly failure?: Failure | undefined;
-  /** Where figures were to be published. */
-  readonly published?: StatsOutcome | undefined;
+  /** Set if the job wrote the stats file, or failed to. */
+  readonly stats?: StatsOutcome | undefined;
 }
 
 /**
- * Whoever syncs for the writer: the sync thread, or in tests and simulation something that runs the job when told to.
- * At most one job is under way.
+ * Runs the writer's sync jobs: the sync thread, or in tests and simulations an object that runs a job on command. At most one job
+ * is under way.
  */
 export interface Syncer {
-  /** A job was started and its outcome not taken. */
+  /** A job was started and its outcome has not been taken. */
   readonly busy: boolean;
-  /** [poll] has an outcome. */
+  /** [poll] returns an outcome. */
   readonly isDone: boolean;
   /** Starts a job. Only while not busy. */
   start(job: SyncJob<DiskFile>): void;
-  /** The outcome of the job, once; `undefined` while it runs. */
+  /** The outcome of the job, once; `undefined` while the job runs. */
   poll(): SyncOutcome | undefined;
-  /** Waits for the job under way. */
+  /** Waits for the job under way and returns its outcome. */
   finish(): SyncOutcome;
-  /** Jobs that are started from now on may acknowledge entries of `lane`, by this port. */
+  /** Jobs started from now on may acknowledge entries of `lane` through this port. */
   addLane(lane: number, port: MessagePort): void;
-  /** No job, also of those that were started, acknowledges anything to `lane` any more. */
+  /** No job acknowledges anything to `lane` any more, not even one that was started before. */
   removeLane(lane: number): void;
-  /** Lets go of whatever runs the jobs. Only while not busy. */
+  /** Ends what runs the jobs. Only while not busy. */
   stop(): void;
 }

@@ -5,14 +5,14 @@ import { LogFailure } from '../errors/failure.js';
 import type { SyncJob } from './sync-job.js';
 import type { Syncer, SyncOutcome } from './syncer.js';
 
-/** A file of a [SyncJob] as it crosses to the sync thread, which syncs the very descriptor that was written. */
+/** A file of a [SyncJob] as it crosses to the sync thread, which syncs the same descriptor that the writer wrote to. */
 export interface FileHandle extends FileIdentity {
   readonly fd: number;
   readonly path: string;
 }
 
 export type ToSyncThread =
-  /** The lock file is there: take the lifeline. `place`: the log's directory. */
+  /** The lock file exists: take the lifeline. `place`: the log's directory. */
   | { readonly kind: 'begin'; readonly place: FileIdentity }
   | {
       readonly kind: 'job';
@@ -26,9 +26,9 @@ export type ToSyncThread =
 export class ThreadSyncer implements Syncer {
   readonly #port: MessagePort;
   readonly #words: Int32Array<SharedArrayBuffer>;
-  /** Taken once for each file: asking the system for every sync would cost as much as the request itself. */
+  /** Asked once for each file: asking the system at every sync would cost as much as posting the job. */
   readonly #identities = new WeakMap<DiskFile, FileIdentity>();
-  /** What the next job tells of lanes. */
+  /** Lanes that the next job adds and removes. */
   #newLanes = new Map<number, MessagePort>();
   #goneLanes: number[] = [];
   #requested = 0;
@@ -40,10 +40,10 @@ export class ThreadSyncer implements Syncer {
   }
 
   /**
-   * Waits until the sync thread works and can be seen to live. Once, before any job: from then on nobody waits for it who
-   * would not notice its death.
+   * Waits until the sync thread works and its death can be noticed. Called once, before any job: from then on every thread that
+   * waits for it notices if it dies.
    *
-   * @throws LogFailure if it cannot show that
+   * @throws LogFailure if the sync thread could not start
    */
   begin(place: FileIdentity): void {
     this.#busy = true;
@@ -62,7 +62,7 @@ export class ThreadSyncer implements Syncer {
   }
 
   start(job: SyncJob<DiskFile>): void {
-    if (this.#busy) throw new Error('two jobs at a time');
+    if (this.#busy) throw new Error('a sync job is under way already');
     this.#busy = true;
     const newLanes = [...this.#newLanes].map(([lane, port]) => ({ lane, port }));
     const goneLanes = this.#goneLanes;
@@ -83,7 +83,7 @@ export class ThreadSyncer implements Syncer {
     for (;;) {
       const outcome = this.poll();
       if (outcome !== undefined) return outcome;
-      // Sleeps only while no job has ended since the load: the compare of the wait sees a later store.
+      // Sleeps only if no job has ended since the load: the wait compares the word again, so it sees a later store.
       Atomics.wait(this.#words, SyncWord.done, (this.#requested - 1) | 0);
     }
   }
@@ -97,7 +97,7 @@ export class ThreadSyncer implements Syncer {
     if (unsent === undefined) {
       this.#goneLanes.push(lane);
     } else {
-      // No job has come since: the sync thread has never heard of it.
+      // No job was sent since it was added: the sync thread does not know the lane.
       this.#newLanes.delete(lane);
       unsent.close();
     }

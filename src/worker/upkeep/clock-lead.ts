@@ -1,11 +1,11 @@
 import type { SegmentRecord } from '../write/segment-catalog.js';
 
 /**
- * How far the wall clock has run ahead of one that only counts, since a segment was begun.
+ * Measures how far the wall clock has run ahead of a steady clock since a segment was begun.
  *
- * A segment's age is the time since its creation stamp, by the wall clock. That clock may jump: it was set, or was wrong until
- * the network's time came. What it gains in the life of the process beyond the time that has passed is not taken for age. For what it gained
- * before the log was opened there is no witness: a log that rested for a year looks the same.
+ * A segment's age is the time since its creation stamp, by the wall clock. That clock may jump: an administrator sets it, or the
+ * network corrects it. What the wall clock gains on the steady clock while the process runs does not count as age. Jumps before
+ * the log was opened cannot be detected: a log that was not used for a year looks the same.
  */
 export class ClockLead {
   readonly #wallMs: () => number;
@@ -19,12 +19,12 @@ export class ClockLead {
     this.#atOpenMs = this.#nowMs();
   }
 
-  /** The segment gets its creation stamp now. Of one that was there before, the opening counts. */
+  /** The segment gets its creation stamp now. For a segment that existed before, counting starts when the log is opened. */
   noteBegun(segment: SegmentRecord): void {
     this.#atBeginMs.set(segment, this.#nowMs());
   }
 
-  /** Never below 0: a clock that went back has no lead. */
+  /** Never below 0: a clock that was set back has no lead. */
   sinceMs(segment: SegmentRecord): number {
     return Math.max(0, this.#nowMs() - (this.#atBeginMs.get(segment) ?? this.#atOpenMs));
   }

@@ -4,7 +4,7 @@ import type { Failure } from '../../protocol/errors.js';
 import type { ToLane } from '../../protocol/lane-messages.js';
 import type { WriterOptions } from '../../protocol/thread-data.js';
 import type { LogStatus } from '../../ring/log-status.js';
-import type { LogPlace } from '../directory/log-place.js';
+import type { LogDirectory } from '../directory/log-directory.js';
 import { writeState } from '../directory/state-store.js';
 import type { Preallocation } from '../write/preallocation.js';
 import type { SegmentCatalog, SegmentRecord } from '../write/segment-catalog.js';
@@ -18,18 +18,18 @@ export interface HousekeeperParts {
   readonly options: WriterOptions;
   readonly status: LogStatus;
   readonly logId: bigint;
-  readonly place: LogPlace;
+  readonly place: LogDirectory;
   readonly catalog: SegmentCatalog;
   readonly preallocation: Preallocation;
   readonly checkpoint: number;
-  /** W as the state file has it. */
+  /** The watermark that the state file holds. */
   readonly stateWatermark: number;
   readonly tell: (message: ToLane) => void;
 }
 
 /**
- * What follows from durability and is nobody's wait: the state file says how far the log is durable, and the segments that
- * retention gives up go. It is done by a job of the sync thread, in the order of sync-job.ts, or at once by a command.
+ * Does the work that follows from durability and that no thread waits for: the state file records how far the log is durable, and
+ * retention removes segments. A job of the sync thread does it, in the order of sync-job.ts; a command does it at once.
  */
 export class Housekeeper {
   readonly #parts: HousekeeperParts;
@@ -37,11 +37,11 @@ export class Housekeeper {
   readonly #clockLead: ClockLead;
   #checkpoint: number;
   #stateWatermark: number;
-  /** When the state file is to be written because nothing new came for an interval. */
+  /** When to write the state file because no entry came for an interval. */
   #stateDueMs = Number.POSITIVE_INFINITY;
-  /** A segment was sealed, or retention has something to give up: the next job writes the state file and applies retention. */
+  /** A segment was sealed, or retention can remove one: the next job writes the state file and applies retention. */
   #isWorkDue: boolean;
-  /** Segments that retention gave up and that could not be removed: they go before any other does. */
+  /** Segments that retention gave up but that could not be removed. They are removed before any other. */
   #unremoved: readonly number[] = [];
 
   constructor(parts: HousekeeperParts, watermark: number) {
@@ -57,18 +57,18 @@ export class Housekeeper {
     return this.#checkpoint;
   }
 
-  /** Is the next job to do it, whatever else it does? */
+  /** Must the next job do the housework, whatever else it does? */
   get isWorkDue(): boolean {
     return this.#isWorkDue;
   }
 
-  /** When a job is to be made for it alone, once everything is durable; 0 = now, Infinity = not yet. */
+  /** When to start a job for housework alone, once everything is durable; 0 = now, Infinity = not yet. */
   get dueMs(): number {
     return this.#isWorkDue ? 0 : this.#stateDueMs;
   }
 
-  /** Does the state file say something else than `watermark`? */
-  isStateBehind(watermark: number): boolean {
+  /** Does the state file hold another watermark than `watermark`? */
+  isStateStale(watermark: number): boolean {
     return this.#stateWatermark !== watermark;
   }
 
@@ -80,25 +80,25 @@ export class Housekeeper {
     this.#isWorkDue = true;
   }
 
-  /** Something new came. */
+  /** An entry, a checkpoint or a removal came. */
   noteNews(): void {
     this.#stateDueMs = Number.POSITIVE_INFINITY;
   }
 
-  /** Everything is durable: if nothing new comes for an interval, the state file shall say so. */
+  /** Everything is durable: the state file is to record it if nothing comes for an interval. */
   expectIdle(watermark: number): void {
-    if (this.isStateBehind(watermark)) {
+    if (this.isStateStale(watermark)) {
       this.#stateDueMs = this.#parts.nowMs() + this.#parts.options.syncInterval;
     }
   }
 
-  /** It cannot be done now: the next time that there is a reason for it. */
+  /** The housework is impossible now. It waits for its next reason. */
   putOff(): void {
     this.#isWorkDue = false;
     this.noteNews();
   }
 
-  /** A job that makes everything up to `watermark` durable is about to start: what it does besides. */
+  /** A job that makes everything up to `watermark` durable is about to start: takes the housework that it does with it. */
   takeWork(watermark: number): Pick<Housework, 'state' | 'removals' | 'recycling'> {
     this.#isWorkDue = false;
     this.noteNews();
@@ -115,7 +115,7 @@ export class Housekeeper {
     if (job.removals.length > 0) this.#unremoved = unremoved;
   }
 
-  /** Recovery has come to its end late, and has written it. */
+  /** Postponed recovery has finished and written the state file. */
   noteStateWritten(watermark: number): void {
     this.#stateWatermark = watermark;
   }
@@ -138,14 +138,14 @@ export class Housekeeper {
     this.#isWorkDue ||= this.#isExpired(watermark);
   }
 
-  /** The state file says so already. */
+  /** The state file holds this checkpoint already. */
   noteCheckpoint(lsn: number): void {
     this.#checkpoint = lsn;
     if (this.#parts.options.retainFromCheckpoint) this.#holds.set('checkpoint', lsn);
     this.#parts.status.set('checkpointLsn', lsn);
   }
 
-  /** Removes the segments that hold only entries below `lsn`, as far as no reader holds them; answers what went wrong. */
+  /** Removes the segments that hold only entries below `lsn`, except those that readers hold. Returns what went wrong. */
   removeBelow(lsn: number): Failure | undefined {
     const { disk, options, place, catalog } = this.#parts;
     const removals = this.#giveUp((pinned) => segmentsBelow(catalog, lsn, pinned));
@@ -155,7 +155,7 @@ export class Housekeeper {
     return troubles[0];
   }
 
-  /** One of those that retention gives up may become the next segment. Never one that a cut took out: its LSNs come again. */
+  /** The file of one removed segment may become the next segment. Never one that a cut removed: its LSNs are used again. */
   #recyclingOf(expired: readonly number[]): Housework['recycling'] {
     const { preallocation, options } = this.#parts;
     const number = expired.at(-1);
@@ -163,15 +163,15 @@ export class Housekeeper {
     return { number, maxFileSize: options.maxFileSize };
   }
 
-  /** The segments that `choose` answers, the lowest ones, are no longer the log's: their files may go. */
+  /** Takes the segments that `choose` returns, the lowest ones, out of the log: their files may be removed. */
   #giveUp(choose: (pinned: number) => number[]): number[] {
     const { status, catalog, tell } = this.#parts;
     let numbers: number[] = [];
-    // Before the files go: a reader that begins now is told that they are gone, not that they are missing.
+    // Before the files are removed: a reader that begins now learns that they were removed, not that files are missing.
     status.giveUp((pinned) => {
       numbers = choose(pinned);
       const last = numbers.at(-1);
-      return last === undefined ? undefined : catalog.firstLsnBehind(last);
+      return last === undefined ? undefined : catalog.firstLsnAfter(last);
     });
     const last = numbers.at(-1);
     if (last === undefined) return numbers;
@@ -181,7 +181,7 @@ export class Housekeeper {
     return numbers;
   }
 
-  /** Has retention something to give up, if no reader holds it? */
+  /** Could retention remove a segment if no reader held it? */
   #isExpired(watermark: number): boolean {
     return this.#expired(watermark, -1, 1).length > 0;
   }

@@ -3,7 +3,7 @@ import { type Disk, isMissing } from '../../files/disk.js';
 import { segmentName } from '../../format/segment-name.js';
 import type { LogState } from '../../format/state-file.js';
 import type { Failure } from '../../protocol/errors.js';
-import type { LogPlace } from '../directory/log-place.js';
+import type { LogDirectory } from '../directory/log-directory.js';
 import { syncDirectory } from '../directory/side-files.js';
 import { replaceState } from '../directory/state-store.js';
 import { failureOf, LogFailure } from '../errors/failure.js';
@@ -15,37 +15,37 @@ import {
   recycle,
 } from '../write/preallocation.js';
 
-/** What follows from durability and is nobody's wait: see [keepHouse]. */
+/** Work that follows from durability and that no thread waits for: see [keepHouse]. */
 export interface Housework {
   /** The state file's new content, if it is due. */
   readonly state: LogState | undefined;
   /** Numbers of the segments to remove, lowest first. */
   readonly removals: readonly number[];
-  /** Of the removals the one whose file is kept for another use. */
+  /** Which of the removals keeps its file for another use. */
   readonly recycling?: Recycling | undefined;
-  /** Makes a file ready ahead of its use. Nobody waits for it: such a job has nothing else to do. */
+  /** Prepares a file before its use. Such a job does nothing else. */
   readonly fill?: FillStep | undefined;
 }
 
-/** What came of the housekeeping; troubles harm no entry. */
+/** The result of the housework. Its failures harm no entry. */
 export interface Housekeeping {
   readonly stateWritten: boolean;
-  /** Of the removals those that were not made, lowest first: none may be made before them, or the log has a hole. */
+  /** Removals that failed or were not tried, lowest first. None may be overtaken by a later removal, or the log has a hole. */
   readonly unremoved: readonly number[];
   readonly troubles: readonly Failure[];
-  /** What became of the segment that was to be recycled; `undefined`: there was none, or it is where it was. */
+  /** What became of the segment to be recycled; `undefined`: there was none, or the rename failed. */
   readonly recycled?: RecyclingOutcome | undefined;
-  /** What kept the job's step of filling a file from being made. */
+  /** Why the job's step of filling a file failed. */
   readonly fillTroubles?: readonly Failure[] | undefined;
 }
 
 /**
- * State file, then removals, lowest first with the directory synced after each, so that a crash leaves no hole.
- * Nothing that an entry rests on is in these files: what keeps one from being written or removed is reported, whatever it is.
- * A failed sync of the directory throws, since the names of segments are in it; so does a directory that is no longer the log's, before
- * anything is done there.
+ * Writes the state file, then removes segments, lowest first, with a sync of the directory after each, so that a crash leaves no
+ * hole. No entry depends on these files, so any failure to write or remove one is reported and does not end the log. A failed
+ * sync of the directory throws, since it holds the names of segments. A directory that is no longer the log's throws before
+ * anything is changed in it.
  */
-export function keepHouse(disk: Disk, place: LogPlace, job: Housework, fileMode: number): Housekeeping {
+export function keepHouse(disk: Disk, place: LogDirectory, job: Housework, fileMode: number): Housekeeping {
   const { directory } = place;
   const troubles: Failure[] = [];
   let stateWritten = false;
@@ -63,7 +63,7 @@ export function keepHouse(disk: Disk, place: LogPlace, job: Housework, fileMode:
   let recycled: RecyclingOutcome | undefined;
   for (const [at, number] of job.removals.entries()) {
     const path = join(directory, segmentName(number));
-    // Each time: it may take minutes until thousands are gone, each durably.
+    // Checked before each removal: removing thousands of segments durably may take minutes.
     place.check();
     try {
       if (number === job.recycling?.number) recycled = recycle(disk, directory, job.recycling);
@@ -84,7 +84,7 @@ function removeFile(disk: Disk, directory: string, path: string): void {
   try {
     disk.unlink(path);
   } catch (error) {
-    // Somebody was faster.
+    // Another process has removed it.
     if (!isMissing(error)) throw error;
   }
   syncDirectory(disk, directory);

@@ -9,18 +9,18 @@ export interface RetentionPolicy {
   readonly maxAge: number;
 }
 
-/** What of the log itself keeps entries from retention. Readers keep segments: [RetentionView.pinned]. */
+/** Reasons inside the log to keep entries from retention. Readers hold segments instead: [RetentionView.pinned]. */
 export type RetentionHold = 'checkpoint';
 
 export class RetentionHolds {
   readonly #lsns = new Map<RetentionHold, number>();
 
-  /** Everything above entry `lsn` is held. */
+  /** Holds every entry above `lsn`. */
   set(hold: RetentionHold, lsn: number): void {
     this.#lsns.set(hold, lsn);
   }
 
-  /** Entries up to it are held by nothing; Infinity = there is no hold. */
+  /** No hold covers entries up to this LSN; Infinity = there is no hold. */
   get releasedLsn(): number {
     return Math.min(Number.POSITIVE_INFINITY, ...this.#lsns.values());
   }
@@ -30,29 +30,29 @@ export interface RetentionView {
   /** Lowest number first; the last one is live. */
   readonly segments: SegmentCatalog;
   readonly watermark: number;
-  /** Entries above it are held back, Infinity = none: [RetentionHolds]. */
+  /** Entries above it are held, Infinity = none: [RetentionHolds]. */
   readonly releasedLsn: number;
   /** Lowest segment that a reader of this process has open, -1 = none. */
   readonly pinned: number;
   readonly nowMs: number;
-  /** What of a segment's age is the clock's own doing: see [ClockLead.sinceMs]. */
+  /** How much of a segment's age comes from jumps of the clock: see [ClockLead.sinceMs]. */
   readonly leadMs: (segment: SegmentRecord) => number;
 }
 
 /**
- * Numbers of the segments that the policy gives up, lowest first. Only a run from the front can go, and none of:
+ * Numbers of the segments that the policy removes, lowest first. They are a run from the start of the log, without:
  *
- *   - the live one
- *   - one that holds an entry above the watermark, or the last durable entry: without it `open` could not tell where
- *     LSNs go on
- *   - one that a reader has open, or any after it
- *   - one that holds an entry which its consumer has not checkpointed, if the log is told to wait for him
+ *   - the live segment
+ *   - a segment with an entry above the watermark, or with the last durable entry: without it `open` could not tell where LSNs
+ *     continue
+ *   - a segment that a reader has open, and every later one
+ *   - a segment with an entry above the checkpoint, if the option `retainFromCheckpoint` is set
  *
- * Age is judged by the clock only as far as something else bears it out: a clock that stands before the newest segment's stamp
- * went backwards and removes nothing, and what it jumps ahead while the log is open makes nothing older.
+ * The clock alone does not make a segment old: a clock that reads earlier than the newest segment's stamp was set back, and
+ * removes nothing; and a jump forward while the log is open makes no segment older.
  *
- * What it looks at is what it gives up, and one more: at each rotation that is one segment, however many there are. `countMax`: more
- * are not wanted.
+ * It looks at the segments that it returns and at one more: at each rotation that is one segment, however many there are.
+ * `countMax`: the caller needs no more than this many.
  */
 export function expiredSegments(
   policy: RetentionPolicy,
@@ -82,7 +82,7 @@ export function expiredSegments(
   return expired;
 }
 
-/** Numbers of the segments that hold only entries below `lsn`, as far as no reader has one open (`pinned`, -1 = none). */
+/** Numbers of the segments that hold only entries below `lsn` and that no reader has open (`pinned`, -1 = none). */
 export function segmentsBelow(segments: SegmentCatalog, lsn: number, pinned: number): number[] {
   const numbers: number[] = [];
   for (let at = 0; at + 1 < segments.length; at++) {

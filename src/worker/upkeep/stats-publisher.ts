@@ -7,48 +7,48 @@ import type { LogStatus } from '../../ring/log-status.js';
 import { removeIfThere } from '../directory/side-files.js';
 import { failureOf } from '../errors/failure.js';
 
-/** What the writer alone knows of the figures that a job is to publish. The rest is on the status. */
+/** Figures for the stats file that only the writer knows. The rest is in the status. */
 export interface StatsSnapshot {
   readonly logId: bigint;
   readonly uptimeMs: number;
   readonly lanes: readonly LaneFigures[];
 }
 
-/** What came of a publication. */
+/** The result of writing the stats file. */
 export interface StatsOutcome {
-  /** Why the figures could not be published. */
+  /** Why the stats file could not be written. */
   readonly failure: Failure | undefined;
-  /** The file of the publication before was not there any more, as when another writer has opened the log. Nothing was published. */
+  /** The file written last time has gone, for example because another writer has opened the log. Nothing was written. */
   readonly isLost: boolean;
 }
 
-/** The least time between two publications, and between the opening and the first one. */
-export const PUBLICATION_PERIOD_MS = 1000;
+/** The least time between two writes of the stats file, and between the opening and the first one. */
+export const STATS_PERIOD_MS = 1000;
 
 /**
- * When the figures are to be published: with a sync, at most once in a period. A log that comes to rest between two
- * publications makes one more when the period is over, so that what stands there is what is; from then on there is
- * nothing to wait for. A log that rests before its first one publishes nothing.
+ * Decides when the stats file is written: with a sync, at most once in a period. A log that comes to rest within a period writes
+ * it once more at the period's end, so that the file shows the final figures; then nothing is due any more. A log that rests
+ * before its first write writes none.
  */
 export class StatsSchedule {
   readonly #openedMs: number;
   #allowedMs: number;
-  /** Something was synced, or went, that no publication tells of. */
+  /** Figures have changed since the file was last written. */
   hasNews = false;
-  /** A file may be there. */
+  /** The file may exist. */
   hasBegun = false;
 
   constructor(nowMs: number) {
     this.#openedMs = nowMs;
-    this.#allowedMs = nowMs + PUBLICATION_PERIOD_MS;
+    this.#allowedMs = nowMs + STATS_PERIOD_MS;
   }
 
-  /** Is a job that is to run anyway to publish too? */
+  /** Is a job that runs anyway to write the file too? */
   isDue(nowMs: number): boolean {
     return nowMs >= this.#allowedMs;
   }
 
-  /** When a job is to be made for nothing else; Infinity = never. */
+  /** When to start a job for the file alone; Infinity = never. */
   get dueMs(): number {
     return this.hasBegun && this.hasNews ? this.#allowedMs : Number.POSITIVE_INFINITY;
   }
@@ -58,7 +58,7 @@ export class StatsSchedule {
   }
 
   notePublished(nowMs: number): void {
-    this.#allowedMs = nowMs + PUBLICATION_PERIOD_MS;
+    this.#allowedMs = nowMs + STATS_PERIOD_MS;
     this.hasNews = false;
     this.hasBegun = true;
   }
@@ -69,12 +69,12 @@ export class StatsSchedule {
 }
 
 /**
- * Writes the stats file, on the sync thread and behind whatever somebody waits for.
+ * Writes the stats file, on the sync thread, after everything that a thread waits for.
  *
- * In place, by one write call, and not aside and renamed as the state file: a new name each second would be a change of the
- * directory, which the next sync of a segment takes along into the file system's journal. What a reader may then see half
- * of, a checksum tells. The file is created exclusively and kept open: never is anything written that was not made here,
- * whatever bears its name.
+ * It overwrites the file in place with one write call. The state file is written aside and renamed instead; doing so here would
+ * change the directory every second, and the next sync of a segment would then have to write that change to the file system's
+ * journal. A reader that sees a half-written file notices it by the checksum. The file is created exclusively and kept open, so
+ * that the publisher never writes to a file that it did not create.
  */
 export class StatsPublisher {
   readonly #disk: Disk;
@@ -93,8 +93,8 @@ export class StatsPublisher {
   }
 
   /**
-   * What keeps figures from being published harms no entry, so it never throws. Where the file is lost nothing is published: the
-   * writer is to see first whether the directory is still its log's.
+   * Never throws: a failure to write figures harms no entry. If the file is lost nothing is written: the writer first checks
+   * whether the directory is still its log's.
    */
   publish({ logId, uptimeMs, lanes }: StatsSnapshot): StatsOutcome {
     const status = this.#status;
@@ -128,11 +128,11 @@ export class StatsPublisher {
     try {
       file?.handle.close();
     } catch {
-      // What a failed close tells is that bytes did not arrive: these are nobody's loss, and the descriptor is free.
+      // A failed close means that bytes did not arrive. Nothing depends on these bytes, and the descriptor is free.
     }
   }
 
-  /** Somebody has removed or replaced the file of the last time. */
+  /** Another process has removed or replaced the file since the last write. */
   #isLost(): boolean {
     if (this.#file === undefined) return false;
     const named = this.#disk.stat(this.#path);
@@ -153,7 +153,7 @@ export class StatsPublisher {
 
 type Counters = Readonly<Record<StatsCounter, number>>;
 
-/** Before the log works, what a killed process has left; after it, what it had published. Answers why it could not. */
+/** Removes the file that a killed process left, before the log works, or the log's own, when it closes. Returns why it could not. */
 export function removeStats(disk: Disk, directory: string): Failure | undefined {
   const path = join(directory, STATS_FILE);
   try {

@@ -6,37 +6,39 @@ import type { WriterLane } from '../intake/writer-lane.js';
 import type { FramePlace, Group } from './group.js';
 
 /**
- * Bytes of frames that one write call hands over, unless a single frame is longer. Bet: large enough that the file system
- * takes them in large pieces of its cache, small enough that most of staging is still in the L2 cache when the system copies it
- * (bench/workloads/fire-and-forget.ts: than with 256 KiB a fifth more entries of 4 and 64 KiB a second, and some more small ones).
+ * Bytes of frames that one write call hands over, unless a single frame is longer. Bet: large enough for the file system to copy
+ * in large pieces, small enough that most of staging is still in the L2 cache when the system copies it
+ * (bench/workloads/fire-and-forget.ts: a fifth more entries of 4 and 64 KiB a second than with 256 KiB, and slightly more small
+ * ones).
  */
 const GROUP_BYTES = 1024 * 1024;
 
 /**
- * Makes groups of what a lane holds: gives the entries their LSNs and frames them for the place where they will stand. Frames are
- * bound to their place, so a group that finds no room in a segment is framed again for the next one.
+ * Makes groups of what a lane holds: assigns the LSNs and frames the entries for the place where they will be written. A frame is
+ * valid only at its place, so a group that does not fit into a segment is framed again for the next one.
  *
  * A batch may take several groups and span segments.
  */
 export class Framer {
   readonly #run: Run = createRun();
-  /** Entries of a batch that came as parts and are still to be framed. */
+  /** Entries of a batch of parts that are still to be framed. */
   #partsRemaining = 0;
 
-  /** Is a batch begun and not finished? Then only its lane may be drained. */
+  /** Has a batch begun that is not finished? Then only its lane may be drained. */
   get insideBatch(): boolean {
     return this.#run.batchRemaining > 0 || this.#partsRemaining > 0;
   }
 
-  /** The unfinished batch, if there is one, is given up. */
+  /** Gives up the unfinished batch, if there is one. */
   reset(): void {
     this.#run.batchRemaining = 0;
     this.#partsRemaining = 0;
   }
 
   /**
-   * The next group of `lane`. `syncedLsn`: the watermark, for the first frame. `'segment-full'`: not even one frame fits before
-   * the segment's end, and the segment has some. `'nothing'`: the lane has no entries up to its loaded head or to the request due next.
+   * Returns the next group of `lane`. `syncedLsn`: the watermark, for the first frame. `'segment-full'`: not even one frame fits
+   * into the rest of the segment, which holds frames already. `'nothing'`: the lane has no entries up to its loaded head or to
+   * the next request.
    */
   frame(lane: WriterLane, place: FramePlace, syncedLsn: number): Group | 'segment-full' | 'nothing' {
     const parts = lane.input.dueParts();
@@ -46,7 +48,7 @@ export class Framer {
       const isFull = !this.#frameRun(lane, place, syncedLsn);
       if (isFull) return 'segment-full';
       if (run.entries > 0) return this.#groupOfRun(lane, place);
-      // Only the word that begins a batch stood before the end of the ring: its entries are at the start.
+      // The run held only the word that begins a batch: the batch's entries are at the start of the ring.
       lane.input.release({ consumedTo: run.consumedTo, entries: 0 });
     }
     return 'nothing';
@@ -62,7 +64,7 @@ export class Framer {
       run.outEnd = views.stagingStart + bytes;
       kernel.frameRun(run);
       if (run.entries > 0 || run.stop !== 'out-full') return true;
-      // Nothing was made and nothing is released: a BATCH word that was consumed is met again.
+      // No frame was made and nothing is released, so the kernel will meet the same BATCH word again.
       run.batchRemaining = batchRemaining;
       return false;
     };
@@ -80,9 +82,9 @@ export class Framer {
     }
     return (
       attempt(Math.min(ANY_NUMBER, place.lsnsLeft), Math.min(GROUP_BYTES, stagingBytes, place.room)) ||
-      // The first frame alone is longer than a group, or than what is left of the segment.
+      // The first frame alone is longer than a group, or than the rest of the segment.
       attempt(1, Math.min(stagingBytes, place.room)) ||
-      // It is longer than a segment: it stands alone in its own.
+      // It is longer than a segment: it gets a segment of its own.
       (place.offset === 0 && attempt(1, stagingBytes))
     );
   }
@@ -102,7 +104,7 @@ export class Framer {
     };
   }
 
-  /** As many of `parts` as fit. Their bytes are written from where they lie. */
+  /** Frames as many of `parts` as fit. Their bytes are written from where they are. */
   #frameParts(parts: readonly Uint8Array[], place: FramePlace, syncedLsn: number): Group | 'segment-full' {
     const pieces: Uint8Array[] = [];
     let payloadBytes = 0;

@@ -1,11 +1,11 @@
 import type { SegmentStamp } from '../../format/frame.js';
 
 /**
- * Entries on their way to the disk: the frames that one write call hands to the system, of one lane, in one segment. The framer
- * makes it, the log's tail writes it, the lane's waiters are told of it. It holds until the next one is framed.
+ * Entries on their way to the disk: the frames of one write call, from one lane, for one segment. The framer makes a group, the
+ * log's tail writes it, and the lane's waiters learn its LSNs. A group is valid until the next one is framed.
  */
 export interface Group {
-  /** The frames, one after the other, in pieces that lie in several places. */
+  /** The frames in order, in pieces that lie in different memory. */
   readonly pieces: readonly Uint8Array[];
   readonly frameBytes: number;
   /** LSN of the first entry; the others follow without a gap. */
@@ -16,11 +16,11 @@ export interface Group {
   /** `entries` and `frameBytes` up to the last frame that ends outside of a batch; 0 if there is none. */
   readonly wholeEntries: number;
   readonly wholeBytes: number;
-  /** Where the lane's records that it was made of end, as `Run.consumedTo`; 0 if it was made of the parts of a message. */
+  /** Where the lane's records of this group end, as `Run.consumedTo`; 0 for a group made from the parts of a message. */
   readonly consumedTo: number;
 }
 
-/** Where the next frame goes, and what the frame has to say of the place. */
+/** Where the next frame goes, and what it has to record about that place. */
 export interface FramePlace {
   /** Bytes of whole frames in the segment: the offset of the next one. */
   readonly offset: number;
@@ -28,10 +28,10 @@ export interface FramePlace {
   readonly room: number;
   /** `frameChecksumSeed` of the segment. */
   readonly checksumSeed: number;
-  /** For field 8 of the next frame, if that has to carry it. */
+  /** Content of field 8, if the next frame has to carry it. */
   readonly stamp: SegmentStamp | undefined;
   /** LSN of the next entry. */
   readonly nextLsn: number;
-  /** How many LSNs there are from it on, at least 1. */
+  /** How many LSNs are left from `nextLsn` on, at least 1. */
   readonly lsnsLeft: number;
 }

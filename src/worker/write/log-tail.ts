@@ -14,13 +14,13 @@ import { frameChecksumSeed, MAX_LSN } from '../../format/frame.js';
 import type { Place } from '../../format/place.js';
 import { LOCK_FILE, SPARE_FILE, segmentName } from '../../format/segment-name.js';
 import type { LogStatus } from '../../ring/log-status.js';
-import type { LogPlace } from '../directory/log-place.js';
+import type { LogDirectory } from '../directory/log-directory.js';
 import { failureOf, LogFailure, syncFailed, systemCause } from '../errors/failure.js';
 import type { FramePlace, Group } from './group.js';
 import { type LiveProgress, type Preallocation, writeZeros } from './preallocation.js';
 import type { SegmentCatalog, SegmentRecord } from './segment-catalog.js';
 
-/** A segment that frames are appended to, or were and no sync has covered it yet. */
+/** A segment that frames are appended to, or a sealed one that no sync has covered yet. */
 interface OpenSegment {
   /** Its entry in the catalog; `record.bytes` is where the next frame goes. */
   readonly record: SegmentRecord;
@@ -28,13 +28,13 @@ interface OpenSegment {
   readonly file: DiskFile;
   /** CRC state that every `frame_crc` of this segment starts from. */
   readonly checksumSeed: number;
-  /** Offset of the frame that carries the Segment field since this open; -1 = it is still to be written. */
+  /** Offset of the frame that carries the Segment field since this open; -1 = not written yet. */
   stampAt: number;
-  /** Bytes of frames in it when this process began to write into it. */
+  /** Bytes of frames that it held when this process began to write into it. */
   readonly startBytes: number;
-  /** The file's size: after the last frame there is room that is allocated already. */
+  /** The file's size. The bytes after the last frame are allocated already. */
   fileBytes: number;
-  /** That room holds what the file was before. */
+  /** The bytes after the last frame are those of the file that was recycled. */
   readonly isRecycled: boolean;
 }
 
@@ -49,42 +49,42 @@ export interface LogTailParts {
   };
   readonly status: LogStatus;
   readonly logId: bigint;
-  /** The directory. */
-  readonly logPlace: LogPlace;
+  /** The log's directory. */
+  readonly logDirectory: LogDirectory;
   readonly catalog: SegmentCatalog;
-  /** The segments that are made ready ahead. */
+  /** Segments that are prepared before they are needed. */
   readonly preallocation: Preallocation;
-  /** The last entry of the log. */
+  /** The LSN of the log's last entry. */
   readonly lastLsn: number;
-  /** Of the directory. */
+  /** The lock of the directory. */
   readonly lock: Pick<DiskLock, 'isNamed'>;
 }
 
 /**
- * Bytes of zeros that are written ahead of a live segment which grows; no more than this process has written of frames, so that
- * a log of few entries stays small. Bet: a sync writes them in a millisecond, once in some thousand small entries, and
- * each sync until then is spared the file system's journal (bench/workloads/durable-latency.ts, in-flight.ts: with less,
- * callers in flight wait for it more often; with more, longer).
+ * Bytes of zeros written after the frames of a growing live segment, but never more than this process has written of frames, so
+ * that a log of few entries stays small. Bet: a sync writes them in a millisecond, once in some thousand small entries, and each
+ * sync until then does not need the file system's journal (bench/workloads/durable-latency.ts, in-flight.ts: with less, appends
+ * wait for it more often; with more, longer).
  */
 const AHEAD_BYTES_MAX = 512 * 1024;
-/** Whoever writes more between two syncs does not notice the journal. */
+/** If more than this is written between two syncs, the cost of the journal does not show. */
 const SMALL_COMMIT_BYTES = 128 * 1024;
 
 /**
- * The tail of the log: the live segment, and the sealed ones before it that no sync has covered yet. What is appended here is
- * written, and part of the log as soon as its batch is whole: `wholeLsn` stays before an unfinished batch, and [takeBack] cuts it
- * off again if the disk fills up in the middle.
+ * The tail of the log: the live segment, and the sealed segments before it that no sync has covered yet. An appended group is
+ * written. It is part of the log once its batch is complete: `wholeLsn` stays before an unfinished batch, and [takeBack] cuts the
+ * batch off again if the disk fills up in the middle of it.
  *
  * What is on disk if power goes:
- *   - after create, before the directory is synced: the file may be missing; nothing in it was acknowledged, since
- *     [takeUnsynced] hands out `directoryChanged` together with the file.
- *   - after a seal, before its sync: frames of n may be missing while frames of n + 1 are there. Nothing of n + 1 is
+ *   - after create, before the directory is synced: the file may be missing. None of its entries was acknowledged, since
+ *     [takeUnsynced] returns `directoryChanged` together with the file.
+ *   - after a seal, before its sync: frames of n may be missing while frames of n + 1 are there. No entry of n + 1 is
  *     acknowledged before n is synced, through the descriptor that wrote it, and n + 2 is not created before that
- *     (`Committer.syncSealed` sees to it, [rotate] insists on it): so at most the last two segments can be in doubt.
- *   - while a segment is live: after its frames there may be zeros, and in a recycled one what the file was before. It is
- *     cut to its frames before the next one is created, so that a killed process leaves no room in the middle of the
- *     log; that cut is synced together with its frames.
- *   - while zeros are written ahead of its frames: any part of them. It is this thread that writes both, one after the other.
+ *     (`Committer.syncSealed` ensures it, [rotate] asserts it). So at most the last two segments are in doubt.
+ *   - while a segment is live: its frames may be followed by zeros, or in a recycled segment by the old content. It is cut to its
+ *     frames before the next one is created, so that a killed process leaves no gap in the middle of the log. The cut is synced
+ *     together with its frames.
+ *   - while zeros are written after its frames: any part of the zeros. This thread writes both, one after the other.
  */
 export class LogTail {
   readonly #disk: Disk;
@@ -92,7 +92,7 @@ export class LogTail {
   readonly #options: LogTailParts['options'];
   readonly #status: LogStatus;
   readonly #logId: bigint;
-  readonly #logPlace: LogPlace;
+  readonly #logDirectory: LogDirectory;
   readonly #lock: LogTailParts['lock'];
   readonly #catalog: SegmentCatalog;
   readonly #preallocation: Preallocation;
@@ -104,27 +104,27 @@ export class LogTail {
   /** Last LSN written that is not inside an unfinished batch, and where its frame ends. */
   #wholeLsn = 0;
   #wholePlace: Place = { segment: 0, offset: 0, index: 0 };
-  /** Bytes may stand after `#wholePlace`. */
+  /** Bytes may be in the file after `#wholePlace`. */
   #isTouched = false;
-  /** Bytes of frames that no sync was asked to cover yet. */
+  /** Bytes of frames that no sync has been asked to cover yet. */
   #pendingBytes = 0;
-  /** Nor zeros ahead of them. */
+  /** Zeros were written that no sync has been asked to cover yet. */
   #hasPendingZeros = false;
-  /** Nor a segment that was sealed. */
+  /** A segment was sealed that no sync has been asked to cover yet. */
   #isSealPending = false;
-  /** Bytes of frames that were written since open. */
+  /** Bytes of frames written since open. */
   #writtenBytes = 0;
-  /** Zeros could not be written ahead of this segment's frames. */
+  /** Writing zeros after this segment's frames has failed. */
   #growsBare = false;
 
-  /** Goes on in the catalog's last segment, which recovery has cut to its last frame. */
+  /** Continues in the catalog's last segment, which recovery has cut to its last frame. */
   constructor({
     disk,
     nowMs,
     options,
     status,
     logId,
-    logPlace,
+    logDirectory,
     catalog,
     preallocation,
     lastLsn,
@@ -135,7 +135,7 @@ export class LogTail {
     this.#options = options;
     this.#status = status;
     this.#logId = logId;
-    this.#logPlace = logPlace;
+    this.#logDirectory = logDirectory;
     this.#lock = lock;
     this.#catalog = catalog;
     this.#preallocation = preallocation;
@@ -160,7 +160,7 @@ export class LogTail {
     return { bytes: live?.record.bytes ?? 0, startBytes: live?.startBytes ?? 0 };
   }
 
-  /** A sync of the live segment alone covers everything written. */
+  /** Is a sync of the live segment enough to cover everything written? */
   get isOnlyLiveUnsynced(): boolean {
     return this.#sealed.length === 0 && !this.#directoryChanged;
   }
@@ -168,7 +168,7 @@ export class LogTail {
   /**
    * Where the next frame goes; `undefined`: there is no segment yet.
    *
-   * @throws LogFailure ERR_WAL_UNSUPPORTED: there is no LSN left
+   * @throws LogFailure ERR_WAL_UNSUPPORTED: no LSN is left
    */
   get place(): FramePlace | undefined {
     const live = this.#live;
@@ -185,7 +185,7 @@ export class LogTail {
     };
   }
 
-  /** Only a log whose frames say that LSNs were skipped comes near the end of them. */
+  /** Only a log whose frames record skipped LSNs can come near the largest LSN. */
   #lsnsLeft(): number {
     const left = MAX_LSN - this.#nextLsn + 1;
     if (left > 0) return left;
@@ -198,14 +198,15 @@ export class LogTail {
   }
 
   /**
-   * Hands a group to the system. When it returns the group is written: whoever is told of it finds it in the files, in the log's bounds
-   * and in the figures.
+   * Writes a group. When this returns, the entries are in the file, within the log's bounds, and counted in the figures.
    *
-   * @throws the system's error; bytes may stand after the log's end then. Append the same group again, [takeBack], or end the log
+   * @throws the system's error; bytes may then be in the file after the log's end. Append the same group again, [takeBack], or
+   * end the log
    */
   append(group: Group): void {
     const live = this.#live as OpenSegment;
-    if (group.firstLsn !== this.#nextLsn) throw new Error('a group was framed for another place');
+    if (group.firstLsn !== this.#nextLsn)
+      throw new Error('the group was framed for another place than the end of the log');
     const startedMs = this.#nowMs();
     this.#isTouched = true;
     let position = live.record.bytes;
@@ -231,17 +232,18 @@ export class LogTail {
   }
 
   /**
-   * Seals the live segment, if there is one, and begins the next, from a file that is ready if it can. No segment that was sealed
-   * before may be without a sync. `sealedBytes`: of the one that is sealed now.
+   * Seals the live segment, if there is one, and begins the next, in a prepared file if there is one. Every segment sealed before
+   * must be synced. `sealedBytes`: bytes of the segment that this call seals.
    *
-   * @throws the system's error; the log is as it was
+   * @throws the system's error; the log is unchanged
    */
   rotate(): {
     readonly live: SegmentRecord;
     readonly firstLsn: number;
     readonly sealedBytes: number | undefined;
   } {
-    if (!this.isOnlyLiveUnsynced) throw new Error('more than two segments would be in doubt');
+    if (!this.isOnlyLiveUnsynced)
+      throw new Error('a rotation now would leave more than two segments in doubt');
     this.trim();
     const record = { number: this.#nextNumber, createdMs: this.#disk.now(), firstLsn: 0, bytes: 0 };
     const next = this.#openReady(record) ?? this.#open(record, 'wx+');
@@ -256,55 +258,67 @@ export class LogTail {
     this.#catalog.add(record);
     this.#directoryChanged = true;
     this.#nextNumber = record.number + 1;
-    // Nothing of it is written yet: taking back to here leaves an empty segment, which is as good as none.
+    // No frame of the new segment is written yet: [takeBack] to this place leaves an empty segment, which is harmless.
     if (this.#nextLsn === this.#wholeLsn + 1)
       this.#wholePlace = { segment: record.number, offset: 0, index: 0 };
     return { live: record, firstLsn: this.#nextLsn, sealedBytes: sealed?.record.bytes };
   }
 
   /**
-   * Makes sure that the directory is still the one that the log was opened in, the live segment still there, and this log its only writer,
-   * before a file is created, replaced or removed by its name: somebody may have removed or renamed it, and another writer may have made its
-   * log in the place; or have removed the lock file, and another writer may have locked a new one. As long as the live segment
-   * and the lock file are open no other file can have their identity.
+   * Checks that the directory is still the one in which the log was opened, that the live segment still has its name, and that
+   * this log is still the only writer. Call it before creating, replacing or removing a file by its name: another process may
+   * have removed or renamed the directory or the lock file, and another writer may have made its own log there. As long as the
+   * live segment and the lock file are open, no other file can have their identity.
    *
-   * @throws LogFailure ERR_WAL_IO, cause ENOENT: a name does not lead to its file any more; the log must end then
+   * @throws LogFailure ERR_WAL_IO, cause ENOENT: a name no longer leads to its file; the log must end
    */
   checkPlace(): void {
-    this.#logPlace.check();
+    this.#logDirectory.check();
     const { directory } = this.#options;
     const live = this.#live;
     if (live !== undefined) {
       const found = this.#disk.stat(live.path);
       if (found === undefined || !isSameFile(found, live.file.identity())) {
-        throw this.#misplaced(live.path, 'What was written since then cannot be found by its name.');
+        throw this.#misplaced(live.path, 'No name leads to the entries that were written since then.');
       }
     }
     if (this.#lock.isNamed()) return;
     const path = join(directory, LOCK_FILE);
-    throw this.#misplaced(path, 'It keeps other writers out, and one may have opened the log since then.');
+    throw this.#misplaced(
+      path,
+      'The lock file keeps other writers out, and one may have opened the log since then.',
+    );
   }
 
   #misplaced(path: string, consequence: string): LogFailure {
     const { directory } = this.#options;
     return new LogFailure(
       'ERR_WAL_IO',
-      `Cannot go on in "${directory}": somebody has removed, renamed or replaced "${path}". ${consequence}`,
-      { path, cause: new DiskError('ENOENT', 'stat', path, 'the file that the log has open is not there') },
+      `Cannot continue in "${directory}": "${path}" was removed, renamed or replaced. ${consequence}`,
+      {
+        path,
+        cause: new DiskError(
+          'ENOENT',
+          'stat',
+          path,
+          'the name does not lead to the file that the log has open',
+        ),
+      },
     );
   }
 
   /**
-   * Takes the log back to the end of the last finished batch, durably: frames of a rejected group must not come back after a power
-   * cut. Cuts a half-written group and an unfinished batch, and removes the segments that were begun for it; returns their numbers.
+   * Cuts the log back to the end of the last complete batch, durably: frames of a rejected group must not come back after a power
+   * cut. Removes a half-written group, an unfinished batch, and the segments that were begun for it. Returns the numbers of these
+   * segments.
    *
-   * @throws LogFailure if a step fails; the log must end then
+   * @throws LogFailure if a step fails; the log must end
    */
   takeBack(): number[] {
     if (!this.#isTouched) return [];
     const { segment, offset } = this.#wholePlace;
     const withdrawn: number[] = [];
-    if (this.#live !== undefined && this.#live.record.number > segment) this.#logPlace.check();
+    if (this.#live !== undefined && this.#live.record.number > segment) this.#logDirectory.check();
     while (this.#live !== undefined && this.#live.record.number > segment) {
       const gone = this.#live;
       this.#attempt(`remove "${gone.path}"`, gone.path, () => {
@@ -337,7 +351,7 @@ export class LogTail {
     if (live.stampAt >= offset) live.stampAt = -1;
   }
 
-  /** The log was cut, by somebody who goes by the names of its files: it ends with `lastLsn`, where the catalog's segments end. */
+  /** A command has cut the log's files: the log ends with `lastLsn` now, at the end of the catalog's segments. */
   reopenAt(lastLsn: number): void {
     this.close();
     this.#continueAfter(lastLsn);
@@ -362,7 +376,7 @@ export class LogTail {
     this.#status.set('liveBytes', this.#wholePlace.offset);
   }
 
-  /** What the next sync has to cover; the live segment last. */
+  /** Takes what the next sync has to cover; the live segment comes last. */
   takeUnsynced(): { files: DiskFile[]; directoryChanged: boolean; hasZeros: boolean } {
     const directoryChanged = this.#directoryChanged;
     const hasZeros = this.#hasPendingZeros;
@@ -376,8 +390,8 @@ export class LogTail {
   }
 
   /**
-   * A sync of `files` returned: those that were sealed when it began are closed. The last one was live: it may have been
-   * sealed meanwhile, with more in it than this sync covers.
+   * A sync of `files` returned: closes those that were sealed when it began. The last one was live then; it may have been sealed
+   * since, with frames that this sync does not cover.
    */
   synced(files: readonly DiskFile[]): void {
     const sealed = files.slice(0, -1);
@@ -389,8 +403,8 @@ export class LogTail {
   }
 
   /**
-   * Writes zeros ahead of a live segment that has no room allocated, if only little is to be synced: the sync that follows
-   * allocates it.
+   * Writes zeros after the frames of a live segment that has no allocated room left, if little is to be synced: the sync that
+   * follows allocates the blocks.
    */
   fillAhead(): void {
     const live = this.#live;
@@ -404,7 +418,7 @@ export class LogTail {
       writeZeros(live.file, bytes, to);
       this.#hasPendingZeros = true;
     } catch (error) {
-      // Whatever it is, a full disk or a limit of the process's: it costs nobody anything but the room.
+      // Whatever the cause, a full disk or a limit of the process: the only loss is the preallocated room.
       this.#growsBare = true;
       if (!isFullDisk(error))
         this.#preallocation.noteTrouble(failureOf(error, `write zeros ahead in "${live.path}"`, live.path));
@@ -412,7 +426,7 @@ export class LogTail {
     }
   }
 
-  /** What was written of zeros takes room. Where they cannot be cut off they stand behind the frames until these are cut anyway. */
+  /** The written zeros take disk space. If they cannot be cut off they stay after the frames until these are cut anyway. */
   #giveBackZeros(): void {
     try {
       this.trim();
@@ -422,7 +436,7 @@ export class LogTail {
     }
   }
 
-  /** Cuts the live segment's file to its frames. Not synced. */
+  /** Cuts the live segment's file to its frames. Does not sync. */
   trim(): void {
     const live = this.#live;
     if (live === undefined || live.fileBytes <= live.record.bytes) return;
@@ -430,7 +444,7 @@ export class LogTail {
     live.fileBytes = live.record.bytes;
   }
 
-  /** The log is being closed: its last segment holds frames only, durably. */
+  /** The log is being closed: cuts its last segment to its frames, durably. */
   seal(): void {
     const live = this.#live;
     if (live === undefined || live.fileBytes <= live.record.bytes) return;
@@ -442,7 +456,7 @@ export class LogTail {
     }
   }
 
-  /** Closes every descriptor; what was not synced stays so. */
+  /** Closes every descriptor. What was not synced stays unsynced. */
   close(): void {
     for (const segment of this.#sealed) closeQuietly(segment.file);
     this.#sealed = [];
@@ -450,7 +464,7 @@ export class LogTail {
     this.#live = undefined;
   }
 
-  /** A batch that spans a rotation is taken back after a sync has closed the segment where it began. */
+  /** Taking back a batch that spans a rotation: a sync may have closed the segment where the batch began. */
   #reopenLast(): OpenSegment | undefined {
     const { last } = this.#catalog;
     if (last === undefined) return undefined;
@@ -458,21 +472,21 @@ export class LogTail {
     return this.#attempt(`open "${path}"`, path, () => this.#open(last, 'r+'));
   }
 
-  /** Makes a segment of the file that is ready; `undefined`: there is none, or it cannot be had, and can be done without. */
+  /** Makes the prepared file the next segment; `undefined`: there is none, or it failed in a way that does not matter. */
   #openReady(record: SegmentRecord): OpenSegment | undefined {
     const { directory, maxFileSize } = this.#options;
     const name = this.#preallocation.take();
     if (name === undefined) return undefined;
     const path = join(directory, segmentName(record.number));
     try {
-      // A rename would take the place of whatever is there: to create it anew is an error.
+      // A rename would replace an existing file. Creating the segment instead reports it as an error.
       if (this.#disk.stat(path) !== undefined) {
         this.#preallocation.putBack(name);
         return undefined;
       }
       this.#disk.rename(join(directory, name), path);
     } catch (error) {
-      // The directory may have no room for the name, or somebody may have removed the file.
+      // The directory may have no room for the name, or another process may have removed the file.
       if (isFullDisk(error)) this.#preallocation.putBack(name);
       else if (!isMissing(error))
         this.#preallocation.noteTrouble(failureOf(error, `use "${name}" as "${path}"`, path));
@@ -482,7 +496,7 @@ export class LogTail {
       const segment = this.#open(record, 'r+');
       return { ...segment, fileBytes: maxFileSize, isRecycled: name === SPARE_FILE };
     } catch (error) {
-      // What creates the segment instead would meet the name.
+      // The segment is created anew instead, and needs the name.
       this.#attempt(`remove "${path}"`, path, () => this.#disk.unlink(path));
       this.#preallocation.noteTrouble(failureOf(error, `use "${name}" as "${path}"`, path));
       return undefined;
@@ -503,7 +517,7 @@ export class LogTail {
     };
   }
 
-  /** Before anybody is told: who has its LSN finds an entry in the figures. */
+  /** Before any acknowledgement: a caller that knows an entry's LSN finds the entry in the figures. */
   #countGroup(group: Group, writeMs: number): void {
     const status = this.#status;
     status.add('entries', group.entries);
@@ -516,7 +530,7 @@ export class LogTail {
     if (retries > 0) status.add('retries', retries);
   }
 
-  /** Before anybody is told of an entry: who has its LSN finds it within the log's bounds. */
+  /** Before any acknowledgement: a caller that knows an entry's LSN finds it within the log's bounds. */
   #publish(): void {
     if (this.#status.get('firstLsn') === 0) this.#status.set('firstLsn', this.#catalog.firstLsn);
     this.#status.set('lastLsn', this.#wholeLsn);
@@ -543,11 +557,11 @@ export class LogTail {
   }
 }
 
-/** What was to be durable has been synced: whatever `close` has to say says nothing about it. */
+/** Everything that had to be durable is synced, so an error of `close` does not matter. */
 function closeQuietly(file: DiskFile): void {
   try {
     file.close();
   } catch {
-    // The descriptor is gone all the same.
+    // The system frees the descriptor even if `close` fails.
   }
 }

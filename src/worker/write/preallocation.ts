@@ -7,21 +7,21 @@ import { removeIfThere, syncDirectory } from '../directory/side-files.js';
 import { failureOf } from '../errors/failure.js';
 
 /**
- * Blocks that are allocated before they are needed: a sync of what is written into them is a sync of its bytes alone,
- * without the file system's journal.
+ * Allocates blocks before they are needed: a sync of data in allocated blocks writes only that data and does not need the file
+ * system's journal.
  *
- *   'ahead'                   of the live segment alone, see SegmentWriter. The others do that too, and make the next one:
- *   'zero'     ringwal.next   created and filled with zeros, step by step
- *   'recycle'  ringwal.spare  a segment that retention gave up: its first 4 KiB are zeroed, and it is filled up to its
- *                             full size; as long as there is none, as 'zero'
+ *   'ahead'                   allocates after the frames of the live segment (LogTail). The other two do that as well:
+ *   'zero'     ringwal.next   prepares the next segment: creates a file and fills it with zeros, step by step
+ *   'recycle'  ringwal.spare  reuses a segment that retention removed: zeroes its first 4 KiB and fills it up to full
+ *                             size. While there is none, works as 'zero'
  *
- * What is on disk if power goes here, and what the next open makes of it:
- *   - while a file is filled: any part of it. Neither name is a segment's: `open` removes both and begins anew, so that
- *     no file is ever used of which this process does not know what it synced.
- *   - a segment became the spare, the directory not synced: it has its old name and all its bytes still, since not one
- *     is changed before that sync.
- *   - a ready file became `wal-<n>`, the directory not synced: it may have its old name, with frames of n in it. None was
- *     acknowledged, and the file goes with the name.
+ * What is on disk if power goes, and what the next open does:
+ *   - while a file is filled: any part of it. Neither name is a segment's: `open` removes both files and starts again, so that it
+ *     never uses a file of which it does not know what was synced.
+ *   - a segment became the spare, the directory not synced: it has its old name and all its bytes, since no byte is changed
+ *     before that sync.
+ *   - a prepared file became `wal-<n>`, the directory not synced: it may have its old name, with frames of n in it. None of them
+ *     was acknowledged, and `open` removes the file by that name.
  */
 export type ReadyName = typeof NEXT_FILE | typeof SPARE_FILE;
 
@@ -32,23 +32,23 @@ export interface FillStep {
   readonly to: number;
 }
 
-/** A segment that retention gave up, to become the spare. */
+/** A segment that retention removed and that becomes the spare. */
 export interface Recycling {
   readonly number: number;
   readonly maxFileSize: number;
 }
 
 /**
- * Bytes of one step. Bet: the disk has them in a few milliseconds, which is how long whoever wants to sync more than a
- * lone writer would do itself may have to wait.
+ * Bytes of one step. Bet: the disk takes them in a few milliseconds. A caller may have to wait that long for a sync that is too
+ * large for the writer thread itself.
  */
 const STEP_BYTES_MAX = 1024 * 1024;
-/** No segment is taken for what it was before by its beginning. */
+/** Zeroed at the start of a recycled file, so that it is not taken for its old segment. */
 const CLEARED_BYTES = 4096;
 
 let zeroBlock: Uint8Array | undefined;
 
-/** Never written to. */
+/** A shared block of zeros. Never written to. */
 function zeros(bytes: number): Uint8Array {
   zeroBlock ??= new Uint8Array(STEP_BYTES_MAX);
   return zeroBlock.subarray(0, bytes);
@@ -60,13 +60,13 @@ export function writeZeros(file: Parameters<typeof writeFully>[0], from: number,
 }
 
 /**
- * Makes a step. What keeps it from being made, a full disk above all, costs nothing but the file, which is removed again;
- * it is answered. A failed sync too: no frame is in the file, and it is never used.
+ * Makes a step. Returns the failures: a full disk above all. A failure costs only the file, which is removed; so does a failed
+ * sync, since no frame is in the file and it is never used.
  */
 export function fill(disk: Disk, directory: string, step: FillStep, fileMode: number): Failure[] {
   const path = join(directory, step.name);
   return orRemoved(disk, path, () => {
-    // The first step of a new file empties what may lie there by its name.
+    // The first step of a new file empties a file that has the name already.
     const file = disk.open(path, step.from === 0 ? 'w' : 'r+', fileMode);
     try {
       writeZeros(file, step.from, step.to);
@@ -77,7 +77,7 @@ export function fill(disk: Disk, directory: string, step: FillStep, fileMode: nu
   });
 }
 
-/** What became of a segment that was to be recycled. Its name is gone, durably, whatever else went wrong. */
+/** What became of a segment that was to be recycled. Its old name is durably gone in every case. */
 export interface RecyclingOutcome {
   /** Size of the spare; 0 = there is none. */
   readonly spareBytes: number;
@@ -85,9 +85,9 @@ export interface RecyclingOutcome {
 }
 
 /**
- * Gives a segment that retention removed the spare's name, in place of one that bore it.
+ * Renames a segment that retention removed to the spare's name, replacing an older spare.
  *
- * @throws the system's error of the rename: the segment is where it was; LogFailure ERR_WAL_SYNC_FAILED of the directory's sync
+ * @throws the system's error of the rename: the segment is unchanged; LogFailure ERR_WAL_SYNC_FAILED of the directory's sync
  */
 export function recycle(disk: Disk, directory: string, { number, maxFileSize }: Recycling): RecyclingOutcome {
   const path = join(directory, SPARE_FILE);
@@ -95,11 +95,11 @@ export function recycle(disk: Disk, directory: string, { number, maxFileSize }: 
   try {
     disk.rename(join(directory, segmentName(number)), path);
   } catch (error) {
-    // Somebody was faster.
+    // Another process has removed it.
     if (!isMissing(error)) throw error;
     isThere = false;
   }
-  // Before a byte of it is changed: else the segment could come back without its beginning.
+  // Before any byte is changed: otherwise the segment could come back after a power cut without its beginning.
   syncDirectory(disk, directory);
   if (!isThere) return { spareBytes: 0, troubles: [] };
   let spareBytes = 0;
@@ -120,14 +120,14 @@ export function recycle(disk: Disk, directory: string, { number, maxFileSize }: 
 }
 
 /**
- * Removes what a process before has left; not synced, since whatever comes back is removed by the next open. Nor is it an
- * error if that fails: a file of these names is written over before it is used.
+ * Removes prepared files that an earlier process left. Not synced: a file that comes back is removed by the next open. A failure
+ * is not an error: a file with one of these names is overwritten before it is used.
  */
 export function removeLeftovers(disk: Disk, directory: string): void {
   for (const name of [NEXT_FILE, SPARE_FILE]) removed(disk, join(directory, name));
 }
 
-/** Runs `make`; if that fails the file at `path` is good for nothing and goes. Answers what went wrong. */
+/** Runs `make`. If it fails, removes the useless file at `path`. Returns what went wrong. */
 function orRemoved(disk: Disk, path: string, make: () => void): Failure[] {
   try {
     make();
@@ -146,21 +146,21 @@ function removed(disk: Disk, path: string): Failure[] {
   }
 }
 
-/** How far the live segment is. */
+/** How full the live segment is. */
 export interface LiveProgress {
   /** Bytes of frames in it. */
   readonly bytes: number;
-  /** Those that it had when this process began to write into it. */
+  /** Bytes of frames that it held when this process began to write into it. */
   readonly startBytes: number;
 }
 
-/** What the writer knows of the next segment: whether it is to be made, how far it is, whether it can be used. */
+/** The state of the next segment's file: whether to prepare it, how far it is, whether it can be used. */
 export class Preallocation {
   readonly #mode: WriterOptions['preallocate'];
   readonly #maxFileSize: number;
-  /** In the making, or ready: then it has the full size. */
+  /** The file in preparation, or the finished one, which has full size. */
   #made: { readonly name: ReadyName; readonly bytes: number } | undefined;
-  /** There was no room. The next segment is another try. */
+  /** There was no room for it. The next segment tries again. */
   #isGivenUp = false;
   #hasTold = false;
   #troubles: Failure[] = [];
@@ -178,14 +178,14 @@ export class Preallocation {
     return this.#mode === 'zero' || this.#mode === 'recycle';
   }
 
-  /** A segment that retention gives up now would be of use. */
+  /** Would a segment that retention removes now be useful as a spare? */
   get wantsSpare(): boolean {
     return this.#mode === 'recycle' && this.#made === undefined && !this.#isGivenUp;
   }
 
   /**
-   * The step to be made now. The file is ready when the live segment has half of the room used that it had: faster would
-   * take the disk away from whoever appends, and write much for a process that appends little.
+   * The next step to make. The file is finished when the live segment has used half of the room that it had: a faster pace would
+   * take the disk away from appends, and would write much for a process that appends little.
    */
   dueStep({ bytes, startBytes }: LiveProgress): FillStep | undefined {
     if (!this.#makesNext || this.#isGivenUp) return undefined;
@@ -204,32 +204,32 @@ export class Preallocation {
     if (bytes > 0) this.#made = { name: SPARE_FILE, bytes };
   }
 
-  /** It could not be made, and is gone. */
+  /** The file could not be made and was removed. */
   giveUp(): void {
     this.#made = undefined;
     this.#isGivenUp = true;
   }
 
-  /** Something kept room from being made ready, which costs no entry. */
+  /** A failure to prepare a file. No entry is affected. */
   noteTrouble(trouble: Failure): void {
     this.#troubles.push(trouble);
   }
 
-  /** What was noted since the last call. */
+  /** Failures noted since the last call. */
   takeTroubles(): readonly Failure[] {
     const troubles = this.#troubles;
     if (troubles.length > 0) this.#troubles = [];
     return troubles;
   }
 
-  /** Of all that keeps files from being made ready one trouble is told: the log suffers from none. */
+  /** The failures to report. Only the first one since open is reported: none of them harms the log. */
   toTell(troubles: readonly Failure[]): readonly Failure[] {
     const news = this.#hasTold ? [] : troubles.slice(0, 1);
     this.#hasTold ||= news.length > 0;
     return news;
   }
 
-  /** The file that is ready, if one is: it is the caller's then. A new segment begins either way. */
+  /** Returns the finished file, if there is one, and hands it to the caller. A new segment begins in either case. */
   take(): ReadyName | undefined {
     this.#isGivenUp = false;
     if (this.#made?.bytes !== this.#maxFileSize) return undefined;
@@ -242,7 +242,7 @@ export class Preallocation {
     this.#made = { name, bytes: this.#maxFileSize };
   }
 
-  /** Gives back the room that is not used yet. True = there is more of it now. */
+  /** Gives back the disk space that is not used yet. True = there is more free space now. */
   release(
     disk: Disk,
     directory: string,

@@ -8,27 +8,27 @@ export interface SegmentRecord {
   readonly createdMs: number;
   /** 0 while it holds no entry. */
   firstLsn: number;
-  /** Bytes of whole frames. Only the last one's grow. */
+  /** Bytes of whole frames. Only the last segment grows. */
   bytes: number;
 }
 
 /**
- * All segments of the log, lowest number first; the last one is live. What is asked at each rotation and each removal costs the
- * same for many segments as for few.
+ * All segments of the log, lowest number first; the last one is live. The calls made at each rotation and removal cost the same
+ * however many segments there are.
  */
 export class SegmentCatalog {
   readonly #records: SegmentRecord[] = [];
-  /** Records before this index are gone. */
+  /** Records before this index are removed. */
   #first = 0;
   /** Bytes of all but the last one. */
   #sealedBytes = 0;
   /**
-   * Indexes, ascending, of the records that no later one is younger than: the first of them has the newest stamp of all. For clocks
-   * go backwards.
+   * Indexes, ascending, of the records that no later record is newer than: the first of them has the newest stamp of all. A plain
+   * "last is newest" does not hold, since clocks can be set back.
    */
   #newest: number[] = [];
   #firstNewest = 0;
-  /** The log was cut: they are to be found anew. */
+  /** The log was cut: `#newest` must be computed again. */
   #areNewestStale = false;
 
   constructor(records: readonly SegmentRecord[]) {
@@ -39,7 +39,7 @@ export class SegmentCatalog {
     return this.#records.length - this.#first;
   }
 
-  /** The one at `index`, from 0 = the oldest. */
+  /** The segment at `index`; 0 = the oldest. */
   at(index: number): SegmentRecord | undefined {
     return this.#records[this.#first + index];
   }
@@ -48,7 +48,7 @@ export class SegmentCatalog {
     return this.length === 0 ? undefined : this.#records.at(-1);
   }
 
-  /** Of the frames in all of them. */
+  /** Bytes of the frames in all segments. */
   get bytes(): number {
     return this.#sealedBytes + (this.last?.bytes ?? 0);
   }
@@ -61,10 +61,10 @@ export class SegmentCatalog {
   }
 
   get firstLsn(): number {
-    return this.firstLsnBehind(-1);
+    return this.firstLsnAfter(-1);
   }
 
-  /** The last one that begins at or before entry `lsn`. Goes through those behind it. */
+  /** The last segment that begins at or before entry `lsn`. Walks through the segments after it. */
   holderOf(lsn: number): SegmentRecord | undefined {
     for (let at = this.length - 1; at >= 0; at--) {
       const record = this.at(at) as SegmentRecord;
@@ -73,13 +73,13 @@ export class SegmentCatalog {
     return undefined;
   }
 
-  /** All of them, copied. */
+  /** A copy of all records. */
   toArray(): SegmentRecord[] {
     return this.#records.slice(this.#first);
   }
 
-  /** The first entry that is left when every segment up to and including `number` is gone; 0 = none. */
-  firstLsnBehind(number: number): number {
+  /** The first entry that is left once every segment up to and including `number` is removed; 0 = none. */
+  firstLsnAfter(number: number): number {
     for (let at = this.#first; at < this.#records.length; at++) {
       const record = this.#records[at] as SegmentRecord;
       if (record.number > number && record.firstLsn !== 0) return record.firstLsn;
@@ -101,8 +101,8 @@ export class SegmentCatalog {
     this.#areNewestStale = true;
   }
 
-  /** The log was cut: `number` is the last segment now, and has `bytes` of frames. */
-  cutBehind(number: number, bytes: number): void {
+  /** The log was cut: `number` is the last segment now, with `bytes` bytes of frames. */
+  cutAfter(number: number, bytes: number): void {
     while ((this.last?.number ?? number) > number) {
       this.#records.pop();
       this.#sealedBytes -= this.last?.bytes ?? 0;
@@ -115,12 +115,12 @@ export class SegmentCatalog {
   /** Retention removed every segment up to and including `number`. */
   dropThrough(number: number): void {
     while (this.length > 0 && (this.at(0) as SegmentRecord).number <= number) {
-      // What is the last one is not counted.
+      // The last segment's bytes are not part of the sum.
       if (this.length > 1) this.#sealedBytes -= (this.at(0) as SegmentRecord).bytes;
       this.#first++;
       if ((this.#newest[this.#firstNewest] ?? this.#first) < this.#first) this.#firstNewest++;
     }
-    // What is moved is no more than what has gone.
+    // Moves records only when at least as many have been removed, so that the cost stays constant on average.
     if (this.#first <= this.#records.length / 2) return;
     this.#records.splice(0, this.#first);
     if (this.#areNewestStale) this.#newest = [];
@@ -141,7 +141,7 @@ export class SegmentCatalog {
     newest.push(index);
   }
 
-  /** Goes through all of them: what was older than what was cut off may be the newest again. */
+  /** Walks through all records: a record older than one that was cut off may be the newest again. */
   #findNewest(): void {
     this.#areNewestStale = false;
     this.#newest = [];
@@ -150,10 +150,10 @@ export class SegmentCatalog {
   }
 }
 
-/** The catalog as others are told of it; `lastLsn` is the log's. An empty live segment will begin behind that. */
+/** Describes the catalog to other threads; `lastLsn` is the log's. An empty live segment will begin after it. */
 export function describeSegments(catalog: SegmentCatalog, directory: string, lastLsn: number): SegmentInfo[] {
   const segments: SegmentInfo[] = [];
-  /** Of the next segment with an entry. */
+  /** First LSN of the next segment that has an entry. */
   let nextFirstLsn = 0;
   for (const [at, record] of catalog.toArray().reverse().entries()) {
     const { number, firstLsn, bytes, createdMs } = record;

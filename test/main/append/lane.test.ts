@@ -96,14 +96,14 @@ const DURABLE = { durable: true, commit: 'group' } as const;
 test('a lane that polls hears of a durable entry without a message', async (t) => {
   const { lane, views } = createLane(t, { busyPoll: true });
   const appended = lane.append('entry', DURABLE);
-  assert.equal(new AckSlotWriter(views).tell(1, 1, 7), true);
+  assert.equal(new AckSlotWriter(views).fill(1, 1, 7), true);
   assert.equal(await appended, 7);
 });
 
 test('what a lane was told before the log failed is durable all the same', async (t) => {
   const { lane, views, writerPort } = createLane(t, { busyPoll: true });
   const appended = [lane.append('synced', DURABLE), lane.append('not synced', DURABLE)];
-  assert.equal(new AckSlotWriter(views).tell(1, 1, 1), true);
+  assert.equal(new AckSlotWriter(views).fill(1, 1, 1), true);
   const failure = { code: 'ERR_WAL_IO', message: 'the disk is gone' } as const;
   writerPort.postMessage({ kind: 'failed', written: 3, failure } satisfies ToLane);
   lane.drainPorts();
@@ -128,7 +128,7 @@ test('what a lane was told comes before what was posted later', async (t) => {
   const settled: string[] = [];
   const appended = lane.append('entry', DURABLE).then(() => settled.push('append'));
   const synced = lane.sync(undefined).then(() => settled.push('sync'));
-  assert.equal(new AckSlotWriter(views).tell(1, 1, 1), true);
+  assert.equal(new AckSlotWriter(views).fill(1, 1, 1), true);
   writerPort.postMessage({ kind: 'synced', id: 1, watermark: 1 } satisfies ToLane);
   await Promise.all([appended, synced]);
   assert.deepEqual(settled, ['append', 'sync']);
@@ -137,7 +137,7 @@ test('what a lane was told comes before what was posted later', async (t) => {
 test('who looks at once finds what a lane was told', (t) => {
   const { lane, views } = createLane(t, { busyPoll: true });
   lane.append('entry', DURABLE);
-  assert.equal(new AckSlotWriter(views).tell(1, 1, 1), true);
+  assert.equal(new AckSlotWriter(views).fill(1, 1, 1), true);
   assert.equal(lane.stats().unsettled, 1);
   lane.drainPorts();
   assert.equal(lane.stats().unsettled, 0);
@@ -147,7 +147,7 @@ test('a lane polls also where somebody has put another setImmediate in place of 
   t.mock.method(globalThis, 'setImmediate', () => {});
   const { lane, views } = createLane(t, { busyPoll: true });
   const appended = lane.append('entry', DURABLE);
-  assert.equal(new AckSlotWriter(views).tell(1, 1, 1), true);
+  assert.equal(new AckSlotWriter(views).fill(1, 1, 1), true);
   assert.equal(await appended, 1);
 });
 
@@ -156,15 +156,15 @@ for (const what of ['detach', 'close'] as const) {
     const { lane, views } = createLane(t, { busyPoll: true });
     const teller = new AckSlotWriter(views);
     const appended = [lane.append('told', DURABLE), lane.append('to be posted', DURABLE)];
-    assert.equal(teller.tell(1, 1, 1), true);
+    assert.equal(teller.fill(1, 1, 1), true);
     lane.startClosing(what);
     assert.equal(views.i32[LaneWord.poll], PollState.none);
     assert.equal(await appended[0], 1);
     // The next producer of this memory polls, and is told of an entry of its own.
     new AckSlotReader(views).start();
-    assert.equal(teller.tell(2, 1, 9), true);
+    assert.equal(teller.fill(2, 1, 9), true);
     for (let turns = 0; turns < 3; turns++) await turn();
     lane.drainPorts();
-    assert.equal(views.i32[LaneWord.poll], PollState.told);
+    assert.equal(views.i32[LaneWord.poll], PollState.filled);
   });
 }

@@ -249,7 +249,7 @@ test('retention looks at a few segments at each rotation, however many there are
         };
         const expired = expiredSegments(policy, view);
         assert.deepEqual(expired, [number - segments]);
-        assert.equal(catalog.firstLsnBehind(number - segments), 10 * (number - segments + 1) + 1);
+        assert.equal(catalog.firstLsnAfter(number - segments), 10 * (number - segments + 1) + 1);
         catalog.dropThrough(number - segments);
       }
     });
@@ -268,7 +268,7 @@ test('the sums of a catalog are those of its segments, whatever came and went', 
       all = all.filter((one) => one.number > number - 20);
     }
     if (number % 37 === 36) {
-      catalog.cutBehind(number - 5, 40);
+      catalog.cutAfter(number - 5, 40);
       all = all.filter((one) => one.number <= number - 5);
       assert.equal(all.at(-1)?.bytes, 40);
     }

@@ -14,7 +14,7 @@ import {
 } from '../../../src/ring/layout.js';
 import { LaneProducer, Want } from '../../../src/ring/producer.js';
 
-/** What an append waits for, as the public API says it. */
+/** What an append waits for, in the terms of the public API. */
 export const Level = {
   /** `tryAppend` */
   none: Want.nothing,
@@ -29,16 +29,16 @@ export const Level = {
 /** Small, so that a few entries wrap the ring and a batch takes several groups. */
 export const RING_BYTES = 4096;
 const STAGING_BYTES = 2048;
-/** Of a chunk: a few small entries fill it. */
+/** The size of a chunk: a few small entries fill it. */
 const CHUNK_BYTES = 2048;
 const NO_TEXT = () => ({ byteLength: () => 0, write: () => 0 });
-/** Up to so many bytes an entry may be packed: with its frame it fits into staging. */
+/** Entries up to this size may be packed: with its frame one fits into staging. */
 export const SMALL_PAYLOAD_MAX = 1024;
 
-/** Memory of lanes whose log is gone: the engine gives dropped shared memory back late. */
+/** Memory of lanes whose log is gone, to be used again: the engine frees dropped shared memory late. */
 const pool: LaneViews[] = [];
 
-/** The producer's end of a lane, without promises: what it hears is kept, and read when the test wants it. */
+/** The producer's end of a lane, without promises: it keeps the messages, and the test reads them when it wants. */
 export class LaneClient {
   readonly views: LaneViews;
   /** The writer's end of the port. */
@@ -50,12 +50,12 @@ export class LaneClient {
   #chunkPosition = 0;
   readonly #poller: AckSlotReader;
   #isPolling = false;
-  /** What came and was not heard yet. */
+  /** Messages that came since the last [hear]. */
   #inbox: ToLane[] = [];
-  /** Where in it belongs what is told in the lane; `undefined`: nothing is, as far as a step has shown. */
-  #toldAt: number | undefined;
+  /** Where in the inbox the run in the acknowledgement slot belongs; `undefined`: no step has shown a run there. */
+  #slotAt: number | undefined;
   readonly #port: MessagePort;
-  /** Of an attached lane: the sync thread's. */
+  /** An attached lane's port to the sync thread. */
   readonly #syncPort: MessagePort | undefined;
   #lastId = 0;
 
@@ -70,7 +70,7 @@ export class LaneClient {
     this.#syncPort = attached?.syncPort;
   }
 
-  /** Appends one entry by whichever way it fits; answers its sequence number, 0 = no room. */
+  /** Appends one entry in whichever way it fits; returns its sequence number, 0 = no room. */
   append(data: Uint8Array | string, level: number = Level.none): number {
     const bytes = typeof data === 'string' ? Buffer.from(data) : data;
     if (bytes.length > maxRecordPayload(RING_BYTES)) {
@@ -82,14 +82,14 @@ export class LaneClient {
   }
 
   /**
-   * Appends entries, each small, as if they had found the ring full: in a message beside it, which may be one that the writer has
-   * already. Answers as [append].
+   * Appends small entries as if they had found the ring full: in a message beside it, possibly one that the writer has already.
+   * Returns as [append].
    */
   appendQueued(entries: readonly Uint8Array[], level: number = Level.none): number {
     for (const data of entries) {
-      // What is in the ring by now comes behind the chunk.
-      const isBehindRing = this.#chunkPosition !== this.#producer.position;
-      if (!isBehindRing && this.#chunk?.hasRoom(data.length) === true) {
+      // Entries in the ring come before this entry, and so after the chunk.
+      const isAfterRing = this.#chunkPosition !== this.#producer.position;
+      if (!isAfterRing && this.#chunk?.hasRoom(data.length) === true) {
         this.#producer.countAdded(level);
         if (!this.#chunk.add(data, data.length)) this.#postChunk(data, 0, Level.none);
       } else {
@@ -107,7 +107,7 @@ export class LaneClient {
     this.#chunkPosition = this.#producer.position;
   }
 
-  /** Appends one atomic batch; answers the sequence number of its last entry, 0 = no room. */
+  /** Appends one atomic batch; returns the sequence number of its last entry, 0 = no room. */
   appendBatch(parts: readonly (Uint8Array | string)[], level: number = Level.none): number {
     const bytes = parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : part));
     const total = bytes.reduce((sum, part) => sum + part.length + 16, 16);
@@ -125,7 +125,7 @@ export class LaneClient {
     return this.#producer.sequence;
   }
 
-  /** As if so many more entries had been taken. A new producer: it goes by the words of the lane. */
+  /** Acts as if this many more entries had been taken. A new producer reads the words of the lane. */
   skip(entries: number): void {
     const { i32 } = this.views;
     const wanted = LaneWord.writtenWanted;
@@ -140,14 +140,14 @@ export class LaneClient {
     return this.#producer.sequence;
   }
 
-  /** Answers the id that the answer will bear. */
+  /** Returns the id that the reply will have. */
   sync(): number {
     this.#lastId += 1;
     this.#post({ kind: 'sync', position: this.#producer.position, id: this.#lastId }, 0);
     return this.#lastId;
   }
 
-  /** Answers the id that the answer will bear. */
+  /** Returns the id that the reply will have. */
   command(name: LogCommand['name'], lsn: number): number {
     this.#lastId += 1;
     const command = { name, lsn };
@@ -164,7 +164,7 @@ export class LaneClient {
     return ((Atomics.load(this.views.i32, LaneWord.flushDone) - ticket) | 0) >= 0;
   }
 
-  /** As a producer with `busyPoll`: until [stopPolling] runs may be told in the lane, and by no message. */
+  /** As a producer with `busyPoll`: until [stopPolling] the writer may acknowledge runs in the slot, without a message. */
   startPolling(): void {
     if (this.#isPolling) return;
     this.#isPolling = true;
@@ -187,7 +187,7 @@ export class LaneClient {
     this.#post({ kind: 'close', position: this.#producer.position }, 0);
   }
 
-  /** Asks for a lane; the answer comes by the other end of `writerPort`. */
+  /** Asks for a lane; the reply comes through the other end of `writerPort`. */
   attach(ports: { writerPort: MessagePort; syncPort: MessagePort; lifePort: MessagePort }): void {
     const { writerPort, syncPort, lifePort } = ports;
     const { position } = this.#producer;
@@ -199,24 +199,25 @@ export class LaneClient {
     this.#post({ kind: 'detach', position: this.#producer.position }, 0);
   }
 
-  /** What the opening thread says when the thread of `lane` has ended. */
+  /** The message of the opening thread when the thread of `lane` has ended. */
   gone(lane: number): void {
     this.#post({ kind: 'gone', position: this.#producer.position, lane }, 0);
   }
 
-  /** The sync thread says something. By one port with the writer, so that the test sees what came first. */
+  /** A message of the sync thread. It uses the writer's port, so that the test sees the order of messages. */
   deliver(message: ToLane): void {
     this.writerPort.postMessage(message);
   }
 
-  /** The writer has made a step: what it has told in the lane is later than what it had posted until now. */
+  /** Call after a step of the writer: a run in the slot is later than the messages posted until now. */
   noteStep(): void {
-    if (this.#toldAt !== undefined || Atomics.load(this.views.i32, LaneWord.poll) !== PollState.told) return;
+    if (this.#slotAt !== undefined || Atomics.load(this.views.i32, LaneWord.poll) !== PollState.filled)
+      return;
     this.#receive();
-    this.#toldAt = this.#inbox.length;
+    this.#slotAt = this.#inbox.length;
   }
 
-  /** The messages that came since the last call; what was told in the lane as the message that it stands for. */
+  /** The messages that came since the last call, with the run in the slot as the message that it replaces. */
   hear(): ToLane[] {
     this.#receive();
     if (this.#isPolling) this.#receiveTold(this.#poller.take());
@@ -244,7 +245,7 @@ export class LaneClient {
     );
   }
 
-  /** Nobody uses the lane any more. */
+  /** Returns the lane's memory. */
   dispose(): void {
     this.#port.close();
     this.#syncPort?.close();
@@ -262,8 +263,8 @@ export class LaneClient {
 
   #receiveTold(run: AckRun | undefined): void {
     if (run === undefined) return;
-    this.#inbox.splice(this.#toldAt ?? this.#inbox.length, 0, { kind: 'durable', runs: run });
-    this.#toldAt = undefined;
+    this.#inbox.splice(this.#slotAt ?? this.#inbox.length, 0, { kind: 'durable', runs: run });
+    this.#slotAt = undefined;
   }
 
   #post(message: ToWriter, entries: number, level: number = Level.none, transfer: MessagePort[] = []): void {

@@ -18,7 +18,7 @@ export interface FrameOnDisk {
   readonly stamp: SegmentStamp | undefined;
 }
 
-/** Where the bytes come from: what a read would show, or what is durable. */
+/** A source of the log's bytes: those that a read would return, or those that are durable. */
 export interface LogBytes {
   names(): string[];
   contents(name: string): Uint8Array;
@@ -32,8 +32,8 @@ export function segmentNumbers(files: LogBytes): number[] {
 }
 
 /**
- * Every frame of the log, in order, or those up to `lastLsn`. Fails unless the segments are numbered without a gap and
- * hold whole frames only, as far as they are read.
+ * Every frame of the log, in order, or those up to `lastLsn`. Fails unless the segments are numbered without a gap and hold only
+ * whole frames, as far as they are read.
  */
 export function readFrames(files: LogBytes, lastLsn = Number.POSITIVE_INFINITY): FrameOnDisk[] {
   const numbers = segmentNumbers(files);
@@ -45,7 +45,7 @@ export function readFrames(files: LogBytes, lastLsn = Number.POSITIVE_INFINITY):
   return frames;
 }
 
-/** Every frame up to the first place where none follows: what is there before anybody has recovered the log. */
+/** Every frame up to the first place without a valid one: the log's content before recovery. */
 export function readFramesBeforeFault(files: LogBytes): FrameOnDisk[] {
   const frames: FrameOnDisk[] = [];
   let expectedNumber: number | undefined;
@@ -82,7 +82,7 @@ function addFrames(frames: FrameOnDisk[], segment: number, bytes: Uint8Array, la
   }
 }
 
-/** The frame there, or why it is none. */
+/** The frame at that place, or why it is invalid. */
 function frameAt(bytes: Uint8Array, offset: number, segment: number): FrameOnDisk | string {
   const frame = createFrame();
   const place = `wal-${segment} at byte ${offset}`;

@@ -22,7 +22,7 @@ import { type FrameOnDisk, type LogBytes, readFrames, readState, segmentNumbers 
 
 export const DIRECTORY = '/logs/data';
 
-/** The process that the figures are published for. */
+/** The process id in the stats file. */
 export const PID = 4711;
 
 export const OPTIONS: WriterOptions = {
@@ -40,7 +40,7 @@ export const OPTIONS: WriterOptions = {
   directoryMode: 0o700,
 };
 
-/** Nothing but a ring wakes the writer. */
+/** Only a ring wakes the writer. */
 export const PARKED: NextStep = {
   kind: 'wait',
   forMs: Number.POSITIVE_INFINITY,
@@ -48,26 +48,26 @@ export const PARKED: NextStep = {
   afterLoneCommit: false,
 };
 
-/** More rounds than any amount of work here takes: whoever needs more will never rest. */
+/** More rounds than any amount of work here takes: a writer that needs more never rests. */
 const ROUNDS_MAX = 10_000;
 
 export interface TestLogSettings {
   readonly disk?: SimulatedDisk;
   readonly options?: Partial<WriterOptions>;
-  /** The round of syncs of both threads. Default: an honest one. */
+  /** The round of syncs for both threads. Default: the real one. */
   readonly createRound?: ((parts: SyncRoundParts) => SyncRound) | undefined;
-  /** Default: an honest one. */
+  /** Default: the real one. */
   readonly createSyncer?: ((host: SyncerHost) => SteppedSyncer) | undefined;
   /** Default: the reference kernel. */
   readonly createKernel?: ((views: LaneViews) => Kernel) | undefined;
   readonly maxLanes?: number;
-  /** Default: none is held, and nobody removes it. */
+  /** Default: a lock whose file keeps its name. */
   readonly lock?: Pick<DiskLock, 'isNamed'>;
 }
 
 /**
- * A log with everything that surrounds a writer, in one thread and by a virtual clock: it moves only when the test says
- * so, and its syncs return only when the test says so.
+ * A log with everything around its writer, in one thread and with a virtual clock. The clock moves, and syncs return, only when
+ * the test says so.
  */
 export class TestLog {
   readonly disk: SimulatedDisk;
@@ -95,7 +95,7 @@ export class TestLog {
     this.options = { ...OPTIONS, ...options };
     createDirectory(disk, this.options.directory, this.options.directoryMode);
     this.recovered = recoverLog(disk, this.options);
-    // Only now: a log that is refused would take it along.
+    // Created late, since a log that is refused would not free it.
     this.lane = new LaneClient();
     const { views, writerPort } = this.lane;
     const { status } = this;
@@ -142,7 +142,7 @@ export class TestLog {
     return next;
   }
 
-  /** A lane of another thread, as the writer makes it; or what it says instead. `run` the log before, or it comes later. */
+  /** A lane for another thread, as the writer creates it; or the writer's refusal. Call `run` before, or the reply comes later. */
   attach(asker: LaneClient = this.lane): LaneClient | ToLane {
     const toWriter = new MessageChannel();
     const toSync = new MessageChannel();
@@ -166,22 +166,22 @@ export class TestLog {
       const next = this.step();
       if (next.kind === 'closed' || (next.kind === 'wait' && !next.lingering)) return next;
     }
-    throw new Error('the writer does not come to rest');
+    throw new Error('the writer never rests');
   }
 
-  /** The sync under way returns, and the writer takes note. */
+  /** Lets the sync under way return, and the writer take it in. */
   finishSync(): NextStep {
     this.syncer.complete();
     return this.run();
   }
 
-  /** Time passes; nothing happens by itself. */
+  /** Lets time pass; nothing happens by itself. */
   advance(ms: number): void {
     this.#nowMs += ms;
     this.disk.advance(ms);
   }
 
-  /** Time passes, the writer wakes up when it said it would. */
+  /** Lets time pass; the writer wakes up at its due times. */
   sleep(ms: number): NextStep {
     const endMs = this.#nowMs + ms;
     for (let round = 0; round < ROUNDS_MAX; round++) {
@@ -206,7 +206,7 @@ export class TestLog {
     this.dispose();
   }
 
-  /** The test is done with it, however it ended. */
+  /** Releases everything, however the test ended. */
   dispose(): void {
     this.lane.dispose();
     for (const port of this.#ports) port.close();

@@ -16,7 +16,7 @@ function* allViews(): Generator<CommitView> {
         isAwaited: bit(4),
         isQuick: bit(5),
         isHousekeepingDue: bit(6),
-        isPublicationDue: bit(7),
+        isStatsDue: bit(7),
         isFillingDue: bit(8),
       };
     }
@@ -77,9 +77,8 @@ test('housekeeping is not done alone before everything is durable', () => {
 
 test('what is due is done in the end: no view waits for ever with a free sync thread', () => {
   assertInAllViews((view, job) => {
-    const { syncThread, isRecoveryPostponed, isUnsynced, isHousekeepingDue, isPublicationDue, isFillingDue } =
-      view;
-    const isSomethingDue = (!isUnsynced && isHousekeepingDue) || isPublicationDue || isFillingDue;
+    const { syncThread, isRecoveryPostponed, isUnsynced, isHousekeepingDue, isStatsDue, isFillingDue } = view;
+    const isSomethingDue = (!isUnsynced && isHousekeepingDue) || isStatsDue || isFillingDue;
     return syncThread === 'free' && !isRecoveryPostponed && isSomethingDue && job === 'nothing';
   });
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Operation } from '../../../src/files/simulation/simulated-disk.js';
 import { decodeStats, type PublishedStats } from '../../../src/format/stats-file.js';
-import { PUBLICATION_PERIOD_MS as PERIOD_MS } from '../../../src/worker/upkeep/stats-publisher.js';
+import { STATS_PERIOD_MS as PERIOD_MS } from '../../../src/worker/upkeep/stats-publisher.js';
 import { Level } from '../support/lane-client.js';
 import { DIRECTORY, newDisk, PARKED, PID, TestLog, type TestLogSettings } from '../support/test-log.js';
 
@@ -146,7 +146,7 @@ test('how full each lane is, is what its producer has published and the writer h
   let seen: readonly unknown[] = [];
   const { start } = log.syncer;
   log.syncer.start = (job) => {
-    seen = job.publication?.lanes ?? [];
+    seen = job.statsSnapshot?.lanes ?? [];
     start.call(log.syncer, job);
   };
   const filler = new Uint8Array(92);

@@ -1,19 +1,19 @@
 /**
- * The wasm kernel, in AssemblyScript: `frameRun` of ../kernel.ts over one lane's memory, without a JS call per
- * entry. src/build-kernels.mjs compiles it, ../wasm.ts instantiates it and turns a Run into arguments and globals.
+ * The wasm kernel, in AssemblyScript: `frameRun` of ../kernel.ts over one lane's memory, without a JS call per entry.
+ * src/build-kernels.mjs compiles it, ../wasm.ts instantiates it and turns a Run into arguments and globals.
  *
  * All state is in the lane's memory or in the arguments; the module has no data of its own and allocates nothing.
  *
  * bench/functions/kernel.ts measures the whole. The bets below were compared on a bare loop that framed fields 1 to 3 with no
  * check for room; the losing variants are not kept, so measure again before changing one.
  *
- *   - Folding from 64 bytes on (crc32.ts): it took a quarter off a checksum of 100 bytes, and more than half of one of 1 KiB.
- *     Two independent streams of slicing at a time were no gain: it is the number of lookups that costs, not their order.
- *   - Slicing-by-16: sixteen lookups that do not depend on each other for sixteen bytes, against a chain of sixteen.
- *     It needs 16 KiB of tables, which fit a first-level cache beside the entry.
+ *   - Folding from 64 bytes on (crc32.ts): it took a quarter off a checksum of 100 bytes, and more than half of one of 1 KiB. Two
+ *     independent streams of slicing at a time were no gain: the number of lookups costs, not their order.
+ *   - Slicing-by-16: sixteen lookups that do not depend on each other for sixteen bytes, against a chain of sixteen. It needs 16
+ *     KiB of tables, which fit a first-level cache beside the entry.
  *   - Copy and checksum are one loop: the bytes are in registers once.
- *   - A lookup is `load(x & 0x3fc, table)`, the index scaled by the shift that picks the byte, the table's position an
- *     immediate of the load, and the lookups that wait for the old state last. The shift without the immediate was no gain.
+ *   - A lookup is `load(x & 0x3fc, table)`, the index scaled by the shift that picks the byte, the table's position an immediate
+ *     of the load, and the lookups that wait for the old state last. The shift without the immediate was no gain.
  */
 
 import {
@@ -29,11 +29,11 @@ import {
 
 export { fillTables } from '../../../format/kernel/assembly/crc32';
 
-// Of ring/layout.ts.
+// As in ring/layout.ts.
 const WRAP: i32 = -1;
 const BATCH: i32 = -2;
 
-/** ../wasm.ts refuses a module whose tables lie elsewhere than its layout says: they would write into other regions. */
+/** ../wasm.ts refuses a module whose tables lie elsewhere than its layout says: their writes would overwrite other regions. */
 export const tablesStart: u32 = TABLES as u32;
 
 // What `frameRun` returns, in the order of STOPS in ../wasm.ts.
@@ -42,7 +42,7 @@ const STOP_MAX_ENTRIES: i32 = 1;
 const STOP_OUT_FULL: i32 = 2;
 const STOP_BROKEN: i32 = 3;
 
-// Tags of the fields, format/frame.ts. Field 8 comes encoded.
+// Tags of the fields, see format/frame.ts. Field 8 comes encoded.
 const TAG_LSN: u8 = 0x08;
 const TAG_DATA: u8 = 0x12;
 const TAG_CRC: u8 = 0x18;
@@ -56,7 +56,7 @@ const FRAME_CRC_FIELD_BYTES: i32 = 5;
 /** Most bytes of a frame with fields 1 to 3, without its data: size word, LSN < 2^53, length < 2^30, CRC. */
 const PLAIN_OVERHEAD_MAX: i32 = SIZE_WORD_BYTES + (1 + 8) + (1 + 5) + (1 + 5);
 
-// The answer of `frameRun` beside its result; names as in Run.
+// The results of `frameRun` besides its return value; names as in Run.
 export let batchRemaining: i32 = 0;
 export let consumedTo: u32 = 0;
 export let outTo: u32 = 0;
@@ -88,7 +88,7 @@ export function frameRun(
   let wholeAt = out;
   let stop = STOP_END;
 
-  // Fields 4 and 8 wait for the first frame; it sets these to "nothing".
+  // Fields 4 and 8 go into the first frame only: after it these are set to "nothing".
   let synced = syncedLsn as i64;
   let segmentBytes = segmentFieldBytes;
   let openingBytes = (synced >= 0 ? 1 + varintBytes(synced as u64) : 0) + segmentBytes;
@@ -125,7 +125,7 @@ export function frameRun(
     if (after) extensionBytes += 1 + varintBytes(after as u64);
     if (extensionBytes) extensionBytes += FRAME_CRC_FIELD_BYTES;
 
-    // The exact length hangs on the CRC's value; it is worth a second pass only where the longest would not fit.
+    // The exact length depends on the CRC's value. It is worth a second pass only if the longest possible frame would not fit.
     const room = (outEnd - at) as i32;
     if (word + PLAIN_OVERHEAD_MAX + extensionBytes > room) {
       if (plainFrameBytes(lsn, source, word) + extensionBytes > room) {
@@ -224,7 +224,7 @@ function writeVarint(at: u32, value: u64): u32 {
   return at + 1;
 }
 
-/** Copies n bytes to `target` and takes them into the state. */
+/** Copies n bytes to `target` and adds them to the checksum state. */
 @inline
 function copyAndUpdate(crc: u32, source: u32, n: i32, target: u32): u32 {
   if ((n as u32) >= FOLD_BYTES_MIN) {
