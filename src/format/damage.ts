@@ -4,10 +4,9 @@
  */
 
 import { isZeroFrom, type SegmentFile, withSource } from './bytes.js';
-import { createChain } from './chain.js';
 import type { Verdict } from './decision-table.js';
+import { FrameCursor } from './frame-cursor.js';
 import { type KeptFrame, salvageFrames } from './salvage-scan.js';
-import { SegmentScanner } from './scan.js';
 import type { Judgement, Reason, SegmentReport } from './verdict.js';
 import { isWalg } from './walg.js';
 
@@ -173,18 +172,18 @@ function walkAlone(
   return withSource(file, (source) => {
     const found = { frames: 0, firstLsn: 0, lastLsn: 0, validBytes: 0 };
     if (isWalg(source.read(0, 4))) return { ...found, reason: 'walg' };
-    const scanner = new SegmentScanner(source, createChain(logId, file.number));
-    let outcome = scanner.next();
-    for (; outcome === undefined; outcome = scanner.next()) {
-      const { frame } = scanner;
+    const cursor = new FrameCursor().start({ logId, expectedLsn: 0, batchRemaining: 0 });
+    const { frame } = cursor.enter(source, file.number);
+    let outcome = cursor.next();
+    for (; outcome === undefined; outcome = cursor.next()) {
       if (frame.unknownCritical !== 0) return { ...found, reason: 'unknown-critical' };
       if (found.frames === 0) found.firstLsn = frame.lsn;
       found.frames++;
       found.lastLsn = frame.lsn;
-      found.validBytes = scanner.offset;
+      found.validBytes = cursor.offset;
     }
     // Room made ahead, or what a crash left of it, stands at the end of the log only.
-    if (isLast && isZeroFrom(source, scanner.offset)) return { ...found, reason: undefined };
+    if (isLast && isZeroFrom(source, cursor.offset)) return { ...found, reason: undefined };
     if (source.size === 0) return { ...found, reason: 'empty-segment' };
     if (outcome === 'end') return { ...found, reason: undefined };
     return { ...found, reason: outcome };

@@ -8,16 +8,9 @@
 
 import { type SegmentFile, withSource } from './bytes.js';
 import type { FrameFault } from './frame.js';
-import { FrameReader } from './frame-reader.js';
-import type { Place } from './frame-search.js';
-import {
-  type Extent,
-  followsOn,
-  type Inbound,
-  NO_EXTENT,
-  type SegmentWalk,
-  walkSegment,
-} from './segment-walk.js';
+import { FrameCursor, type Inbound } from './frame-cursor.js';
+import type { FilePlace } from './place.js';
+import { type Extent, followsOn, NO_EXTENT, type SegmentWalk, walkSegment } from './segment-walk.js';
 
 /** Segments that were walked by themselves, by their numbers. */
 export type KnownWalks = ReadonlyMap<number, SegmentWalk>;
@@ -32,11 +25,11 @@ export interface WholeSegments {
   readonly lastLsn: number;
 }
 
-interface Mark extends Place {
+interface Mark extends FilePlace {
   readonly lsn: number;
 }
 
-interface BatchStart extends Place {
+interface BatchStart extends FilePlace {
   readonly lastLsn: number;
   readonly extent: Extent;
 }
@@ -66,16 +59,16 @@ export class LogWalk {
   /** The largest synced_lsn of a valid frame; -1 = there is none. */
   syncedLsn = -1;
   /** The first invalid frame, and the LSN it should have had; 0 = not known. */
-  fault: (Place & { readonly reason: FrameFault; readonly lsn: number }) | undefined;
+  fault: (FilePlace & { readonly reason: FrameFault; readonly lsn: number }) | undefined;
   /** Where the batch starts that was not finished. */
-  batchStart: Place | undefined;
+  batchStart: FilePlace | undefined;
   /** None where the walk did not begin with the oldest segment. */
   whole: WholeSegments = { count: 0, lastLsn: 0 };
   /** The first valid frame with a critical field that is not known. Nothing behind it was looked at. */
-  unsupported: (Place & { readonly lsn: number }) | undefined;
+  unsupported: (FilePlace & { readonly lsn: number }) | undefined;
 
   readonly #files: readonly SegmentFile[];
-  readonly #reader = new FrameReader();
+  readonly #cursor = new FrameCursor();
   /** Where the chain comes into the next segment. */
   readonly #chain: { -readonly [name in keyof Inbound]: Inbound[name] };
   readonly #marks: Mark[] = [];
@@ -91,7 +84,7 @@ export class LogWalk {
   }
 
   /** Right behind entry k. */
-  get end(): Place {
+  get end(): FilePlace {
     const last = this.extents.findLastIndex((extent) => extent.frames > 0);
     return last < 0
       ? { index: this.from, offset: 0 }
@@ -113,17 +106,14 @@ export class LogWalk {
   }
 
   /** Where the first kept entry above `lsn` starts, of those that were walked. */
-  firstAbove(lsn: number): Place | undefined {
+  firstAbove(lsn: number): FilePlace | undefined {
     if (lsn >= this.lastLsn) return undefined;
     const index = this.from + this.extents.findIndex((extent) => extent.lastLsn > lsn);
     const mark = this.#marks.findLast((candidate) => candidate.index === index && candidate.lsn <= lsn);
     return withSource(this.#files[index], (source) => {
-      const reader = new FrameReader();
-      reader.open(source);
-      let offset = mark?.offset ?? 0;
-      while (reader.parseAt(offset) === undefined && reader.frame.lsn <= lsn)
-        offset += reader.frame.byteLength;
-      return { index, offset };
+      const cursor = new FrameCursor().enter(source, this.#files[index].number).seek(mark?.offset ?? 0);
+      while (cursor.parse() === undefined && cursor.frame.lsn <= lsn) cursor.pass();
+      return { index, offset: cursor.offset };
     });
   }
 
@@ -133,7 +123,7 @@ export class LogWalk {
     return withSource(file, (source) =>
       alone !== undefined && alone.size === source.size && followsOn(alone, this.#chain)
         ? alone
-        : walkSegment(source, number, this.#chain, this.#reader),
+        : walkSegment(source, number, this.#chain, this.#cursor),
     );
   }
 

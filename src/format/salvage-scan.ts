@@ -17,9 +17,7 @@
  */
 
 import { type ByteSource, type SegmentFile, withSource } from './bytes.js';
-import { type ChainContext, createChain, enterSegment, followFrame } from './chain.js';
-import { SIZE_WORD_BYTES, TAG } from './frame.js';
-import { FrameReader } from './frame-reader.js';
+import { FrameCursor } from './frame-cursor.js';
 import type { WholeSegments } from './log-walk.js';
 
 /** A frame that is kept, where it stands now. */
@@ -52,7 +50,7 @@ export function salvageFrames(
   whole: WholeSegments = { count: 0, lastLsn: 0 },
 ): UnsupportedFrame | undefined {
   const scan = new SalvageScan(logId, keep);
-  if (whole.count > 0) scan.takeUpBehind(files[whole.count - 1].number, whole.lastLsn);
+  if (whole.count > 0) scan.takeUpAfter(files[whole.count - 1].number, whole.lastLsn);
   for (const file of files.slice(whole.count)) {
     withSource(file, (source) => scan.readSegment(file.number, source));
     if (scan.unsupported !== undefined) break;
@@ -62,38 +60,38 @@ export function salvageFrames(
 
 class SalvageScan {
   readonly #keep: (frames: readonly KeptFrame[]) => void;
-  readonly #reader = new FrameReader();
-  readonly #chain: ChainContext;
+  readonly #cursor = new FrameCursor();
   /** The next frame has no predecessor that could be read. */
   #isLost = false;
   /** The frames of a batch whose end is still to come. */
   #batch: KeptFrame[] = [];
   #lastLsn = 0;
+  /** n of the segment that is read, or was read last; -1 = none yet. */
+  #lastNumber = -1;
   /** The last entry of a batch of which something cannot be read. */
   #brokenBatchEnd = 0;
   unsupported: UnsupportedFrame | undefined;
 
   constructor(logId: bigint | undefined, keep: (frames: readonly KeptFrame[]) => void) {
     this.#keep = keep;
-    this.#chain = createChain(logId, -1);
+    this.#cursor.start({ logId, expectedLsn: 0, batchRemaining: 0 });
   }
 
-  /** Goes on as behind a segment that ended with entry `lastLsn`, outside any batch. */
-  takeUpBehind(number: number, lastLsn: number): void {
-    this.#chain.number = number;
-    this.#chain.expectedLsn = lastLsn + 1;
+  /** Goes on as after segment `number`, which ended with entry `lastLsn`, outside any batch. */
+  takeUpAfter(number: number, lastLsn: number): void {
+    this.#lastNumber = number;
+    this.#cursor.expect(lastLsn + 1, 0);
     this.#lastLsn = lastLsn;
   }
 
   readSegment(number: number, source: ByteSource): void {
-    const chain = this.#chain;
-    const isFirst = chain.number < 0;
-    const follows = isFirst || number === chain.number + 1;
-    enterSegment(chain, number);
-    this.#reader.open(source);
-    // The log itself may begin inside a batch, where retention ended; behind a segment that is empty nothing tells.
-    if (!follows || (!isFirst && chain.expectedLsn === 0)) this.#loseTrack();
-    while (chain.fileOffset < source.size && this.unsupported === undefined) {
+    const cursor = this.#cursor.enter(source, number);
+    const isFirst = this.#lastNumber < 0;
+    const follows = isFirst || number === this.#lastNumber + 1;
+    this.#lastNumber = number;
+    // The log itself may begin inside a batch, where retention ended; after a segment that is empty nothing tells.
+    if (!follows || (!isFirst && cursor.expectedLsn === 0)) this.#loseTrack();
+    while (cursor.offset < cursor.size && this.unsupported === undefined) {
       if (this.#takeFrame() || this.#takeUpAgain()) continue;
       this.#loseTrack();
       return;
@@ -103,8 +101,7 @@ class SalvageScan {
   #loseTrack(): void {
     this.#dropBatch();
     this.#isLost = true;
-    this.#chain.expectedLsn = 0;
-    this.#chain.batchRemaining = 0;
+    this.#cursor.expectAny();
   }
 
   #dropBatch(): void {
@@ -117,31 +114,30 @@ class SalvageScan {
     this.#brokenBatchEnd = Math.max(this.#brokenBatchEnd, lsn + batchRemaining);
   }
 
-  /** Goes past the frame at the place of the chain; false = it does not belong there. */
+  /** Goes past the frame at the cursor; false = it does not belong there. */
   #takeFrame(): boolean {
-    const chain = this.#chain;
-    const { frame } = this.#reader;
-    const offset = chain.fileOffset;
-    if (this.#reader.parseAt(offset) !== undefined || this.#reader.validate(chain) !== undefined)
-      return false;
-    const { byteLength, lsn, skipped, batchRemaining } = frame;
-    if (frame.unknownCritical !== 0) {
-      this.unsupported = { segment: chain.number, offset, lsn };
+    const cursor = this.#cursor;
+    if (cursor.check() !== undefined) return false;
+    const { offset } = cursor;
+    const segment = this.#lastNumber;
+    const { byteLength, lsn, skipped, batchRemaining, unknownCritical } = cursor.frame;
+    if (unknownCritical !== 0) {
+      this.unsupported = { segment, offset, lsn };
       return true;
     }
     if (lsn <= this.#lastTakenLsn) {
       this.#isLost = false;
-      followFrame(chain, frame);
+      cursor.pass();
       return true;
     }
     // It may be in the middle of its batch, or the end of one.
     if (this.#isLost && (batchRemaining > 0 || lsn <= this.#brokenBatchEnd)) return false;
-    const isInBatch = chain.batchRemaining > 0;
+    const isInBatch = cursor.batchRemaining > 0;
     if (isInBatch && !this.#continuesBatch(lsn, batchRemaining)) return false;
     if (!isInBatch) this.#dropBatch();
     this.#isLost = false;
-    followFrame(chain, frame);
-    this.#batch.push({ segment: chain.number, offset, byteLength, lsn, skipped, batchRemaining });
+    cursor.pass();
+    this.#batch.push({ segment, offset, byteLength, lsn, skipped, batchRemaining });
     if (batchRemaining > 0) return true;
     this.#keep(this.#batch);
     this.#lastLsn = lsn;
@@ -162,14 +158,13 @@ class SalvageScan {
 
   /** Goes past the next frame that proves itself; false = there is none in this segment. */
   #takeUpAgain(): boolean {
-    const chain = this.#chain;
-    const from = chain.fileOffset;
+    const cursor = this.#cursor;
+    const from = cursor.offset;
     if (from === 0 && this.#takeWhatComesAgain()) return true;
     this.#loseTrack();
     // The start of a segment may be tried without a predecessor.
     if (from === 0 && this.#takeFrame()) return true;
-    for (let at = this.#findHead(from); at >= 0; at = this.#findHead(at + 1)) {
-      chain.fileOffset = at;
+    for (let found = this.#findHead(from); found; found = this.#findHead(cursor.offset + 1)) {
       if (this.#takeFrame()) return true;
     }
     return false;
@@ -177,30 +172,24 @@ class SalvageScan {
 
   /** Goes past the first frame of a segment that an interrupted salvage has moved down already; the open batch stays open. */
   #takeWhatComesAgain(): boolean {
-    const chain = this.#chain;
-    chain.expectedLsn = 0;
-    chain.batchRemaining = 0;
-    if (this.#reader.parseAt(0) !== undefined || this.#reader.frame.lsn > this.#lastTakenLsn) return false;
+    const cursor = this.#cursor;
+    cursor.expectAny();
+    if (cursor.parse() !== undefined || cursor.frame.lsn > this.#lastTakenLsn) return false;
     return this.#takeFrame();
   }
 
-  /** The next head of this segment at `from` or behind it; -1 = there is none. Notes the batches that it passes. */
-  #findHead(from: number): number {
-    const reader = this.#reader;
-    const { frame } = reader;
-    const { seed } = this.#chain;
-    // Without the log's id nothing can prove itself (wal-go's files).
-    if (seed === undefined) return -1;
-    let tagAt = reader.find(TAG.lsn, from + SIZE_WORD_BYTES);
-    for (; tagAt >= 0; tagAt = reader.find(TAG.lsn, tagAt + 1)) {
-      const offset = tagAt - SIZE_WORD_BYTES;
-      if (reader.parseAt(offset) !== undefined) continue;
+  /** Moves to the next head of this segment from `from` on; false = there is none. Notes the batches that it passes. */
+  #findHead(from: number): boolean {
+    const cursor = this.#cursor;
+    const { frame } = cursor;
+    // Without the log's id no frame can prove itself (wal-go's files).
+    if (cursor.logId === undefined) return false;
+    for (let found = cursor.find(from); found; found = cursor.find(cursor.offset + 1)) {
       const isHead = frame.syncedLsn >= 0;
-      if (!isHead && frame.batchRemaining === 0) continue;
-      if (reader.frameChecksum(seed) !== frame.frameCrc) continue;
+      if ((!isHead && frame.batchRemaining === 0) || !cursor.provesPlace()) continue;
       if (frame.batchRemaining > 0) this.#noteBrokenBatch(frame);
-      if (isHead) return offset;
+      if (isHead) return true;
     }
-    return -1;
+    return false;
   }
 }

@@ -5,10 +5,9 @@
  */
 
 import type { ByteSource } from './bytes.js';
-import { type ChainContext, checkOrder, createChain } from './chain.js';
+import { checkOrder } from './chain.js';
 import type { Frame, FrameFault, SegmentStamp } from './frame.js';
-import type { FrameReader } from './frame-reader.js';
-import { SegmentScanner } from './scan.js';
+import { FrameCursor, type Inbound } from './frame-cursor.js';
 
 /** A frame's start is noted this often, so that an entry is found again without walking its whole segment. */
 const MARK_BYTES = 1024 * 1024;
@@ -28,9 +27,6 @@ export const NO_EXTENT: Extent = { stamp: undefined, firstLsn: 0, lastLsn: 0, fr
 
 /** What rule 3 looks at. */
 export type Order = Pick<Frame, 'lsn' | 'skipped' | 'batchRemaining'>;
-
-/** Where the chain comes into a segment. */
-export type Inbound = Pick<ChainContext, 'expectedLsn' | 'batchRemaining' | 'logId'>;
 
 /** What one segment holds. Plain data: it crosses threads. */
 export interface SegmentWalk {
@@ -81,23 +77,19 @@ export function walkSegmentAlone(
   source: ByteSource,
   number: number,
   logId: bigint | undefined,
-  reader?: FrameReader,
+  cursor?: FrameCursor,
 ): SegmentWalk {
-  return walkSegment(source, number, { expectedLsn: 0, batchRemaining: 0, logId }, reader);
+  return walkSegment(source, number, { expectedLsn: 0, batchRemaining: 0, logId }, cursor);
 }
 
-/** `reader`: see [SegmentScanner]. */
+/** `cursor`: a caller that walks many segments uses one for all of them. */
 export function walkSegment(
   source: ByteSource,
   number: number,
   inbound: Inbound,
-  reader?: FrameReader,
+  cursor: FrameCursor = new FrameCursor(),
 ): SegmentWalk {
-  const chain = createChain(inbound.logId, number);
-  chain.expectedLsn = inbound.expectedLsn;
-  chain.batchRemaining = inbound.batchRemaining;
-  const scanner = new SegmentScanner(source, chain, reader);
-  const { frame } = scanner;
+  const { frame } = cursor.start(inbound).enter(source, number);
   let first: Order | undefined;
   let stamp: SegmentStamp | undefined;
   let frames = 0;
@@ -112,9 +104,8 @@ export function walkSegment(
   let nextMark = 0;
   const extent = (): Extent => ({ stamp, firstLsn: first?.lsn ?? 0, lastLsn, frames, bytes });
   for (;;) {
-    const offset = chain.fileOffset;
-    const { expectedLsn } = chain;
-    const outcome = scanner.next();
+    const { offset, expectedLsn } = cursor;
+    const outcome = cursor.next();
     if (outcome === 'end') break;
     if (outcome !== undefined) {
       stop = { offset, lsn: expectedLsn, reason: outcome };
@@ -137,12 +128,12 @@ export function walkSegment(
     first ??= { lsn: frame.lsn, skipped: frame.skipped, batchRemaining };
     frames++;
     lastLsn = frame.lsn;
-    bytes = chain.fileOffset;
+    bytes = cursor.offset;
   }
   return {
     size: source.size,
     logIdBefore: inbound.logId,
-    logId: chain.logId,
+    logId: cursor.logId,
     first,
     extent: extent(),
     syncedLsn,

@@ -4,9 +4,8 @@
  */
 
 import { type SegmentFile, withSource } from './bytes.js';
-import { createChain } from './chain.js';
 import type { FrameFault, SegmentStamp } from './frame.js';
-import { FrameReader } from './frame-reader.js';
+import { FrameCursor } from './frame-cursor.js';
 import type { LogState } from './state-file.js';
 import { isWalg } from './walg.js';
 
@@ -40,12 +39,12 @@ export interface Survey {
 }
 
 export function surveyLog(files: readonly SegmentFile[], foundState: LogState | undefined): Survey {
-  const reader = new FrameReader(WINDOW_BYTES);
-  const firstLook = files.map((file) => readStart(reader, file, undefined));
+  const cursor = new FrameCursor(WINDOW_BYTES);
+  const firstLook = files.map((file) => readStart(cursor, file, undefined));
   const logId = electLogId(firstLook, foundState);
   const starts = firstLook.map((start, index) => {
     const isForeign = start.stamp !== undefined && start.stamp.logId !== logId;
-    return start.fault === 'log-unknown' || isForeign ? readStart(reader, files[index], logId) : start;
+    return start.fault === 'log-unknown' || isForeign ? readStart(cursor, files[index], logId) : start;
   });
   const state = foundState?.logId === logId ? foundState : undefined;
   const syncedLsn = starts.reduce((largest, start) => Math.max(largest, start.syncedLsn), -1);
@@ -75,16 +74,15 @@ function electLogId(starts: readonly SegmentStart[], state: LogState | undefined
   return elected;
 }
 
-function readStart(reader: FrameReader, file: SegmentFile, logId: bigint | undefined): SegmentStart {
+function readStart(cursor: FrameCursor, file: SegmentFile, logId: bigint | undefined): SegmentStart {
   const { number } = file;
   return withSource(file, (source) => {
     const { size } = source;
     if (size === 0) return invalidStart(number, size, 'empty-segment');
     if (isWalg(source.read(0, 4))) return invalidStart(number, size, 'walg');
-    reader.open(source);
-    const fault = reader.parseAt(0) ?? reader.validate(createChain(logId, number));
+    const fault = cursor.start({ logId, expectedLsn: 0, batchRemaining: 0 }).enter(source, number).check();
     if (fault !== undefined) return invalidStart(number, size, fault);
-    const { lsn, skipped, syncedLsn, segment, unknownCritical } = reader.frame;
+    const { lsn, skipped, syncedLsn, segment, unknownCritical } = cursor.frame;
     return { number, size, fault, lsn, skipped, syncedLsn, stamp: segment, unknownCritical };
   });
 }

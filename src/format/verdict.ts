@@ -10,8 +10,9 @@
 import { isZeroFrom, type SegmentFile, withSource } from './bytes.js';
 import { judgeEvidence, type Row, type Verdict } from './decision-table.js';
 import { describeFault, type FrameFault, type SegmentStamp } from './frame.js';
-import { findHeads, frameFollows, type Heads, type Place } from './frame-search.js';
+import { findHeads, frameFollows, type Heads } from './frame-search.js';
 import { type KnownWalks, type LogWalk, type WholeSegments, walkLog } from './log-walk.js';
+import type { FilePlace, SegmentPlace } from './place.js';
 import type { LogState, StateFault } from './state-file.js';
 import { type SegmentStart, surveyLog } from './survey.js';
 import { readTail, type Tail } from './tail.js';
@@ -50,12 +51,6 @@ export interface Judgement {
   readonly whole: WholeSegments;
   /** Where the first kept entry above W starts. Without watermarks that is the log's first one. */
   readonly firstUnsynced: SegmentPlace | undefined;
-}
-
-export interface SegmentPlace {
-  /** n of `wal-<n>`. */
-  readonly segment: number;
-  readonly offset: number;
 }
 
 /** Where a log goes wrong first. Of a segment that is missing its number is known, and nothing else of its place. */
@@ -171,7 +166,7 @@ function readLog({ segments: files, state, full = false, known }: LogFiles): Jud
     tail,
   });
   const segments = reportsOf(starts, walk);
-  const placeOf = ({ index, offset }: Place) => ({ segment: files[index]?.number ?? 0, offset });
+  const placeOf = ({ index, offset }: FilePlace) => ({ segment: files[index]?.number ?? 0, offset });
   const firstUnsynced = walk.firstAbove(watermark);
   return {
     row,

@@ -1,8 +1,7 @@
 import { type ByteSource, contentEnd, isZeroFrom } from '../../format/bytes.js';
-import { createChain, followFrame } from '../../format/chain.js';
 import { crc32 } from '../../format/crc32.js';
-import { describeFault, type Frame, SIZE_WORD_BYTES, TAG } from '../../format/frame.js';
-import { FrameReader } from '../../format/frame-reader.js';
+import { describeFault, type Frame } from '../../format/frame.js';
+import { FrameCursor } from '../../format/frame-cursor.js';
 import { parseWalgHeader, WALG_HEADER_BYTES } from '../../format/walg.js';
 import { writeUint64 } from '../../format/wire.js';
 
@@ -41,106 +40,88 @@ export function* walkFrames(source: ByteSource, number: number, logId: bigint | 
 
 class FrameWalk {
   readonly #source: ByteSource;
-  readonly #reader = new FrameReader();
-  readonly #chain: ReturnType<typeof createChain>;
+  readonly #cursor = new FrameCursor();
   #budgetBytes: number;
   /** Behind damage, until a head. */
   #isLost = false;
 
   constructor(source: ByteSource, number: number, logId: bigint | undefined) {
     this.#source = source;
-    this.#reader.open(source);
-    this.#chain = createChain(logId, number);
+    this.#cursor.start({ logId, expectedLsn: 0, batchRemaining: 0 }).enter(source, number);
     this.#budgetBytes = CHECKSUM_BUDGET * contentEnd(source);
   }
 
   *pieces(): Generator<Piece> {
-    const { size } = this.#source;
-    const chain = this.#chain;
-    const reader = this.#reader;
-    while (chain.fileOffset < size) {
-      const offset = chain.fileOffset;
-      const unparsed = reader.parseAt(offset);
+    const cursor = this.#cursor;
+    const { size } = cursor;
+    while (cursor.offset < size) {
+      const { offset } = cursor;
+      const unparsed = cursor.parse();
       if (unparsed !== undefined) {
         if (isZeroFrom(this.#source, offset)) {
           yield { kind: 'free', offset, bytes: size - offset };
           return;
         }
-        const next = this.#findFrame(offset + 1);
-        yield { kind: 'damaged', offset, bytes: next - offset, reason: describeFault(unparsed) };
+        if (!this.#findFrame(offset + 1)) cursor.seek(size);
+        const bytes = cursor.offset - offset;
+        yield { kind: 'damaged', offset, bytes, reason: describeFault(unparsed) };
         this.#isLost = true;
-        chain.fileOffset = next;
         continue;
       }
-      const frame = { ...reader.frame };
+      const frame = { ...cursor.frame };
       const bytes = frame.byteLength;
-      if (this.#isLost && this.#isHead()) this.#takeUpAgain();
-      const fault = reader.validate(chain);
+      if (this.#isLost && cursor.isHead()) this.#takeUpAgain();
+      const fault = cursor.validate();
       if (fault === undefined && !this.#isLost) {
         yield { kind: 'valid', offset, bytes, frame };
-        followFrame(chain, frame);
+        cursor.pass();
       } else {
-        const isUnproven = this.#isLost && reader.dataChecksum() === frame.crc;
+        const isUnproven = this.#isLost && cursor.hasIntactData();
         if (isUnproven) yield { kind: 'unproven', offset, bytes, frame };
         else yield { kind: 'damaged', offset, bytes, frame, reason: describeFault(fault ?? 'data-checksum') };
         this.#isLost = true;
         // Its size uses up exactly what it holds: the next one is behind it if anywhere.
-        chain.expectedLsn = 0;
-        chain.batchRemaining = 0;
-        chain.fileOffset += bytes;
+        cursor.expectAny();
+        cursor.seek(offset + bytes);
       }
     }
   }
 
   #takeUpAgain(): void {
     this.#isLost = false;
-    this.#chain.expectedLsn = 0;
-    this.#chain.batchRemaining = 0;
+    this.#cursor.expectAny();
   }
 
-  /** The frame parsed last proves itself. */
-  #isHead(): boolean {
-    const { frame } = this.#reader;
-    const { seed } = this.#chain;
-    if (frame.syncedLsn < 0 || seed === undefined) return false;
-    return this.#reader.frameChecksum(seed) === frame.frameCrc;
-  }
-
-  /** Where the next bytes stand that pass for a frame; the file's end where there are none. */
-  #findFrame(from: number): number {
-    const reader = this.#reader;
-    let tagAt = reader.find(TAG.lsn, from + SIZE_WORD_BYTES);
-    for (; tagAt >= 0; tagAt = reader.find(TAG.lsn, tagAt + 1)) {
-      const offset = tagAt - SIZE_WORD_BYTES;
-      if (reader.parseAt(offset) !== undefined) continue;
-      const { frame } = reader;
-      this.#chain.fileOffset = offset;
-      if (this.#isHead()) return offset;
+  /** Moves to the next bytes from `from` on that pass for a frame; false = there are none. */
+  #findFrame(from: number): boolean {
+    const cursor = this.#cursor;
+    const { frame } = cursor;
+    for (let found = cursor.find(from); found; found = cursor.find(cursor.offset + 1)) {
+      if (cursor.isHead()) return true;
       const length = frame.dataEnd - frame.dataStart;
       if (length > this.#budgetBytes) continue;
       this.#budgetBytes -= length;
-      if (reader.dataChecksum() === frame.crc) return offset;
+      if (cursor.hasIntactData()) return true;
     }
-    return this.#source.size;
+    return false;
   }
 }
 
-/** Its frames have no checksum but the data's: behind damage nothing is looked for. */
+/** Its frames have no checksum but that of the data: after damage nothing is looked for. */
 function* walkWalg(source: ByteSource): Generator<Piece> {
-  const reader = new FrameReader();
+  const cursor = new FrameCursor().enter(source, -1).seek(WALG_HEADER_BYTES);
   const lsnBytes = new Uint8Array(8);
-  reader.open(source);
   yield { kind: 'header', offset: 0, bytes: WALG_HEADER_BYTES };
-  let offset = WALG_HEADER_BYTES;
-  while (offset < source.size) {
-    const fault = reader.parseAt(offset);
+  for (; cursor.offset < cursor.size; cursor.pass()) {
+    const { offset } = cursor;
+    const fault = cursor.parse();
     if (fault !== undefined) {
-      yield { kind: 'damaged', offset, bytes: source.size - offset, reason: describeFault(fault) };
+      yield { kind: 'damaged', offset, bytes: cursor.size - offset, reason: describeFault(fault) };
       return;
     }
-    const frame = { ...reader.frame };
+    const frame = { ...cursor.frame };
     writeUint64(lsnBytes, 0, frame.lsn);
-    const isIntact = crc32(reader.readData(), crc32(lsnBytes)) === frame.crc;
+    const isIntact = crc32(cursor.readData(), crc32(lsnBytes)) === frame.crc;
     yield {
       kind: isIntact ? 'valid' : 'damaged',
       offset,
@@ -148,6 +129,5 @@ function* walkWalg(source: ByteSource): Generator<Piece> {
       frame,
       ...(isIntact ? {} : { reason: describeFault('data-checksum') }),
     };
-    offset += frame.byteLength;
   }
 }

@@ -1,8 +1,7 @@
 import { createNodeDisk } from '../../files/node-disk.js';
 import { WindowedSource } from '../../files/windowed-source.js';
-import { createChain } from '../../format/chain.js';
 import type { Frame, SegmentStamp } from '../../format/frame.js';
-import { FrameReader } from '../../format/frame-reader.js';
+import { FrameCursor } from '../../format/frame-cursor.js';
 
 /** A first frame is small, but for its data, which is not looked at. */
 const FIRST_FRAME_BYTES = 4096;
@@ -26,10 +25,9 @@ export function readStamp(path: string): SegmentStamp | undefined {
 export function readFirstFrame(path: string): Frame | undefined {
   const file = createNodeDisk().open(path, 'r');
   try {
-    const reader = new FrameReader(FIRST_FRAME_BYTES);
-    reader.open(new WindowedSource(file, FIRST_FRAME_BYTES));
-    const fault = reader.parseAt(0) ?? reader.validate(createChain(undefined, -1));
-    return fault === undefined ? { ...reader.frame } : undefined;
+    const cursor = new FrameCursor(FIRST_FRAME_BYTES);
+    const fault = cursor.enter(new WindowedSource(file, FIRST_FRAME_BYTES), -1).check();
+    return fault === undefined ? { ...cursor.frame } : undefined;
   } finally {
     file.close();
   }

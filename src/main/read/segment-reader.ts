@@ -9,6 +9,7 @@ import {
   validateFrame,
 } from '../../format/chain.js';
 import { createFrame, describeFault, type Frame, type FrameFault } from '../../format/frame.js';
+import { takeEntries } from '../../format/frame-entries.js';
 import { parseFrame, peekFrameLength } from '../../format/frame-parser.js';
 import { PlainFrames } from '../../format/kernel/plain-frames.js';
 import { describeEntry, wayOutOf } from '../../format/verdict.js';
@@ -184,9 +185,7 @@ export class SegmentReader {
         this.#isPast = true;
         return entries;
       }
-      if (frame.lsn >= from) {
-        entries.push({ lsn: frame.lsn, data: bytes.subarray(frame.dataStart, frame.dataEnd) });
-      }
+      takeEntries(bytes, frame, from, to, entries);
       at += frame.byteLength;
       followFrame(chain, frame);
       this.#isPast = frame.lsn === to;

@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import type { Disk } from '../../files/disk.js';
-import { createChain } from '../../format/chain.js';
-import { SegmentScanner } from '../../format/scan.js';
+import { FrameCursor } from '../../format/frame-cursor.js';
 import { segmentName } from '../../format/segment-name.js';
 import { openSource } from '../directory/log-listing.js';
 import type { CutPlace } from '../directory/tail-cut.js';
@@ -31,17 +30,18 @@ export function findEntryEnd(
   const path = join(directory, segmentName(record.number));
   const source = openSource(disk, path);
   try {
-    const scanner = new SegmentScanner(source, createChain(logId, record.number));
+    const cursor = new FrameCursor().start({ logId, expectedLsn: 0, batchRemaining: 0 });
+    const { frame } = cursor.enter(source, record.number);
     let foundLsn = 0;
     let offset = 0;
-    while (scanner.next() === undefined && scanner.frame.lsn <= lsn) {
-      foundLsn = scanner.frame.lsn;
-      offset = scanner.offset;
-      if (scanner.frame.lsn < lsn) continue;
-      if (scanner.frame.batchRemaining === 0) break;
+    while (cursor.next() === undefined && frame.lsn <= lsn) {
+      foundLsn = frame.lsn;
+      offset = cursor.offset;
+      if (frame.lsn < lsn) continue;
+      if (frame.batchRemaining === 0) break;
       throw new LogFailure(
         'ERR_WAL_OPTION',
-        `Cannot cut "${directory}" behind entry ${lsn}: ${scanner.frame.batchRemaining} more of its batch follow, and a batch is all or nothing.`,
+        `Cannot cut "${directory}" behind entry ${lsn}: ${frame.batchRemaining} more of its batch follow, and a batch is all or nothing.`,
         { path: directory, lsn },
       );
     }

@@ -14,7 +14,8 @@
 import type { Disk } from '../../files/disk.js';
 import { createNodeDisk } from '../../files/node-disk.js';
 import { withSource } from '../../format/bytes.js';
-import { DEFAULT_WINDOW_BYTES, FrameReader } from '../../format/frame-reader.js';
+import { FrameCursor } from '../../format/frame-cursor.js';
+import { DEFAULT_WINDOW_BYTES } from '../../format/frame-reader.js';
 import { type SegmentWalk, walkSegmentAlone } from '../../format/segment-walk.js';
 import type { PendingCut } from '../../format/state-file.js';
 import { surveyLog } from '../../format/survey.js';
@@ -79,7 +80,7 @@ export function walkRun(request: WalkRequest): RunOfWalks {
 export function walkOn(disk: Disk, { directory, numbers, logId, cut, progress }: WalkRequest): RunOfWalks {
   // One memory for all of them, of which one is open at a time: it would pile up faster than it is collected.
   const window = new Uint8Array(DEFAULT_WINDOW_BYTES);
-  const reader = new FrameReader(DEFAULT_WINDOW_BYTES);
+  const cursor = new FrameCursor();
   const plain = withoutCut(
     numbers.map((number) => segmentFile(disk, directory, number, window)),
     cut,
@@ -88,7 +89,7 @@ export function walkOn(disk: Disk, { directory, numbers, logId, cut, progress }:
   for (const file of progress === undefined ? plain : counted(plain, progress)) {
     let walk: SegmentWalk;
     try {
-      walk = withSource(file, (source) => walkSegmentAlone(source, file.number, logId, reader));
+      walk = withSource(file, (source) => walkSegmentAlone(source, file.number, logId, cursor));
     } catch {
       // The judgement reads this segment itself, and reports what is still wrong with it then, in the order of the log.
       return { walks, goesOn: false };

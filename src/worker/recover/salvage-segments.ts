@@ -1,9 +1,6 @@
 import { join } from 'node:path';
 import { type Disk, type DiskFile, isMissing, isRefusal, readFully, writeFully } from '../../files/disk.js';
 import { type SegmentFile, withSource } from '../../format/bytes.js';
-import { encodeFrame } from '../../format/encode.js';
-import { frameChecksumSeed, type SegmentStamp } from '../../format/frame.js';
-import { FrameReader } from '../../format/frame-reader.js';
 import {
   decodeSalvageMark,
   encodeSalvageMark,
@@ -12,9 +9,9 @@ import {
   type SalvageMark,
 } from '../../format/salvage-mark.js';
 import { salvageFrames, type UnsupportedFrame } from '../../format/salvage-scan.js';
-import { SALVAGE_FILE, SALVAGE_FILE_ASIDE, segmentName } from '../../format/segment-name.js';
+import { SegmentAges } from '../../format/segment-age.js';
+import { SALVAGE_FILE, SALVAGE_FILE_ASIDE } from '../../format/segment-name.js';
 import type { LogDirectory } from '../directory/log-directory.js';
-import { openSource } from '../directory/log-listing.js';
 import {
   copySegmentAside,
   removeIfThere,
@@ -22,6 +19,7 @@ import {
   syncDirectory,
   syncFile,
 } from '../directory/side-files.js';
+import { rewriteSegment } from '../rewrite/segment-rewriter.js';
 
 /** Kept frames that stand one behind the other in a segment, the second and all later ones as they are. */
 interface PlannedRun {
@@ -38,6 +36,8 @@ interface PlannedSegment {
   readonly number: number;
   /** The last entry that is kept before it; 0 = none. */
   readonly previousLsn: number;
+  /** When it was created; `undefined` = nothing shows it. */
+  readonly createdMs: number | undefined;
   readonly runs: readonly PlannedRun[];
 }
 
@@ -77,6 +77,7 @@ export function planSalvage(
   // Another log's is one of this log before it had a name, and nothing had been changed then.
   const ownMark = mark?.logId === logId ? mark : undefined;
   const isKept = ownMark === undefined ? () => true : runsInclude(ownMark.kept);
+  const ages = new SegmentAges(files, logId);
   const byNumber = new Map(files.map((file) => [file.number, file]));
   const kept: [first: number, last: number][] = [];
   const planned = new Map<number, { readonly previousLsn: number; readonly runs: PlannedRun[] }>();
@@ -122,8 +123,8 @@ export function planSalvage(
     isMarked: ownMark !== undefined,
     lostLsns,
     rewritten: [...planned]
-      .map(([number, target]) => ({ number, ...target }))
-      .filter(({ number, runs }) => !staysAsItIs(byNumber.get(number), number, runs)),
+      .filter(([number, { runs }]) => !staysAsItIs(byNumber.get(number), number, runs))
+      .map(([number, target]) => ({ number, createdMs: createdMsOf(target.runs, ages), ...target })),
     removed: files.map(({ number }) => number).filter((number) => !planned.has(number)),
     unsupported,
   };
@@ -185,11 +186,15 @@ export function salvage(
     throw error;
   }
   for (const segment of inOrderOfReplacement(plan.rewritten)) {
-    const { number } = segment;
-    home.check();
-    writeAnew(disk, directory, plan.logId, segment, watermark, fileMode);
-    disk.rename(join(directory, SALVAGE_FILE_ASIDE), join(directory, segmentName(number)));
-    syncDirectory(disk, directory);
+    const { number, previousLsn, runs } = segment;
+    const createdMs = segment.createdMs ?? disk.now();
+    const rewritten = {
+      number,
+      createdMs,
+      syncedLsn: Math.min(watermark, previousLsn),
+      runs: runs.map(({ gap, ...run }) => ({ ...run, skipped: gap })),
+    };
+    rewriteSegment(disk, home, rewritten, { logId: plan.logId, asideName: SALVAGE_FILE_ASIDE, fileMode });
   }
   for (const number of [...plan.removed].reverse()) {
     home.check();
@@ -234,6 +239,17 @@ function writeMark(disk: Disk, path: string, mark: SalvageMark, fileMode: number
   }
 }
 
+/** The age of a segment is that of its frames: where they come from several segments, that of the newest of these. */
+function createdMsOf(runs: readonly PlannedRun[], ages: SegmentAges): number | undefined {
+  let newestMs = 0;
+  for (const number of new Set(runs.map(({ segment }) => segment))) {
+    const createdMs = ages.createdMs(number);
+    if (createdMs === undefined) return undefined;
+    newestMs = Math.max(newestMs, createdMs);
+  }
+  return newestMs;
+}
+
 function staysAsItIs(file: SegmentFile | undefined, number: number, runs: readonly PlannedRun[]): boolean {
   const [run, ...more] = runs;
   if (file === undefined || run === undefined || more.length > 0) return false;
@@ -258,52 +274,4 @@ function inOrderOfReplacement(segments: readonly PlannedSegment[]): PlannedSegme
     for (const run of segment.runs) reach = Math.max(reach, run.segment);
   }
   return chains.reverse().flat();
-}
-
-/** Writes the frames of a segment to the salvage file as they will stand in it, and syncs it. */
-function writeAnew(
-  disk: Disk,
-  directory: string,
-  logId: bigint,
-  { number, previousLsn, runs }: PlannedSegment,
-  watermark: number,
-  fileMode: number,
-): void {
-  const file = disk.open(join(directory, SALVAGE_FILE_ASIDE), 'w', fileMode);
-  const checksumSeed = frameChecksumSeed(logId, number);
-  const stamp: SegmentStamp = { logId, number, createdMs: disk.now(), recycled: false };
-  const syncedLsn = Math.min(watermark, previousLsn);
-  let fileOffset = 0;
-  try {
-    for (const run of runs) {
-      const source = openSource(disk, join(directory, segmentName(run.segment)));
-      try {
-        const reader = new FrameReader();
-        reader.open(source);
-        for (let at = run.offset; at < run.offset + run.bytes; at += reader.frame.byteLength) {
-          // The checksum is made anew: it must not make damage valid that came up since the plan was made.
-          if (reader.parseAt(at) !== undefined || reader.dataChecksum() !== reader.frame.crc)
-            throw new Error(`the frame at ${at} of segment ${run.segment} reads otherwise than before`);
-          const { lsn, batchRemaining, skipped } = reader.frame;
-          const frame = encodeFrame({
-            lsn,
-            data: reader.readData(),
-            batchRemaining,
-            skipped: at === run.offset ? run.gap : skipped,
-            syncedLsn: fileOffset === 0 ? syncedLsn : undefined,
-            segment: fileOffset === 0 ? stamp : undefined,
-            checksumSeed,
-            fileOffset,
-          });
-          writeFully(file, frame, 0, frame.length, fileOffset);
-          fileOffset += frame.length;
-        }
-      } finally {
-        source.close?.();
-      }
-    }
-    syncFile(file);
-  } finally {
-    file.close();
-  }
 }
