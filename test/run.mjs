@@ -1,10 +1,11 @@
 /**
- * Runs the suite: `node test/run.mjs source|package [FILE…]`.
+ * Runs the suite: `node test/run.mjs source|package [--brief] [FILE…]`.
  *
  *   source    all but the examples, against the sources
  *   package   what goes through the public API again, and the examples, against the built package (`npm run build` first)
  *
- * Without FILEs every `*.test.ts` under the folders below. node:test prints the closing lines.
+ * Without FILEs every `*.test.ts` under the folders below; `--brief` leaves out those of BOUNDS_ONLY. node:test prints the
+ * closing lines, and `summary.mjs` what was skipped and what took longest.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, rmSync } from 'node:fs';
@@ -28,23 +29,44 @@ const FOLDERS = {
   package: ['main', 'testing', 'cli', 'examples', 'bench'],
 };
 
-const [kind, ...named] = process.argv.slice(2);
+/**
+ * What `.ci/run` has the oldest and the newest Node show, and none between them: the package in other people's tools, which
+ * takes long, and what no Node has a part in but by running it: models, the simulation, the reports of benchmarks, the sources' order.
+ */
+const BOUNDS_ONLY = /^test\/(?:main\/package|model|simulation|bench|tidy)\//;
+
+const [kind, ...rest] = process.argv.slice(2);
+const isBrief = rest[0] === '--brief';
+const named = isBrief ? rest.slice(1) : rest;
 const folders = FOLDERS[kind];
-if (folders === undefined) {
-  console.error('usage: node test/run.mjs source|package [FILE…]');
+if (folders === undefined || named.some((name) => name.startsWith('-'))) {
+  console.error('usage: node test/run.mjs source|package [--brief] [FILE…]');
   process.exit(2);
 }
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const files = named.length > 0 ? named : folders.flatMap(testFiles);
+const all = named.length > 0 ? named : folders.flatMap(testFiles);
+const files = isBrief ? all.filter((name) => !BOUNDS_ONLY.test(name)) : all;
 const conditions = kind === 'source' ? ['--conditions=ringwal-source'] : [];
 console.log(`ringwal suite against the ${kind}, Node ${process.versions.node}: ${files.length} files`);
+if (isBrief) {
+  console.log(
+    `# ${all.length - files.length} files are left to the oldest and the newest Node (--brief): ${BOUNDS_ONLY.source}`,
+  );
+}
 // node:test leaves one core alone by default, which of two is half of the machine.
 const concurrency = `--test-concurrency=${availableParallelism()}`;
 // Whoever names files may have a long run in mind, with many rounds.
 const watchdog = named.length > 0 ? [] : ['--import', './test/watchdog.mjs'];
 const imports = ['--import', 'tsx', ...watchdog];
-const run = spawnSync(process.execPath, [...imports, ...conditions, '--test', concurrency, ...files], {
+// The same on every Node: their defaults for a pipe differ.
+const results = process.stdout.isTTY ? 'spec' : 'tap';
+const reporters = [results, './test/summary.mjs'].flatMap((reporter) => [
+  `--test-reporter=${reporter}`,
+  '--test-reporter-destination=stdout',
+]);
+const runner = ['--test', concurrency, ...reporters];
+const run = spawnSync(process.execPath, [...imports, ...conditions, ...runner, ...files], {
   cwd: root,
   stdio: 'inherit',
   env: { ...process.env, RINGWAL_TEST_KIND: kind },

@@ -354,9 +354,10 @@ export class Writer {
   }
 
   #runCommand(lane: WriterLane, id: number, command: LogCommand): void {
-    const failure = this.#commands.run(command);
-    // It has synced for its own sake: those that asked before it hear of that first.
+    const unprepared = this.#commands.prepare(command);
+    // A sync that was asked for before the command is durable now, and is answered now: a cut lowers the watermark.
     this.#answerRequests();
+    const failure = unprepared ?? this.#commands.run(command);
     lane.post(
       failure === undefined ? { kind: 'command-done', id } : { kind: 'command-rejected', id, failure },
     );

@@ -31,7 +31,7 @@ function buildCommand(): string {
   buildSync({
     stdin: {
       contents:
-        `import { useWorkerFile } from './src/main/threads.js';\n` +
+        `import { useWorkerFile } from './src/main/threads/start-thread.js';\n` +
         `useWorkerFile(new URL(${JSON.stringify(worker)}));\n` +
         // Not hoisted, as an import would be: it runs at once.
         `require('./src/cli/cli.js');\n`,

@@ -100,6 +100,24 @@ const wal = await Wal.open('./log');${LISTED.replace('console.log(', 'console.lo
     after: 'await again.close();\n',
     prints: '1\n',
   },
+  // The threads of the log start from the very file that opens it.
+  '// log-worker.cjs': {
+    file: 'log-worker.cjs',
+    before: '',
+    after: `
+const { isMainThread } = require('node:worker_threads');
+if (isMainThread) {
+  const { Wal } = require('ringwal');
+  const workerUrl = require('node:url').pathToFileURL(__filename);
+  Wal.open('./data', { workerUrl }).then(async (wal) => {
+    console.log(await wal.append('entry', { durable: true }));
+    await wal.close();
+  });
+}
+`,
+    prints: '1\n',
+    beside: { 'hook.cjs': '' },
+  },
   '// main.js': {
     before: '',
     after: '',
@@ -112,6 +130,7 @@ const ELSEWHERE = [
   "import { Wal } from 'ringwal';",
   'await build({',
   'banner: {',
+  '// log-worker.cjs',
   '// webpack.config.js',
   '// vite.config.js',
   'const common = {',

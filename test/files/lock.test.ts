@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -9,12 +9,16 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { holdLifeline, LockWatch, lockHolder, tryLock } from '../../src/files/lock.js';
 import { nameHolder } from '../../src/files/lock-note.js';
+import { nativeLocks } from '../../src/files/native-locks.js';
 import { cleanUp, temporaryDirectory } from '../cleanup.js';
 
 const CHILD = fileURLToPath(new URL('./lock-child.ts', import.meta.url));
 
 const THIS_PROCESS = { pid: process.pid, place: 'this process', host: hostname() } as const;
 const UNKNOWN = { pid: undefined, place: 'unknown', host: undefined } as const;
+
+/** The byte that a lock is on. */
+const LOCK_AT = 2 ** 30;
 
 /** The one death at which a thread runs no code of its own any more. */
 const EXHAUST_MEMORY = 'for (const all = []; ; ) all.push(new Array(1000).fill(Math.random()))';
@@ -74,26 +78,23 @@ test('of two processes the second is refused', async (t) => {
   await lockInProcess(t, path);
 });
 
-test('an attempt to lock waits for a probe, be it slow, and does not take it for a writer', async (t) => {
+test('an attempt to lock waits for a probe, be it slow, and does not take it for a writer', (t) => {
   const path = join(temporaryDirectory(t), 'lock');
   tryLock(path)?.release();
-  // What a probe does, by a thread that is preempted in the middle of it.
-  const source = `
-    const { workerData, parentPort } = require('node:worker_threads');
-    const fs = require('node:fs');
-    import(${JSON.stringify(import.meta.resolve('tsx/esm/api'))})
-      .then(({ tsImport }) => tsImport('../../src/files/native-locks.ts', ${JSON.stringify(import.meta.url)}))
-      .then(({ nativeLocks }) => {
-        const fd = fs.openSync(workerData.path, 'r');
-        nativeLocks(workerData.path).tryLock(fd, 2 ** 30, 1, { shared: true });
-        parentPort.postMessage('probing');
-        setTimeout(() => fs.closeSync(fd), 50);
-      });`;
-  const worker = new Worker(source, { eval: true, workerData: { path } });
-  await once(worker, 'message');
+  const locks = nativeLocks(path);
+  const real = locks.tryLock;
+  const probeFd = openSync(path, 'r');
+  assert.ok(real(probeFd, LOCK_AT, 1, { shared: true }));
+  // A probe that is over only once the attempt was refused so often.
+  let refusals = 0;
+  t.mock.method(locks, 'tryLock', (...args: Parameters<typeof real>) => {
+    const isHeld = real(...args);
+    if (!isHeld && !args[3].shared && ++refusals === 20) closeSync(probeFd);
+    return isHeld;
+  });
   const lock = tryLock(path) ?? assert.fail('it took a probe for a writer');
+  assert.equal(refusals, 20);
   lock.release();
-  await once(worker, 'exit');
 });
 
 test('a watch sees that the thread with the lifeline dies, whatever of, while its own thread is blocked', async (t) => {

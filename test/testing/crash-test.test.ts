@@ -107,7 +107,7 @@ test('a store is caught that shows, after a kill, what the next power cut takes 
   const boot = async (machine: SimulatedMachine) => openNumber(machine, false);
   await assert.rejects(crashTest({ ...NUMBER, boot, lives: 500, seed: SEED }), {
     code: 'ERR_CRASH_TEST',
-    message: /the process is killed[^]*the power goes/,
+    message: /the process is killed[\s\S]*the power goes/,
   });
 });
 

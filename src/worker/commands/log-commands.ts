@@ -50,15 +50,26 @@ export class LogCommands {
   }
 
   /**
-   * Everything before it on its lane is written. Answers what kept it from being carried out, which left the log as it was.
+   * Makes everything durable that was accepted before the command. Answers what kept it from that; the log is as it was.
    *
    * @throws what the log must end for
    */
-  run({ name, lsn }: LogCommand): Failure | undefined {
+  prepare(command: LogCommand): Failure | undefined {
+    return this.#attempt(command, () => {
+      this.#committer.syncAll();
+      return undefined;
+    });
+  }
+
+  /**
+   * Carries the command out, after [prepare]. Answers what kept it from being carried out, which left the log as it was.
+   *
+   * @throws what the log must end for
+   */
+  run(command: LogCommand): Failure | undefined {
     const committer = this.#committer;
     const { housekeeper } = committer;
-    try {
-      committer.syncAll();
+    return this.#attempt(command, ({ name, lsn }) => {
       this.#tail.checkPlace();
       this.#checkRange(name, lsn);
       if (name === 'truncateBefore') return housekeeper.removeBelow(lsn);
@@ -66,11 +77,17 @@ export class LogCommands {
         committer.withRoom(() => housekeeper.setCheckpoint(lsn, committer.watermark));
       else if (lsn < this.#tail.wholeLsn) this.#truncateAfter(lsn);
       return undefined;
+    });
+  }
+
+  #attempt(command: LogCommand, act: (command: LogCommand) => Failure | undefined): Failure | undefined {
+    try {
+      return act(command);
     } catch (error) {
       if (this.#isTerminal(error)) throw error;
       const { directory } = this.#options;
       const cause = error instanceof PassingError ? error.cause : error;
-      return failureOf(cause, `${name}(${lsn}) on "${directory}"`, directory);
+      return failureOf(cause, `${command.name}(${command.lsn}) on "${directory}"`, directory);
     }
   }
 

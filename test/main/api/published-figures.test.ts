@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { test } from 'node:test';
 import { Wal, type WalError } from '#ringwal';
 import { decodeStats, type PublishedStats } from '../../../src/format/stats-file.js';
+import { temporaryDirectory } from '../../cleanup.js';
 import {
   fill,
   lsns,
@@ -15,6 +16,7 @@ import {
   SMALL_RING,
   temporaryLog,
   until,
+  workerAfter,
 } from '../support.js';
 
 /** What the log publishes, once it does, `undefined` before. */
@@ -135,11 +137,24 @@ test('where it cannot publish, onError hears of it once, and the log goes on', a
   const log = temporaryLog(t);
   await makeLog(log, ['a']);
   mkdirSync(join(log, 'ringwal.stats'));
+  const folder = temporaryDirectory(t);
+  const attempts = join(folder, 'attempts');
+  writeFileSync(attempts, '');
+  const workerUrl = workerAfter(
+    folder,
+    `import fs from 'node:fs';
+    import { syncBuiltinESMExports } from 'node:module';
+    const { openSync } = fs;
+    fs.openSync = (path, ...rest) => {
+      if (String(path).endsWith('ringwal.stats')) fs.appendFileSync(${JSON.stringify(attempts)}, '.');
+      return openSync(path, ...rest);
+    };
+    syncBuiltinESMExports();`,
+  );
   const errors: WalError[] = [];
-  const wal = await openLog(t, log, { onError: (error) => errors.push(error) });
-  while (errors.length === 0) await wal.append('x', { durable: true });
-  const untilMs = performance.now() + 1200;
-  while (performance.now() < untilMs) await wal.append('x', { durable: true });
+  const wal = await openLog(t, log, { workerUrl, onError: (error) => errors.push(error) });
+  // It tries again, and close() brings word of every attempt.
+  while (statSync(attempts).size < 2) await wal.append('x', { durable: true });
   await wal.close();
   assert.deepEqual(
     errors.map(({ code, path, message }) => [code, path, /^Cannot publish the figures/.test(message)]),

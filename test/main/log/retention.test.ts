@@ -126,8 +126,9 @@ test('maxAge removes what is older, at open as well, but never the live segment'
   const keeps = await openLog(t, directory, { maxFileSize: 4096, maxAge: 3_600_000 });
   await keeps.sync();
   assert.equal(keeps.firstLsn, 1);
+  const newestMs = Math.max(...keeps.segments().map(({ createdMs }) => createdMs));
   await keeps.close();
-  await new Promise((resolve) => setTimeout(resolve, 5));
+  await until(() => Date.now() > newestMs + 1);
   const wal = await openLog(t, directory, { maxFileSize: 4096, maxAge: 1 });
   await until(() => segmentNames(directory).length === 1);
   assert.deepEqual([wal.firstLsn, wal.lastLsn, segmentNames(directory)], [10, 12, ['wal-3']]);

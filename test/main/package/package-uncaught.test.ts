@@ -99,6 +99,6 @@ test('with --enable-source-maps an error names the line of the source that throw
   );
   const { stderr } = await run(['--enable-source-maps', app]);
   const [, file = '', line] = /at viewBytes \((.*):(\d+):\d+\)/.exec(stderr) ?? [];
-  assert.match(file, /src\/main\/entry-data\.ts$/, stderr);
+  assert.match(file, /src\/main\/append\/entry-data\.ts$/, stderr);
   assert.match(readFileSync(file, 'utf8').split('\n')[Number(line) - 1] ?? '', /throw new WalError/);
 });

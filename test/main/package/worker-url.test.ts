@@ -47,7 +47,7 @@ for (const [name, call] of Object.entries(CALLS)) {
       [missing, /nowhere.worker\.js/],
       [faults.workerUrl, /told not to start/],
       // There, but nothing of the package.
-      [pathToFileURL(join(import.meta.dirname, 'faults.mjs')), /faults\.mjs/],
+      [pathToFileURL(join(import.meta.dirname, '../log/faults.mjs')), /faults\.mjs/],
     ] as const) {
       const refusal = walError('ERR_WAL_WORKER_DIED', { message: /option workerUrl, docs\/packaging\.md/ });
       await assert.rejects(call(directory, url), refusal);

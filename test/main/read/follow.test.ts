@@ -179,16 +179,19 @@ test('a slow follower holds one chunk, and reading on it misses nothing', async 
 });
 
 test('waiting keeps the process alive unless it is told not to', async (t) => {
-  const code = (options: string) => `
+  const code = (options: string, comes: string) => `
     import { Wal } from '#ringwal';
     const wal = await Wal.open(process.argv[1]);
-    const timer = setTimeout(() => wal.append('a', { durable: true }), 50);
-    timer.unref();
+    ${comes}
     for await (const { lsn } of wal.follow(${options})) { console.log('got', lsn); break; }
     console.log('on');`;
-  const held = await runChild(t, code(''), [temporaryLog(t)]);
+  // After so many turns of the event loop, which nothing but the follower keeps going.
+  const after = `
+    const turn = (left) => left > 0 ? setTimeout(turn, 1, left - 1).unref() : wal.append('a', { durable: true });
+    turn(50);`;
+  const held = await runChild(t, code('', after), [temporaryLog(t)]);
   assert.deepEqual([held.code, held.stdout], [0, 'got 1\non\n'], held.stderr);
-  const free = await runChild(t, code('{ ref: false }'), [temporaryLog(t)]);
+  const free = await runChild(t, code('{ ref: false }', ''), [temporaryLog(t)]);
   // 13: the top-level await never came to an end.
   assert.deepEqual([free.code, free.stdout], [13, ''], free.stderr);
 });

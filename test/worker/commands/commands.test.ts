@@ -48,6 +48,22 @@ test('truncateAfter makes room for new entries with the LSNs that were cut', () 
   assert.equal(new TestLog({ disk: log.disk }).recovered.report.verdict, 'clean');
 });
 
+test('a sync that was asked for before truncateAfter is answered, though the cut takes the entries that it covers', () => {
+  const log = filledLog();
+  log.syncer.isPrompt = false;
+  log.lane.append('cut');
+  const id = log.lane.sync();
+  log.run();
+  assert.deepEqual(log.lane.all('synced'), [], 'the sync is under way');
+  log.lane.command('truncateAfter', 2);
+  log.run();
+  log.lane.hear();
+  const [answer, done] = log.lane.heard.filter(({ kind }) => kind === 'synced' || kind === 'command-done');
+  assert.deepEqual(answer, { kind: 'synced', id, watermark: 5 });
+  assert.equal(done?.kind, 'command-done');
+  log.close();
+});
+
 for (const code of ['ENOSPC', 'EMFILE', 'EIO']) {
   test(`a truncateAfter of which any one operation fails with ${code} leaves a log without a gap`, () => {
     for (let at = 0; ; at++) {

@@ -4,7 +4,16 @@ import { Readable } from 'node:stream';
 import { test } from 'node:test';
 import { MessageChannel } from 'node:worker_threads';
 import { Wal, type WalAttachment, type WalOptions } from '#ringwal';
-import { collect, freshLog, makeLog, openLog, SMALL_RING, temporaryLog, texts, walError } from './support.js';
+import {
+  collect,
+  freshLog,
+  makeLog,
+  openLog,
+  SMALL_RING,
+  temporaryLog,
+  texts,
+  walError,
+} from '../support.js';
 
 const refusal = walError('ERR_WAL_OPTION');
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Wal } from '#ringwal';
-import { Child, Faults, range, runChild, temporaryLog, texts } from './support.js';
+import { Child, Faults, range, runChild, temporaryLog, texts } from '../support.js';
 
 async function left(directory: string): Promise<string[]> {
   const wal = await Wal.open(directory);

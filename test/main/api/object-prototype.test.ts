@@ -1,7 +1,7 @@
 /** Programs that put something into `Object.prototype`, as old libraries do: every call works as ever. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { runChild, temporaryLog } from './support.js';
+import { runChild, temporaryLog } from '../support.js';
 
 const USE_EVERYTHING = `
   import { once } from 'node:events';

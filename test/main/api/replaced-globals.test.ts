@@ -1,7 +1,7 @@
 /** Programs that replace what Node gives to all: fake timers, a DOM. Every call works as ever. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { runChild, temporaryLog } from './support.js';
+import { runChild, temporaryLog } from '../support.js';
 
 const REPLACE = `
   // As fake timers do it: what is asked for is noted, and never run; a timer is a number.
