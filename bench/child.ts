@@ -1,6 +1,6 @@
 /**
- * One measurement in a process of its own, so that none inherits another's heap, compiled code or threads. The parent
- * says on the command line what to do and gets the answer as a message.
+ * Runs one measurement in a separate process, so that none inherits another's heap, compiled code or threads. The
+ * command line from the parent names the task; the parent gets the answer as a message.
  *
  *   child.mjs run TASK         runs a workload; answers its Outcome
  *   child.mjs probe NAME DIR   can this contender be loaded here? answers true
@@ -11,7 +11,7 @@ import { WORKLOADS } from './workloads/all.js';
 import { generateLoad, type Load } from './workloads/load-generator.js';
 import type { Task } from './workloads/workload.js';
 
-// Some threads of others do not keep their process alive, and what waits for them would end in the middle.
+// Threads of some packages do not keep the process alive, and a measurement that waits for them would end early.
 process.channel?.ref();
 
 const [role, argument = '', directory = ''] = process.argv.slice(2);
@@ -37,7 +37,7 @@ function runTask(task: Task): Promise<unknown> {
   return workload.run(task);
 }
 
-/** Opens it once: a native package may load, and crash only when it is used. */
+/** Opens the contender once, because a native package may load and then crash when it is used. */
 async function probe(name: string): Promise<boolean> {
   const contender = contenderNamed(name);
   const opened = await (contender?.openSink?.(directory) ?? contender?.openCommitter?.(directory, 'durable'));

@@ -2,7 +2,7 @@ import { type Spread, spreadOf } from './measure/statistics.js';
 import type { MetricName } from './metrics.js';
 import { figuresOf, findCase, type Results } from './results.js';
 
-/** What the log shall reach, each a ratio to something measured in the same run or a plain bound. */
+/** A goal of the log: a ratio to another figure of the same run, or a plain bound. */
 interface Goal {
   readonly what: string;
   readonly bound: 'at least' | 'at most';
@@ -17,7 +17,7 @@ export interface GoalResult {
   /** For people: "at least 2 ×". */
   readonly goal: string;
   readonly unit: string;
-  /** Absent = what it needs was not measured. */
+  /** Absent = a figure that the goal needs was not measured. */
   readonly measured?: Spread;
   readonly isMet?: boolean;
 }
@@ -209,7 +209,7 @@ function ratio(what: string, bound: Goal['bound'], target: number, series: Serie
   return { what, bound, target, unit: '×', values };
 }
 
-/** Of the whole process, and of what the log adds to a process with the same load. */
+/** Goals for the memory of the whole process, and for the memory that the log adds to a process with the same load. */
 function memoryGoals(workload: string, load: string): Goal[] {
   const whole = of(workload, 'ringwal', 'besideLanesMib');
   const without = of(workload, 'no log', 'besideLanesMib');
@@ -230,7 +230,7 @@ function seriesOf(results: Results, { metric, ...key }: Series): number[] {
   return figuresOf(findCase(results, key), metric);
 }
 
-/** By round: what was measured within the same minute is compared. */
+/** Pairs figures by round, so that figures of the same minute are compared. */
 function paired(
   figures: readonly number[],
   others: readonly number[],

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, statfsSync } from 'node:fs';
 import { arch, availableParallelism, cpus, platform, release, totalmem } from 'node:os';
 
-/** Where figures were taken; without its name and without paths. */
+/** The machine that took the figures, without its name and without paths. */
 export interface Machine {
   readonly node: string;
   readonly platform: string;
@@ -13,11 +13,11 @@ export interface Machine {
   readonly packages: Readonly<Record<string, string>>;
 }
 
-/** What was measured. */
+/** The measured version of the sources. */
 export interface Source {
-  /** Abbreviated; `undefined`: the sources are in no repository. */
+  /** Abbreviated hash; `undefined`: the sources are not in a repository. */
   readonly commit?: string | undefined;
-  /** It was changed since then. */
+  /** The sources have changed since that commit. */
   readonly isChanged: boolean;
   /** As `2026-11-24`. */
   readonly date: string;
@@ -30,7 +30,7 @@ export function describeSource(root: string): Source {
   return { commit, isChanged: stdout !== '', date: new Date().toISOString().slice(0, 10) };
 }
 
-/** For people. */
+/** The source as text for the user. */
 export function formatSource({ commit, isChanged, date }: Source): string {
   const what = commit === undefined ? 'sources without a commit' : `commit ${commit}`;
   return `${what}${isChanged ? ', changed since' : ''}, ${date}`;
@@ -46,7 +46,7 @@ const FILE_SYSTEMS: Readonly<Record<number, string>> = {
   26985: 'nfs',
 };
 
-/** `directory`: where the measured files are; `packages`: names of those whose versions matter. */
+/** `directory`: the directory of the measured files; `packages`: names of the packages whose versions matter. */
 export function describeMachine(root: string, directory: string, packages: readonly string[]): Machine {
   const { type } = statfsSync(directory);
   const versions = packages.map((name) => [name, versionOf(root, name)] as const);
@@ -63,7 +63,7 @@ export function describeMachine(root: string, directory: string, packages: reado
   };
 }
 
-/** Two lines for people. */
+/** Two lines of text for the user. */
 export function formatMachine(machine: Machine): string {
   const { node, cpu, cpus: count, memoryGib, fileSystem } = machine;
   const packages = Object.entries(machine.packages).map(([name, version]) => `${name} ${version}`);

@@ -1,7 +1,7 @@
 /**
  * The command line of the suite.
  *
- * Exit codes: 1, something of ringwal's became worse, is missing or could not be measured; 2, the call was wrong.
+ * Exit codes: 1, a figure of ringwal is worse, is missing or could not be measured; 2, the command line is wrong.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -22,7 +22,7 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const BENCH = join(ROOT, 'bench');
 const ROUNDS = 5;
 const QUICK_BUDGET_MS = 90_000;
-/** Beyond what Node and this repository say of themselves, the versions of these are in the report. */
+/** Packages whose versions are in the report, besides Node and this repository. */
 const TOOLS = ['tinybench', 'protobufjs', 'crc-32'];
 
 const HELP = `npm run bench                        everything, five rounds; writes results.json, results.md and plots/ to bench/
@@ -62,7 +62,7 @@ async function bench(): Promise<number> {
   const before = options.compare === undefined ? undefined : readResults(options.compare);
   const rounds = positiveInteger('--rounds', options.rounds) ?? ROUNDS;
   const output = resolve(options.output ?? join(BENCH, outputFolder(rounds)));
-  // Now, and not when hours of measurements are to be kept.
+  // Created now, so that an error does not come after hours of measurements.
   makeDirectory('--output', join(output, 'plots'));
   const schedule: Schedule = {
     root: ROOT,
@@ -101,14 +101,14 @@ async function bench(): Promise<number> {
   return isWorse || isBroken ? 1 : 0;
 }
 
-/** Only a whole run with full amounts takes the place of the one that documents show. */
+/** Only a whole run with full amounts replaces the results that the documents show. */
 function outputFolder(rounds: number): string {
   if (options.only !== undefined) return 'dist/only';
   if (options.quick) return 'dist/quick';
   return rounds < ROUNDS ? 'dist/short' : '.';
 }
 
-/** True = something of ringwal's could not be measured. */
+/** True = a figure of ringwal could not be measured. */
 function reportBroken({ skipped }: Results): boolean {
   const broken = skipped.filter(
     ({ contender }) => contender !== undefined && kindOf(contender) === 'ringwal',
@@ -124,7 +124,7 @@ function write(output: string, results: Results, workloads: readonly Workload[])
   for (const [name, svg] of drawPlots(results, workloads)) writeFileSync(join(plots, name), svg);
 }
 
-/** True = something of ringwal's became worse. */
+/** True = a figure of ringwal is worse. */
 function reportChanges(before: Results, now: Results, workloads: readonly Workload[]): boolean {
   const mismatch = describeMismatch(before, now);
   const changes = compareResults(before, now, workloads);
@@ -135,7 +135,7 @@ function reportChanges(before: Results, now: Results, workloads: readonly Worklo
   );
 }
 
-/** On a terminal one line that changes, else one for each workload of a round. */
+/** On a terminal it updates one line; otherwise it prints one line for each workload of a round. */
 function progressOn(stream: NodeJS.WriteStream): Progress {
   let last = '';
   const clear = () => {
@@ -187,7 +187,7 @@ function makeDirectory(option: string, path: string): void {
   }
 }
 
-/** Whoever interrupts a run is left no gigabyte. */
+/** Removes the measured files, which may be gigabytes, when a signal interrupts the run. */
 function removeAtSignals(scratch: string): void {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => {

@@ -1,11 +1,11 @@
-/** Everything that is measured: its name, its unit, and which way is better. */
+/** Something that is measured: its label with the unit, and which direction is better. */
 export interface Metric {
   readonly label: string;
-  /** Of two figures, the one to prefer; absent = it explains another figure and is no goal of its own. */
+  /** The better of two figures; absent = the figure only explains another one. */
   readonly better?: 'lower' | 'higher';
-  /** Made by the few slowest of many: it jumps from round to round. */
+  /** The figure depends on the few slowest of many calls, so it varies much between rounds. */
   readonly isTail?: true;
-  /** In its own unit: what comes and goes by itself. For figures near zero, of which shares say nothing. */
+  /** Normal variation, in the unit of the metric. For figures near zero, whose ratios say nothing. */
   readonly noise?: number;
 }
 
@@ -50,7 +50,7 @@ export const METRICS = {
 export type MetricName = keyof typeof METRICS;
 export type Figures = { readonly [name in MetricName]?: number | undefined };
 
-/** Three significant digits, thousands grouped: no figure here is known better. */
+/** Three significant digits, thousands grouped: no figure here is more precise. */
 export function formatFigure(value: number): string {
   return value.toLocaleString('en', { maximumSignificantDigits: 3 });
 }

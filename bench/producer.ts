@@ -1,6 +1,6 @@
 /**
- * A thread that appends by a lane of its own, as contenders/ringwal-lanes.ts tells it: attaches, says so, and then does and
- * answers what comes, `{ entry, count }` or 'close'.
+ * A thread that appends through its own lane, controlled by contenders/ringwal-lanes.ts. It attaches and reports
+ * that. Then it executes and answers each order: `{ entry, count }` or 'close'.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { Wal } from '#ringwal';

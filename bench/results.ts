@@ -4,17 +4,17 @@ import { type Spread, spreadOf } from './measure/statistics.js';
 import type { MetricName } from './metrics.js';
 import type { Outcome, Scale } from './workloads/workload.js';
 
-/** What `results.json` holds. */
+/** The content of `results.json`. */
 export interface Results {
   readonly version: 1;
-  /** Absent in results of before. */
+  /** Absent in results of older versions. */
   readonly source?: Source;
   readonly machine: Machine;
   readonly scale: Scale;
-  /** Completed ones. */
+  /** Number of completed rounds. */
   readonly rounds: number;
   readonly durationS: number;
-  /** What was not measured, and why. */
+  /** Cases that were not measured, each with the reason. */
   readonly skipped: readonly Skipped[];
   readonly cases: readonly CaseResult[];
 }
@@ -22,9 +22,9 @@ export interface Results {
 export interface Skipped {
   readonly what: string;
   readonly why: string;
-  /** It was tried and ended in an error, and not merely left out. */
+  /** True if the case ran and failed; false if it was left out. */
   readonly hasFailed: boolean;
-  /** Of a case. */
+  /** The contender of the case. */
   readonly contender?: string;
 }
 
@@ -33,7 +33,7 @@ export interface CaseResult {
   readonly workload: string;
   readonly contender: string;
   readonly entryBytes: number;
-  /** One for each round, in their order. */
+  /** One outcome for each round, in order. */
   readonly outcomes: readonly Outcome[];
 }
 
@@ -58,7 +58,7 @@ export function figuresOf(result: CaseResult | undefined, metric: MetricName): n
   const figures: number[] = [];
   for (const { figures: each } of result?.outcomes ?? []) {
     const figure = each[metric];
-    // JSON has no undefined and turns what is not a number into null.
+    // JSON has no undefined, and turns NaN and infinity into null.
     if (typeof figure === 'number') figures.push(figure);
   }
   return figures;
@@ -69,7 +69,7 @@ export function spreadOfCase(result: CaseResult | undefined, metric: MetricName)
   return figures.length === 0 ? undefined : spreadOf(figures);
 }
 
-/** Ways to do what a function benchmark measures that are this repository's own. */
+/** The contenders of function benchmarks that are implemented in this repository. */
 const OWN_WAYS = [
   'wasm kernel',
   'reference kernel',

@@ -1,7 +1,7 @@
 /**
- * The thread of the contender 'raw loop, other thread' (contenders/raw.ts): for each call that is counted in `calls[0]` it
- * commits an entry of `calls[1]` bytes by the rewriting loop, and says so; below 0 it ends. It looks for the next call for as
- * long as ringwal's writer does before it sleeps.
+ * The thread of the contender 'raw loop, other thread' (contenders/raw.ts): for each call that is counted in
+ * `calls[0]` it commits an entry of `calls[1]` bytes with the rewriting loop, and sends a message. It ends when the
+ * count is below 0. It polls for the next call as long as ringwal's writer does before it sleeps.
  */
 import { availableParallelism } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
@@ -23,7 +23,7 @@ for (let done = 0; called(done); done++) {
 }
 await loop.close();
 
-/** Waits until there is one call more than `done`; false = there will be none. */
+/** Waits until there are more than `done` calls; false = there will be no more. */
 function called(done: number): boolean {
   const endMs = performance.now() + LOOK_MS;
   while (Atomics.load(calls, 0) === done && performance.now() < endMs);

@@ -8,20 +8,20 @@ import type { CaseResult, Skipped } from './results.js';
 import type { Outcome, Scale, Task, Workload } from './workloads/workload.js';
 
 export interface Schedule {
-  /** Of the repository. */
+  /** Root of the repository. */
   readonly root: string;
-  /** Built from child.ts. */
+  /** The program built from child.ts. */
   readonly childProgram: string;
-  /** Where the measured files go. */
+  /** Directory of the measured files. */
   readonly scratch: string;
   readonly scale: Scale;
   readonly workloads: readonly Workload[];
   readonly rounds: number;
-  /** No round is begun that would not be over by then, as those before it tell, and nothing at all later. */
+  /** A round begins only if it will end within this time, judging by the earlier rounds. Nothing begins later. */
   readonly budgetMs: number;
 }
 
-/** Told as it happens, for people. */
+/** Receives progress reports for the user. */
 export interface Progress {
   starting(label: string, done: number, total: number, round: number): void;
   skipped(skipped: Skipped): void;
@@ -33,7 +33,7 @@ export interface Measured {
   readonly rounds: number;
 }
 
-/** A child that takes longer than this hangs. */
+/** A child that takes longer is considered to hang. */
 const CHILD_TIMEOUT_MS = { full: 300_000, quick: 20_000 } as const;
 const STDERR_SHOWN_CHARACTERS = 400;
 const RUN_PREFIX = 'run-';
@@ -46,9 +46,9 @@ interface Case {
 }
 
 /**
- * Measures in rounds: in each, every case once, the contenders of a workload right after each other, since ratios are
- * what counts and disks change their mood within minutes. Every other round goes through them backwards, so that none
- * always comes behind the same one.
+ * Measures in rounds. Each round runs every case once. The contenders of a workload run directly after each other,
+ * because ratios matter and the speed of disks changes within minutes. Every other round runs in reverse order, so
+ * that no contender always follows the same one.
  */
 export async function measure(schedule: Schedule, progress: Progress): Promise<Measured> {
   const skipped: Skipped[] = [];
@@ -92,7 +92,7 @@ export async function measure(schedule: Schedule, progress: Progress): Promise<M
   return { cases: [...cases, ...ended].map(resultOf), skipped, rounds: round };
 }
 
-/** Leaves out what cannot run on this machine, saying so. */
+/** Leaves out cases that cannot run on this machine, and reports them. */
 async function withoutObstacles(
   schedule: Schedule,
   skip: (what: string, why: string) => void,
@@ -110,7 +110,7 @@ async function withoutObstacles(
       await inScratch(schedule, (directory) => runChild(schedule, ['probe', name, directory]));
     } catch (error) {
       const wanted = wantedNodeOf(schedule.root, packageName);
-      // Not installed, or installed and not for this machine.
+      // The package is not installed, or not built for this machine.
       const why =
         wanted === undefined
           ? `not installed; npm install --no-save --ignore-scripts ${packageName}, where the machine and this version of Node have a build of it`
@@ -154,7 +154,7 @@ function runCase(
   });
 }
 
-/** Runs `work` in a fresh directory, and lets the disk finish with it before the next measurement begins. */
+/** Runs `work` in a new directory, and waits until the disk has finished before the next measurement begins. */
 async function inScratch<T>({ scratch }: Schedule, work: (directory: string) => Promise<T>): Promise<T> {
   mkdirSync(scratch, { recursive: true });
   const directory = mkdtempSync(join(scratch, RUN_PREFIX));
@@ -185,7 +185,7 @@ function runChild(schedule: Schedule, args: readonly string[]): Promise<unknown>
       answer = { value };
     });
     child.once('error', reject);
-    // `close` and not `exit`: then what it had to complain about has been read.
+    // The event is `close`, not `exit`, because only then all of standard error has been read.
     child.once('close', (code, signal) => {
       if (answer !== undefined) resolve(answer.value);
       else reject(new Error(describeEnd(code, signal, complaint)));
@@ -199,14 +199,14 @@ function describeEnd(code: number | null, signal: string | null, complaint: stri
   return message === '' ? end : `${end}: ${message.slice(0, STDERR_SHOWN_CHARACTERS)}`;
 }
 
-/** Removes what an interrupted run has left. */
+/** Removes the files of an interrupted run. */
 export function removeRuns(scratch: string): void {
   for (const name of readdirSync(scratch)) {
     if (name.startsWith(RUN_PREFIX)) rmSync(join(scratch, name), { recursive: true, force: true });
   }
 }
 
-/** Nobody else has them. */
+/** Paths of this machine mean nothing elsewhere. */
 function withoutPaths(text: string, root: string): string {
   return text.replaceAll(root, '');
 }

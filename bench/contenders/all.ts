@@ -17,7 +17,7 @@ import {
 import { ringwalLanes } from './ringwal-lanes.js';
 import { pinoTransport, sonicBoom, writeStream } from './streams.js';
 
-/** In the order in which reports list them. */
+/** All contenders, in the order of the reports. */
 export const CONTENDERS: readonly Contender[] = [
   ringwal,
   ringwalGrowing,

@@ -5,8 +5,8 @@ import type { Archive, CommitLevel, Committer, Contender, Sink } from './contend
 const TRANSACTION_ENTRIES = 1_000;
 
 /**
- * No dev dependency, since some npm compile it at every install although its binaries come with it. Who wants it in the
- * comparison installs it beside: `npm install --no-save --ignore-scripts better-sqlite3`.
+ * Not a dev dependency: some versions of npm compile it at every install, although it comes with binaries. To include
+ * it in the comparison, install it separately: `npm install --no-save --ignore-scripts better-sqlite3`.
  */
 export const betterSqlite3: Contender = {
   name: 'better-sqlite3',
@@ -18,7 +18,7 @@ export const betterSqlite3: Contender = {
   openArchive,
 };
 
-/** The part of the package that is used here; it comes without types. */
+/** The part of the package that is used here; the package has no types. */
 interface Database {
   pragma(source: string): unknown;
   exec(source: string): unknown;

@@ -24,7 +24,7 @@ async function open(directory: string) {
   return database;
 }
 
-/** Keys in the order of the entries. */
+/** Keys that sort in the order of the entries. */
 function keyOf(index: number): Buffer {
   const key = Buffer.allocUnsafe(4);
   key.writeUInt32BE(index);

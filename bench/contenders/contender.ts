@@ -1,31 +1,39 @@
 /**
- * What a workload asks of everybody that it compares. Each contender says here how its package is used as its
- * documentation advises for this purpose; a workload is written once and runs on all that can do what it measures.
+ * The interface of everything that a workload compares. Each contender uses its package as the package's
+ * documentation advises for the purpose. A workload is written once and runs on every contender that supports what it
+ * measures.
  *
- * Packages, ringwal too, are loaded when they are opened, so that none pays for another in start-up or memory.
+ * A contender loads its package when it is opened, ringwal included, so that none pays for another's start-up or
+ * memory.
  *
- * All entries of a run are alike: 7-bit text, so that those who take text take the same bytes.
+ * All entries of a run are equal. They are 7-bit text, so contenders that take text write the same bytes.
  */
 export interface Contender {
   readonly name: string;
-  /** The npm package that must be there; absent = nothing beyond Node. */
+  /** The npm package that must be installed; absent = only Node is needed. */
   readonly package?: string;
-  /** `floor`: no log, but what the disk or the memory allows. */
+  /** `floor`: not a log, but the limit of the disk or the memory. */
   readonly kind: 'ringwal' | 'peer' | 'floor';
-  /** What it does for an entry, so that the figures can be compared. */
+  /** The work that the contender does for an entry, to help compare the figures. */
   readonly note: string;
   openSink?(directory: string): Promise<Sink>;
   openCrew?(directory: string): Promise<Crew>;
-  /** `durable`: an append resolves once it is fsynced. `written`: once it is handed to the system or committed. */
+  /**
+   * `durable`: an append resolves once it is fsynced. `written`: an append resolves once it is handed to the system
+   * or committed.
+   */
   openCommitter?(directory: string, level: CommitLevel): Promise<Committer>;
   openArchive?(directory: string): Promise<Archive>;
 }
 
 export type CommitLevel = 'durable' | 'written';
 
-/** Takes entries without a word on each: fire and forget. */
+/** Takes entries without acknowledging each: fire and forget. */
 export interface Sink {
-  /** Hands over up to `count` copies of `entry`; returns how many were taken, fewer = no room for the next one now. */
+  /**
+   * Appends up to `count` copies of `entry`. Returns the number taken; fewer than `count` means that there is no room
+   * now.
+   */
   push(entry: Buffer, count: number): number;
   /** Resolves when there is room for an entry of `bytes` again. */
   room(bytes: number): Promise<void>;
@@ -34,11 +42,11 @@ export interface Sink {
   close(): Promise<void>;
   /** Bytes to push before the steady state is reached. */
   readonly firstLapBytes?: number;
-  /** Bytes of memory that it takes by design, however small the load. */
+  /** Bytes of memory that it uses by design under any load. */
   readonly laneBytes?: number;
 }
 
-/** Threads that take entries as a [Sink] does, all at once. */
+/** Threads that take entries concurrently, each as a [Sink] does. */
 export interface Crew {
   readonly threads: number;
   /** Each thread pushes `count` copies of `entry`; resolves once all are taken. */
@@ -50,13 +58,13 @@ export interface Crew {
   readonly firstLapBytes: number;
 }
 
-/** Appends an entry and says when it has reached the level that it was opened for. */
+/** Appends an entry and resolves when the entry has reached the committer's level. */
 export interface Committer {
   commit(entry: Buffer): Promise<unknown>;
   close(): Promise<void>;
-  /** Blocks the thread until it is done: there never is a second entry in flight. */
+  /** It blocks the thread until the entry is committed, so there is never a second entry in flight. */
   readonly blocks?: boolean;
-  /** Completed syncs so far, where it counts them. */
+  /** Number of completed syncs, if the contender counts them. */
   syncs?(): number;
   readonly laneBytes?: number;
 }
@@ -65,9 +73,9 @@ export interface Committer {
 export interface Archive {
   /** Stores `count` copies of `entry`; called once, first. */
   fill(entry: Buffer, count: number): Promise<void>;
-  /** Reads all entries in order the fastest way there is; returns the bytes of data seen. */
+  /** Reads all entries in order in the fastest way; returns the number of bytes of data. */
   readBatches?(): Promise<number>;
-  /** Reads all entries in order one by one; returns the bytes of data seen. */
+  /** Reads all entries in order one by one; returns the number of bytes of data. */
   readEntries?(): Promise<number>;
   /** Reads the entry at `index` from 0; returns its bytes. */
   readOne?(index: number): Promise<number>;

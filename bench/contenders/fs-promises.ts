@@ -2,7 +2,7 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CommitLevel, Committer, Contender } from './contender.js';
 
-/** What one writes without a log: each entry its own write, and its own fdatasync where it must last. */
+/** A program without a log: each entry has its own write, and its own fdatasync if it must be durable. */
 export const fsPromises: Contender = {
   name: 'fs.promises',
   kind: 'peer',

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Archive, CommitLevel, Committer, Contender, Sink } from './contender.js';
 
-/** Appends that may be under way before the producer waits, as backpressure: their promises are what takes memory. */
+/** Backpressure: the producer waits when this many appends are pending, because their promises take memory. */
 const UNCOMMITTED_MAX = 10_000;
 
 export const lmdb: Contender = {

@@ -1,12 +1,12 @@
 /**
- * The load by itself: what its producers take where nobody writes anything. For figures that count the whole process, in
- * which the load's own share cannot be told from the log's.
+ * The load alone: the cost of the producers without any log. It is the baseline for figures of the whole process,
+ * which include the cost of the load.
  */
 import type { Committer, Contender, Sink } from './contender.js';
 
 /** As the default of the option `ringSize`. */
 const RING_BYTES = 16 * 2 ** 20;
-/** As many as wait for a sync while the other half of 1,000 is being synced. */
+/** The number of entries that wait for a sync while the other half of 1,000 is being synced. */
 const GROUP_ENTRIES = 500;
 const GROUP_EVERY_MS = 1;
 

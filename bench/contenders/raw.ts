@@ -1,4 +1,4 @@
-/** The floors: what the disk allows, without any log, on the calling thread but for one. */
+/** The floors: the speed of the disk without any log. All but one run on the calling thread. */
 import { once } from 'node:events';
 import { closeSync, fdatasyncSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import type { Archive, Committer, Contender, Sink } from './contender.js';
 
 const MIB = 2 ** 20;
 
-/** Rewritten in a circle by the loop that rewrites allocated blocks. */
+/** Size of the file that the rewriting loop overwrites again and again. */
 const ALLOCATED_BYTES = 8 * MIB;
 
 export const rawBlocks: Contender = {
@@ -108,7 +108,7 @@ async function openOtherThread(directory: string): Promise<Committer> {
       new Promise<void>((resolved) => {
         resolve = resolved;
         calls[1] = entry.length;
-        // Behind the size, which the thread reads once it sees this.
+        // After the size is stored: the thread reads the size once it sees this count.
         Atomics.add(calls, 0, 1);
         Atomics.notify(calls, 0);
       }),

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Contender, Crew } from './contender.js';
 
-/** The log with several threads that append to it, each by a lane of its own. */
+/** The log with several threads that append to it, each through its own lane. */
 export const ringwalLanes: readonly Contender[] = [1, 2, 4].map((threads) => ({
   name: nameOfLanes(threads),
   kind: 'ringwal',

@@ -5,7 +5,7 @@ import type { Archive, CommitLevel, Committer, Contender, Sink } from './contend
 
 /** The log itself, with its default options. */
 export const ringwal = contenderWith('ringwal', 'frame, CRC-32, recovery; default options', {});
-/** With the other settings of `preallocate`, for the workloads that show what they bring and cost. */
+/** With the other settings of `preallocate`, for the workloads that show their gain and cost. */
 export const ringwalGrowing = contenderWith('ringwal, growing', '`preallocate: false`', {
   preallocate: false,
 });
@@ -18,7 +18,7 @@ export const ringwalRecycle = contenderWith('ringwal, recycle', "`preallocate: '
 
 const MIB = 2 ** 20;
 
-/** What there is to tune, one at a time: docs/performance.md. */
+/** Each tunable option by itself: docs/performance.md. */
 export const ringwalTuned: readonly Contender[] = [
   contenderWith('ringwal, ring of 1 MiB', '`ringSize` of 1 MiB instead of 16', { ringSize: MIB }),
   contenderWith('ringwal, ring of 64 MiB', '`ringSize` of 64 MiB', { ringSize: 64 * MIB }),
@@ -29,7 +29,7 @@ export const ringwalTuned: readonly Contender[] = [
   contenderWith('ringwal, commit delay', '`commitDelay: 0.1`, in milliseconds', { commitDelay: 0.1 }),
 ];
 
-/** Read by another log than the one that wrote it. */
+/** The log is closed after writing and opened again for reading. */
 export const ringwalReopened: Contender = {
   name: 'ringwal, reopened',
   kind: 'ringwal',

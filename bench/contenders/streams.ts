@@ -1,6 +1,6 @@
 /**
- * Those that write lines to a file and know nothing of entries: no frame, no checksum, no recovery, and no word on when
- * an entry is durable. One fsync of the file makes everything so.
+ * Contenders that write lines to a file and have no entries: no frame, no checksum, no recovery, and no report when
+ * an entry is durable. One fsync of the file makes everything durable.
  */
 import { once } from 'node:events';
 import { closeSync, createWriteStream, fsyncSync, openSync, statSync } from 'node:fs';

@@ -11,7 +11,7 @@ const WAYS: Readonly<Record<string, (bytes: Uint8Array) => number>> = {
   'zlib.crc32': (bytes) => zlibCrc32(bytes),
 };
 
-/** From which size on the call out of JavaScript pays. */
+/** Measures from which size on a call out of JavaScript pays. */
 export const checksum: Workload = {
   name: 'checksum',
   title: 'CRC-32 of an entry',

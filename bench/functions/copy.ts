@@ -6,10 +6,10 @@ import { timeFunction } from './time-function.js';
 
 const CALLS = 100;
 const RING_BYTES = 2 ** 20;
-/** Of the record, whose payload stands at a multiple of 8. */
+/** Position of the record; its payload begins at a multiple of 8. */
 const AT = RING_START + RECORD_HEADER_BYTES;
 
-/** How an entry's bytes come into the ring, and where they lay before. */
+/** Measures copying an entry's bytes into the ring, depending on their alignment. */
 export const copy: Workload = {
   name: 'copy',
   title: "An entry's bytes into the ring",

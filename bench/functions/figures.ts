@@ -7,7 +7,7 @@ const GROUPS = 1000;
 /** Latencies of writes, µs. */
 const LATENCIES = Array.from({ length: GROUPS }, (_, at) => 2 + ((at * 7919) % 5000));
 
-/** What the histograms of `stats()` add to a group. They are always on. */
+/** The cost of the histograms of `stats()` for each group. They are always on. */
 export const figures: Workload = {
   name: 'figures',
   title: 'The histograms of stats(), a group at a time',

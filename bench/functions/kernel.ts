@@ -20,7 +20,7 @@ const STAGING_BYTES = 2 ** 20;
 const FIRST_LSN = 1_000_000;
 const SCHEMA = fileURLToPath(new URL('../../proto/wal.proto', import.meta.url));
 
-/** Framing and checksum of a drained run: what the kernels cost the writer thread. */
+/** Framing and checksum of a drained run: the cost of the kernels to the writer thread. */
 export const kernel: Workload = {
   name: 'kernel',
   title: 'Framing and checksum of a drained run',
@@ -53,7 +53,7 @@ async function wayOf(
   return frameByKernel(createWasmKernel(memory.memory), views, entries, entryBytes);
 }
 
-/** Fills the ring with entries of pseudo-random bytes; returns how many. */
+/** Fills the ring with entries of pseudo-random bytes; returns their number. */
 function layRun({ i32, u8 }: LaneViews, entryBytes: number): number {
   const entries = Math.floor(RUN_BYTES / recordBytes(entryBytes));
   for (let entry = 0, at = RING_START; entry < entries; entry++, at += recordBytes(entryBytes)) {

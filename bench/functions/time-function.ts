@@ -3,8 +3,8 @@ import type { Outcome } from '../workloads/workload.js';
 const TIME_MS = { full: { time: 500, warmupTime: 200 }, quick: { time: 50, warmupTime: 30 } } as const;
 
 /**
- * Times `run`, which handles `entries` entries at a time, by tinybench: ns an entry. The fastest sample counts, since
- * others share the machine: read it as a floor, not as a mean.
+ * Measures `run`, which handles `entries` entries per call, with tinybench; returns ns per entry. The fastest sample
+ * counts, because other processes share the machine. It is a lower bound, not a mean.
  */
 export async function timeFunction(
   run: () => void,

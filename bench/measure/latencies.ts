@@ -1,9 +1,9 @@
 import { quantile } from './statistics.js';
 
-/** Which shares of all latencies a distribution is kept as. */
+/** The shares (quantiles) at which a distribution of latencies is kept. */
 export const LATENCY_SHARES = [0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999] as const;
 
-/** Latencies in µs, in memory that is there before the first is taken. */
+/** Latencies in µs, in memory that is allocated before the first one is recorded. */
 export class Latencies {
   readonly #us: Float64Array;
   #taken = 0;

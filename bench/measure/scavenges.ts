@@ -3,14 +3,14 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
-/** An entry of type `gc`: it carries what kind of collection it was. */
+/** An entry of type `gc`, with the kind of the collection. */
 interface GcEntry extends PerformanceEntry {
   readonly detail: { readonly kind: number };
 }
 
 /**
- * How many scavenges (collections of what was just allocated) this thread's heap sees while `work` runs, which begins
- * with nothing allocated: what others left would fill the young generation sooner.
+ * The number of scavenges (collections of young objects) of this thread's heap while `work` runs. A collection runs
+ * before, because older garbage would fill the young generation sooner.
  */
 export async function countScavenges(work: () => Promise<void>): Promise<number> {
   let scavenges = 0;

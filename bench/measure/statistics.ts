@@ -1,4 +1,4 @@
-/** Order statistics of a few numbers; machines are shared and noisy, so that means say little. */
+/** Order statistics of a few numbers. Machines are shared and noisy, so means say little. */
 
 export interface Spread {
   readonly median: number;

@@ -1,4 +1,4 @@
-/** What the threads of this process have used, as the system counts it. */
+/** Processor time and wake-ups of the threads of this process, as the system counts them. */
 import { readdirSync, readFileSync } from 'node:fs';
 
 const MAIN_THREAD = String(process.pid);
@@ -7,8 +7,9 @@ const MAIN_THREAD = String(process.pid);
 const { threadCpuUsage } = process as { threadCpuUsage?: () => { user: number; system: number } };
 
 /**
- * Nanoseconds of processor time that the main thread has used; `undefined` where nobody tells. Without
- * `process.threadCpuUsage` they come from Linux, which counts them at the scheduler's tick (up to 4 ms late).
+ * Nanoseconds of processor time that the main thread has used; `undefined` if the system does not report them.
+ * Without `process.threadCpuUsage` they come from Linux, which updates them at the scheduler's tick (up to 4 ms
+ * late).
  */
 export function mainThreadCpuNs(): number | undefined {
   if (threadCpuUsage !== undefined) {
@@ -19,12 +20,15 @@ export function mainThreadCpuNs(): number | undefined {
 }
 
 export interface OtherThreads {
-  /** How often one of them was put on a processor. */
+  /** How often the scheduler put one of the threads on a processor. */
   readonly wakeUps: number;
   readonly cpuNs: number;
 }
 
-/** All threads but the main one, since they started. Linux only. A thread that never ran made no system call. */
+/**
+ * The use of all threads except the main one, since they started. Linux only. A thread that never ran made no system
+ * call.
+ */
 export function otherThreads(): OtherThreads {
   let wakeUps = 0;
   let cpuNs = 0;

@@ -13,7 +13,7 @@ const BAR_HEIGHT = 16;
 const LABEL_WIDTH = 140;
 const VALUE_WIDTH = 66;
 const AXIS_HEIGHT = 44;
-/** Figures nearer to each other than this need no logarithmic axis, which would have few ticks. */
+/** Figures within this ratio get a linear axis, because a logarithmic one would have few ticks. */
 const LINEAR_SPAN = 8;
 const PLOT_LEFT = MARGIN + LABEL_WIDTH + 10;
 const PLOT_RIGHT = CARD_WIDTH - MARGIN - VALUE_WIDTH;
@@ -65,7 +65,7 @@ export function rangeChart(
   ]);
 }
 
-/** Two figures for each row: a hollow dot, and a full one that it became. */
+/** Two figures for each row: a hollow dot before and a full dot after. */
 export function pairChart(
   title: string,
   subtitle: string,
@@ -117,7 +117,7 @@ const LINES_LEFT = MARGIN + 48;
 const LINES_RIGHT = CARD_WIDTH - MARGIN - 150;
 const LABEL_HEIGHT = 17;
 
-/** Lines over a few named places, on a logarithmic axis, each with its name at its right end. */
+/** Lines over a few named points, on a logarithmic axis, each with its name at its right end. */
 export function lineChart(
   title: string,
   subtitle: string,
@@ -149,7 +149,7 @@ export function lineChart(
     ]),
     ...places.map((place, at) => text(xOf(at), bottom + 20, place, 'faint middle')),
     text((LINES_LEFT + LINES_RIGHT) / 2, bottom + 38, caption, 'faint middle'),
-    // ringwal last, on top of the others.
+    // ringwal is drawn last, on top of the others.
     ...[...drawn]
       .reverse()
       .flatMap(({ row, points, hue }) => [
@@ -163,12 +163,12 @@ export function lineChart(
   return card(title, subtitle, bottom + AXIS_HEIGHT + 4, body);
 }
 
-/** The floor has a colour of its own and takes none of the hues. */
+/** The floor has its own colour and uses none of the hues. */
 function hueOf(rows: readonly Row[], at: number): number {
   return rows.slice(0, at).filter(({ kind }) => kind !== 'floor').length;
 }
 
-/** Moves labels apart where they would cover each other, each as little as its neighbours allow. */
+/** Moves overlapping labels apart, each as little as its neighbours allow. */
 function spreadOut(wanted: readonly number[], top: number, bottom: number): number[] {
   const order = wanted.map((_, at) => at).sort((a, b) => (wanted[a] as number) - (wanted[b] as number));
   const placed = [...wanted];

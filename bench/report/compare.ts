@@ -3,14 +3,14 @@ import { formatFigure, METRICS, type Metric, type MetricName } from '../metrics.
 import { type CaseResult, figuresOf, findCase, kindOf, type Results } from '../results.js';
 import type { Workload } from '../workloads/workload.js';
 
-/** Medians whose ratio is below this are not told from noise, however quiet the rounds were. */
+/** A lower ratio of medians counts as noise, even if the rounds vary little. */
 const LEAST_RATIO = 1.1;
-/** The same where either run has few rounds: their quartiles say little. */
+/** The same if either run has few rounds, whose quartiles say little. */
 const LEAST_RATIO_OF_FEW = 1.25;
 /** The same for the tails of distributions. */
 const LEAST_RATIO_OF_TAILS = 1.5;
 const FEW_ROUNDS = 5;
-/** Of all pairs of a round before and a round now, how many must agree. */
+/** The share of all pairs (a round before, a round now) that must agree. */
 const AGREEING_SHARE = 0.95;
 
 export interface Change {
@@ -24,10 +24,10 @@ export interface Change {
 }
 
 /**
- * What became of ringwal's figures since `before`. Where a workload has a floor, each round is divided by the floor of
- * the same round first: a disk that is slower today is nobody's regression. A figure is worse when nearly every round
- * now is worse than nearly every round before, and the medians differ by more than a tenth. A count is worse as soon as
- * it is higher. A figure that a run of the same workload had and this one has not is missing, which is no better than worse.
+ * Compares ringwal's figures with those of `before`. If a workload has a floor, each round is first divided by the
+ * floor of the same round, so that a slower disk is not a regression. A figure is worse if nearly every round now is
+ * worse than nearly every round before, and the medians differ by more than a tenth. A count is worse as soon as it
+ * is higher. A figure of `before` that this run of the same workload lacks is missing, which is as bad as worse.
  */
 export function compareResults(
   before: Results,
@@ -58,7 +58,7 @@ function compareFigure(
     const spread = spreadOf(old.figures);
     return { what, metric, before: spread, now: spread, isToFloor: false, verdict: 'missing' };
   }
-  // Without its floor in one of the runs a figure is compared as it is.
+  // If the floor is missing in one of the runs, the figure itself is compared.
   const isToFloor = old.isToFloor && fresh.isToFloor;
   const [beforeRounds, nowRounds] = [old, fresh].map((each) => (isToFloor ? each.toFloor : each.figures));
   const judged = judge(beforeRounds as number[], nowRounds as number[], about, workload.isCount === true);
@@ -81,7 +81,7 @@ function normalised(results: Results, { name, floor }: Workload, like: CaseResul
   return { figures, isToFloor, toFloor: figures.map((figure, round) => figure / (floors[round] as number)) };
 }
 
-/** What a call costs the producer does not follow the disk. */
+/** The cost of a call to the producer does not depend on the disk. */
 function isOfDisk(metric: MetricName): boolean {
   return metric !== 'insideNs' && metric !== 'mainCpuNs';
 }
@@ -99,7 +99,7 @@ function judge(
   if (isCount) return direction;
   const isOfFew = Math.min(before.length, now.length) < FEW_ROUNDS;
   const least = isTail === true ? LEAST_RATIO_OF_TAILS : isOfFew ? LEAST_RATIO_OF_FEW : LEAST_RATIO;
-  // Of figures around zero, which may be below it, there is no ratio: what comes and goes of them is in `noise`.
+  // Figures around zero, which may be negative, have no ratio; `noise` is their normal variation.
   const isFar = was <= 0 || is <= 0 || Math.max(is / was, was / is) > least;
   const agreeing = before.flatMap((old) => now.filter((fresh) => (fresh - old) * change > 0)).length;
   const isClear = agreeing >= AGREEING_SHARE * before.length * now.length;
@@ -124,7 +124,7 @@ function formatSpread({ median, q1, q3 }: Spread): string {
   return `${formatFigure(median)} [${formatFigure(q1)}–${formatFigure(q3)}]`;
 }
 
-/** Why the two runs cannot be compared figure by figure, if they cannot. */
+/** The reason why the two runs cannot be compared figure by figure; `undefined` if they can. */
 export function describeMismatch(before: Results, now: Results): string | undefined {
   const differing = (['cpu', 'cpus', 'memoryGib', 'platform', 'node', 'fileSystem'] as const).filter(
     (field) => before.machine[field] !== now.machine[field],

@@ -1,4 +1,4 @@
-/** From figures to places on an axis. */
+/** Maps figures to positions on an axis. */
 export interface Axis {
   readonly place: (value: number) => number;
   readonly ticks: readonly number[];

@@ -1,6 +1,6 @@
 /**
- * The little SVG that the plots need. Colours are classes with a rule for light and one for dark, which a browser
- * chooses by the reader's setting; the card has its own ground, so that either is legible on any page.
+ * The SVG elements of the plots. Colours are classes with a rule for light and one for dark; the browser chooses by
+ * the reader's setting. The card has its own background, so both are legible on any page.
  */
 
 export const CARD_WIDTH = 760;
@@ -9,7 +9,7 @@ export const HEADER_HEIGHT = 66;
 
 const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif";
 
-/** Hues of lines that stand beside each other, told apart by the colour-blind too. */
+/** Hues for lines in one plot. Colour-blind readers can distinguish them too. */
 const HUES_LIGHT = ['#0969da', '#bf5700', '#1a7f5a', '#8250df', '#b8860b', '#c2388b', '#4f6d7a'];
 const HUES_DARK = ['#58a6ff', '#f0883e', '#3fb98a', '#bc8cff', '#e3b341', '#f778ba', '#9fb8c4'];
 
@@ -55,7 +55,7 @@ function theme({ ground, edge, ink, faint, grid, ringwal, peer, floor, hues }: T
   ].join('\n');
 }
 
-/** A card with a title and a line that says what is shown, `height` high, `body` drawn on it. */
+/** A card of a given height with a title, a subtitle that explains the plot, and the elements of `body`. */
 export function card(title: string, subtitle: string, height: number, body: readonly string[]): string {
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${CARD_WIDTH}" height="${height}" viewBox="0 0 ${CARD_WIDTH} ${height}" role="img" aria-label="${escapeText(title)}">`,

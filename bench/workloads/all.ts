@@ -18,7 +18,7 @@ import { scavenges } from './scavenges.js';
 import { verify } from './verify.js';
 import type { Workload } from './workload.js';
 
-/** In the order in which they run and are reported. */
+/** All workloads, in the order of the runs and of the reports. */
 export const WORKLOADS: readonly Workload[] = [
   fireAndForget,
   preallocated,

@@ -3,7 +3,10 @@ import { Latencies } from '../measure/latencies.js';
 import { contenderOf, type Outcome, oneSize, type Task, type Workload } from './workload.js';
 
 const APPENDS = { full: 2_000, quick: 250 } as const;
-/** A log lives longer than the compiler takes: its threads take turns with the log's, and p99 is theirs until they rest. */
+/**
+ * Appends before the measurement. A log lives longer than the compiler needs: while the compiler's threads compete
+ * with the log's, they dominate p99.
+ */
 const WARM_UP_APPENDS = { full: 10_000, quick: 50 } as const;
 
 /** Durable appends, each awaited before the next: how long a caller waits. */

@@ -10,10 +10,10 @@ const APPENDS_PER_REQUEST = 10;
 const CONNECTIONS = 64;
 const CAPACITY_MS = { full: 3_000, quick: 250 } as const;
 const HALF_LOAD_MS = { full: 5_000, quick: 500 } as const;
-/** Until connections stand and code is compiled. */
+/** Time to open connections and compile code. */
 const WARM_UP_MS = { full: 1_000, quick: 100 } as const;
 
-/** What durable appends in a request handler do to everything else that the process serves. */
+/** Measures how durable appends in a request handler affect all other work of the process. */
 export const eventLoop: Workload = {
   name: 'event-loop',
   title: `Event loop of an HTTP server, ${APPENDS_PER_REQUEST} durable appends of 100 B to a request`,
@@ -61,7 +61,7 @@ async function run(task: Task): Promise<Outcome> {
     appends = count;
     return atHalf();
   };
-  // Who comes second finds everything warmer.
+  // The second measurement finds everything warmer, so the order alternates.
   const isBareFirst = task.round % 2 === 1;
   const before = isBareFirst ? await withAppends(0) : undefined;
   const { delayMs, responseP99Ms } = await withAppends(APPENDS_PER_REQUEST);

@@ -9,7 +9,7 @@ const LIMITS = {
   quick: { entries: 150_000, bytes: 16 * MIB, warmUpMs: 25 },
 } as const;
 
-/** Fire and forget until everything is fsynced: how fast, and what it costs the main thread. */
+/** Fire and forget until everything is fsynced: the throughput, and the cost to the main thread. */
 export const fireAndForget: Workload = {
   name: 'fire-and-forget',
   title: 'Fire-and-forget, until everything is fsynced',
@@ -34,7 +34,7 @@ export const fireAndForget: Workload = {
   run,
 };
 
-/** What making segments ready ahead costs a log that is written as fast as it goes. */
+/** The cost of preparing segments in advance for a log under full load. */
 export const preallocated: Workload = {
   ...fireAndForget,
   name: 'preallocated',
@@ -44,7 +44,7 @@ export const preallocated: Workload = {
   sizes: oneSize,
 };
 
-/** What the sizes that can be chosen bring and cost. */
+/** The gain and cost of the sizes that can be configured. */
 export const tuned: Workload = {
   ...fireAndForget,
   name: 'tuned',
@@ -91,8 +91,8 @@ async function run(task: Task): Promise<Outcome> {
 }
 
 /**
- * One lap of a ring and a warm compiler first: a log lives longer than either takes. Not more bytes than are measured
- * afterwards: together they are to fit into the warm part of the page cache.
+ * Fills the ring once and warms up the compiler, because a log lives longer than either takes. It writes at most as
+ * many bytes as are measured afterwards, so that both fit into the warm part of the page cache.
  */
 async function warmUp(sink: Sink, entry: Buffer, measuredBytes: number, ms: number): Promise<void> {
   const endMs = performance.now() + ms;

@@ -4,12 +4,12 @@ import { type OtherThreads, otherThreads } from '../measure/threads.js';
 import { contenderOf, type Outcome, oneSize, type Task, type Workload } from './workload.js';
 
 const ENTRIES = 1_000;
-/** Until what follows a load is done: the last sync, the state file, the engine's own threads. */
+/** Time for the work that follows a load: the last sync, the state file, the engine's own threads. */
 const SETTLE_MS = 1_000;
 const WATCHED_MS = 1_000;
 const LOOKS = 3;
 
-/** What an open log does while nobody uses it. */
+/** Measures the work of an open log that no code uses. */
 export const idle: Workload = {
   name: 'idle',
   title: 'An open log that nobody uses',

@@ -24,7 +24,7 @@ export const durableInFlight: Workload = {
   run: (task) => run(task, 'durable'),
 };
 
-/** The same, awaiting that the system has the entry. */
+/** The same, but each append resolves once the system has the entry. */
 export const writtenInFlight: Workload = {
   name: 'written-in-flight',
   title: 'Appends awaited without durable, 1,000 in flight, 100 B',
@@ -48,7 +48,7 @@ async function run(task: Task, level: CommitLevel): Promise<Outcome> {
   };
   const callers = Promise.all(Array.from({ length: CALLERS }, caller));
 
-  // Looked at from the event loop: between two timers only whole turns of it are counted.
+  // Measured from the event loop: between two timers only whole turns are counted.
   await sleep(WARM_UP_MS[task.scale]);
   const before = { completed, syncs: committer.syncs?.(), ms: performance.now() };
   await sleep(MEASURED_MS[task.scale]);

@@ -5,7 +5,7 @@ import { contenderOf, type Outcome, oneSize, type Task, type Workload } from './
 
 const MIB = 2 ** 20;
 const ENTRIES = { full: 3_000_000, quick: 150_000 } as const;
-/** Of each thread: every one of them compiles for itself. */
+/** Entries for each thread to warm up, because each thread compiles its own code. */
 const WARM_UP_ENTRIES = { full: 500_000, quick: 20_000 } as const;
 
 /** Fire and forget from several threads at once until everything is fsynced. */
@@ -46,7 +46,7 @@ async function run(task: Task): Promise<Outcome> {
   };
 }
 
-/** Who has no threads works on this one. */
+/** A contender without threads runs on this one. */
 async function openCrew(contender: Contender, directory: string): Promise<Crew> {
   if (contender.openCrew !== undefined) return contender.openCrew(directory);
   const sink = await contender.openSink!(directory);

@@ -1,6 +1,5 @@
 /**
- * HTTP load from a process of its own, over plain sockets, so that it takes little of the processors that the server
- * needs too.
+ * HTTP load from a separate process, over plain sockets, so that it takes little processor time from the server.
  */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -10,24 +9,24 @@ import { quantile } from '../measure/statistics.js';
 export interface Load {
   readonly port: number;
   readonly connections: number;
-  /** Not counted. */
+  /** Initial time that is not counted. */
   readonly warmUpMs: number;
   readonly measuredMs: number;
-  /** Requests at fixed times; absent = each connection asks again as soon as it is answered. */
+  /** Requests per second at fixed times; absent = each connection sends a request as soon as the last one is answered. */
   readonly requestsPerS?: number;
 }
 
 export interface LoadReport {
-  /** Answered. */
+  /** Answered requests per second. */
   readonly requestsPerS: number;
-  /** From when a request was due to its answer. */
+  /** p99 of the time from when a request was due until its answer. */
   readonly responseP99Ms: number;
 }
 
 const REQUEST = 'GET / HTTP/1.1\r\nHost: bench\r\n\r\n';
 const END_OF_ANSWER = '\r\n\r\nok';
 
-/** Loads a server of this process from a child; the child's program is this one. */
+/** Loads a server of this process from a child process, which runs the same program. */
 export async function runLoad(load: Load): Promise<LoadReport> {
   const program = process.argv[1] as string;
   const child = fork(program, ['load', JSON.stringify(load)]);
@@ -40,7 +39,7 @@ export async function runLoad(load: Load): Promise<LoadReport> {
   return report;
 }
 
-/** In the child. */
+/** Runs in the child process. */
 export async function generateLoad(load: Load): Promise<LoadReport> {
   const sockets = await Promise.all(Array.from({ length: load.connections }, () => open(load.port)));
   const idle = [...sockets];
@@ -104,7 +103,7 @@ export async function generateLoad(load: Load): Promise<LoadReport> {
 async function open(port: number): Promise<Socket> {
   const socket = connect({ port, host: '127.0.0.1', noDelay: true });
   socket.setEncoding('latin1');
-  // The server closes what is left when it has seen enough.
+  // The server closes the remaining sockets when it ends.
   socket.on('error', () => {});
   await once(socket, 'connect');
   return socket;

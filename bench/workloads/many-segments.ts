@@ -4,13 +4,13 @@ import { spreadOf } from '../measure/statistics.js';
 import { type Outcome, oneSize, type Task, type Workload } from './workload.js';
 
 const SEGMENTS = { full: [500, 4_000], quick: [25, 100] } as const;
-/** The smallest that there are: what is measured goes by their number. */
+/** The smallest possible segments, because the measured cost depends on their number. */
 const SEGMENT_BYTES = 4096;
-/** One for each segment. */
+/** Bytes of an entry: one entry fills a segment. */
 const ENTRY_BYTES = 3_000;
 const PASSES = { full: 5, quick: 3 } as const;
 
-/** Does a segment cost more the more of them there are? */
+/** Measures whether the cost of a segment grows with the number of segments. */
 export const manySegments: Workload = {
   name: 'many-segments',
   title: 'A segment of 4 KiB in a log of few segments, and in one of many',
@@ -67,7 +67,7 @@ async function makeLog(directory: string, segments: number): Promise<void> {
   await wal.close();
 }
 
-/** Microseconds. */
+/** Returns microseconds per segment. */
 async function timeReading(directory: string, entries: number): Promise<number> {
   const { Wal } = await import('#ringwal');
   const startedMs = performance.now();
@@ -86,7 +86,7 @@ async function readThrough(found: AsyncIterable<{ readonly lsn: number }>, entri
   throw new Error(`entry ${entries} is missing`);
 }
 
-/** Microseconds. */
+/** Returns microseconds per segment. */
 async function timeRetiring(directory: string, entries: number): Promise<number> {
   const wal = await openLog(directory);
   const startedMs = performance.now();

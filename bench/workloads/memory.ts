@@ -5,7 +5,7 @@ import { contenderOf, type Outcome, oneSize, type Task, type Workload } from './
 const MIB = 2 ** 20;
 const LOAD_MS = { full: 6_000, quick: 400 } as const;
 const SAMPLE_EVERY_MS = 20;
-/** Between two looks at the clock. */
+/** Entries between two readings of the clock. */
 const BURST_ENTRIES = 2_000;
 const CALLERS = 1_000;
 
@@ -37,7 +37,7 @@ export const memoryInFlight: Workload = {
   run: (task) => run(task, loadCommitter),
 };
 
-/** Loads until `isOver` answers true; returns the bytes of memory taken by design. */
+/** Produces load until `isOver` returns true; returns the bytes of memory used by design. */
 type Load = (task: Task, isOver: () => boolean) => Promise<number>;
 
 async function run(task: Task, load: Load): Promise<Outcome> {

@@ -4,13 +4,13 @@ import { spreadOf } from '../measure/statistics.js';
 import { type Outcome, oneSize, type Task, type Workload } from './workload.js';
 
 const SEGMENTS = 200;
-/** Bytes of a segment: small beside the default, since what opening costs goes by their number. */
+/** Bytes of a segment: small compared with the default, because the cost of opening depends on the number of segments. */
 const SEGMENT_BYTES = { full: 2 ** 20, quick: 2 ** 17 } as const;
 const OPENINGS = { full: 15, quick: 5 } as const;
 const ENTRY_BYTES = 1_000;
 const FULL_SHARE = 0.95;
 
-/** Does opening a long log take longer than opening a short one? */
+/** Measures whether opening a long log takes longer than opening a short one. */
 export const open: Workload = {
   name: 'open',
   title: `Opening a log of ${SEGMENTS} full segments, and one of a single full segment`,

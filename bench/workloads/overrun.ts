@@ -5,7 +5,10 @@ const BURST_ENTRIES = 50_000;
 const BURSTS = { full: 40, quick: 2 } as const;
 const WARM_UP_BURSTS = { full: 10, quick: 1 } as const;
 
-/** Bursts that are larger than the ring: what comes beside it should cost little more, and the next burst find it free again. */
+/**
+ * Bursts that are larger than the ring. Entries that bypass the ring should cost little more, and the next burst
+ * should find the ring free again.
+ */
 export const overrun: Workload = {
   name: 'overrun',
   title: 'Bursts of 50,000 appends, 100 B, larger than the ring and not',

@@ -3,10 +3,10 @@ import { contenderOf, type Outcome, oneSize, type Task, type Workload } from './
 
 const ENTRIES = { full: 1_000_000, quick: 60_000 } as const;
 const LOOKUPS = { full: 5_000, quick: 500 } as const;
-/** A reader lives longer than the compiler takes. */
+/** Look-ups before the measurement, because a reader lives longer than the compiler needs. */
 const WARM_UP_LOOKUPS = 2_000;
 
-/** Reading back: everything in order, in bulk and one by one, and single entries at random. */
+/** Measures reading: all entries in order, in bulk and one by one, and single entries at random. */
 export const replay: Workload = {
   name: 'replay',
   title: 'Replay, 100 B',
@@ -45,7 +45,7 @@ async function run(task: Task): Promise<Outcome> {
   return { figures: { batchesNs, entriesNs, getUs } };
 }
 
-/** Mean µs of a look-up: single ones are shorter than the clock is exact. */
+/** Mean µs of a look-up. A single one is too short for the resolution of the clock. */
 async function lookUp(
   readOne: (index: number) => Promise<number>,
   count: number,
@@ -53,7 +53,7 @@ async function lookUp(
 ): Promise<number> {
   let index = 0;
   const look = async () => {
-    // A multiplicative step visits entries far apart, the same ones in every run.
+    // A large constant step visits entries that are far apart, the same ones in every run.
     index = (index + 0x9e3779b1) % count;
     if ((await readOne(index)) === 0) throw new Error(`entry ${index} was not found`);
   };

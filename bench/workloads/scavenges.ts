@@ -5,7 +5,7 @@ import { contenderOf, type Outcome, oneSize, type Task, type Workload } from './
 const APPENDS = 1_000_000;
 const WARM_UP_APPENDS = 200_000;
 
-/** Does an append allocate? What does is found by how often the engine has to collect it. */
+/** Measures whether an append allocates memory: the engine must collect allocated objects. */
 export const scavenges: Workload = {
   name: 'scavenges',
   title: 'Garbage of 1,000,000 fire-and-forget appends, 100 B',

@@ -4,12 +4,12 @@ import { entryOf } from '../measure/feed.js';
 import { spreadOf } from '../measure/statistics.js';
 import { type Outcome, oneSize, type Task, type Workload } from './workload.js';
 
-/** Bytes of frames in the log: with the default size of a segment sixteen of them, or five. */
+/** Bytes of frames in the log: sixteen or five segments of the default size. */
 const LOG_BYTES = { full: 2 ** 30, quick: 5 * 2 ** 26 } as const;
 const PASSES = { full: 3, quick: 1 } as const;
 const MIB = 2 ** 20;
 
-/** Reading and judging a whole log: what do several threads bring? */
+/** Measures what several threads gain in the verification of a whole log. */
 export const verify: Workload = {
   name: 'verify',
   title: '`Wal.verify` of a large log, 100 B',

@@ -2,29 +2,29 @@ import { contenderNamed } from '../contenders/all.js';
 import type { Contender } from '../contenders/contender.js';
 import type { Figures, MetricName } from '../metrics.js';
 
-/** One thing that is measured: written once, run on each of its contenders in a process of its own. */
+/** One measurement. It runs on each of its contenders, each time in a separate process. */
 export interface Workload {
-  /** For `--only`. */
+  /** The name for `--only`. */
   readonly name: string;
   readonly title: string;
-  /** How to read the figures, for the report. */
+  /** An explanation of the figures, for the report. */
   readonly note: string;
   readonly metrics: readonly MetricName[];
   readonly contenders: readonly string[];
   /** Bytes of an entry; more than one size makes a table with a column for each. */
   readonly sizes: (scale: Scale) => readonly number[];
-  /** Whose figures tell how fast the disk was in a round; `--compare` divides by them. */
+  /** The contender whose figures show the speed of the disk in a round; `--compare` divides by them. */
   readonly floor?: string;
-  /** It writes so much that what the system takes for a page of its cache decides. */
+  /** It writes so much that the cost of page cache pages decides the result. */
   readonly fillsPageCache?: boolean;
-  /** It counts instead of timing: the first round tells all. */
+  /** It counts instead of measuring time, so one round is enough. */
   readonly isCount?: boolean;
-  /** Why it cannot run here, if it cannot. */
+  /** Returns the reason why the workload cannot run here; `undefined` if it can. */
   readonly obstacle?: () => string | undefined;
   run(task: Task): Promise<Outcome>;
 }
 
-/** How much work is done: enough for the documents, or as much as fits into two minutes with everything else. */
+/** The amount of work. `full`: enough for the documents. `quick`: the whole suite runs within two minutes. */
 export type Scale = 'full' | 'quick';
 
 /** One run of a workload. It crosses to the child process as JSON. */
@@ -33,9 +33,9 @@ export interface Task {
   readonly contender: string;
   readonly entryBytes: number;
   readonly scale: Scale;
-  /** From 0. */
+  /** Number of the round, from 0. */
   readonly round: number;
-  /** Empty; removed afterwards. */
+  /** An empty directory, which is removed afterwards. */
   readonly directory: string;
 }
 
@@ -45,7 +45,7 @@ export interface Outcome {
   readonly latenciesUs?: readonly number[];
 }
 
-/** The size that a workload has that is not about sizes. */
+/** The size of an entry in workloads that do not vary it. */
 export const ENTRY_BYTES = 100;
 export const oneSize = (): readonly number[] => [ENTRY_BYTES];
 

@@ -15,7 +15,7 @@ import type { Context } from './terminal/context.js';
 import type { Output } from './terminal/output.js';
 import { wrap } from './text/text.js';
 
-/** Parses the command line and runs what it says. */
+/** Parses the command line and runs the command. */
 export async function runProgram(context: Context, argv: readonly string[]): Promise<ExitCode> {
   let exitCode: ExitCode = ExitCode.ok;
   const program = createProgram(context, argv.includes('--json'), (done) => {
@@ -36,7 +36,7 @@ export async function runProgram(context: Context, argv: readonly string[]): Pro
   }
 }
 
-/** Tells what ended the command, on standard error; answers the exit code. */
+/** Prints the error that ended the command to standard error, and returns the exit code. */
 export function reportError(context: Context, error: unknown, argv: readonly string[]): ExitCode {
   const { signal, interruptedWith, outputFailure, errorColors } = context;
   const isAbort = signal.aborted && (error === signal.reason || (error as Error).name === 'AbortError');
@@ -96,7 +96,7 @@ function createSubcommand(
     .summary(command.summary)
     .description([sentence(command.summary), ...command.details].join('\n\n'))
     .helpOption(HELP_FLAGS, 'print this help')
-    .showHelpAfterError(isJson ? false : `\`ringwal help ${command.name}\` says more.`)
+    .showHelpAfterError(isJson ? false : `\`ringwal help ${command.name}\` explains the command.`)
     .addHelpText('after', () => exampleHelp(command, context.out));
   for (const argument of command.arguments) sub.addArgument(argument);
   for (const option of optionsOf(command)) sub.addOption(option);
@@ -105,7 +105,7 @@ function createSubcommand(
   });
 }
 
-/** Arguments are checked by their parsers, and handed on as text. */
+/** Parsers check the arguments; the commands get them as text. */
 function asText(value: unknown): string | undefined {
   return value === undefined ? undefined : String(value);
 }

@@ -82,7 +82,7 @@ test('append refuses flags for lines beside another format, and makes no log', a
     const log = temporaryLog(t);
     const { code, stderr } = await ringwal(t, ['append', flag, '-f', 'nul', log], { input: 'a\0' });
     assert.equal(code, 2);
-    assert.match(stderr, new RegExp(`${flag} is for lines, and --format is nul`));
+    assert.match(stderr, new RegExp(`Cannot use ${flag} with --format nul: it works on lines only`));
     assert.equal(existsSync(log), false);
   }
 });
@@ -172,7 +172,7 @@ test('append whose acknowledgements nobody reads ends with an error and keeps wh
   running.process.stdin.write('second\n');
   const { code, stderr } = await running.ended;
   assert.equal(code, 4);
-  assert.match(stderr, /Nobody reads the acknowledgements any more\. 2 entries/);
+  assert.match(stderr, /Cannot print more acknowledgements: .* The first 2 entries/);
   assert.deepEqual(await contentOf(log), ['first', 'second']);
 });
 
@@ -289,6 +289,6 @@ test('a command that opens a log for writing says what that has cut off', async 
     const [name = '', ...rest] = command;
     const { code, stderr } = await ringwal(t, [name, log, ...rest], { input: '' });
     assert.equal(code, 0, stderr);
-    assert.match(stderr, /^An interrupted write was cut off behind entry 2: 12 B, kept in ringwal\.cut-/m);
+    assert.match(stderr, /^An interrupted write was cut off after entry 2: 12 B, kept in ringwal\.cut-/m);
   }
 });

@@ -126,7 +126,7 @@ test('preallocation is worth it where durable appends are quicker with it than w
   }
 });
 
-test('where the disk alone lets something else be expected of preallocation the appends decide, and that is said', () => {
+test('where the disk alone contradicts this result of preallocation the appends decide, and that is said', () => {
   const levels = [0.5, 1, 2];
   const changeOf = (without: number, ahead: number) => Math.sign(without - ahead);
   for (const growing of levels) {
@@ -136,7 +136,7 @@ test('where the disk alone lets something else be expected of preallocation the 
           const judged = judgeRows({ disk: [growing, allocated], ahead: { p50 }, without: { p50: other } });
           assert.equal(judged.answer, p50 < other ? 'yes' : 'no', judged.why);
           const agrees = changeOf(growing, allocated) === changeOf(other, p50);
-          assert.equal(/lets something else be expected/.test(judged.why), !agrees, judged.why);
+          assert.equal(/contradicts this result/.test(judged.why), !agrees, judged.why);
         }
       }
     }
@@ -146,7 +146,7 @@ test('where the disk alone lets something else be expected of preallocation the 
 test('where a sync does nothing preallocation is not worth it, whatever the appends took', () => {
   assert.deepEqual(judgeRows({ disk: [0.004, 0.001], ahead: { p50: 1 }, without: { p50: 2 } }), {
     answer: 'no',
-    why: 'Where a sync does nothing it cannot become cheaper.',
+    why: 'A sync does nothing here, so preallocation cannot make it cheaper.',
   });
 });
 

@@ -36,7 +36,7 @@ test('truncate wants to know where, and changes nothing without an answer', asyn
   const log = temporaryLog(t);
   await makeLog(log, ['one', 'two']);
   for (const [args, why] of [
-    [[], /Say where: --before LSN or --after LSN/],
+    [[], /Cannot truncate: the place is missing. Use --before LSN or --after LSN/],
     [['--before', '1', '--after', '1'], /cannot be used with option '--before/],
     [['--after', '0'], /It must be an LSN/],
     [['--after', '1'], /Cannot ask for confirmation/],

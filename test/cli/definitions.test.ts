@@ -50,7 +50,7 @@ test('a wrong command line ends with 2, says what is wrong and where to read on'
   const cases = [
     [[], /^Usage: ringwal/],
     [['inspct', 'x'], /Unknown command 'inspct'\n\(Did you mean inspect\?\)/],
-    [['cat'], /Missing required argument 'path'\n`ringwal help cat` says more\./],
+    [['cat'], /Missing required argument 'path'\n`ringwal help cat` explains the command\./],
     [['cat', 'x', '--fromm', '1'], /Unknown option '--fromm'\n\(Did you mean --from\?\)/],
     [['cat', 'x', '--from', '0'], /It must be an LSN, an integer from 1\./],
     [['cat', 'x', '--format', 'xml'], /Allowed choices are text, json, hex, raw/],

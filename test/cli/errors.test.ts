@@ -182,7 +182,7 @@ test('a log that is open elsewhere is told in words of the command', async (t) =
   const log = temporaryLog(t);
   const wal = await openLog(t, log);
   await wal.append('one', { durable: true });
-  const why = /process \d+ has it open.*\n {2}Reading works meanwhile: cat, tail, get/;
+  const why = /process \d+ has it open.*\n {2}Commands that read still work: cat, tail, get/;
   for (const command of CHANGING) {
     if (command[0] !== 'repair') await fails(t, argsOn(command, log), { code: 3, why });
   }

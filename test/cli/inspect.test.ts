@@ -23,7 +23,7 @@ test('inspect shows segments, times, watermark, checkpoint, who writes, side fil
   assert.match(stdout, /^ +LSN +size +filled +written +verdict$/m);
   assert.match(stdout, /^wal-0 {2}1 .* 100 % {2}\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ {2}clean {4}█+$/m);
   assert.match(stdout, /^wal-1 {2}2 .* 4 KiB {4}49 % .* clean {4}█+░+$/m);
-  assert.match(stdout, /^ringwal\.lock .* locked by who writes$/m);
+  assert.match(stdout, /^ringwal\.lock .* locked by the writer$/m);
   assert.match(stdout, /^notes\.txt .* not the log's$/m);
   await wal.close();
   assert.match(await ringwalOk(t, ['inspect', log]), /^open for writing {2}nobody$/m);

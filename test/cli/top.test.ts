@@ -161,7 +161,7 @@ test('a missing, torn, hostile or foreign stats file is said to be that, whateve
 test('a pipe in place of the file keeps nobody waiting', { skip: process.platform === 'win32' }, (t) => {
   const { directory, read } = readerOf(t);
   assert.equal(spawnSync('mkfifo', [join(directory, 'ringwal.stats')]).status, 0);
-  assert.deepEqual(read(), { state: 'unreadable', why: 'it is no file' });
+  assert.deepEqual(read(), { state: 'unreadable', why: 'it is not a regular file' });
 });
 
 // ── What is drawn ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -325,7 +325,7 @@ test('the screen says how old the figures are, and why there are none', (t) => {
       300,
       /^The figures are the last ones of process 77, 60 s old: it ended without/m,
     ],
-    [{ state: 'none' } as const, 300, /^Nobody has the log open/m],
+    [{ state: 'none' } as const, 300, /^No process has the log open/m],
     [
       { state: 'unreadable', why: 'its checksum does not match' } as const,
       300,
@@ -416,7 +416,7 @@ test('top says that nobody has the log open', { skip: noTerminal }, async (t) =>
   await makeLog(log, ['a']);
   const { code, screen } = await onTerminal(t, ['top', log], {
     answers: 'q',
-    asked: 'Nobody has the log open',
+    asked: 'No process has the log open',
   });
   assert.equal(code, 0, screen);
   assert.equal(readFileSync(join(log, 'wal-0')).length > 0, true);

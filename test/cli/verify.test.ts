@@ -15,7 +15,7 @@ test('verify says that a log is clean, segment by segment', async (t) => {
   const lines = (await ringwalOk(t, ['verify', log])).split('\n');
   assert.match(lines[0] as string, /^wal-0 {2}clean {2}1 to 6 {4}6 frames/);
   assert.match(lines.at(-3) as string, /^entries 1 to 26, durable up to 26$/);
-  assert.match(lines.at(-2) as string, /^clean \(row 5 of docs\/format\.md\) {2}All is well\.$/);
+  assert.match(lines.at(-2) as string, /^clean \(row 5 of docs\/format\.md\) {2}The log is intact\.$/);
 });
 
 test('verify says what is damaged, changes nothing and ends with 1', async (t) => {
@@ -26,7 +26,7 @@ test('verify says what is damaged, changes nothing and ends with 1', async (t) =
   assert.match(stdout, /^wal-0 {2}corrupt .* from byte \d+: the checksum of its data does not match$/m);
   assert.match(stdout, /Entry 4 in wal-0 at byte \d+: the checksum of its data does not match\./);
   assert.match(stdout, /No repair keeps: 4 to 8 \(5 entries\)\./);
-  assert.match(stdout, /Behind the damage, and readable: 9 to 26 \(18 entries\)\./);
+  assert.match(stdout, /Readable entries after the damage: 9 to 26 \(18 entries\)\./);
   assert.deepEqual(snapshot(log), before);
 });
 

@@ -82,7 +82,7 @@ test('top of a process without a log, and without a terminal', async (t) => {
   await (await openLog(t, log)).close();
   const piped = await ringwal(t, ['top', log]);
   assert.equal(piped.code, 2);
-  assert.match(piped.stderr, /A screen needs a terminal/);
+  assert.match(piped.stderr, /Cannot show a screen: standard output is not a terminal/);
   if (process.platform !== 'linux') return;
   const other = await ringwal(t, ['top', String(process.pid)]);
   assert.equal(other.code, 1);

@@ -52,7 +52,7 @@ export class RecordSplitter {
     const wanted = held.length < LENGTH_BYTES ? 'its length' : `${readLength(held)} bytes`;
     throw new CliError(
       ExitCode.usage,
-      `The input ends inside record ${this.#count}: ${wanted} are missing. The records before it are in the log.`,
+      `The input ends inside record ${this.#count}: ${wanted} should follow. The records before it are in the log.`,
     );
   }
 

@@ -19,13 +19,13 @@ import { ranges } from './verdict-text.js';
 import { verifyWithProgress } from './verify-with-progress.js';
 
 /**
- * A log that does not open, read as far as it can be:
+ * Reads a log that does not open, as far as it is readable:
  *
  *   entries 1 to 40 | damage | 51 to 80 | damage | 83 to 90
  *   └─ a stretch ──┘          └────────┘          └────────┘
  *
- * Reading begins in one stretch and ends with it: what comes next is an error that says what is wrong there. It does not go
- * over damage by itself, so that output never has a gap that nobody has seen.
+ * Reading begins in one stretch and ends at its end, with an error that describes the damage there. It never skips
+ * damage by itself, so the output has no unnoticed gap.
  */
 export class DamagedLog implements EntrySource {
   readonly #report: VerifyReport;
@@ -43,7 +43,7 @@ export class DamagedLog implements EntrySource {
     ];
   }
 
-  /** `undefined`: another look finds nothing that keeps it from being opened. */
+  /** `undefined`: this check finds nothing that prevents opening the log. */
   static async open(context: Context, directory: string): Promise<DamagedLog | undefined> {
     const report = await verifyWithProgress(context, directory);
     if (report.verdict !== 'corrupt' && report.verdict !== 'unsupported') return undefined;
@@ -103,7 +103,7 @@ export class DamagedLog implements EntrySource {
     yield* this.#read({ first, last: Math.min(to ?? newest, stretch.last) }, true, signal);
     const isOldest = stretch === this.#stretches[0] && stretch.first === this.firstLsn;
     if (!isOldest && (from ?? 1) < stretch.first) throw this.#damageAt(stretch.first - 1, 'older');
-    // Where the newest entries are what is missing, those before them are what there is to see.
+    // If the newest entries are missing, reading begins before them.
     if (!isToKnown && this.#endsInDamage(stretch)) throw this.#damageAt(newest + 1, 'newer');
   }
 
@@ -116,7 +116,7 @@ export class DamagedLog implements EntrySource {
     const segments = this.#segmentsOf({ first, last });
     for (const { path, number } of reverse ? segments.reverse() : segments) {
       for (const run of readRuns({ path, number, logId: this.#logId }, reverse)) {
-        // A large file has many: Ctrl-C is to be heard.
+        // A large file has many runs; let the event loop handle Ctrl-C.
         await turn();
         signal?.throwIfAborted();
         const wanted = run.filter(({ lsn }) =>
@@ -130,7 +130,10 @@ export class DamagedLog implements EntrySource {
     }
   }
 
-  /** The highest entry that is known to have been there. Nobody knows what follows a frame of a later version. */
+  /**
+   * LSN of the highest entry that the log is known to have contained. What follows a frame of a later version is
+   * unknown.
+   */
   get #highest(): number {
     const { verdict, watermark, lost } = this.#report;
     if (verdict === 'unsupported') return Number.MAX_SAFE_INTEGER;
@@ -145,7 +148,7 @@ export class DamagedLog implements EntrySource {
     return last === this.lastLsn || last < this.#highest;
   }
 
-  /** Those that may hold entries of `range`. A damaged one may hold more than it begins with. */
+  /** Segments that may hold entries of `range`. A damaged segment may hold more entries than its valid beginning. */
   #segmentsOf({ first, last }: LsnRange): VerifySegment[] {
     const { segments } = this.#report;
     return segments.filter(({ firstLsn }, at) => {
@@ -158,11 +161,14 @@ export class DamagedLog implements EntrySource {
     const { firstLsn } = this;
     if (from === undefined || from >= firstLsn) return;
     const { directory } = this.#report;
-    const message = `Entry ${from} of "${directory}" is gone, its segment was removed; the log begins at ${firstLsn}.`;
+    const message = `Entry ${from} of "${directory}" is gone: its segment was removed. The log begins at ${firstLsn}.`;
     throw new WalError('ERR_WAL_PURGED', message, { path: directory, lsn: from });
   }
 
-  /** What keeps entry `lsn` from being read. `towards`: the way that was read, and that one may want to go on. */
+  /**
+   * The error that describes why entry `lsn` cannot be read. `towards`: the direction of reading, in which the user
+   * may want to continue.
+   */
   #damageAt(lsn: number, towards: 'newer' | 'older'): WalError {
     const { verdict, directory } = this.#report;
     const { path = directory, offset, reason, entry } = this.#placeOfDamage(lsn);
@@ -209,7 +215,7 @@ interface DamagePlace {
   readonly path?: string;
   readonly offset?: number | undefined;
   readonly reason: string;
-  /** The entry that should be there; 0 = not known. */
+  /** LSN of the entry that should be there; 0 = not known. */
   readonly entry: number;
 }
 

@@ -7,8 +7,8 @@ export const ENTRY_FORMATS = ['text', 'json', 'hex', 'raw', 'nul', 'length-prefi
 
 /**
  *   text              the data and a newline; on a terminal control characters are shown, not sent
- *   json              an object on a line: lsn, and text or, where it is not UTF-8, base64
- *   hex               the LSN, and below it the data as hexdump -C has it
+ *   json              one object per line: lsn, and text or, if it is not UTF-8, base64
+ *   hex               the LSN, and below it the data as hexdump -C prints it
  *   raw               the data
  *   nul               the data and a zero byte
  *   length-prefixed   uint32 LE length, the data
@@ -21,7 +21,7 @@ const NUL = Buffer.alloc(1);
 
 export interface EntryWriterOptions {
   readonly format: EntryFormat;
-  /** Of text: the LSN and a tab in front. */
+  /** With text: print the LSN and a tab before the data. */
   readonly withLsn?: boolean | undefined;
 }
 
@@ -37,7 +37,7 @@ export class EntryWriter {
     this.#pieces = piecesFor(format, withLsn, out.isTerminal);
   }
 
-  /** False = [room] is to be waited for. */
+  /** False = the caller must wait for [room]. */
   write(entry: WalEntry): boolean {
     for (const piece of this.#pieces(entry)) {
       this.#chunk.push(piece);

@@ -9,19 +9,19 @@ export interface EntrySource {
   readonly firstLsn: number;
   /** The last entry that can be read without a gap; 0 = there is none. */
   readonly lastLsn: number;
-  /** In the order asked for, some at a time. @throws where damage comes next, after everything before it was handed out */
+  /** Entries in the requested order, in arrays. @throws at damage, after all entries before it were returned */
   batches(options: EntriesOptions): AsyncIterable<readonly WalEntry[]>;
-  /** Those from `from` on, and those that come. */
+  /** The entries from `from` on, and new entries as they become durable. */
   follow(from: number, signal: AbortSignal): AsyncIterable<WalEntry>;
-  /** `undefined`: the log has no such entry. */
+  /** `undefined` if the log has no such entry. */
   get(lsn: number): Promise<WalEntry | undefined>;
   close(): Promise<void>;
 }
 
 /**
- * Opens a log for reading. One that is too damaged to open is read as far as it can be.
+ * Opens a log for reading. A log that is too damaged to open is read as far as it is readable.
  *
- * @throws where there is no log, or the system refuses
+ * @throws if there is no log, or a system call fails
  */
 export async function openEntries(context: Context, directory: string): Promise<EntrySource> {
   expectLog(directory);

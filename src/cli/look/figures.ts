@@ -4,38 +4,41 @@ import { holderOf, listFiles } from './file-listing.js';
 import { readStateFile } from './log-directory.js';
 import { liveInterval, type Published, PublishedReader } from './published-figures.js';
 
-/** What another process can see of a log. */
+/** The figures of a log that another process can see. */
 export interface Figures {
   readonly firstLsn: number;
   readonly lastLsn: number;
   readonly durableLsn: number;
-  /** Entries that are in the files, and not known to be durable there. */
+  /** Entries in the files that the files do not show as durable. */
   readonly undurable: number;
   readonly checkpointLsn: number;
   readonly segments: number;
-  /** Of frames in the segments, and of all files of the log on disk. */
+  /** Bytes of the frames in the segments. */
   readonly logBytes: number;
   readonly diskBytes: number;
   readonly sideFileBytes: number;
   readonly lock: ReturnType<typeof holderOf>;
-  /** What the running log tells of itself. */
+  /** Figures that the running log publishes. */
   readonly published: Published;
 }
 
 export interface Reading extends Figures {
   readonly timeMs: number;
-  /** Entries, and bytes of frames, since the reading before; absent in the first. Below 0 where the log was cut. */
+  /**
+   * Entries and bytes of frames per second since the previous reading; absent in the first one. Negative if the log
+   * was cut.
+   */
   readonly entriesPerSecond?: number;
   readonly bytesPerSecond?: number;
 }
 
-/** Takes readings of a log, each of which tells what came since the one before. */
+/** Takes readings of a log. Each shows the change since the previous one. */
 export class FigureReader {
   readonly #reader: WalReader;
   readonly #directory: string;
   readonly #published: PublishedReader;
   #before: Reading | undefined;
-  /** Bytes of each segment at the reading before. */
+  /** Bytes of each segment at the previous reading. */
   #segmentBytes = new Map<number, number>();
 
   constructor(reader: WalReader, directory: string) {
@@ -45,7 +48,7 @@ export class FigureReader {
   }
 
   read(): Reading {
-    // In this order: what is durable when it is looked at is written when the end is.
+    // Read in this order, so that `durableLsn` is never above `lastLsn`.
     const { durableLsn } = this.#reader;
     const { firstLsn, lastLsn } = this.#reader;
     const { segments, sideFiles } = listFiles(this.#directory);
@@ -73,7 +76,7 @@ export class FigureReader {
       timeMs,
     };
     const before = this.#before;
-    // What retention removes was written all the same: only what a segment gained counts.
+    // Only growth of a segment counts, because retention removes bytes that were written.
     let gainedBytes = 0;
     for (const [number, bytes] of segmentBytes) {
       gainedBytes += Math.max(0, bytes - (this.#segmentBytes.get(number) ?? 0));
@@ -90,7 +93,10 @@ export class FigureReader {
   }
 }
 
-/** As the log counts it, which is exact also where retention removes segments between two looks; else as the files show it. */
+/**
+ * The log's own count if it is published: it is exact even if retention removes segments between two readings.
+ * Otherwise the rate from the files.
+ */
 export function entryRate({ published, entriesPerSecond = 0 }: Reading): number {
   return liveInterval(published)?.entriesPerSecond ?? entriesPerSecond;
 }

@@ -20,7 +20,7 @@ export interface SideFile {
   readonly name: string;
   readonly bytes: number;
   readonly modifiedMs: number;
-  /** What it is, or `undefined`: a file that is not the log's. */
+  /** The purpose of the file; `undefined` if it does not belong to the log. */
   readonly purpose: string | undefined;
 }
 
@@ -32,12 +32,12 @@ export interface SegmentOnDisk {
 }
 
 export interface FilesOfLog {
-  /** Ascending. */
+  /** Ascending by number. */
   readonly segments: readonly SegmentOnDisk[];
   readonly sideFiles: readonly SideFile[];
 }
 
-/** Every file in a log's directory. One that goes while they are listed is not among them. */
+/** Lists every file in a log's directory, without files that are removed during the listing. */
 export function listFiles(directory: string): FilesOfLog {
   const segments: SegmentOnDisk[] = [];
   const sideFiles: SideFile[] = [];
@@ -58,26 +58,26 @@ export function listFiles(directory: string): FilesOfLog {
 const PURPOSES: Readonly<Record<string, string>> = {
   [STATE_FILE]: 'watermark and checkpoint',
   [STATE_FILE_ASIDE]: 'the state file while it is written',
-  [LOCK_FILE]: 'locked by who writes',
+  [LOCK_FILE]: 'locked by the writer',
   [STATS_FILE]: 'figures of the running log',
-  [NEXT_FILE]: 'the next segment, made ready',
-  [SPARE_FILE]: 'a segment that is used again',
-  [SALVAGE_FILE]: 'a repair was begun, and the next open finishes it',
-  [SALVAGE_FILE_ASIDE]: 'a segment while it is written anew',
+  [NEXT_FILE]: 'the next segment, prepared',
+  [SPARE_FILE]: 'a removed segment, kept for reuse',
+  [SALVAGE_FILE]: 'an interrupted repair, which the next open finishes',
+  [SALVAGE_FILE_ASIDE]: 'a segment while it is rewritten',
 };
 
 function purposeOf(name: string): string | undefined {
   if (!isCutFileName(name)) return PURPOSES[name];
-  return `bytes taken out of wal-${name.split('-')[1]}`;
+  return `bytes removed from wal-${name.split('-')[1]}`;
 }
 
 export type Holder =
   | { readonly isHeld: false }
   | ({ readonly isHeld: true } & LockHolder)
-  /** There are no locks here, or none that can be asked for. */
+  /** The system has no locks, or does not show who holds one. */
   | { readonly isHeld: undefined; readonly why: string };
 
-/** Who has the log open for writing. */
+/** The process that has the log open for writing. */
 export function holderOf(directory: string): Holder {
   try {
     const holder = lockHolder(join(directory, LOCK_FILE));

@@ -3,19 +3,22 @@ import type { Colors } from '../terminal/output.js';
 import { hexDump, integer, visibleLength, wrap } from '../text/text.js';
 import type { Piece } from './frame-walk.js';
 
-/** Bytes of a frame that are shown where nobody says how many, as far as there is room. */
+/** Default number of bytes shown of a frame, as far as there is room. */
 const HEX_BYTES = 12;
-/** Of damage more, since it is what one wants to see. */
+/** More bytes are shown of damage, because they matter most. */
 const DAMAGE_BYTES = 64;
-/** From so many columns on there is room for all fields beside the bytes. */
+/** From this width on there is room for all fields beside the bytes. */
 const WIDE = 100;
 const INDENT = '  ';
-/** A size word, an LSN, a checksum. */
+/** Smallest frame: a size word, an LSN, a checksum. */
 const FRAME_BYTES_MIN = 8;
-/** For the width of a column where nothing tells. */
+/** Determines the width of the LSN column if the LSNs are not known. */
 const LSN_USUAL = 9_999_999;
 
-/** The pieces of a segment file, a line for each, in a window of so many columns. What finds no room in its line stands below. */
+/**
+ * Formats the pieces of a segment file, one line for each, for a window of a given width. Text that does not fit goes
+ * on the next line.
+ */
 export class FrameTable {
   readonly #width: number;
   readonly #hexBytes: number | undefined;
@@ -26,7 +29,7 @@ export class FrameTable {
 
   /**
    * @param file its size, and its first LSN if it is known
-   * @param hexBytes of each frame, whether there is room for them in its line or not
+   * @param hexBytes number of bytes shown of each frame, even if they do not fit into its line
    */
   constructor(
     file: { readonly bytes: number; readonly firstLsn: number | undefined },
@@ -44,7 +47,7 @@ export class FrameTable {
     this.#lsnWidth = Math.max('LSN'.length, integer(highestLsn).length);
   }
 
-  /** How many of its bytes a piece is shown with at most. */
+  /** The maximum number of bytes shown of a piece. */
   static bytesShown({ kind }: Piece, hexBytes = HEX_BYTES): number {
     return kind === 'damaged' ? Math.max(hexBytes, DAMAGE_BYTES) : hexBytes;
   }
@@ -95,7 +98,7 @@ export class FrameTable {
     return line.padEnd(numbers + INDENT.length + (this.#width < WIDE ? 20 : 34));
   }
 
-  /** As many bytes as `room` takes; `undefined`: it does not take those that were asked for. */
+  /** As many bytes as fit into `room`; `undefined` if the requested number does not fit. */
   #hexFor(head: Uint8Array, size: number, room: number): string | undefined {
     const most = Math.max(0, Math.floor((room + 1) / 3));
     const fitting = size > Math.min(most, head.length) ? Math.max(0, Math.floor((room - 1) / 3)) : most;

@@ -5,7 +5,7 @@ import { decodeState, type LogState } from '../../format/state-file.js';
 import { CliError, ExitCode } from '../errors/exit-code.js';
 import { readSmallFile } from './small-file.js';
 
-/** What a path on the command line leads to. @throws where it leads to nothing, or to what is neither */
+/** The kind of a path on the command line. @throws if there is no such file, or if it is neither */
 export function kindOf(path: string): 'directory' | 'file' {
   const found = statSync(path, { throwIfNoEntry: false });
   if (found === undefined) throw new CliError(ExitCode.io, `There is no "${path}".`);
@@ -15,14 +15,14 @@ export function kindOf(path: string): 'directory' | 'file' {
 }
 
 /**
- * For what only makes sense of a log that is there: a directory that holds none of a log's files holds no log, and every command
- * but `append`, which makes one, says so. A log that nothing was appended to yet has files.
+ * For commands that need an existing log: all but `append`, which creates one. A directory without any of a log's
+ * files contains no log. A log without entries has files.
  *
- * @throws where `directory` is no log's
+ * @throws if `directory` contains no log
  */
 export function expectLog(directory: string): void {
   if (kindOf(directory) === 'file') {
-    throw new CliError(ExitCode.usage, `"${directory}" is a file: the log's directory is wanted here.`);
+    throw new CliError(ExitCode.usage, `Cannot open "${directory}": it is a file. Name the log's directory.`);
   }
   if (readdirSync(directory).some((name) => classifyName(name) !== 'foreign')) return;
   throw new CliError(
@@ -31,10 +31,13 @@ export function expectLog(directory: string): void {
   );
 }
 
-/** More than any state file has. */
+/** An upper bound of the size of a state file. */
 const STATE_BYTES_MAX = 4096;
 
-/** What the state file says; `undefined` where it is missing or cannot be read, which loses only what it knew. */
+/**
+ * The content of the state file; `undefined` if it is missing or cannot be read, which loses only the information in
+ * it.
+ */
 export function readStateFile(directory: string): LogState | undefined {
   const bytes = readSmallFile(join(directory, STATE_FILE), STATE_BYTES_MAX);
   if (bytes === undefined || bytes === 'no file') return undefined;

@@ -12,60 +12,66 @@ import {
 import type { Holder } from './file-listing.js';
 import { readSmallFile } from './small-file.js';
 
-/** What a log tells of itself, by the file that it writes once a second while it works. */
+/** The figures that a log publishes in a file, once a second while it works. */
 export type Published =
   /** There is no such file. */
   | { readonly state: 'none' }
   | { readonly state: 'unreadable'; readonly why: string }
-  /** `ended`: left by a process that has not closed the log and does not have it open any more. */
+  /** `ended`: the process that published them no longer has the log open, and did not close it. */
   | ({ readonly state: 'running' | 'ended' } & PublishedFigures);
 
 export interface PublishedFigures {
   readonly pid: number;
   readonly publishedMs: number;
-  /** Since it was published. */
+  /** Milliseconds since the publication. */
   readonly ageMs: number;
   readonly uptimeMs: number;
-  /** Since the log was opened. */
+  /** Counts since the log was opened. */
   readonly counters: Readonly<Record<StatsCounter, number>>;
   readonly groupEntries: HistogramReading;
   readonly writeMicros: HistogramReading;
   readonly syncMicros: HistogramReading;
   readonly lanes: readonly LaneFigures[];
-  /** Between this publication and the one read before; absent as long as one was read only. */
+  /** The change since the previous publication; absent until a second publication is read. */
   readonly interval?: Interval;
 }
 
-/** What came between two publications. */
+/** The change between two publications. */
 export interface Interval {
   readonly ms: number;
   readonly entriesPerSecond: number;
-  /** Of frames. */
+  /** Bytes of frames. */
   readonly bytesPerSecond: number;
   readonly groupsPerSecond: number;
   readonly syncsPerSecond: number;
   readonly groupEntries: HistogramReading;
   readonly writeMicros: HistogramReading;
   readonly syncMicros: HistogramReading;
-  /** By the lane's index. */
+  /** One element per lane, with its index. */
   readonly lanes: readonly { readonly index: number; readonly entriesPerSecond: number }[];
 }
 
-/** What a log that works publishes once a second is not older. */
+/** Maximum age of the figures of a working log, which publishes once a second. */
 export const FRESH_MS = 2500;
 
-/** The last publication's interval, as long as it tells what is now. */
+/** The interval of the last publication, if it is recent. */
 export function liveInterval(published: Published): Interval | undefined {
   return published.state === 'running' && published.ageMs <= FRESH_MS ? published.interval : undefined;
 }
 
-/** Two publications are of one opening if the clocks put it at the same time, but for what they are adjusted by. */
+/**
+ * Two publications belong to one opening if their opening times agree up to this tolerance, which allows for clock
+ * adjustments.
+ */
 const OPENED_TOLERANCE_MS = 2000;
 
-/** How often a file that was being written over is read again. It is one write call, over in microseconds. */
+/**
+ * Number of attempts to read a file that is being overwritten. The overwrite is one write call and takes
+ * microseconds.
+ */
 const ATTEMPTS = 4;
 
-/** Reads what a log publishes, and tells what came between two publications. */
+/** Reads the publications of a log and computes the change between two of them. */
 export class PublishedReader {
   readonly #directory: string;
   #before: PublishedStats | undefined;
@@ -75,7 +81,7 @@ export class PublishedReader {
     this.#directory = directory;
   }
 
-  /** @param logId what the state file says; `undefined` where it is not known */
+  /** @param logId the log id in the state file; `undefined` if it is not known */
   read(holder: Holder, logId: bigint | undefined, nowMs: number): Published {
     let stats: PublishedStats | StatsFault | undefined;
     try {
@@ -86,7 +92,7 @@ export class PublishedReader {
     if (stats === undefined) return { state: 'none' };
     if ('fault' in stats) return { state: 'unreadable', why: stats.fault };
     if (logId !== undefined && logId !== stats.logId) {
-      return { state: 'unreadable', why: 'it is of another log' };
+      return { state: 'unreadable', why: 'it belongs to another log' };
     }
     const before = this.#before;
     if (before === undefined || !isSameOpening(before, stats)) this.#interval = undefined;
@@ -103,18 +109,18 @@ export class PublishedReader {
 }
 
 function isRunning(holder: Holder, pid: number): boolean {
-  // Where there are no locks nobody knows; the age of the figures tells.
+  // Without locks this is unknown; the age of the figures shows it.
   if (holder.isHeld !== true) return holder.isHeld === undefined;
   return holder.pid === undefined || holder.pid === pid;
 }
 
-/** `undefined` where there is no such file. @throws the system's error */
+/** `undefined` if there is no such file. @throws the system's error */
 function readStats(path: string): PublishedStats | StatsFault | undefined {
   let stats: PublishedStats | StatsFault = { fault: '' };
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const bytes = readSmallFile(path, STATS_BYTES_MAX);
     if (bytes === undefined) return undefined;
-    stats = bytes === 'no file' ? { fault: 'it is no file' } : decodeStats(bytes);
+    stats = bytes === 'no file' ? { fault: 'it is not a regular file' } : decodeStats(bytes);
     if (!('fault' in stats)) break;
   }
   return stats;

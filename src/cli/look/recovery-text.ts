@@ -3,13 +3,13 @@ import type { Wal } from '../../index.js';
 import type { Context } from '../terminal/context.js';
 import { bytes, integer, plural } from '../text/text.js';
 
-/** Who opens a log for writing by a command hears what that took out of it. */
+/** Tells the user what recovery removed when a command opened the log for writing. */
 export function tellOfRecovery(context: Context, { recovery }: Wal): void {
   const { cut, repair, lastLsn } = recovery;
   if (cut !== undefined) {
     const kept = cut.sideFiles.map((path) => basename(path)).join(', ');
     context.error(
-      `An interrupted write was cut off behind entry ${integer(lastLsn)}: ${bytes(cut.bytes)}, kept in ${kept}.`,
+      `An interrupted write was cut off after entry ${integer(lastLsn)}: ${bytes(cut.bytes)}, kept in ${kept}.`,
     );
   }
   if (repair !== undefined) {

@@ -10,16 +10,16 @@ import { readStateFile } from './log-directory.js';
 import { readFirstFrame, readStamp, withSegment } from './segment-file.js';
 
 export interface SegmentInspectionOptions {
-  /** Show each frame, and not only what they come to. */
+  /** Show each frame, not only the totals. */
   readonly frames: boolean;
   readonly from: number;
   readonly to: number;
-  /** Bytes shown of each frame; `undefined`: as many as there is room for. */
+  /** Bytes shown of each frame; `undefined`: as many as fit. */
   readonly hex: number | undefined;
   readonly json: boolean;
 }
 
-/** Prints what a segment file is made of. */
+/** Prints the structure of a segment file. */
 export async function inspectSegment(
   context: Context,
   path: string,
@@ -45,7 +45,7 @@ export async function inspectSegment(
     if (json) out.json(pieceAsJson(piece, head));
     else for (const line of table.lines(piece, head)) out.line(line);
     await out.room();
-    // A large file has many: Ctrl-C is to be heard, and the terminal to keep up.
+    // A large file has many pieces; let the event loop handle Ctrl-C and the terminal output.
     if (sum.pieces % 1000 === 0) await new Promise((done) => setImmediate(done));
     signal.throwIfAborted();
   }
@@ -80,7 +80,7 @@ function pieceAsJson({ kind, offset, bytes: size, reason, frame }: Piece, head: 
 
 type Stamp = ReturnType<typeof readStamp>;
 
-/** What a segment file comes to. */
+/** The totals of a segment file. */
 class Sum {
   pieces = 0;
   frames = 0;
@@ -130,7 +130,7 @@ class Sum {
     if (this.unprovenFrames > 0) {
       lines.push(
         colors.yellow(
-          `${plural(this.unprovenFrames, 'frame')} behind damage that cannot show that they belong there`,
+          `${plural(this.unprovenFrames, 'frame')} after damage that cannot prove their position`,
         ),
       );
     }

@@ -5,17 +5,17 @@ import { FrameReader } from '../../format/frame-reader.js';
 import type { WalEntry } from '../../index.js';
 import { walkFrames } from './frame-walk.js';
 
-/** What is held in memory at a time, unless one entry is larger. */
+/** Bytes held in memory at a time, unless one entry is larger. */
 const RUN_BYTES = 256 * 1024;
 
-/** Valid frames of a segment file that follow one another without anything in between. */
+/** Consecutive valid frames of a segment file. */
 interface Run {
   readonly offset: number;
-  /** The first byte after them. */
+  /** Offset of the first byte after them. */
   readonly end: number;
 }
 
-/** Where a segment file is, and of which log it must be. */
+/** The location of a segment file, and the log that it must belong to. */
 export interface SegmentPlace {
   readonly path: string;
   /** n of `wal-<n>`. */
@@ -24,13 +24,14 @@ export interface SegmentPlace {
 }
 
 /**
- * The entries of a segment file, damaged or not: those of valid frames, also after damage, from the next frame on that proves
- * itself. With `reverse` the last ones first; the file is then gone over once before, to learn where its frames are.
+ * The entries of a segment file, damaged or not: those of all valid frames, including frames after damage, from the
+ * next frame that proves its position. With `reverse` the last entries come first; the file is then walked once
+ * before, to find its frames.
  */
 export function* readRuns(place: SegmentPlace, reverse: boolean): Generator<WalEntry[]> {
   const file = createNodeDisk().open(place.path, 'r');
   try {
-    // A window for the way forward, and one for what is read.
+    // One window for the walk, and one for reading entries.
     const source = new WindowedSource(file);
     const runs = findRuns(new WindowedSource(file), place);
     if (!reverse) for (const run of runs) yield readRun(source, run);
@@ -60,7 +61,7 @@ function readRun(source: ByteSource, { offset, end }: Run): WalEntry[] {
   const entries: WalEntry[] = [];
   for (let at = offset; at < end; at += reader.frame.byteLength) {
     const fault = reader.parseAt(at);
-    if (fault !== undefined) throw new Error(`The frame at byte ${at} has changed since it was looked at.`);
+    if (fault !== undefined) throw new Error(`The frame at byte ${at} has changed since it was found.`);
     entries.push({ lsn: reader.frame.lsn, data: reader.readData() });
   }
   return entries;

@@ -1,7 +1,7 @@
 import { type DiskFile, IrregularFile, isMissing, readFully } from '../../files/disk.js';
 import { createNodeDisk } from '../../files/node-disk.js';
 
-/** As much of a file as may be of use, whatever its size; `undefined` where there is none. @throws the system's error */
+/** At most `bytesMax` bytes of a file of any size; `undefined` if there is no such file. @throws the system's error */
 export function readSmallFile(path: string, bytesMax: number): Uint8Array | 'no file' | undefined {
   let file: DiskFile;
   try {

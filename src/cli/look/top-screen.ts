@@ -24,7 +24,7 @@ import { FRESH_MS, type Interval, liveInterval, type PublishedFigures } from './
 
 export interface TopView {
   readonly directory: string;
-  /** Oldest first; the last one is now. */
+  /** Oldest first; the last one is the current reading. */
   readonly readings: readonly Reading[];
   readonly segments: readonly SegmentInfo[];
   readonly beganMs: number;
@@ -35,16 +35,16 @@ export interface ScreenSize {
   readonly columns: number;
 }
 
-/** Lines of the screen beside bars, lanes and segments. */
+/** Lines of the screen other than bars, lanes and segments. */
 const OTHER_LINES = 17;
 const SEGMENTS_MIN = 2;
 const BARS_MIN = 2;
 const BARS_MAX = 8;
-/** What a histogram needs to be one. */
+/** Minimum width of a histogram. */
 const PANEL_COLUMNS = 36;
 const BAR_COLUMNS = 40;
 
-/** A screen of `rows` lines at most, none of them wider than it. */
+/** A screen of at most `rows` lines, none wider than the window. */
 export function drawTop(view: TopView, colors: Colors, { rows, columns }: ScreenSize): string[] {
   const now = view.readings.at(-1) as Reading;
   const { published } = now;
@@ -77,15 +77,15 @@ function ageOf({ published, lock, lastLsn }: Reading): { text: string; isAsUsual
   switch (published.state) {
     case 'none':
       return lock.isHeld === false
-        ? asUsual('Nobody has the log open: what only a running log knows is not here.')
+        ? asUsual('No process has the log open, so there are no figures of a running log.')
         : unusual(
-            'The log publishes no figures: it was opened less than a second ago, nothing was synced since its first second, or its version publishes none.',
+            'The log publishes no figures: it was opened less than a second ago, it has not synced since its first second, or its version publishes none.',
           );
     case 'unreadable':
       return unusual(`The figures of the log cannot be read: ${harmless(published.why)}.`);
     case 'ended':
       return unusual(
-        `The figures are the last ones of process ${published.pid}, ${duration(published.ageMs)} old: it ended without closing the log.`,
+        `The figures are the last ones of process ${published.pid}, ${duration(published.ageMs)} old: the process ended without closing the log.`,
       );
     case 'running': {
       const age = duration(Math.round(published.ageMs));
@@ -156,7 +156,7 @@ function sinceOpening({ counters, uptimeMs }: PublishedFigures, { dim, red }: Co
   return `${dim(`open for ${duration(uptimeMs)}:`)} ${parts.join(', ')}`;
 }
 
-/** Side by side, as many as there is room for: fsync first. */
+/** Histograms side by side, as many as fit: fsync first. */
 function histograms(figures: PublishedFigures, colors: Colors, barRows: number, columns: number): string[] {
   const source = figures.interval ?? figures;
   const micros = (value: number) => duration(value / 1000);
@@ -185,7 +185,7 @@ function histograms(figures: PublishedFigures, colors: Colors, barRows: number, 
   );
 }
 
-/** The fullest first where there is not room for all. */
+/** The rings of the lanes. If not all fit, the fullest come first. */
 function lanes(figures: PublishedFigures, colors: Colors, rowsMax: number, columns: number): string[] {
   const { lanes: all, interval, counters } = figures;
   const share = ({ ringUsed, ringBytes }: { ringUsed: number; ringBytes: number }) =>
@@ -215,7 +215,7 @@ function lanes(figures: PublishedFigures, colors: Colors, rowsMax: number, colum
   return [`${colors.bold('rings')}  ${plural(counters.lanes, 'lane')}${more}`, ...table(rows, [2, 4])];
 }
 
-/** What waits now, and how often there was no room since the lane was attached. */
+/** The bytes that wait now, and the counts of missing room since the lane was attached. */
 function lackOfRoom({ waiting, refused, queued, waits, dropped }: LaneFigures): string {
   return [
     waiting > 0 ? `${integer(waiting)} beside it` : '',

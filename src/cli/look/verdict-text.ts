@@ -8,7 +8,7 @@ import { harmless, integer, lsnRange, plural } from '../text/text.js';
 
 export type Verdict = VerifyReport['verdict'];
 
-/** A torn log is well: whoever opens it cuts what no one was promised. */
+/** A torn log is intact: the next open cuts only entries that were never acknowledged. */
 export function exitCodeFor(verdict: Verdict): ExitCode {
   if (verdict === 'corrupt') return ExitCode.no;
   return verdict === 'unsupported' ? ExitCode.unsupported : ExitCode.ok;
@@ -20,14 +20,14 @@ export function colored(colors: Colors, verdict: Verdict, text: string = verdict
 }
 
 const MEANING: Readonly<Record<Verdict, string>> = {
-  clean: 'All is well.',
+  clean: 'The log is intact.',
   torn: 'A write was interrupted. The next open cuts it; nothing that was acknowledged as durable is lost.',
   corrupt:
     'Entries that were acknowledged cannot be read. Opening the log, or reading the damaged range, fails.',
-  unsupported: 'It was written by a later version, or is in a format that is only read segment by segment.',
+  unsupported: 'A later version wrote the log, or its format can only be read one segment at a time.',
 };
 
-/** What a report comes to, in words. */
+/** The summary of a report, in words. */
 export function describeVerdict(report: VerifyReport, colors: Colors): string[] {
   const { verdict, row, trouble, lost, inDoubt, watermark, stateFault, foreignFiles } = report;
   const lines = [
@@ -38,32 +38,34 @@ export function describeVerdict(report: VerifyReport, colors: Colors): string[] 
   }
   if (lost.length > 0) {
     lines.push(
-      `  No repair keeps: ${ranges(lost)}. Behind the damaged one some may be readable still, with --from.`,
+      `  No repair keeps: ${ranges(lost)}. Some of the entries after the damaged one may still be readable: use --from.`,
     );
   }
   if (inDoubt.length > 0) {
     lines.push(
       verdict === 'corrupt'
-        ? `  Behind the damage, and readable: ${ranges(inDoubt)}.`
-        : `  Not finished, and never acknowledged as durable: ${ranges(inDoubt)}.`,
+        ? `  Readable entries after the damage: ${ranges(inDoubt)}.`
+        : `  Unfinished, and never acknowledged as durable: ${ranges(inDoubt)}.`,
     );
   }
   if (verdict === 'corrupt') {
     lines.push(
-      `  Acknowledged as durable were entries up to ${integer(watermark)}, as far as the files show it.`,
+      `  Entries up to ${integer(watermark)} were acknowledged as durable, as far as the files show.`,
     );
     const log = shellPath(report.directory);
-    lines.push(`  \`ringwal repair ${log} --dry-run\` shows what can be saved, in either of two ways.`);
+    lines.push(`  \`ringwal repair ${log} --dry-run\` shows what can be saved, in each of two modes.`);
   }
   if (stateFault !== undefined)
-    lines.push(`  ringwal.state cannot be read: ${stateFault}. Losing it loses only what it knew.`);
+    lines.push(`  ringwal.state cannot be read: ${stateFault}. Only the information in it is lost.`);
   if (foreignFiles.length > 0) {
-    lines.push(`  Not of the log, and left alone: ${foreignFiles.map(harmless).join(', ')}.`);
+    lines.push(
+      `  These files do not belong to the log and are ignored: ${foreignFiles.map(harmless).join(', ')}.`,
+    );
   }
   return lines;
 }
 
-/** A sentence: which entry cannot be read, where and why. */
+/** A sentence that names the unreadable entry, its place and the reason. */
 export function describeTrouble({ lsn, path, offset, reason }: VerifyTrouble): string {
   const entry = lsn === 0 ? 'An entry' : `Entry ${integer(lsn)}`;
   const at = reason === describeReason('missing-segment') ? '' : ` at byte ${integer(offset)}`;

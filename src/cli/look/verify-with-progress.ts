@@ -3,7 +3,7 @@ import type { Context } from '../terminal/context.js';
 import { progressBar } from '../terminal/status-line.js';
 import { bytes } from '../text/text.js';
 
-/** Reads and judges a whole log, and shows how far it is where it takes long. */
+/** Verifies a whole log, and shows the progress if it takes long. */
 export async function verifyWithProgress(context: Context, directory: string): Promise<VerifyReport> {
   const status = context.statusLine();
   try {

@@ -2,7 +2,7 @@ import type { Argument, Option } from 'commander';
 import { type Command, HELP_FLAGS, optionsOf, VERSION_FLAGS } from './definition.js';
 
 /*
- * Completion scripts, made of the definitions. None of them starts ringwal: they answer at once.
+ * Completion scripts, generated from the definitions. They do not start ringwal, so they answer at once.
  */
 
 const GLOBAL_FLAGS = [...flagsIn(HELP_FLAGS), ...flagsIn(VERSION_FLAGS)];
@@ -12,7 +12,7 @@ export function bashCompletion(commands: readonly Command[]): string {
   const values = commands.flatMap((command) =>
     command.options.filter(takesValue).map((option) => {
       const patterns = optionFlags(option).map((flag) => `${command.name}:${flag}`);
-      // A value that is free is not completed, not even by file names.
+      // A free value has no completion, not even file names.
       const found =
         option.argChoices === undefined
           ? ''
@@ -131,7 +131,7 @@ export function fishCompletion(commands: readonly Command[]): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** One whose value may be left out is completed as if it had none. */
+/** An option with an optional value is completed as if it had no value. */
 function takesValue({ required }: Option): boolean {
   return required;
 }
@@ -148,7 +148,10 @@ function flagsIn(flags: string): string[] {
   return flags.split(', ');
 }
 
-/** For a shell, in single quotes. The three read a quote in them in the same way only outside of them. */
+/**
+ * Text in single quotes for a shell. A quote within it is placed outside of the quotes, because the three shells
+ * agree only there.
+ */
 function quoted(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }

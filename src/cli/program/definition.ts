@@ -10,8 +10,8 @@ export const HELP_FLAGS = '-h, --help';
 export const VERSION_FLAGS = '-V, --version';
 
 /**
- * A command as data. The parser, the help, the completions and the man page are all made of it, so that none of them can
- * know more, or less, than the others.
+ * A command as data. The parser, the help, the completions and the man page are all generated from it, so they always
+ * agree.
  */
 export interface Command {
   readonly name: string;
@@ -20,10 +20,10 @@ export interface Command {
   /** Paragraphs. */
   readonly details: readonly string[];
   readonly arguments: readonly Argument[];
-  /** Beside `--json` and `--help`, which every command has. */
+  /** Options other than `--json` and `--help`, which every command has. */
   readonly options: readonly Option[];
   readonly examples: readonly Example[];
-  /** What `--json` prints. */
+  /** A description of the output of `--json`. */
   readonly json: string;
   run(context: Context, options: GlobalOptions, args: readonly (string | undefined)[]): Promise<ExitCode>;
 }
@@ -45,12 +45,12 @@ interface TypedCommand<Options> extends Omit<Command, 'run'> {
   ): Promise<ExitCode>;
 }
 
-/** `Options` are what `options` parse to: the one place where that is taken on trust. */
+/** `Options` is the type that `options` parse to. Only this function assumes that without a check. */
 export function defineCommand<Options>(command: TypedCommand<Options>): Command {
   return command as unknown as Command;
 }
 
-/** All that a command takes, but for `--help`. */
+/** All options of a command except `--help`. */
 export function optionsOf({ options }: Command): readonly Option[] {
   return [...options, new Option('--json', 'print JSON for programs')];
 }

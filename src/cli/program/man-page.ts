@@ -2,7 +2,10 @@ import type { Argument, Option } from 'commander';
 import { EXIT_CODES } from '../errors/exit-code.js';
 import { type Command, DESCRIPTION, optionsOf, sentence, VERSION } from './definition.js';
 
-/** The manual page, for man(1): section 1, made of the definitions. It has no date, so that the same sources make the same page. */
+/**
+ * The manual page for man(1), section 1, generated from the definitions. It has no date, so the same sources always
+ * make the same page.
+ */
 export function manPage(commands: readonly Command[]): string {
   const lines = [
     `.TH RINGWAL 1 "" "ringwal ${VERSION}" "ringwal"`,
@@ -16,7 +19,7 @@ export function manPage(commands: readonly Command[]): string {
     '.SH DESCRIPTION',
     text(DESCRIPTION),
     text(
-      'Colours, progress and questions are for terminals only. Errors go to standard error, one message each.',
+      'Colours, progress and questions appear on terminals only. Errors go to standard error, one message each.',
     ),
     '.SH COMMANDS',
     ...commands.flatMap(section),
@@ -25,10 +28,10 @@ export function manPage(commands: readonly Command[]): string {
     '.SH ENVIRONMENT',
     '.TP',
     '.B NO_COLOR',
-    text('No colours, whatever is written to.'),
+    text('Disables colours everywhere.'),
     '.TP',
     '.B RINGWAL_DEBUG',
-    text('With an error, print where in the program it came from.'),
+    text('Prints the stack of an error.'),
     '.SH SEE ALSO',
     text('The documentation of the package: README.md, docs/cli.md, docs/durability.md, docs/format.md.'),
   ];
@@ -81,7 +84,7 @@ function about({ description, argChoices, defaultValue }: Argument | Option): st
   return text(`${sentence(description)}${choices}${usual}`);
 }
 
-/** A line of text, which must not begin as a request does. */
+/** A line of text, escaped so that it does not begin like a request. */
 function text(line: string): string {
   return escaped(line).replace(/^[.']/, '\\&$&');
 }

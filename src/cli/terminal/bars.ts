@@ -3,7 +3,7 @@ import { integer, table } from '../text/text.js';
 
 const EIGHTHS = ' ▏▎▍▌▋▊▉█';
 
-/** A bar of `share` of `width` columns, to an eighth of one; at least a trace of what is not nothing. */
+/** A bar of `share` of `width` columns, exact to an eighth of a column. A share above 0 is always visible. */
 export function bar(share: number, width: number): string {
   const eighths = share <= 0 ? 0 : Math.max(1, Math.round(Math.min(1, share) * width * 8));
   const full = '█'.repeat(Math.floor(eighths / 8));
@@ -11,14 +11,15 @@ export function bar(share: number, width: number): string {
 }
 
 interface Bin {
-  /** The least value that falls into it. */
+  /** The lowest value in this class. */
   readonly from: number;
   count: number;
 }
 
 /**
- * A histogram as bars, at most `rows` of them, one below the other: each is of values from the one at its left up to the
- * next. Powers of two, or of four, eight and so on where those would be too many. `width`: columns, labels included.
+ * A histogram as horizontal bars, at most `rows` of them. Each bar counts the values from its label up to the next
+ * label. The labels are powers of two, or of four, eight and so on if there would be too many bars. `width`: columns,
+ * including labels.
  */
 export function histogramBars(
   reading: Pick<HistogramReading, 'buckets'>,

@@ -12,7 +12,7 @@ const SIGNALS = {
 
 const SHOW_MS = 200;
 
-/** What a command has of the process. */
+/** The part of the process that a command uses. */
 export class Context {
   readonly stdin: Readable & { isTTY?: boolean; setRawMode?(isRaw: boolean): void };
   readonly out: Output;
@@ -31,33 +31,33 @@ export class Context {
     this.out = new Output(stdout, env, (error) => this.#loseOutput(error));
     this.#err = stderr;
     this.errorColors = colorsFor(stderr.isTTY === true, env);
-    // Who does not listen to what went wrong is told by the exit code.
+    // If standard error is closed, the exit code still reports the failure.
     stderr.on('error', () => {});
     for (const [signal, exitCode] of Object.entries(SIGNALS)) {
       process.on(signal, () => {
-        // A second time: at once. What a log has accepted it makes durable on the way out.
+        // The second signal ends the process at once. The log's exit handler makes accepted entries durable.
         if (this.#interrupt.signal.aborted) process.exit(exitCode);
         this.#stop(exitCode);
       });
     }
   }
 
-  /** Aborted by Ctrl-C and its like, and once nobody reads standard output. */
+  /** Aborted by Ctrl-C and similar signals, and when the reader of standard output is gone. */
   get signal(): AbortSignal {
     return this.#interrupt.signal;
   }
 
-  /** What a command that was interrupted ends with. */
+  /** The exit code of an interrupted command. */
   get interruptedWith(): ExitCode | undefined {
     return this.#endsWith;
   }
 
-  /** Why standard output takes nothing more: not because its reader had enough. */
+  /** The error that ended standard output, other than a reader that closed it. */
   get outputFailure(): Error | undefined {
     return this.#outputFailure;
   }
 
-  /** Nobody reads standard output any more. */
+  /** The reader of standard output is gone. */
   get isUnread(): boolean {
     return this.#endsWith === ExitCode.ok;
   }
@@ -66,12 +66,12 @@ export class Context {
     this.#err.write(`${text}\n`);
   }
 
-  /** Of what does not keep the command from going on. */
+  /** Prints a problem that does not end the command. */
   warn(text: string): void {
     this.error(`${this.errorColors.yellow('ringwal:')} ${text}`);
   }
 
-  /** A terminal is there to ask and to answer. */
+  /** Whether standard input and standard error are a terminal, so that the user can be asked. */
   get canAsk(): boolean {
     return this.stdin.isTTY === true && this.#err.isTTY === true;
   }
@@ -80,7 +80,7 @@ export class Context {
     return this.#err;
   }
 
-  /** Someone looks at standard error. */
+  /** Whether standard error is a terminal. */
   get isWatched(): boolean {
     return this.#err.isTTY === true;
   }
@@ -89,7 +89,7 @@ export class Context {
     return new StatusLine(this.#err);
   }
 
-  /** What `work` comes to; rejects when interrupted, whatever the work goes on with. */
+  /** The result of `work`; rejects when interrupted, even if the work continues. */
   async orInterrupted<T>(work: Promise<T>): Promise<T> {
     this.signal.throwIfAborted();
     let stop = () => {};
@@ -104,7 +104,7 @@ export class Context {
     }
   }
 
-  /** As [orInterrupted]; where it takes long it is said what is being done, and for how long already. */
+  /** As [orInterrupted]. If the work takes long, it shows what is being done and since when. */
   async waitFor<T>(what: string, work: Promise<T>): Promise<T> {
     const status = this.statusLine();
     const start = performance.now();

@@ -3,12 +3,12 @@ import type { Writable } from 'node:stream';
 import picocolors from 'picocolors';
 import { wrap } from '../text/text.js';
 
-/** Of what is not printed to a terminal. */
+/** Line width for output that does not go to a terminal. */
 const WIDTH = 80;
 
 export type Colors = ReturnType<typeof picocolors.createColors>;
 
-/** Standard output: as fast as whoever reads it, and quiet about a reader that has gone (`| head`). */
+/** Standard output. It writes as fast as the reader reads, and ignores a reader that has gone (`| head`). */
 export class Output {
   readonly isTerminal: boolean;
   readonly colors: Colors;
@@ -16,7 +16,7 @@ export class Output {
   readonly #onGone: (error: NodeJS.ErrnoException) => void;
   #failure: Error | undefined;
 
-  /** `onGone` hears once that nobody takes any more: `EPIPE`, or another error of the system. */
+  /** `onGone` is called once when output is no longer possible: with `EPIPE`, or another error of the system. */
   constructor(
     stream: Writable & { isTTY?: boolean; columns?: number; rows?: number },
     env: NodeJS.ProcessEnv,
@@ -29,29 +29,29 @@ export class Output {
     stream.on('error', (error: Error) => this.#fail(error));
   }
 
-  /** Lines of the terminal, now: its window may change. */
+  /** Current number of lines of the terminal; its window may change. */
   get rows(): number {
-    // 0 is what a terminal says that does not know.
+    // A terminal that does not know its size reports 0.
     return this.#stream.rows || 24;
   }
 
-  /** Columns of it, now. */
+  /** Current number of columns of the terminal. */
   get columns(): number {
     return this.#stream.columns || 80;
   }
 
-  /** What lines are to fit into: the terminal now, and elsewhere always the same. */
+  /** The width to which lines are wrapped: that of the terminal, or a constant elsewhere. */
   get width(): number {
     return this.isTerminal ? this.columns : WIDTH;
   }
 
-  /** A line of words, on as many as it takes; those that follow are indented as it is. */
+  /** Prints a text, wrapped; the following lines get the indentation of the first one. */
   wrapped(text: string): void {
     const indent = /^ */.exec(text)?.[0] ?? '';
     for (const line of wrap(text.slice(indent.length), this.width - indent.length)) this.line(indent + line);
   }
 
-  /** A line of words that is wrapped for who looks at it, and stays one line for programs. */
+  /** Prints a text, wrapped on a terminal, and as one line for programs. */
   sentence(text: string): void {
     if (this.isTerminal) this.wrapped(text);
     else this.line(text);
@@ -69,21 +69,21 @@ export class Output {
     if (this.#failure === undefined) this.#stream.write(chunk);
   }
 
-  /** Resolves once the stream takes more, or never will. */
+  /** Resolves once the stream takes more, or is closed. */
   async room(): Promise<void> {
     while (this.#stream.writableNeedDrain && this.#failure === undefined) {
       await once(this.#stream, 'drain').catch(() => {
-        // The listener of 'error' has taken note.
+        // The listener of 'error' has recorded it.
       });
     }
   }
 
-  /** Resolves once everything is handed on, or never will be. */
+  /** Resolves once all output is written, or the stream is closed. */
   async flush(): Promise<void> {
     if (this.#failure !== undefined) return;
     await new Promise<void>((resolve) => {
       this.#stream.write('', (error) => {
-        // Told here first, and then by the event.
+        // The callback gets the error before the event does.
         if (error) this.#fail(error);
         resolve();
       });
@@ -97,7 +97,7 @@ export class Output {
   }
 }
 
-/** Colours on a terminal only, and not where the user does not want any (https://no-color.org). */
+/** Colours on a terminal only, unless the user has disabled them (https://no-color.org). */
 export function colorsFor(isTerminal: boolean, env: NodeJS.ProcessEnv): Colors {
   return picocolors.createColors(isTerminal && !env.NO_COLOR && env.TERM !== 'dumb');
 }

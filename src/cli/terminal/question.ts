@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline/promises';
 import { CliError, ExitCode } from '../errors/exit-code.js';
 import type { Context } from './context.js';
 
-/** Asks on the terminal; anything but yes is no. @throws where there is no terminal */
+/** Asks on the terminal; every answer but yes means no. @throws if there is no terminal */
 export async function confirm(context: Context, question: string): Promise<boolean> {
   if (!context.canAsk) {
     throw new CliError(
@@ -12,7 +12,7 @@ export async function confirm(context: Context, question: string): Promise<boole
   }
   const asking = createInterface({ input: context.stdin, output: context.errorStream, terminal: true });
   try {
-    // readline takes Ctrl-C from the terminal, which then sends no signal.
+    // readline reads Ctrl-C from the terminal, which then sends no signal.
     asking.on('SIGINT', () => process.kill(process.pid, 'SIGINT'));
     const closed = new Promise<string>((resolve) => asking.once('close', () => resolve('')));
     const answered = asking.question(`${question} [y/N] `, { signal: context.signal });
@@ -24,10 +24,10 @@ export async function confirm(context: Context, question: string): Promise<boole
   }
 }
 
-/** Ctrl-D answers nothing, which is no. @throws anything else that keeps the question from being answered */
+/** Ctrl-D ends the input, which means no. @throws any other error of the question */
 function endOfInput(context: Context, error: Error): string {
   if (context.signal.aborted || error.name !== 'AbortError') throw error;
-  // What is said next begins a line of its own.
+  // The next message begins on a new line.
   context.error('');
   return '';
 }

@@ -4,7 +4,7 @@ import type { Context } from './context.js';
 const ENTER = '\x1b[?1049h\x1b[?25l';
 const LEAVE = '\x1b[?25h\x1b[?1049l';
 
-/** The whole terminal, which is as it was once it is left. `q` leaves it; in raw mode Ctrl-C is a key like any other. */
+/** Uses the whole terminal, and restores it at the end. `q` ends it; in raw mode Ctrl-C is an ordinary key. */
 export class Screen {
   readonly #context: Context;
   readonly #left = new AbortController();
@@ -23,7 +23,7 @@ export class Screen {
     stdin.on('data', this.#onKey);
   }
 
-  /** As it is now: the window may change. */
+  /** The current size; the window may change. */
   get size(): { readonly rows: number; readonly columns: number } {
     const { rows, columns } = this.#context.out;
     return { rows, columns };
@@ -34,11 +34,11 @@ export class Screen {
   }
 
   show(lines: readonly string[]): void {
-    // Line by line over what was there, so that nothing flickers.
+    // Overwrites the old screen line by line, which avoids flicker.
     this.#context.out.write(`\x1b[H${lines.map((line) => `${line}\x1b[K`).join('\r\n')}\x1b[J`);
   }
 
-  /** Resolves after `ms`, or when the screen is left; rejects when interrupted. */
+  /** Resolves after `ms`, or when the user ends the screen; rejects when interrupted. */
   async pause(ms: number): Promise<void> {
     const { signal } = this.#context;
     try {

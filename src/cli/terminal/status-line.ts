@@ -1,10 +1,10 @@
 import type { Writable } from 'node:stream';
 
-/** What takes less says nothing. */
+/** Shorter work shows no status. */
 const QUIET_MS = 1000;
 const REDRAW_MS = 100;
 
-/** One line at the bottom of a terminal that says how far something is; elsewhere nothing at all. */
+/** A progress line at the bottom of a terminal. Without a terminal it prints nothing. */
 export class StatusLine {
   readonly isTerminal: boolean;
   readonly #stream: Writable & { columns?: number };
@@ -13,7 +13,7 @@ export class StatusLine {
   #shownAt = Number.NEGATIVE_INFINITY;
   #isShown = false;
 
-  /** `now`: milliseconds, from anywhere. */
+  /** `now`: milliseconds of any clock. */
   constructor(
     stream: Writable & { isTTY?: boolean; columns?: number },
     now: () => number = () => performance.now(),
@@ -24,14 +24,14 @@ export class StatusLine {
     this.isTerminal = stream.isTTY === true;
   }
 
-  /** Shows what `text` returns, if it is time to. Cheap enough to be called at every turn. */
+  /** Shows the result of `text` if an update is due. Cheap enough to call in every turn. */
   update(text: () => string): void {
     if (!this.isTerminal) return;
     const now = this.#now();
     if (now - this.#startedAt < QUIET_MS || now - this.#shownAt < REDRAW_MS) return;
     this.#shownAt = now;
     this.#isShown = true;
-    // A terminal that does not know its width says 0.
+    // A terminal that does not know its width reports 0.
     this.#stream.write(`\r\x1b[K${text().slice(0, (this.#stream.columns || 80) - 1)}`);
   }
 

@@ -4,17 +4,17 @@ import { visibleLength } from './text.js';
 export interface Column {
   readonly header: string;
   readonly cells: readonly string[];
-  /** Its text is at the right. */
+  /** The text is aligned to the right. */
   readonly isRight?: boolean;
-  /** Where there is not room for all, those with the highest rank go first; those without stay. */
+  /** If not all columns fit, those with the highest rank are left out first; columns without a rank always stay. */
   readonly rank?: number;
 }
 
 const GAP = 2;
 
 /**
- * The columns for which there is room in `width`, in their order, and the `room` that is left for something `least` wide at
- * the right; 0 where there is not even that.
+ * The columns that fit into `width`, in their order, and the `room` left at the right for an item of at least `least`
+ * columns; 0 if the item does not fit.
  */
 export function fit(
   columns: readonly Column[],
@@ -23,7 +23,7 @@ export function fit(
 ): { readonly shown: readonly Column[]; readonly room: number } {
   const shown = [...columns];
   const roomBeside = () => width - shown.reduce((sum, column) => sum + widthOf(column) + GAP, 0);
-  // What stands at the right has its gap counted already.
+  // The gap of the item at the right is counted already.
   const wanted = least === 0 ? -GAP : least;
   while (roomBeside() < wanted) {
     const ranks = shown.map(({ rank = 0 }) => rank);

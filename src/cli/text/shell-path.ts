@@ -1,7 +1,7 @@
 import { relative } from 'node:path';
 import { harmless } from './text.js';
 
-/** A path as it can be typed into a shell, for the commands that messages name. */
+/** A path quoted for a shell, for commands in messages. */
 export function shellPath(path: string): string {
   const fromHere = relative('.', path) || '.';
   const short = fromHere.length < path.length ? fromHere : path;

@@ -20,7 +20,7 @@ export function bytes(count: number): string {
   return `${integer(count)} B`;
 }
 
-/** Three digits that count. */
+/** Three significant digits. */
 function trimmed(value: number): string {
   const digits = value < 10 ? 2 : value < 100 ? 1 : 0;
   return value.toFixed(digits).replace(/\.?0+$/, (zeros) => (zeros.includes('.') ? '' : zeros));
@@ -37,7 +37,7 @@ export function perSecond(count: number, ms: number, unit: (value: number) => st
   return `${unit(ms > 0 ? (count * 1000) / ms : 0)}/s`;
 }
 
-/** To the second, UTC. */
+/** Date and time in UTC, to the second. */
 export function time(ms: number): string {
   return `${new Date(ms).toISOString().slice(0, 19).replace('T', ' ')}Z`;
 }
@@ -61,7 +61,7 @@ export function sparkline(values: readonly number[]): string {
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
 
-/** What a terminal shows and does not obey: bytes from a log must not move the cursor or worse. */
+/** Replaces control characters with visible ones: bytes from a log must not control the terminal. */
 export function harmless(text: string): string {
   return text.replace(CONTROLS, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }
@@ -73,7 +73,10 @@ export function visibleLength(text: string): number {
   return text.replace(COLORS, '').length;
 }
 
-/** As much of `text` as `width` columns show, with all of its colours, so that each that is begun ends. */
+/**
+ * The part of `text` that fits into `width` columns. It keeps all colour codes, so that every colour that begins also
+ * ends.
+ */
 export function clip(text: string, width: number): string {
   let room = width;
   let clipped = '';
@@ -87,10 +90,10 @@ export function clip(text: string, width: number): string {
   return clipped + text.slice(at).slice(0, room);
 }
 
-/** A word, or what stands in backquotes: it is to be copied. */
+/** A word, or text in backquotes, which the user copies and so must not be wrapped. */
 const WORDS = /`[^`]*`\S*|\S+/g;
 
-/** The words of `text` on lines that are no wider than `width`, as far as none of them is. */
+/** Wraps `text` to lines of at most `width` columns; a longer word gets its own line. */
 export function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   let end = 0;
@@ -104,7 +107,7 @@ export function wrap(text: string, width: number): string[] {
   return lines;
 }
 
-/** Columns as wide as they must be; those named in `right` have their text at the right. */
+/** A table with minimal column widths; the columns in `right` are aligned to the right. */
 export function table(rows: readonly (readonly string[])[], right: readonly number[] = []): string[] {
   const widths: number[] = [];
   for (const row of rows) {

@@ -126,7 +126,7 @@ test('several logs share the metrics of a registry; each leaves by itself, and i
   const [a, b] = [await freshLog(t), await freshLog(t)];
   const stop = registerWal(a, { registry, log: 'a' });
   registerWal(b, { registry, log: 'b' });
-  assert.throws(() => registerWal(b, { registry, log: 'a' }), /label log="a" is another log's/);
+  assert.throws(() => registerWal(b, { registry, log: 'a' }), /another log has the label log="a"/);
   await b.append('x');
   const appends = async () =>
     (await scrape(registry))
