@@ -100,7 +100,7 @@ async function recover(given, acknowledged) {
 
   const found = await compareWithLines(wal, lines);
   if (found < acknowledged) {
-    throw new Error(`${plural(acknowledged, 'line')} acknowledged, but the log ends behind line ${found}`);
+    throw new Error(`${plural(acknowledged, 'line')} acknowledged, but the log ends after line ${found}`);
   }
   if (found > given)
     throw new Error(`the child was given ${plural(given, 'line')}, but the log holds ${found}`);

@@ -61,7 +61,7 @@ function recover(acknowledged) {
     const from = snapshotLsn === 0 ? 'no snapshot' : `the snapshot at entry ${integer(snapshotLsn)}`;
     field(
       'opened',
-      `${from}, ${plural(replayed, 'entry', 'entries')} replayed behind it; took ${ms(openMs)}`,
+      `${from}, ${plural(replayed, 'entry', 'entries')} replayed after it; took ${ms(openMs)}`,
     );
     prove(store, acknowledged);
     field('proof', good(`${plural(store.size, 'key')}, each as its writer has left it`));

@@ -47,7 +47,7 @@ export async function crash(log, lines, { onStart, onProgress }) {
     await delay(STEP_MS);
     onProgress(acknowledged);
   }
-  // All the rest that it may have, at once: the kill shall meet a busy child.
+  // Gives the child the rest of its lines at once, so that it is busy when the kill comes.
   giveUpTo(most);
   await delay(Math.random() * 4);
   const wasAlive = isAlive;
