@@ -1,8 +1,8 @@
 /**
- * What a program says with `console.log` goes into a log instead of the terminal, and what it says while it crashes too.
+ * A program's `console.log` writes into a log instead of the terminal, also while the program crashes.
  *
  *   node examples/console.mjs [DIR]           default: ringwal-console in the system's temporary directory
- *   node examples/console.mjs [DIR] --show    prints what is there
+ *   node examples/console.mjs [DIR] --show    prints the entries of the log
  */
 import { Console } from 'node:console';
 import { tmpdir } from 'node:os';

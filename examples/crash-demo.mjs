@@ -1,13 +1,13 @@
 /**
- * What a write-ahead log is for, in a few seconds:
+ * Shows in a few seconds what a write-ahead log is for:
  *
  *   npm start [-- FILE]          FILE: any file; default: this repository's package-lock.json
  *
- * A child process appends the lines of FILE to a log and is killed in the middle of it. Then the log is opened again:
- * every line that the child called acknowledged must be there, in order, and once the rest is appended, the log must
- * equal FILE byte for byte. Exit code 0 only if all of that was proven.
+ * A child process appends the lines of FILE to a log and is killed while it appends. Then this program opens the log again.
+ * Every line that the child reported as acknowledged must be there, in order. Once the rest is appended, the log must
+ * equal FILE byte for byte. The exit code is 0 only if all of that was proven.
  *
- * A killed process is what can be shown here. Power cuts are in the test suite, on a simulated disk.
+ * This program shows a killed process. The test suite shows power cuts, on a simulated disk.
  */
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -100,7 +100,7 @@ async function recover(given, acknowledged) {
 
   const found = await compareWithLines(wal, lines);
   if (found < acknowledged) {
-    throw new Error(`${plural(acknowledged, 'line')} acknowledged, but the log ends behind line ${found}`);
+    throw new Error(`${plural(acknowledged, 'line')} acknowledged, but the log ends after line ${found}`);
   }
   if (found > given)
     throw new Error(`the child was given ${plural(given, 'line')}, but the log holds ${found}`);

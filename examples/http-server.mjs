@@ -1,5 +1,5 @@
 /**
- * A small shop that loses no order, whatever happens to its process or machine.
+ * A small shop that loses no order if its process is killed or its machine loses power.
  *
  *   node examples/http-server.mjs [PORT] [DIR]
  *
@@ -10,8 +10,8 @@
  *   curl localhost:8080/orders/1                                   → 200 or 404
  *   curl localhost:8080/stats
  *
- * Kill it (kill -9), start it again: every order that was answered is there, and perhaps some whose answer was cut off.
- * What is in memory is only ever built from the log: at the start by replay, later by the same function for each new
+ * Kill it (kill -9) and start it again: every order that was answered is there, and perhaps some whose answer was cut off.
+ * The program builds its memory only from the log: at the start by replay, later with the same function for each new
  * entry.
  */
 import { createServer } from 'node:http';
@@ -24,13 +24,13 @@ const DIR = process.argv[3] ?? join(tmpdir(), 'ringwal-shop');
 const MAX_BODY_BYTES = 64 * 1024;
 const SHUTDOWN_MS = 10_000;
 
-// Two logs, since they differ in what they promise and in how long they are kept: orders for ever, and each is waited
-// for; lines about requests in the last 256 MB, and nobody waits for them.
+// Two logs, since they differ in their promise and in their retention. The shop waits for each order and keeps orders for
+// ever. It does not wait for lines about requests and keeps the last 256 MB of them.
 const orderLog = await Wal.open(join(DIR, 'orders'));
 const accessLog = await Wal.open(join(DIR, 'access'), {
   maxFileSize: 16 * 2 ** 20,
   maxTotalSize: 256 * 2 ** 20,
-  // The disk may be full, say. The shop goes on without these lines.
+  // The disk may be full, for example. The shop continues without these lines.
   onError: (error) => console.error(`Access log: ${error.message}`),
 });
 
@@ -50,11 +50,11 @@ server.on('error', (error) => {
   stop();
 });
 server.listen(PORT, '127.0.0.1', () => console.log(`Listening on http://127.0.0.1:${server.address().port}`));
-// Once: a second Ctrl-C kills, as anybody would expect.
+// Once: a second Ctrl-C kills the process, as users expect.
 process.once('SIGTERM', stop);
 process.once('SIGINT', stop);
 
-/** Answers everything that was begun, makes everything durable, ends. */
+/** Answers the requests that have begun, makes everything durable, and ends. */
 function stop() {
   stopping ??= shutDown();
   return stopping;
@@ -62,8 +62,8 @@ function stop() {
 
 async function shutDown() {
   if (server.listening) {
-    // A client that does not get on with its request cannot hold this up for ever: it was not answered, so it was not
-    // promised anything.
+    // A client that does not finish its request cannot delay the shutdown for ever. It got no answer, so it has no
+    // promise.
     const timer = setTimeout(() => server.closeAllConnections(), SHUTDOWN_MS);
     const closed = new Promise((resolve) => server.close(resolve));
     server.closeIdleConnections();
@@ -71,7 +71,7 @@ async function shutDown() {
     clearTimeout(timer);
   }
   for (const log of [orderLog, accessLog]) {
-    // Takes nothing more, syncs what it has. Rejects if the log had failed before.
+    // Accepts nothing more, and syncs what it has. Rejects if the log had failed before.
     await log.close().catch((error) => {
       console.error(error.message);
       process.exitCode = 1;
@@ -116,14 +116,14 @@ async function answer(request) {
   }
 }
 
-/** Durable: it is an order only once it is fsynced. Many requests at a time share the fsyncs. */
+/** Durable: the shop has an order only once it is fsynced. Concurrent requests share the fsyncs. */
 async function takeOrder(order) {
   let number;
   try {
     number = await orderLog.append(JSON.stringify(order), { durable: true });
   } catch (error) {
-    // Full, the disk or the queue: the order was not taken, and the next one may be. After any other failure the log
-    // takes nothing more, and only opening it again tells what is in it.
+    // The disk or the queue is full: this order was not taken, and the next one may be. After any other failure the log
+    // accepts nothing more, and only opening it again shows what is in it.
     const isFull = error.code === 'ERR_WAL_FULL' || error.cause?.code === 'ENOSPC';
     if (!isFull) setImmediate(stop);
     throw Object.assign(new Error('The order could not be stored.', { cause: error }), {
@@ -141,7 +141,7 @@ function applyOrder(number, order) {
 
 /**
  * Fire and forget: costs well under a microsecond, and reaches the disk within the log's `syncInterval`. If the disk does
- * not keep up, the answer waits: so the clients slow down, instead of lines getting lost or filling the memory.
+ * not keep up, the answer waits. So the clients slow down, and no lines are lost or fill the memory.
  */
 async function logAccess(line) {
   try {
@@ -170,7 +170,7 @@ async function readBody(request) {
   let bytes = 0;
   for await (const chunk of request) {
     bytes += chunk.length;
-    // Read on, though nothing is kept: breaking off would close the connection before the answer.
+    // Reads on without keeping anything: to stop reading would close the connection before the answer.
     if (bytes <= MAX_BODY_BYTES) chunks.push(chunk);
   }
   if (bytes > MAX_BODY_BYTES) throw refusal(413, 'too large for an order');

@@ -4,11 +4,11 @@
  *   node examples/key-value-store.mjs [ROUNDS] [DIR]
  *
  *   ROUNDS   how often it is killed; default 5
- *   DIR      where the store lives, and stays; default: a temporary directory, removed at the end
+ *   DIR      the directory of the store, which is kept; default: a temporary directory, removed at the end
  *
  * In each round a child process opens the store, puts and removes values as fast as it can, and is killed by SIGKILL at a
  * random moment. Then the store is opened here, and its whole content is compared with what the child had acknowledged.
- * Exit code 0 only if nothing was lost, nothing was there in part, and nothing was there that should not be.
+ * The exit code is 0 only if no step was lost, none was there in part, and the store holds nothing else.
  *
  * The store itself is key-value-store/store.mjs.
  */
@@ -61,7 +61,7 @@ function recover(acknowledged) {
     const from = snapshotLsn === 0 ? 'no snapshot' : `the snapshot at entry ${integer(snapshotLsn)}`;
     field(
       'opened',
-      `${from}, ${plural(replayed, 'entry', 'entries')} replayed behind it; took ${ms(openMs)}`,
+      `${from}, ${plural(replayed, 'entry', 'entries')} replayed after it; took ${ms(openMs)}`,
     );
     prove(store, acknowledged);
     field('proof', good(`${plural(store.size, 'key')}, each as its writer has left it`));

@@ -1,14 +1,14 @@
 /**
- * A process that appends, and shows how it fares: to Prometheus, and by diagnostics channels to whoever listens.
+ * A process that appends, exports the figures of its log to Prometheus, and subscribes to its diagnostics channels.
  *
  *   node examples/monitoring.mjs [PORT] [DIR]
  *
  *   PORT   default 9464; 0 = any free one
- *   DIR    where its log lives; default: ringwal-monitoring in the system's temporary directory
+ *   DIR    the directory of its log; default: ringwal-monitoring in the system's temporary directory
  *
  *   curl localhost:9464/metrics
  *
- * Needs prom-client beside ringwal. docs/grafana/ has a dashboard and alert rules for these metrics.
+ * It needs prom-client as well as ringwal. docs/grafana/ has a dashboard and alert rules for these metrics.
  */
 import { subscribe } from 'node:diagnostics_channel';
 import { createServer } from 'node:http';

@@ -1,6 +1,6 @@
 /**
- * pino writes into a log: each line is an entry, nobody waits for the disk, and no line is lost when the process exits,
- * throws or gets SIGTERM.
+ * pino writes into a log. Each line is an entry, the program does not wait for the disk, and no line is lost when the process
+ * exits, throws or gets SIGTERM.
  *
  *   node examples/pino.mjs [DIR]     default: ringwal-pino in the system's temporary directory
  *
@@ -13,7 +13,7 @@ import { Wal } from 'ringwal';
 
 const directory = process.argv[2] ?? join(tmpdir(), 'ringwal-pino');
 
-// The last 256 MB of lines are kept.
+// Keeps the last 256 MB of lines.
 const wal = await Wal.open(directory, { maxFileSize: 16 * 2 ** 20, maxTotalSize: 256 * 2 ** 20 });
 console.log(`${wal.lastLsn} lines from earlier runs`);
 
@@ -22,7 +22,7 @@ const stream = wal.createLogStream({ onFull: 'drop' });
 stream.on('error', (error) => console.error(`Log: ${error.message}`));
 const logger = pino({ base: { pid: process.pid } }, stream);
 
-// process.exit() is all that it takes: what was logged is made durable on the way out.
+// process.exit() is enough: the log makes every line durable before the process ends.
 process.once('SIGTERM', () => process.exit(0));
 
 logger.info('started');
@@ -31,13 +31,13 @@ for (let request = 1; request <= 1000; request++) {
 }
 logger.warn(new Error('a warning with its stack'), 'something odd');
 
-// Durable now, for whoever must be sure before he goes on.
+// Makes the lines durable now, for a program that must be sure before it continues.
 await new Promise((resolve, reject) => {
   logger.flush((error) => (error ? reject(error) : resolve()));
 });
 console.log(`${wal.durableLsn} lines are durable, ${stream.dropped} were dropped`);
 
-// The newest first, as for a page that shows what happened last.
+// Reads the newest first, as for a page that shows recent events.
 for await (const { lsn, data } of wal.entries({ reverse: true })) {
   const { level, msg } = JSON.parse(Buffer.from(data).toString());
   console.log(`#${lsn} ${pino.levels.labels[level]}: ${msg}`);

@@ -1,5 +1,5 @@
 /**
- * winston writes into a log, by its transport for streams.
+ * winston writes into a log with its transport for streams.
  *
  *   node examples/winston.mjs [DIR]     default: ringwal-winston in the system's temporary directory
  */
@@ -17,7 +17,7 @@ stream.on('error', (error) => console.error(`Log: ${error.message}`));
 const logger = winston.createLogger({
   level: 'info',
   format: winston.format.combine(winston.format.timestamp(), winston.format.json()),
-  // One newline for each line, whatever the platform.
+  // One newline for each line, on every platform.
   transports: [new winston.transports.Stream({ stream, eol: '\n' })],
 });
 
@@ -26,7 +26,7 @@ for (let order = 1; order <= 500; order++) logger.info('order taken', { order })
 logger.debug('below the level');
 logger.error('not paid', { order: 17 });
 
-// winston hands lines on by streams of its own: once it has finished all of them are with the log.
+// winston passes lines through streams of its own. Once it has finished, the log has all of them.
 logger.end();
 await once(logger, 'finish');
 // Makes its lines durable; the log stays open.

@@ -1,11 +1,11 @@
-/** The only thing about the log that is not at its default: FILE may be one single huge line. */
+/** The only option that is not the default: FILE may be a single huge line. */
 export const LOG_OPTIONS = { maxEntrySize: 2 ** 30 };
 
 const DURABLE = { durable: true };
 
 /**
- * Durable appends, many under way at a time: they share fsyncs, which makes them quick. But never more than the window
- * allows, since each of them takes memory until it is acknowledged.
+ * Durable appends, many under way at a time: they share fsyncs, which makes them quick. The window limits their number,
+ * since each of them takes memory until it is acknowledged.
  */
 export class AppendWindow {
   #wal;
@@ -17,7 +17,7 @@ export class AppendWindow {
   #failure;
   #wake = () => {};
 
-  /** `onDurable(lsn, latencyMs)` hears of each acknowledged append, in the order of the appends. */
+  /** `onDurable(lsn, latencyMs)` is called for each acknowledged append, in the order of the appends. */
   constructor(wal, onDurable, { maxEntries = 16_384, maxBytes = 8 * 1024 * 1024 } = {}) {
     this.#wal = wal;
     this.#onDurable = onDurable;

@@ -1,6 +1,6 @@
 /**
- * The process that gets killed: appends each line of its input to the log in DIR, and writes to its output how many are
- * acknowledged, a number in a line. `node examples/crash-demo/child.mjs DIR` can be tried by hand.
+ * The process that is killed. It appends each line of its input to the log in DIR, and writes to its output how many are
+ * acknowledged, one number in each line. Try it by hand: `node examples/crash-demo/child.mjs DIR`.
  */
 import { Wal } from 'ringwal';
 import { AppendWindow, LOG_OPTIONS } from './append-window.mjs';
@@ -27,7 +27,7 @@ for await (const line of linesOf(process.stdin)) {
 await window.idle();
 await wal.close();
 
-/** What is said here was durable before: whoever kills this process in between hears of too few, never of too many. */
+/** A line counts here only once it is durable: if the process is killed, the last number is too small, never too large. */
 function tell() {
   isTelling = false;
   process.stdout.write(`${acknowledged}\n`);

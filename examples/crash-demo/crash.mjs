@@ -11,15 +11,15 @@ const STEP_MS = 10;
 /**
  * Feeds lines to a child process that appends them to a log, and kills it at a random moment in the middle.
  *
- * It is surely the middle, however fast the machine is: some lines are acknowledged before the kill, and the last ones
- * are never given to the child. (Of a single line nobody can tell on which side of it the kill comes.)
+ * The kill comes in the middle on a machine of any speed: some lines are acknowledged before the kill, and the child never
+ * gets the last ones. (If there is only one line, the kill may come before or after it.)
  *
  * @returns how many lines the child was `given`, and how many it had `acknowledged`
  */
 export async function crash(log, lines, { onStart, onProgress }) {
   const child = spawn(process.execPath, [CHILD, log], { stdio: ['pipe', 'pipe', 'inherit'] });
   onStart(child);
-  const closed = once(child, 'close'); // it is dead, and all that it wrote is read
+  const closed = once(child, 'close'); // it has ended, and all of its output is read
   let isAlive = true;
   child.once('exit', () => {
     isAlive = false;
@@ -42,12 +42,12 @@ export async function crash(log, lines, { onStart, onProgress }) {
   const [most, enough] = chooseMoment(lines.count);
   const step = Math.ceil(lines.count / STEPS);
   while (isAlive && (!isReady || acknowledged < enough)) {
-    // At most about a second for a small file, so that there is something to see; a large one as fast as it goes.
+    // A small file takes about a second at most, so that the progress can be seen; a large one goes as fast as it can.
     if (isReady && given - acknowledged <= 2 * step) giveUpTo(Math.min(given + step, most));
     await delay(STEP_MS);
     onProgress(acknowledged);
   }
-  // All the rest that it may have, at once: the kill shall meet a busy child.
+  // Gives the child the rest of its lines at once, so that it is busy when the kill comes.
   giveUpTo(most);
   await delay(Math.random() * 4);
   const wasAlive = isAlive;

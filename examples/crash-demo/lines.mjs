@@ -1,7 +1,7 @@
 const LINE_FEED = 0x0a;
 
 /**
- * The lines of a file, as bytes. A line keeps its line break: put together again they are the file, whatever it holds.
+ * The lines of a file, as bytes. A line keeps its line break, so the lines put together equal any file.
  */
 export class Lines {
   /** Where each line starts, and the end of the file: line n is [starts[n], starts[n + 1]). */
@@ -11,7 +11,7 @@ export class Lines {
     this.bytes = bytes;
     for (let at = bytes.indexOf(LINE_FEED); at !== -1; at = bytes.indexOf(LINE_FEED, at + 1))
       this.#starts.push(at + 1);
-    // What is left without a line break is a line too.
+    // The rest without a line break is a line too.
     if (this.#starts.at(-1) < bytes.length) this.#starts.push(bytes.length);
   }
 

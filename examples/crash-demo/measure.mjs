@@ -9,7 +9,7 @@ const MEASURED_MS = 500;
 const IN_FLIGHT = 1000;
 const TMPFS = 0x01021994;
 
-/** Prints what durable appends of these lines cost here: one after the other, and many at a time. */
+/** Prints the cost of durable appends of these lines on this machine: one after the other, and many at a time. */
 export async function measure(directory, lines) {
   if (lines.count === 0) {
     title('No numbers: there is no line to append.');
@@ -45,7 +45,7 @@ async function measureWindow(directory, lines, maxEntries) {
   let entries = 0;
   let inCallsMs = 0;
   while (performance.now() - startedAt < MEASURED_MS) {
-    // As many as the window takes; this thread's share is these calls, the making of their promises included.
+    // As many as the window takes. These calls, with the creation of their promises, are this thread's share of the work.
     const burstAt = performance.now();
     let data = lines.at(entries % lines.count);
     do {

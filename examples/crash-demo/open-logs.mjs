@@ -1,6 +1,6 @@
 import { Wal } from 'ringwal';
 
-/** Each log that was opened, or is being opened. */
+/** Every log that was opened or is being opened. */
 const logs = [];
 let isOver = false;
 
@@ -12,7 +12,7 @@ export function openLog(directory, options) {
   return log;
 }
 
-/** Resolves once no log has a thread or a file any more, whatever became of it: its directory can be removed. */
+/** Resolves once no log has a thread or an open file, also if it has failed: its directory can then be removed. */
 export async function closeLogs() {
   isOver = true;
   await Promise.allSettled(logs.map(async (log) => (await log).close()));

@@ -33,7 +33,7 @@ export function table(rows) {
   }
 }
 
-/** How far something has come: drawn in place on a terminal, a line for each quarter elsewhere. */
+/** Progress: drawn in place on a terminal, otherwise a line for each quarter. */
 export class Progress {
   #label;
   #total;

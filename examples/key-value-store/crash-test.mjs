@@ -3,8 +3,8 @@
  *
  *   node examples/key-value-store/crash-test.mjs [LIVES]
  *
- * Exit code 0 only if the store has kept what it acknowledged, and what it showed. A failure tells the seed and the shortest
- * history that was found; RINGWAL_SEED=<seed> gives the seed back.
+ * The exit code is 0 only if the store has kept everything that it acknowledged or showed. A failure prints the seed and the
+ * shortest history that was found; RINGWAL_SEED=<seed> repeats it.
  */
 import { pathToFileURL } from 'node:url';
 import { crashTest } from 'ringwal/testing';
@@ -13,13 +13,13 @@ import { KeyValueStore } from './store.mjs';
 /** So small that a life makes several snapshots. */
 const SNAPSHOT_BYTES = 16 * 1024;
 
-/** Opens the store on a machine. `fs`: its files, or what a test puts between. */
+/** Opens the store on a machine. `fs`: the machine's files, or a wrapper that a test puts around them. */
 export function openOn(machine, fs = machine.fs.promises) {
   return KeyValueStore.open('./store', {
     openLog: machine.open,
     fs,
     snapshotBytes: SNAPSHOT_BYTES,
-    // Whatever befalls a snapshot: nothing is lost by it.
+    // A failed snapshot loses nothing.
     onError: () => {},
   });
 }

@@ -15,7 +15,7 @@ const LOAD_MS_MAX = 700;
  */
 export async function killUnderLoad(directory, before) {
   const child = spawn(process.execPath, [LOAD, directory], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const closed = once(child, 'close'); // it is dead, and all that it wrote is read
+  const closed = once(child, 'close'); // it has ended, and all of its output is read
   const acknowledged = [...before];
   const lines = createInterface(child.stdout).on('line', (line) => {
     const [writer, step] = line.split(' ').map(Number);

@@ -1,11 +1,11 @@
 /**
- * The process that gets killed: several writers at a time, each with a next step once its last one is acknowledged, and a
- * line for each that is, `<writer> <step>`. `node examples/key-value-store/load.mjs DIR` can be tried by hand.
+ * The process that is killed. Several writers work at a time. Each begins its next step once the last one is acknowledged, and
+ * prints a line for each acknowledged step, `<writer> <step>`. Try it by hand: `node examples/key-value-store/load.mjs DIR`.
  */
 import { stepKey, stepOf, WRITERS } from './steps.mjs';
 import { KeyValueStore } from './store.mjs';
 
-// Snapshots several times a second, so that kills meet them at work.
+// Several snapshots a second, so that kills also come during a snapshot.
 const store = await KeyValueStore.open(process.argv[2], { snapshotBytes: 256 * 1024 });
 
 for (let writer = 0; writer < WRITERS; writer++) write(writer);

@@ -8,7 +8,7 @@ export function stepsIn(store) {
 /**
  * Proves that `store` has each step that was acknowledged, each of them whole, and nothing else.
  *
- * @param acknowledged the last acknowledged step of each writer; the one behind it may be there, its answer cut off
+ * @param acknowledged the last acknowledged step of each writer; the next one may be there too, if its answer was cut off
  */
 export function prove(store, acknowledged) {
   const steps = stepsIn(store);

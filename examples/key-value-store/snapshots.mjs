@@ -1,6 +1,6 @@
 /**
- * Snapshots beside the log: `snapshot-<LSN>`, the content after that entry as JSON. The name appears only once all of it is
- * on the disk, so that whatever has such a name is whole.
+ * Snapshots in the log's directory: `snapshot-<LSN>`, the content after that entry as JSON. The name appears only once the
+ * whole file is on the disk, so every file with such a name is complete.
  *
  * `fs` is `node:fs/promises`, or in a test the files of a simulated machine.
  */
@@ -15,7 +15,7 @@ export async function readNewestSnapshot(fs, directory) {
   return { lsn, values: JSON.parse(await fs.readFile(join(directory, `snapshot-${lsn}`), 'utf8')) };
 }
 
-/** Resolves once it is durable under its name. */
+/** Resolves once the snapshot is durable under its name. */
 export async function writeSnapshot(fs, directory, lsn, content) {
   const unfinished = join(directory, UNFINISHED);
   const file = await fs.open(unfinished, 'w', 0o600);
@@ -29,7 +29,7 @@ export async function writeSnapshot(fs, directory, lsn, content) {
   await syncDirectory(fs, directory);
 }
 
-/** What crashes have left, and snapshots before the one at `lsn`. */
+/** Removes the files that crashes have left, and snapshots before the one at `lsn`. */
 export async function removeLeftovers(fs, directory, lsn) {
   const older = (await snapshotsIn(fs, directory))
     .filter((each) => each < lsn)
@@ -42,7 +42,7 @@ async function snapshotsIn(fs, directory) {
   return found.filter((match) => match !== null).map(([, lsn]) => Number(lsn));
 }
 
-/** The new name itself is durable only then. Windows cannot open directories, and its file systems do not need it. */
+/** Makes the new name itself durable. Windows cannot open directories, and its file systems do not need it. */
 async function syncDirectory(fs, directory) {
   if (process.platform === 'win32') return;
   const handle = await fs.open(directory, 'r');

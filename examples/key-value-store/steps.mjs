@@ -1,6 +1,6 @@
 /**
- * What the writers of the load do. A step is a function of its number, so that from the number of steps alone one knows the
- * whole content that a store must have.
+ * The steps of the writers. A step is a function of its number, so the number of steps alone determines the whole content
+ * that a store must have.
  */
 export const WRITERS = 16;
 
@@ -9,7 +9,7 @@ const KEYS = 200;
 /** Holds the number of the writer's last step. */
 export const stepKey = (writer) => `${writer}/step`;
 
-/** One atomic change: how far the writer is, a value set, and one removed that an earlier step has set. */
+/** One atomic change: records the writer's position, sets a value, and removes one that an earlier step has set. */
 export function stepOf(writer, step) {
   return [
     { key: stepKey(writer), value: step },
@@ -25,7 +25,7 @@ export function stepOf(writer, step) {
 export function contentAfter(steps) {
   const content = new Map();
   for (const [writer, last] of steps.entries()) {
-    // Each key was set or removed within so many steps, whatever came before.
+    // Within so many steps each key was set or removed, so earlier steps do not matter.
     for (let step = Math.max(1, last - 2 * KEYS); step <= last; step++) {
       for (const { key, value } of stepOf(writer, step)) {
         if (value === undefined) content.delete(key);

@@ -5,16 +5,16 @@ import { readNewestSnapshot, removeLeftovers, writeSnapshot } from './snapshots.
 const SEGMENTS_PER_SNAPSHOT = 4;
 
 /**
- * Keys and JSON values in memory, which a kill and a power cut leave as they were acknowledged.
+ * Keys and JSON values in memory. After a kill or a power cut, every acknowledged change is there.
  *
- * - A write is acknowledged once its entries in the log are fsynced; writes at the same time share the fsyncs. Only then
- *   can it be read, so nobody ever sees what a crash could take back.
- * - An entry is a change, `{"key":…,"value":…}`, without a value a removal. The changes of one `putMany` are one atomic
- *   batch: a crash leaves all of them or none.
- * - Every `snapshotBytes` of log the whole content goes into a snapshot, and the log's retention may remove what that
- *   covers. So the log, and the time that opening takes, stay as small as that.
+ * - A write is acknowledged once its entries in the log are fsynced; concurrent writes share the fsyncs. Only then
+ *   can it be read, so no reader sees a value that a crash could take back.
+ * - An entry is a change, `{"key":…,"value":…}`. An entry without a value removes the key. The changes of one `putMany` are
+ *   one atomic batch: a crash leaves all of them or none.
+ * - After every `snapshotBytes` of log the store writes its whole content into a snapshot, and the log's retention may remove
+ *   the entries that the snapshot covers. This limits the size of the log and the time that opening takes.
  *
- * To open: read the newest snapshot, replay the log behind it.
+ * To open, the store reads the newest snapshot and replays the log after it.
  */
 export class KeyValueStore {
   #wal;
@@ -27,12 +27,12 @@ export class KeyValueStore {
   #snapshot;
   #onError;
 
-  /** What opening found: the snapshot's LSN (0 = none), the entries replayed behind it, and how long both took. */
+  /** What opening found: the snapshot's LSN (0 = none), the entries replayed after it, and how long both took. */
   opened;
 
   /**
-   * `snapshotBytes`: of log between two snapshots. `onError` hears of a snapshot that could not be made: nothing is lost by
-   * it, since the log keeps what no snapshot covers. `openLog`, `fs`: in a test those of a simulated machine.
+   * `snapshotBytes`: bytes of log between two snapshots. `onError` gets the error of a snapshot that failed. Nothing is lost by
+   * it, since the log keeps every entry that no snapshot covers. `openLog`, `fs`: in a test, those of a simulated machine.
    */
   static async open(
     directory,
@@ -45,7 +45,7 @@ export class KeyValueStore {
   ) {
     const wal = await openLog(directory, {
       durable: true,
-      // Of what the checkpoint covers all may go but the live segment.
+      // Retention may remove all segments that the checkpoint covers, except the live one.
       maxFileSize: snapshotBytes / SEGMENTS_PER_SNAPSHOT,
       maxFiles: 1,
       retainFrom: 'checkpoint',
@@ -80,7 +80,7 @@ export class KeyValueStore {
     return this.#values.entries();
   }
 
-  /** Resolves once it is durable. If it rejects, but for `ERR_WAL_FULL`, only opening again tells what became of it. */
+  /** Resolves once the change is durable. If it rejects, except with `ERR_WAL_FULL`, only opening again shows its result. */
   put(key, value) {
     return this.putMany([{ key, value }]);
   }
@@ -93,19 +93,19 @@ export class KeyValueStore {
   async putMany(changes) {
     const entries = changes.map((change) => JSON.stringify(change));
     const { last } = await this.#wal.appendBatch(entries);
-    // Promises of the log resolve in the order of their entries, and what awaits them runs in that order.
+    // Promises of the log resolve in the order of their entries, and the code that awaits them runs in that order.
     for (const entry of entries) this.#apply(entry);
     this.#lsn = last;
     if (this.#wal.stats().frameBytes >= this.#nextSnapshotAt) this.#startSnapshot();
   }
 
-  /** Takes nothing more, completes what was accepted. */
+  /** Accepts nothing more, and completes what was accepted. */
   async close() {
     await this.#wal.close();
     await this.#snapshot;
   }
 
-  /** From the entry and not from what was passed to `put`: so a value is the same before and after a crash. */
+  /** Applies the entry and not the arguments of `put`, so that a value is the same before and after a crash. */
   #apply(entry) {
     const { key, value } = JSON.parse(entry);
     if (value === undefined) this.#values.delete(key);
@@ -117,7 +117,7 @@ export class KeyValueStore {
     const { lsn, values } = await readNewestSnapshot(this.#fs, this.#wal.directory);
     this.#values = new Map(values);
     this.#lsn = lsn;
-    // A crash may have come between a snapshot and what follows it.
+    // A crash may have come between a snapshot and the steps after it.
     if (lsn > 0) await this.#finishSnapshot(lsn);
     let bytes = 0;
     if (this.#wal.lastLsn > lsn) {
@@ -129,18 +129,18 @@ export class KeyValueStore {
       }
       this.#lsn = this.#wal.lastLsn;
     }
-    // What was replayed counts: else a store that crashes often would never come to make one.
+    // Replayed bytes count too: otherwise a store that crashes often would never make a snapshot.
     this.#nextSnapshotAt = this.#snapshotBytes - bytes;
     this.opened = { snapshotLsn: lsn, replayed: this.#lsn - lsn, ms: performance.now() - startedAt };
   }
 
-  /** In the background, one at a time. The content is taken here and now, as it is after the last acknowledged batch. */
+  /** Runs in the background, one at a time. It copies the content at once, as it is after the last acknowledged batch. */
   #startSnapshot() {
     if (this.#snapshot !== undefined) return;
     this.#nextSnapshotAt = this.#wal.stats().frameBytes + this.#snapshotBytes;
     this.#snapshot = this.#saveSnapshot(this.#lsn, JSON.stringify([...this.#values]))
       .catch((error) => {
-        // The next opening finishes what closing has interrupted.
+        // The next opening finishes the snapshot that closing has interrupted.
         if (error.code !== 'ERR_WAL_CLOSED') this.#onError(error);
       })
       .finally(() => {
@@ -153,7 +153,7 @@ export class KeyValueStore {
     await this.#finishSnapshot(lsn);
   }
 
-  /** Only now, with the snapshot durable, is the log told that it may give up what is in it. */
+  /** Tells the log which entries it may remove. Called only once the snapshot is durable. */
   async #finishSnapshot(lsn) {
     await this.#wal.checkpoint(lsn);
     await removeLeftovers(this.#fs, this.#wal.directory, lsn);
