@@ -52,7 +52,11 @@ test('what Node lexes to import the package is short', { skip }, () => {
 
 test('the code of the package is ASCII, of which the engine keeps one byte for a character', { skip }, () => {
   for (const name of ['index.js', 'worker.js'])
-    assert.match(readFileSync(new URL(`../../../dist/${name}`, import.meta.url), 'utf8'), /^\p{ASCII}*$/u, name);
+    assert.match(
+      readFileSync(new URL(`../../../dist/${name}`, import.meta.url), 'utf8'),
+      /^\p{ASCII}*$/u,
+      name,
+    );
 });
 
 test('the thread that opens a log loads no node:crypto', { skip }, async (t) => {
