@@ -2,16 +2,11 @@ import type { EntryData } from '../append/entry-data.js';
 import type { LaneStats } from '../append/lane.js';
 import { AttachedLane } from '../log/attached-lane.js';
 import type { WalAttachment } from '../log/attachment.js';
-import {
-  type AppendOptions,
-  checkBytes,
-  checkLogStreamOptions,
-  checkSignalOptions,
-  checkTimeout,
-  type LogStreamOptions,
-} from '../options/options.js';
-import { PRINTED, type PrintArguments, printed } from '../printed.js';
+import type { AppendOptions } from '../options/append-options.js';
+import { checkBytes, checkSignalOptions, checkTimeout } from '../options/checks.js';
+import { checkLogStreamOptions, type LogStreamOptions } from '../options/log-stream-options.js';
 import { LogStream } from '../stream/log-stream.js';
+import { PRINTED, type PrintArguments, printed } from './printed.js';
 
 /**
  * A log as another thread than the one that opened it appends to it: {@link Wal.attach} makes it. It has a ring of its own, and

@@ -16,9 +16,11 @@ import type { LogStatus } from '../../ring/log-status.js';
 import { LaneProducer, Want } from '../../ring/producer.js';
 import { countEntries } from '../../ring/records.js';
 import { lengthOf } from '../../ring/view-fields.js';
-import { describeValue } from '../describe-value.js';
+import { describeValue } from '../errors/describe-value.js';
 import { errorFromFailure, WalError } from '../errors/wal-error.js';
-import { type AppendOptions, checkSignal, type LaneOptions, takeAppendOptions } from '../options/options.js';
+import { type AppendOptions, takeAppendOptions } from '../options/append-options.js';
+import { checkSignal } from '../options/checks.js';
+import type { LaneOptions } from '../options/wal-options.js';
 import { BusyPoll } from './busy-poll.js';
 import {
   assertMemory,

@@ -1,9 +1,9 @@
 import type { SegmentWalk } from '../../format/segment-walk.js';
 import type { DivisionSizes, WalkRequest } from '../../worker/inspect/divided-walk.js';
 import type { Inspection } from '../../worker/inspect/inspect.js';
-import { jobThreads } from '../options/options.js';
-import { hasField } from '../own-field.js';
 import { type JobOptions, runJob } from './job-pool.js';
+import { jobThreads } from './job-threads.js';
+import { hasField } from './own-field.js';
 
 /**
  * When a full reading is divided among threads, and into what. Bet: below, starting the threads takes longer than they save

@@ -1,7 +1,7 @@
 import { MessageChannel, MessagePort } from 'node:worker_threads';
 import type { Lane } from '../append/lane.js';
 import { WalError } from '../errors/wal-error.js';
-import type { LaneOptions } from '../options/options.js';
+import type { LaneOptions } from '../options/wal-options.js';
 
 /** What a lane on another thread needs to know of its log: all of it can be cloned, or is shared. */
 export interface LaneSurroundings {

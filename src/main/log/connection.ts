@@ -11,7 +11,7 @@ import { type LaneMemory, resetLane, ringUsed, viewLane } from '../../ring/layou
 import { createLogStatus, LogStatus } from '../../ring/log-status.js';
 import { Lane, type LaneParts } from '../append/lane.js';
 import { errorFromFailure, WalError } from '../errors/wal-error.js';
-import type { CheckedOptions } from '../options/options.js';
+import type { CheckedOptions } from '../options/wal-options.js';
 import { LiveView } from '../read/live-view.js';
 import { threadFailure } from '../threads/start-thread.js';
 import { createAttachment, type LaneSurroundings, type WalAttachment } from './attachment.js';

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Wal, type WalIterator } from '#ringwal';
-import { temporaryDirectory } from '../cleanup.js';
-import { collect, makeLog, runChild, temporaryLog, texts, walError } from './support.js';
+import { temporaryDirectory } from '../../cleanup.js';
+import { collect, makeLog, runChild, temporaryLog, texts, walError } from '../support.js';
 
 const CALLS: Record<string, (path: string | URL) => Promise<unknown>> = {
   'Wal.open': async (path) => Wal.open(path),

@@ -4,7 +4,7 @@ import { rmSync } from 'node:fs';
 import { test } from 'node:test';
 import { format, inspect } from 'node:util';
 import { Wal } from '#ringwal';
-import { Faults, freshLog, makeLog, openLog, temporaryLog, walError } from './support.js';
+import { Faults, freshLog, makeLog, openLog, temporaryLog, walError } from '../support.js';
 
 function noColors(value: unknown): string {
   return inspect(value, { colors: false, breakLength: Number.POSITIVE_INFINITY });
