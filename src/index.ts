@@ -16,7 +16,7 @@ export { Wal } from './main/api/wal.js';
 export { WalLane } from './main/api/wal-lane.js';
 export { WalReader } from './main/api/wal-reader.js';
 export type { EntryData } from './main/append/entry-data.js';
-export type { LaneStats } from './main/append/lane.js';
+export type { LaneStats } from './main/append/lane-tallies.js';
 export { WalError, type WalErrorDetails } from './main/errors/wal-error.js';
 export type { LsnRange, VerifyReport, VerifySegment, VerifyTrouble } from './main/jobs/verify.js';
 export type { WalAttachment } from './main/log/attachment.js';

@@ -1,5 +1,5 @@
 import type { EntryData } from '../append/entry-data.js';
-import type { LaneStats } from '../append/lane.js';
+import type { LaneStats } from '../append/lane-tallies.js';
 import { AttachedLane } from '../log/attached-lane.js';
 import type { WalAttachment } from '../log/attachment.js';
 import type { AppendOptions } from '../options/append-options.js';

@@ -45,11 +45,11 @@ const VERSION = 1;
  * @throws ERR_WAL_FULL, and what says that the lane takes nothing
  */
 export function createAttachment(lane: Lane, surroundings: LaneSurroundings): WalAttachment {
-  lane.checkLaneRoom();
+  lane.otherLanes.checkRoom();
   const toWriter = new MessageChannel();
   const toSync = new MessageChannel();
   const life = new MessageChannel();
-  lane.requestLane(toWriter.port2, toSync.port2, life.port2);
+  lane.otherLanes.request(toWriter.port2, toSync.port2, life.port2);
   const ports: LanePorts = {
     writerPort: toWriter.port1,
     syncPort: toSync.port1,

@@ -9,7 +9,8 @@ import type { SyncThreadData, WriterThreadData } from '../../protocol/thread-dat
 import { createDoorbellMemory, type Doorbell } from '../../ring/doorbell.js';
 import { type LaneMemory, resetLane, ringUsed, viewLane } from '../../ring/layout.js';
 import { createLogStatus, LogStatus } from '../../ring/log-status.js';
-import { Lane, type LaneParts } from '../append/lane.js';
+import { Lane } from '../append/lane.js';
+import type { LaneParts } from '../append/lane-parts.js';
 import { errorFromFailure, WalError } from '../errors/wal-error.js';
 import type { CheckedOptions } from '../options/wal-options.js';
 import { LiveView } from '../read/live-view.js';
@@ -224,7 +225,7 @@ export class Connection implements ExitParticipant {
   #watchLane({ lane, lifePort, buffer }: Extract<ToLane, { kind: 'lane-opened' }>): void {
     this.#others.set(lane, { lifePort, i32: new Int32Array(buffer) });
     lifePort.on('close', () => {
-      if (this.#others.delete(lane)) this.lane.reportGone(lane);
+      if (this.#others.delete(lane)) this.lane.otherLanes.reportGone(lane);
     });
     lifePort.unref();
   }
