@@ -36,7 +36,7 @@ export function moduleForChildren(): string {
   buildSync({
     stdin: {
       contents:
-        `import { useWorkerFile } from './src/main/threads.js';\n` +
+        `import { useWorkerFile } from './src/main/threads/start-thread.js';\n` +
         `useWorkerFile(new URL(${JSON.stringify(WORKER)}));\n` +
         `export * from './src/index.js';\n`,
       resolveDir: ROOT,

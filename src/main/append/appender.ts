@@ -90,11 +90,11 @@ export class Appender {
   }
 
   /**
-   * What this thread has accepted is what its producer has numbered: the writer names entries by the producer's numbers, and a
+   * [accepted], after a check. What this thread has accepted is what its producer has numbered: the writer names entries by the producer's numbers, and a
    * difference would settle the wrong promises.
    */
-  assertNumbered(): void {
-    if ((this.#accepted | 0) === this.#producer.sequence) return;
+  assertedAccepted(): number {
+    if ((this.#accepted | 0) === this.#producer.sequence) return this.#accepted;
     throw new Error(`${this.#accepted} entries accepted, but the producer is at ${this.#producer.sequence}`);
   }
 

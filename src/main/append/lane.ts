@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import type { LogCommand, ToLane } from '../../protocol/lane-messages.js';
 import type { Doorbell } from '../../ring/doorbell.js';
-import { LaneWord } from '../../ring/layout.js';
+import { ringUsed } from '../../ring/layout.js';
 import { LaneProducer, Want } from '../../ring/producer.js';
 import { errorFromFailure, WalError } from '../errors/wal-error.js';
 import type { AppendOptions } from '../options/append-options.js';
@@ -29,10 +29,16 @@ import { FLUSH_ID, WriterRequests } from './writer-requests.js';
  *   promises ◀── AckReceiver ◀── ports, slot ◀──────────────┘
  */
 export class Lane {
+  /** The log's. */
+  readonly directory: string;
+  readonly maxEntrySize: number;
+  /** Enough room in the ring, a quarter of it, that a producer that resumes after a full ring does not fill it again at once. */
+  readonly roomyBytes: number;
+  /** Lanes for other threads. */
+  readonly otherLanes: OtherLanes;
   readonly #parts: LaneParts;
   readonly #doorbell: Doorbell;
   readonly #life: LaneLife;
-  readonly #producer: LaneProducer;
   readonly #overflow: OverflowQueue;
   readonly #tallies: LaneTallies;
   readonly #appender: Appender;
@@ -41,8 +47,6 @@ export class Lane {
   readonly #requests: WriterRequests;
   readonly #flush: BlockingFlush;
   readonly #settlement: Settlement;
-  /** Lanes for other threads. */
-  readonly otherLanes: OtherLanes;
   #isHeld = false;
   /** Each append is made durable before it returns: the process is exiting. */
   #flushEach = false;
@@ -59,10 +63,12 @@ export class Lane {
     const tallies = new LaneTallies(views, parts.status, life);
     const appender = new Appender({ directory, views, bytes, options, producer, overflow, life, tallies });
     const promises = new WaitingPromises(life, () => this.#updateHold());
+    this.directory = directory;
+    this.maxEntrySize = options.maxEntrySize;
+    this.roomyBytes = appender.plainMax;
     this.#parts = parts;
     this.#doorbell = doorbell;
     this.#life = life;
-    this.#producer = producer;
     this.#overflow = overflow;
     this.#tallies = tallies;
     this.#appender = appender;
@@ -76,7 +82,7 @@ export class Lane {
     this.#acks = new AckReceiver(parts, {
       onMessage: (message) => this.#receive(message),
       onReceived: () => this.#updateHold(),
-      accepted: () => this.#assertedAccepted(),
+      accepted: () => appender.assertedAccepted(),
     });
     this.#settlement = new Settlement({
       life,
@@ -222,20 +228,6 @@ export class Lane {
     return this.#life.isOver;
   }
 
-  /** The log's. */
-  get directory(): string {
-    return this.#parts.directory;
-  }
-
-  get maxEntrySize(): number {
-    return this.#parts.options.maxEntrySize;
-  }
-
-  /** Enough room in the ring, a quarter of it, that a producer that resumes after a full ring does not fill it again at once. */
-  get roomyBytes(): number {
-    return this.#appender.plainMax;
-  }
-
   /** The failure that ended the log, if one did. */
   get failure(): WalError | undefined {
     return this.#life.failure?.();
@@ -245,7 +237,7 @@ export class Lane {
   die(cause?: unknown): void {
     this.drainPorts();
     if (this.#life.failure !== undefined) return;
-    if (!this.#life.fail(() => threadDied(this.#parts.directory, cause))) return;
+    if (!this.#life.fail(() => threadDied(this.directory, cause))) return;
     const untaken = countUntaken(this.#parts.views, this.#overflow);
     this.#settlement.settleAll(this.#appender.accepted - untaken + 1);
     this.#updateHold();
@@ -278,8 +270,7 @@ export class Lane {
       accepted: this.#appender.accepted,
       lost,
       ringBytes: views.ringBytes,
-      // Ordered against nothing: a figure.
-      ringUsed: isDetached ? 0 : (this.#producer.position - Atomics.load(views.i32, LaneWord.tail)) | 0,
+      ringUsed: isDetached ? 0 : ringUsed(views.i32),
       pendingBytes: isDetached ? 0 : this.#overflow.bytes,
       unsettled: this.#acks.unsettled,
       ...others,
@@ -304,21 +295,13 @@ export class Lane {
     this.#updateHold();
     this.#doorbell.ring(true);
     if ((wants & Want.commit) !== 0) this.#acks.startPolling();
-    if (this.#flushEach) this.#flushForPromise();
-  }
-
-  /** The process is exiting. The promise tells what goes wrong, although no code may be left to hear it. */
-  #flushForPromise(): void {
+    if (!this.#flushEach) return;
     try {
       this.flushSync();
     } catch (error) {
+      // The process is exiting. The promise tells what goes wrong, although no code may be left to hear it.
       if (!(error instanceof WalError)) throw error;
     }
-  }
-
-  #assertedAccepted(): number {
-    this.#appender.assertNumbered();
-    return this.#appender.accepted;
   }
 
   #receive(message: ToLane): void {
