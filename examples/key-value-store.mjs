@@ -59,10 +59,7 @@ function recover(acknowledged) {
   return openStore((store) => {
     const { snapshotLsn, replayed, ms: openMs } = store.opened;
     const from = snapshotLsn === 0 ? 'no snapshot' : `the snapshot at entry ${integer(snapshotLsn)}`;
-    field(
-      'opened',
-      `${from}, ${plural(replayed, 'entry', 'entries')} replayed after it; took ${ms(openMs)}`,
-    );
+    field('opened', `${from}, ${plural(replayed, 'entry', 'entries')} replayed after it; took ${ms(openMs)}`);
     prove(store, acknowledged);
     field('proof', good(`${plural(store.size, 'key')}, each as its writer has left it`));
     const steps = stepsIn(store);

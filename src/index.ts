@@ -16,25 +16,22 @@ export { Wal } from './main/api/wal.js';
 export { WalLane } from './main/api/wal-lane.js';
 export { WalReader } from './main/api/wal-reader.js';
 export type { EntryData } from './main/append/entry-data.js';
-export type { LaneStats } from './main/append/lane.js';
+export type { LaneStats } from './main/append/lane-tallies.js';
 export { WalError, type WalErrorDetails } from './main/errors/wal-error.js';
 export type { LsnRange, VerifyReport, VerifySegment, VerifyTrouble } from './main/jobs/verify.js';
 export type { WalAttachment } from './main/log/attachment.js';
 export type { Diagnostics as WalDiagnostics } from './main/log/diagnostics.js';
+export type { AppendOptions } from './main/options/append-options.js';
+export type { DirectoryFollowOptions, FollowOptions } from './main/options/follow-options.js';
 export type {
-  AppendOptions,
-  DirectoryFollowOptions,
-  EntriesOptions,
-  FollowOptions,
-  LogStreamOptions,
-  ReadOptions,
   ReadSegmentOptions,
   RepairOptions,
   VerifyOptions,
   VerifyProgress,
-  WalOptions,
-  WalReaderOptions,
-} from './main/options/options.js';
+} from './main/options/job-options.js';
+export type { LogStreamOptions } from './main/options/log-stream-options.js';
+export type { EntriesOptions, ReadOptions } from './main/options/read-options.js';
+export type { WalOptions, WalReaderOptions } from './main/options/wal-options.js';
 export type { WalIterator } from './main/read/entry-iterator.js';
 export type { WalEntry } from './main/read/segment-reader.js';
 export type { LogStream } from './main/stream/log-stream.js';

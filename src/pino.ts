@@ -10,7 +10,7 @@
 import { Writable } from 'node:stream';
 import { type LogStreamOptions, Wal, WalError, type WalOptions } from './index.js';
 import type { EntryData } from './main/append/entry-data.js';
-import { type CheckedLogStreamOptions, checkLogStreamOptions } from './main/options/options.js';
+import { type CheckedLogStreamOptions, checkLogStreamOptions } from './main/options/log-stream-options.js';
 import { callSoon } from './main/stream/call-soon.js';
 import { describeDrops } from './main/stream/dropped-lines.js';
 import { LineFramer } from './main/stream/line-framer.js';

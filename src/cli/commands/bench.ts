@@ -26,7 +26,7 @@ import { defineCommand, VERSION } from '../program/definition.js';
 import type { Context } from '../terminal/context.js';
 import type { Output } from '../terminal/output.js';
 import { progressBar } from '../terminal/status-line.js';
-import { fit } from '../text/columns.js';
+import { fitColumns } from '../text/columns.js';
 import { bytes, duration, integer, perSecond, table } from '../text/text.js';
 
 interface Options {
@@ -179,7 +179,7 @@ function printTable(out: Output, headers: readonly string[], rows: readonly (rea
     cells: rows.map((row) => row[at] ?? ''),
     ...(at > 1 && { rank: at }),
   }));
-  const { shown } = fit(columns, out.isTerminal ? out.columns : Number.POSITIVE_INFINITY, 0);
+  const { shown } = fitColumns(columns, out.isTerminal ? out.columns : Number.POSITIVE_INFINITY, 0);
   const header = shown.map((column) => out.colors.dim(column.header));
   const cells = rows.map((_, row) => shown.map((column) => column.cells[row] ?? ''));
   for (const line of table([header, ...cells], [1, 2, 3, 4])) out.line(line);

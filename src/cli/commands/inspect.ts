@@ -18,7 +18,7 @@ import { verifyWithProgress } from '../look/verify-with-progress.js';
 import { defineCommand } from '../program/definition.js';
 import type { Context } from '../terminal/context.js';
 import type { Colors, Output } from '../terminal/output.js';
-import { type Column, fit } from '../text/columns.js';
+import { type Column, fitColumns } from '../text/columns.js';
 import { bytes, harmless, integer, lsnRange, table, time } from '../text/text.js';
 
 interface Options {
@@ -42,7 +42,7 @@ export const inspect = defineCommand<Options>({
     new Option('--to <lsn>', 'with --frames: the last entry shown').argParser(parseLsn),
     new Option(
       '--hex <bytes>',
-      'with --frames: number of bytes shown of each frame (default: as many as fit, up to 12)',
+      'with --frames: number of bytes shown of each frame (default: as many as fitColumns, up to 12)',
     ).argParser(parseCount),
   ],
   examples: [
@@ -155,7 +155,7 @@ function printSegments(
     { header: 'written', cells: segments.map(({ number }) => at(onDisk.get(number)?.modifiedMs)), rank: 1 },
     { header: 'verdict', cells: segments.map(({ verdict }) => colored(colors, verdict)) },
   ];
-  const { shown, room } = fit(columns, out.width, BAR_WIDTH_MIN);
+  const { shown, room } = fitColumns(columns, out.width, BAR_WIDTH_MIN);
   const barWidth = Math.min(BAR_WIDTH_MAX, room);
   const bars = segments.map((segment) => barOf(shareOf(segment), largest, barWidth, colors));
   const header = shown.map((column) => colors.dim(column.header));
@@ -207,7 +207,7 @@ function printSideFiles(out: Output, sideFiles: readonly SideFile[]): void {
     { header: '', cells: sideFiles.map(({ modifiedMs }) => time(modifiedMs)), rank: 1 },
     { header: '', cells: sideFiles.map(({ purpose }) => purpose ?? out.colors.dim("not the log's")) },
   ];
-  const { shown } = fit(columns, out.width, 0);
+  const { shown } = fitColumns(columns, out.width, 0);
   const rows = sideFiles.map((_, row) => shown.map(({ cells }) => cells[row] ?? ''));
   for (const line of table(rows, [1])) out.line(line);
 }

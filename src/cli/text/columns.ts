@@ -6,7 +6,7 @@ export interface Column {
   readonly cells: readonly string[];
   /** The text is aligned to the right. */
   readonly isRight?: boolean;
-  /** If not all columns fit, those with the highest rank are left out first; columns without a rank always stay. */
+  /** If not all columns fitColumns, those with the highest rank are left out first; columns without a rank always stay. */
   readonly rank?: number;
 }
 
@@ -16,7 +16,7 @@ const GAP = 2;
  * The columns that fit into `width`, in their order, and the `room` left at the right for an item of at least `least`
  * columns; 0 if the item does not fit.
  */
-export function fit(
+export function fitColumns(
   columns: readonly Column[],
   width: number,
   least: number,

@@ -1,6 +1,6 @@
 import type { WalErrorCode } from '../../protocol/errors.js';
 import type { HistogramReading as WalHistogram } from '../../ring/shared-histogram.js';
-import type { LaneStats } from '../append/lane.js';
+import type { LaneStats } from '../append/lane-tallies.js';
 import type { Connection } from '../log/connection.js';
 import type { ReadersStats } from '../read/readers.js';
 

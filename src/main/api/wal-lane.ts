@@ -1,17 +1,12 @@
 import type { EntryData } from '../append/entry-data.js';
-import type { LaneStats } from '../append/lane.js';
+import type { LaneStats } from '../append/lane-tallies.js';
 import { AttachedLane } from '../log/attached-lane.js';
 import type { WalAttachment } from '../log/attachment.js';
-import {
-  type AppendOptions,
-  checkBytes,
-  checkLogStreamOptions,
-  checkSignalOptions,
-  checkTimeout,
-  type LogStreamOptions,
-} from '../options/options.js';
-import { PRINTED, type PrintArguments, printed } from '../printed.js';
+import type { AppendOptions } from '../options/append-options.js';
+import { checkBytes, checkSignalOptions, checkTimeout } from '../options/checks.js';
+import { checkLogStreamOptions, type LogStreamOptions } from '../options/log-stream-options.js';
 import { LogStream } from '../stream/log-stream.js';
+import { PRINTED, type PrintArguments, printed } from './printed.js';
 
 /**
  * Appends to a log from a thread that did not open it: {@link Wal.attach} makes it. A lane has its own ring and talks

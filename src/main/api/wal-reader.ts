@@ -1,18 +1,13 @@
 import type { RecoveryReport, SegmentInfo } from '../../protocol/reports.js';
-import {
-  checkLsn,
-  type EntriesOptions,
-  type FollowOptions,
-  type ReadOptions,
-  takeFollowOptions,
-  takeReadOptions,
-} from '../options/options.js';
-import { PRINTED, type PrintArguments, printed } from '../printed.js';
+import { checkLsn } from '../options/checks.js';
+import { type FollowOptions, takeFollowOptions } from '../options/follow-options.js';
+import { type EntriesOptions, type ReadOptions, takeReadOptions } from '../options/read-options.js';
 import type { WalIterator } from '../read/entry-iterator.js';
 import { follow } from '../read/follow.js';
 import type { LogView } from '../read/log-view.js';
 import { readBatches, readEntries, readEntry } from '../read/read-log.js';
 import type { WalEntry } from '../read/segment-reader.js';
+import { PRINTED, type PrintArguments, printed } from './printed.js';
 
 /**
  * The reading side of a log. `Wal.open(directory, { readOnly: true })` makes one: a live view of a log that another

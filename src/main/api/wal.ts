@@ -7,33 +7,26 @@ import type { WalAttachment } from '../log/attachment.js';
 import type { Connection as OpenConnection } from '../log/connection.js';
 import { Connection } from '../log/connection.js';
 import type { LogEngine } from '../log/log-engine.js';
+import type { AppendOptions } from '../options/append-options.js';
+import { checkBytes, checkLsn, checkSignalOptions, checkTimeout } from '../options/checks.js';
+import { type DirectoryFollowOptions, takeFollowOptions } from '../options/follow-options.js';
 import {
-  type AppendOptions,
-  checkBytes,
-  checkLogStreamOptions,
-  checkLsn,
-  checkOptions,
   checkRepairOptions,
-  checkSignalOptions,
-  checkTimeout,
   checkVerifyOptions,
-  type DirectoryFollowOptions,
-  type LogStreamOptions,
   type ReadSegmentOptions,
   type RepairOptions,
-  takeFollowOptions,
   type VerifyOptions,
-  type WalOptions,
-  type WalReaderOptions,
-} from '../options/options.js';
-import { checkPath } from '../paths.js';
-import { PRINTED, type PrintArguments, printed } from '../printed.js';
+} from '../options/job-options.js';
+import { checkLogStreamOptions, type LogStreamOptions } from '../options/log-stream-options.js';
+import { checkPath } from '../options/paths.js';
+import { checkOptions, type WalOptions, type WalReaderOptions } from '../options/wal-options.js';
 import { DirectoryView } from '../read/directory-view.js';
 import type { WalIterator } from '../read/entry-iterator.js';
 import { followDirectory } from '../read/follow.js';
 import { readSegment } from '../read/read-segment.js';
 import type { WalEntry } from '../read/segment-reader.js';
 import { LogStream } from '../stream/log-stream.js';
+import { PRINTED, type PrintArguments, printed } from './printed.js';
 import { readStats, type WalStats } from './stats.js';
 import { WalLane } from './wal-lane.js';
 import { WalReader } from './wal-reader.js';

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { TextEncoder, types } from 'node:util';
 import { bytesOf, hasMemory, isUint8Array, lengthOf } from '../../ring/view-fields.js';
-import { describeObject } from '../describe-value.js';
+import { describeObject } from '../errors/describe-value.js';
 import { WalError } from '../errors/wal-error.js';
 
 /** What an entry is made of: bytes (any view of them, `Buffer` included) or text, which is stored as UTF-8. */

@@ -37,6 +37,8 @@ export class PendingAppends {
   #end = 0;
   /** Acknowledged runs that no settled append has used up yet, by sequence number. */
   #runs: { from: number; count: number; lsn: number }[] = [];
+  /** Sequence number of the newest entry that was added. */
+  #newest = 0;
 
   get size(): number {
     return this.#end - this.#first;
@@ -45,14 +47,14 @@ export class PendingAppends {
   /** A promise for the LSN of the entry `sequence`. */
   addEntry(sequence: number): Promise<number> {
     const promise = new Promise<number>(takeFunctions);
-    this.#push(sequence, SINGLE);
+    this.#push(sequence, SINGLE, sequence);
     return promise;
   }
 
   /** A promise for the LSNs of a batch of `count` entries that begins at `sequence`. */
   addBatch(sequence: number, count: number): Promise<{ first: number; last: number }> {
     const promise = new Promise<{ first: number; last: number }>(takeFunctions);
-    this.#push(sequence, count);
+    this.#push(sequence, count, sequence + count - 1);
     return promise;
   }
 
@@ -119,7 +121,9 @@ export class PendingAppends {
     if (sequences.length > SLOTS_KEPT) this.#slots = createSlots(SLOTS_KEPT);
   }
 
-  #push(sequence: number, count: number): void {
+  #push(sequence: number, count: number, last: number): void {
+    if (sequence <= this.#newest) throw new Error(`entry ${sequence} was added after entry ${this.#newest}`);
+    this.#newest = last;
     if (this.size === this.#slots.sequences.length) this.#doubleSlots();
     this.#put(this.#end++, sequence, count, resolveOfNewPromise, rejectOfNewPromise);
   }

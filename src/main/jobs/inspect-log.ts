@@ -1,9 +1,9 @@
 import type { SegmentWalk } from '../../format/segment-walk.js';
 import type { DivisionSizes, WalkRequest } from '../../worker/inspect/divided-walk.js';
 import type { Inspection } from '../../worker/inspect/inspect.js';
-import { jobThreads } from '../options/options.js';
-import { hasField } from '../own-field.js';
 import { type JobOptions, runJob } from './job-pool.js';
+import { jobThreads } from './job-threads.js';
+import { hasField } from './own-field.js';
 
 /**
  * The size of log from which several threads share a full reading, and the size of each share. Bet: for a smaller

@@ -12,10 +12,10 @@ import type {
 } from '../../worker/inspect/inspect.js';
 import type { RepairRequest } from '../../worker/recover/repair.js';
 import { errorFromFailure } from '../errors/wal-error.js';
-import { jobThreads } from '../options/options.js';
-import { hasField } from '../own-field.js';
 import { threadFailure, workerFile } from '../threads/start-thread.js';
 import { JobThread } from './job-thread.js';
+import { jobThreads } from './job-threads.js';
+import { hasField } from './own-field.js';
 
 /** Options of {@link runJob}. */
 export interface JobOptions {

@@ -4,7 +4,7 @@ import type { LsnRange } from '../../format/damage.js';
 import { segmentName } from '../../format/segment-name.js';
 import { describeReason } from '../../format/verdict.js';
 import type { Inspection } from '../../worker/inspect/inspect.js';
-import type { CheckedVerifyOptions } from '../options/options.js';
+import type { CheckedVerifyOptions } from '../options/job-options.js';
 import { inspectWholeLog } from './inspect-log.js';
 
 export type { LsnRange };

@@ -7,10 +7,15 @@ import type { ToLane } from '../../protocol/lane-messages.js';
 import { Doorbell } from '../../ring/doorbell.js';
 import { touchRing, viewLane } from '../../ring/layout.js';
 import { LogStatus } from '../../ring/log-status.js';
-import { closedError, Lane, threadDied } from '../append/lane.js';
-import { errorFromFailure, WalError } from '../errors/wal-error.js';
+import { Lane } from '../append/lane.js';
+import { closedError, threadDied } from '../append/lane-errors.js';
+import { errorFromFailure, type WalError } from '../errors/wal-error.js';
 import { createAttachment, openAttachment, usedUp, type WalAttachment } from './attachment.js';
+import { CloseOnce } from './close-once.js';
 import { ErrorReporter } from './error-reporter.js';
+import { HoldCount } from './hold-count.js';
+import { openLifeWatch } from './life-watch.js';
+import type { LifeWatch } from './log-engine.js';
 
 type Content = ReturnType<typeof openAttachment>;
 
@@ -23,17 +28,18 @@ type Content = ReturnType<typeof openAttachment>;
 export class AttachedLane {
   readonly lane: Lane;
   readonly #content: Content;
-  readonly #lives: LockWatch;
-  #holds = 0;
+  readonly #lives: LifeWatch;
+  readonly #holds: HoldCount;
   #isReleased = false;
   /** Nothing more will come by the ports. */
   readonly #over: Promise<void>;
   #noteOver = () => {};
-  #closed: Promise<void> | undefined;
+  readonly #closed = new CloseOnce();
 
-  private constructor(content: Content, first: Extract<ToLane, { kind: 'attached' }>, lives: LockWatch) {
+  private constructor(content: Content, first: Extract<ToLane, { kind: 'attached' }>, lives: LifeWatch) {
     this.#content = content;
     this.#lives = lives;
+    this.#holds = new HoldCount(content.writerPort);
     this.#over = new Promise((resolve) => {
       this.#noteOver = resolve;
     });
@@ -50,7 +56,7 @@ export class AttachedLane {
       status: new LogStatus(content.status),
       options: content.options,
       areThreadsAlive: () => this.#lives.bothLive(),
-      hold: (isHeld) => this.#hold(isHeld),
+      hold: (isHeld) => this.#holds.change(isHeld),
       onError: (error) => onError.report(error),
       onFailure: () => this.#noteOver(),
       onPortClosed: () => this.#notePortClosed(),
@@ -96,29 +102,20 @@ export class AttachedLane {
     const { failure } = this.lane;
     if (failure !== undefined) return `failed (${failure.code})`;
     if (this.#isReleased) return 'closed';
-    return this.#closed === undefined ? 'open' : 'closing';
+    return this.#closed.hasStarted ? 'closing' : 'open';
   }
 
   /** Completes what was accepted, until it is durable, and gives the lane back. Rejects once with the failure that ended the log. */
   close(): Promise<void> {
-    if (this.#closed === undefined) {
-      const closing = this.#close();
-      // Whoever closes again only waits: the failure is told once.
-      this.#closed = closing.then(
-        () => undefined,
-        () => undefined,
-      );
-      return closing;
-    }
-    return this.#closed;
+    return this.#closed.run(() => this.#close());
   }
 
   async #close(): Promise<void> {
     if (!this.lane.isOver) {
       this.lane.startClosing('detach');
-      this.#hold(true);
+      this.#holds.change(true);
       await this.#over;
-      this.#hold(false);
+      this.#holds.change(false);
     }
     this.#release();
     const { failure } = this.lane;
@@ -142,13 +139,6 @@ export class AttachedLane {
     this.#lives.close();
     this.#content.lifePort.close();
     this.#noteOver();
-  }
-
-  /** Keeps the thread alive while somebody waits. */
-  #hold(isHeld: boolean): void {
-    this.#holds += isHeld ? 1 : -1;
-    if (this.#holds === 0) this.#content.writerPort.unref();
-    else if (isHeld && this.#holds === 1) this.#content.writerPort.ref();
   }
 }
 
@@ -186,14 +176,6 @@ function directoryOf({ lockFile }: Content): string {
   return dirname(lockFile);
 }
 
-function watchLives({ lockFile, lifeline }: Content): LockWatch {
-  try {
-    return new LockWatch(lockFile, lifeline);
-  } catch (error) {
-    const { message } = error as Error;
-    throw new WalError('ERR_WAL_IO', `Cannot open "${lockFile}": ${message}`, {
-      path: lockFile,
-      cause: error,
-    });
-  }
+function watchLives({ lockFile, lifeline }: Content): LifeWatch {
+  return openLifeWatch(lockFile, () => new LockWatch(lockFile, lifeline));
 }

@@ -1,7 +1,7 @@
 import { MessageChannel, MessagePort } from 'node:worker_threads';
 import type { Lane } from '../append/lane.js';
 import { WalError } from '../errors/wal-error.js';
-import type { LaneOptions } from '../options/options.js';
+import type { LaneOptions } from '../options/wal-options.js';
 
 /** What a lane on another thread needs to know of its log: all of it can be cloned, or is shared. */
 export interface LaneSurroundings {
@@ -45,11 +45,11 @@ const VERSION = 1;
  * @throws ERR_WAL_FULL, and what says that the lane takes nothing
  */
 export function createAttachment(lane: Lane, surroundings: LaneSurroundings): WalAttachment {
-  lane.checkLaneRoom();
+  lane.otherLanes.checkRoom();
   const toWriter = new MessageChannel();
   const toSync = new MessageChannel();
   const life = new MessageChannel();
-  lane.requestLane(toWriter.port2, toSync.port2, life.port2);
+  lane.otherLanes.request(toWriter.port2, toSync.port2, life.port2);
   const ports: LanePorts = {
     writerPort: toWriter.port1,
     syncPort: toSync.port1,

@@ -16,7 +16,7 @@ import type { RecoveryReport, SegmentInfo } from '../../protocol/reports.js';
 import { WalError } from '../errors/wal-error.js';
 import { inspectLog } from '../jobs/inspect-log.js';
 import type { JobOptions } from '../jobs/job-pool.js';
-import { hasField } from '../own-field.js';
+import { hasField } from '../jobs/own-field.js';
 import { openSegmentFile, replaced } from './log-segments.js';
 import type { LogView } from './log-view.js';
 import { Readers } from './readers.js';

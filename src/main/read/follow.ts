@@ -5,7 +5,7 @@ import {
   checkFollowOptions,
   type DirectoryFollowOptions,
   type FollowOptions,
-} from '../options/options.js';
+} from '../options/follow-options.js';
 import { DirectoryView } from './directory-view.js';
 import { EntryIterator } from './entry-iterator.js';
 import { truncated } from './log-segments.js';

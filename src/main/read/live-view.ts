@@ -4,7 +4,7 @@ import { segmentName } from '../../format/segment-name.js';
 import type { LogOrigin, ToLane } from '../../protocol/lane-messages.js';
 import type { SegmentInfo } from '../../protocol/reports.js';
 import type { LogStatus } from '../../ring/log-status.js';
-import { closedError } from '../append/lane.js';
+import { closedError } from '../append/lane-errors.js';
 import type { WalError } from '../errors/wal-error.js';
 import { openOwnFile, openSegmentFile, replaced } from './log-segments.js';
 import type { LogView, ReadAccess } from './log-view.js';

@@ -2,7 +2,7 @@ import type { AsyncFile } from '../../files/async-file.js';
 import { type ChainContext, createChain, enterSegment } from '../../format/chain.js';
 import type { SegmentInfo } from '../../protocol/reports.js';
 import { WalError } from '../errors/wal-error.js';
-import { checkEntriesOptions, type EntriesOptions } from '../options/options.js';
+import { checkEntriesOptions, type EntriesOptions } from '../options/read-options.js';
 import { missing, notFound, purged, truncated } from './log-segments.js';
 import type { LogView } from './log-view.js';
 import { type Reader, unwatchAbandoned, watchAbandoned } from './readers.js';

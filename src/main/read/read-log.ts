@@ -1,11 +1,11 @@
 import { isSameFile } from '../../files/disk.js';
 import { createChain, enterSegment } from '../../format/chain.js';
 import { WalError } from '../errors/wal-error.js';
-import { checkReadOptions, type EntriesOptions, type ReadOptions } from '../options/options.js';
-import { outcomeOf } from '../outcome.js';
+import { checkReadOptions, type EntriesOptions, type ReadOptions } from '../options/read-options.js';
 import { EntryIterator } from './entry-iterator.js';
 import { notFound, purged, truncated } from './log-segments.js';
 import type { LogView } from './log-view.js';
+import { outcomeOf } from './outcome.js';
 import { walkBackwards } from './read-backwards.js';
 import { unwatchAbandoned, watchAbandoned } from './readers.js';
 import { corruptError, SegmentReader, type WalEntry } from './segment-reader.js';

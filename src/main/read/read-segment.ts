@@ -1,9 +1,9 @@
 import { describeEntry, describeReason, type Trouble, wayOutOf } from '../../format/verdict.js';
 import { WalError } from '../errors/wal-error.js';
 import { type JobOptions, runJob } from '../jobs/job-pool.js';
-import { checkReadSegmentOptions, type ReadSegmentOptions } from '../options/options.js';
-import { outcomeOf } from '../outcome.js';
-import { checkPath } from '../paths.js';
+import { checkReadSegmentOptions, type ReadSegmentOptions } from '../options/job-options.js';
+import { checkPath } from '../options/paths.js';
+import { outcomeOf } from './outcome.js';
 import { unwatchAbandoned, watchAbandoned } from './readers.js';
 import { corruptError, SegmentReader, type WalEntry } from './segment-reader.js';
 

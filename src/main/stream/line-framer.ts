@@ -1,5 +1,5 @@
 import type { EntryData } from '../append/entry-data.js';
-import type { LineRules } from '../options/options.js';
+import type { LineRules } from '../options/log-stream-options.js';
 
 /** The framer drops a buffer that grew beyond this size for one long line. */
 const KEPT_BYTES_MAX = 64 * 1024;

@@ -1,9 +1,9 @@
 import { Writable } from 'node:stream';
 import { byteLengthOf, type EntryData, viewBytes } from '../append/entry-data.js';
-import { describeObject } from '../describe-value.js';
+import { describeObject } from '../errors/describe-value.js';
 import { WalError } from '../errors/wal-error.js';
 import { addExitParticipant, type ExitParticipant, removeExitParticipant } from '../log/exit-hook.js';
-import type { CheckedLogStreamOptions } from '../options/options.js';
+import type { CheckedLogStreamOptions } from '../options/log-stream-options.js';
 import { callNextTurn, callSoon } from './call-soon.js';
 import { describeDrops } from './dropped-lines.js';
 import { LineFramer } from './line-framer.js';

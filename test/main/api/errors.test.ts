@@ -308,7 +308,7 @@ const CASES: Readonly<Record<WalErrorCode, Readonly<Record<string, Case>> | 'res
       await wal.close();
       return [
         await rejection(wal.append('x')),
-        { doing: /Cannot use the log/, path: wal.directory, why: /is closed/, wayOut: /opens it again/ },
+        { doing: /Cannot use the log/, path: wal.directory, why: /is closed/, wayOut: /Open the log again/ },
       ];
     },
     'of a read': async (t) => {
@@ -316,7 +316,7 @@ const CASES: Readonly<Record<WalErrorCode, Readonly<Record<string, Case>> | 'res
       await wal.close();
       return [
         await rejection(wal.get(1)),
-        { doing: /Cannot use the log/, path: wal.directory, why: /is closed/, wayOut: /opens it again/ },
+        { doing: /Cannot use the log/, path: wal.directory, why: /is closed/, wayOut: /Open the log again/ },
       ];
     },
     'of a reader': async (t) => {
@@ -335,7 +335,12 @@ const CASES: Readonly<Record<WalErrorCode, Readonly<Record<string, Case>> | 'res
       await lane.close();
       return [
         await rejection(lane.append('x')),
-        { doing: /Cannot use this lane/, path: wal.directory, why: /is closed/, wayOut: /attaches another/ },
+        {
+          doing: /Cannot use this lane/,
+          path: wal.directory,
+          why: /is closed/,
+          wayOut: /Attach this thread again/,
+        },
       ];
     },
     'of a lane whose log is closed': async (t) => {
@@ -346,7 +351,7 @@ const CASES: Readonly<Record<WalErrorCode, Readonly<Record<string, Case>> | 'res
       await lane.close();
       return [
         error,
-        { doing: /Cannot use the log/, path: wal.directory, why: /is closed/, wayOut: /opens it again/ },
+        { doing: /Cannot use the log/, path: wal.directory, why: /is closed/, wayOut: /Open the log again/ },
       ];
     },
   },
@@ -368,7 +373,7 @@ const CASES: Readonly<Record<WalErrorCode, Readonly<Record<string, Case>> | 'res
       return [
         await rejection(wal.append('x')),
         {
-          doing: /Cannot go on/,
+          doing: /Cannot continue/,
           path: wal.directory,
           why: /thread of the log ended.*may or may not be in the log/,
           wayOut: /open it again/,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { MessageChannel } from 'node:worker_threads';
 import { Lane } from '../../../src/main/append/lane.js';
-import { checkOptions, type WalOptions } from '../../../src/main/options/options.js';
+import { checkOptions, type WalOptions } from '../../../src/main/options/wal-options.js';
 import type { ToLane } from '../../../src/protocol/lane-messages.js';
 import { AckSlotReader, AckSlotWriter } from '../../../src/ring/ack-slot.js';
 import { LaneConsumer } from '../../../src/ring/consumer.js';

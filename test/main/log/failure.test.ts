@@ -175,7 +175,7 @@ test('a failure that no promise tells is a warning where there is no onError', a
     [temporaryLog(t), faults.workerUrl.href],
   );
   assert.deepEqual(ended.stdout.trim().split('\n').sort(), ['WalError ERR_WAL_IO', 'sync ERR_WAL_IO']);
-  assert.match(ended.stderr, /WalError.*1 entry without a promise went unwritten/s);
+  assert.match(ended.stderr, /WalError.*1 entry without a promise was not written/s);
 });
 
 test('what fails at the end of a process is told on its way out', async (t) => {

@@ -1,4 +1,4 @@
-import { WalError } from './errors/wal-error.js';
+import { WalError } from '../errors/wal-error.js';
 
 /** The key by which Node's `util.inspect`, and so `console.log`, asks an object how it is printed. */
 export const PRINTED: unique symbol = Symbol.for('nodejs.util.inspect.custom') as never;

@@ -1,7 +1,7 @@
 import { isAbsolute, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL, URL } from 'node:url';
-import { describeValue } from './describe-value.js';
-import { WalError } from './errors/wal-error.js';
+import { describeValue } from '../errors/describe-value.js';
+import { WalError } from '../errors/wal-error.js';
 
 /**
  * A path as a string, absolute, so that a later change of the working directory does not move the log.

@@ -1,0 +1,9 @@
+import { availableParallelism } from 'node:os';
+
+/** More would be more memory than jobs that wait for a disk as much as for a processor are worth. */
+const JOB_THREADS_MAX = 4;
+
+/** Threads that the pool of segment jobs may use. */
+export function jobThreads(): number {
+  return Math.max(1, Math.min(JOB_THREADS_MAX, availableParallelism()));
+}

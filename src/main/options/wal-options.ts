@@ -1,0 +1,271 @@
+import type { WriterOptions } from '../../protocol/thread-data.js';
+import type { WalError } from '../errors/wal-error.js';
+import {
+  callback,
+  checkSignal,
+  flag,
+  integer,
+  isIntegerWithin,
+  limit,
+  number,
+  oneOf,
+  refuse,
+  takeOptions,
+} from './checks.js';
+import { checkPath, checkWorkerUrl } from './paths.js';
+
+/**
+ * Options of {@link Wal.open}. Sizes are in bytes, times in milliseconds. A value that is not allowed, and an option that is not
+ * known, are refused with `ERR_WAL_OPTION`, which names the range.
+ */
+export interface WalOptions {
+  /**
+   * Level of an append that does not say: `true` = it resolves once fsynced, `false` = once handed to the system.
+   *
+   * @defaultValue `false`
+   */
+  durable?: boolean | undefined;
+  /**
+   * Bytes of a segment, 4 KiB to 1 GiB. A frame that would pass it goes to the next segment; a larger one stands alone in its own.
+   *
+   * @defaultValue 64 MiB
+   */
+  maxFileSize?: number | undefined;
+  /**
+   * Segments kept, from 1, the live one included; the oldest go first.
+   *
+   * @defaultValue `Infinity`
+   */
+  maxFiles?: number | undefined;
+  /**
+   * Bytes of entries and their frames kept in all segments together; the oldest segments go first.
+   *
+   * @defaultValue `Infinity`
+   */
+  maxTotalSize?: number | undefined;
+  /**
+   * Milliseconds that a segment is kept, by its own creation stamp. Acts when the log is opened, at each rotation and at each
+   * checkpoint: an idle log, which has no timer, keeps what it has until then. Segments that wal-go wrote have no stamp
+   * and do not age.
+   *
+   * @defaultValue `Infinity`
+   */
+  maxAge?: number | undefined;
+  /**
+   * `'checkpoint'`: retention keeps every segment with an entry above the checkpoint (`Wal.checkpoint`). Default: the checkpoint holds
+   * nothing back.
+   */
+  retainFrom?: 'checkpoint' | undefined;
+  /**
+   * Milliseconds that written data stays unsynced at the longest, 1 to 60,000.
+   *
+   * @defaultValue 200
+   */
+  syncInterval?: number | undefined;
+  /**
+   * Milliseconds that a group of durable appends may wait for company, 0 to 1,000; need not be whole.
+   *
+   * @defaultValue 0
+   */
+  commitDelay?: number | undefined;
+  /**
+   * When a durable append is synced: at once, together with whoever waits then (`'group'`), or at the tick of
+   * `syncInterval` (`'interval'`).
+   *
+   * @defaultValue `'group'`
+   */
+  commit?: 'group' | 'interval' | undefined;
+  /**
+   * While a durable append waits for its sync the event loop does not sleep: each of its turns looks whether the acknowledgement has
+   * come, for up to a millisecond. For the shortest median of durable appends one at a time on a quick disk, at the price of a
+   * busy processor; needs one to spare.
+   *
+   * @defaultValue `false`
+   */
+  busyPoll?: boolean | undefined;
+  /**
+   * Bytes of the ring of each lane: a power of two, 64 KiB to 1 GiB.
+   *
+   * @defaultValue 16 MiB
+   */
+  ringSize?: number | undefined;
+  /**
+   * Lanes at a time, one for each thread that appends, the opening thread's included: 1 to 1,024. Beyond: `ERR_WAL_FULL`.
+   *
+   * @defaultValue 64
+   */
+  maxLanes?: number | undefined;
+  /**
+   * Bytes of each lane that may be queued in front of a full ring, or travel beside it; an entry counts as 16 at least. Beyond:
+   * `ERR_WAL_FULL`; one append is always taken when nothing is queued.
+   *
+   * @defaultValue 16 MiB
+   */
+  maxPending?: number | undefined;
+  /**
+   * Append promises of each lane that may be unsettled at a time. Beyond: `ERR_WAL_FULL`.
+   *
+   * @defaultValue 1,048,576
+   */
+  maxUnsettled?: number | undefined;
+  /**
+   * Bytes of an entry or of a whole batch, at most 1 GiB; a limit for appending, never for reading. Beyond: `ERR_WAL_TOO_LARGE`.
+   *
+   * @defaultValue 64 MiB
+   */
+  maxEntrySize?: number | undefined;
+  /**
+   * What `open` does with a corrupt log: refuses it (`'strict'`), ends it before the first entry that cannot be
+   * read (`'point-in-time'`), or keeps everything that can be read (`'skip-corrupt'`). A torn tail is cut in all of them,
+   * and no byte goes without a copy in a side file.
+   *
+   * @defaultValue `'strict'`
+   */
+  recovery?: 'strict' | 'point-in-time' | 'skip-corrupt' | undefined;
+  /**
+   * Blocks that are allocated before they are written, which makes a sync cheaper. `'ahead'`: where little is to be synced
+   * for somebody who waits, as many zeros are written ahead of the frames as there were frames, at most 512 KiB. `'zero'`:
+   * besides, the next segment is filled with zeros in the background; `'recycle'`: or made of one that retention removed (as
+   * long as there is none, as `'zero'`). These two take up to `maxFileSize` more of the disk. No limit counts the room.
+   * `false`: segments grow, and hold frames only.
+   *
+   * @defaultValue `'ahead'`
+   */
+  preallocate?: false | 'ahead' | 'zero' | 'recycle' | undefined;
+  /**
+   * Permission bits of new files.
+   *
+   * @defaultValue `0o600`
+   */
+  fileMode?: number | undefined;
+  /**
+   * Permission bits of new directories.
+   *
+   * @defaultValue `0o700`
+   */
+  directoryMode?: number | undefined;
+  /** `true` is for {@link WalReaderOptions}. */
+  readOnly?: false | undefined;
+  /**
+   * Where the file of the log's threads lies (`ringwal/worker`), when a bundler moved it: an absolute path or a `file:` URL.
+   * Default: beside the package's own code. docs/packaging.md.
+   */
+  workerUrl?: string | URL | undefined;
+  /** Cancels opening, and not the open log: `open` rejects with the signal's reason. */
+  signal?: AbortSignal | undefined;
+  /**
+   * Hears of failures that no promise tells: lost entries of `tryAppend`, a failed sync of such, a segment that could not be
+   * removed. Called once for each failure, in the thread that opened the log.
+   *
+   * @defaultValue `process.emitWarning`
+   */
+  onError?: ((error: WalError) => void) | undefined;
+}
+
+/**
+ * Options of {@link Wal.open} that make it read only: no lock, nothing is changed, a live view of the log. It resolves to a
+ * {@link WalReader}. Options that only a writer has are checked, and have no effect.
+ */
+export interface WalReaderOptions extends Omit<WalOptions, 'readOnly'> {
+  /** Reads only. */
+  readOnly: true;
+}
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+const GiB = 1024 * MiB;
+
+/** Options of the producer's side, every default filled in. */
+export interface LaneOptions {
+  readonly durable: boolean;
+  readonly commit: 'group' | 'interval';
+  readonly busyPoll: boolean;
+  readonly ringSize: number;
+  readonly maxLanes: number;
+  readonly maxPending: number;
+  readonly maxUnsettled: number;
+  readonly maxEntrySize: number;
+}
+
+export interface CheckedOptions {
+  readonly writer: WriterOptions;
+  readonly lane: LaneOptions;
+  readonly readOnly: boolean;
+  readonly workerUrl: URL | undefined;
+  readonly signal: AbortSignal | undefined;
+  readonly onError: ((error: WalError) => void) | undefined;
+}
+
+const KNOWN_OPTIONS: readonly (keyof WalOptions)[] = [
+  'durable',
+  'maxFileSize',
+  'maxFiles',
+  'maxTotalSize',
+  'maxAge',
+  'retainFrom',
+  'syncInterval',
+  'commitDelay',
+  'commit',
+  'busyPoll',
+  'ringSize',
+  'maxLanes',
+  'maxPending',
+  'maxUnsettled',
+  'maxEntrySize',
+  'recovery',
+  'preallocate',
+  'fileMode',
+  'directoryMode',
+  'readOnly',
+  'workerUrl',
+  'signal',
+  'onError',
+];
+
+/** Checks what a user passed to `open`; throws `ERR_WAL_OPTION` that names the option and its range. */
+export function checkOptions(directory: unknown, given: WalOptions | WalReaderOptions = {}): CheckedOptions {
+  const options = takeOptions<WalOptions | WalReaderOptions>(given, 'option', KNOWN_OPTIONS);
+  const { ringSize = 16 * MiB } = options;
+  if (!isIntegerWithin(ringSize, 64 * KiB, GiB) || (ringSize & (ringSize - 1)) !== 0) {
+    refuse('ringSize', 'a power of two from 64 KiB to 1 GiB, in bytes', ringSize);
+  }
+  return {
+    writer: {
+      directory: checkPath('directory', directory),
+      maxFileSize: integer('maxFileSize', options.maxFileSize, 64 * MiB, 4 * KiB, GiB),
+      maxFiles: limit('maxFiles', options.maxFiles, 1),
+      maxTotalSize: limit('maxTotalSize', options.maxTotalSize, 1),
+      maxAge: limit('maxAge', options.maxAge, 1),
+      retainFromCheckpoint:
+        options.retainFrom !== undefined &&
+        oneOf('retainFrom', options.retainFrom, ['checkpoint']) === 'checkpoint',
+      syncInterval: integer('syncInterval', options.syncInterval, 200, 1, 60_000),
+      commitDelay: number('commitDelay', options.commitDelay, 0, 0, 1_000),
+      recovery: oneOf('recovery', options.recovery, ['strict', 'point-in-time', 'skip-corrupt']),
+      preallocate: checkPreallocate(options.preallocate),
+      fileMode: integer('fileMode', options.fileMode, 0o600, 0, 0o777),
+      directoryMode: integer('directoryMode', options.directoryMode, 0o700, 0, 0o777),
+    },
+    lane: {
+      durable: flag('durable', options.durable),
+      commit: oneOf('commit', options.commit, ['group', 'interval']),
+      busyPoll: flag('busyPoll', options.busyPoll),
+      ringSize,
+      maxLanes: integer('maxLanes', options.maxLanes, 64, 1, 1024),
+      maxPending: integer('maxPending', options.maxPending, 16 * MiB, 1, Number.MAX_SAFE_INTEGER),
+      maxUnsettled: integer('maxUnsettled', options.maxUnsettled, 1_048_576, 1, 0x7fff_ffff),
+      maxEntrySize: integer('maxEntrySize', options.maxEntrySize, 64 * MiB, 1, GiB),
+    },
+    readOnly: flag('readOnly', options.readOnly),
+    workerUrl: checkWorkerUrl(options.workerUrl),
+    signal: checkSignal(options.signal),
+    onError: callback('onError', options.onError),
+  };
+}
+
+function checkPreallocate(value: unknown): WriterOptions['preallocate'] {
+  if (value === undefined) return 'ahead';
+  if (value !== false && value !== 'ahead' && value !== 'zero' && value !== 'recycle')
+    refuse('preallocate', "false, 'ahead', 'zero' or 'recycle'", value);
+  return value;
+}
