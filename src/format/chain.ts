@@ -1,5 +1,5 @@
 /**
- * Rules 3 to 5 of frame.ts: does a parsed frame belong exactly here, in this log, this file, at this offset, behind
+ * Rules 3 to 5 of frame.ts: does a parsed frame belong exactly here, in this log, this file, at this offset, after
  * this predecessor?
  */
 
@@ -48,7 +48,7 @@ export function enterSegment(chain: ChainContext, number: number): void {
   chain.seed = chain.logId === undefined || number < 0 ? undefined : frameChecksumSeed(chain.logId, number);
 }
 
-/** Goes on behind a valid frame. */
+/** Goes on after a valid frame. */
 export function followFrame(chain: ChainContext, frame: Frame): void {
   chain.expectedLsn = frame.lsn + 1;
   chain.batchRemaining = frame.batchRemaining;

@@ -24,7 +24,7 @@ export interface Damage {
   /** Entries that were there, as far as what is left shows it, and cannot be read. Of a log that is corrupt only. */
   readonly lost: readonly LsnRange[];
   /**
-   * Of a corrupt log: entries that can be read, behind the damage. Of a torn one: those whose write was interrupted, at
+   * Of a corrupt log: entries that can be read, after the damage. Of a torn one: those whose write was interrupted, at
    * least the first, none of which was acknowledged.
    */
   readonly inDoubt: readonly LsnRange[];
@@ -45,7 +45,7 @@ export interface SegmentDamage {
   readonly reason: Reason | undefined;
 }
 
-/** Reads the segments behind the first damage once more each, and from there on everything once more for what can still be read. */
+/** Reads each segment after the first damage twice more: for its own frames, and for what can still be read. */
 export function assessDamage(files: readonly SegmentFile[], judgement: Judgement): Damage {
   const { verdict, segments, trouble } = judgement;
   if (trouble === undefined) return { segments: segments.map(intact), lost: [], inDoubt: [] };
@@ -125,7 +125,7 @@ function assessSegment(
     const { validBytes } = report;
     const isBad = isTroubled || !withSource(file, (source) => isZeroFrom(source, validBytes));
     if (!isBad) return intact(report);
-    // Frames that are valid may stand behind the end: those of a batch that goes no further.
+    // Valid frames may stand after the end: those of a batch that goes no further.
     const reason = isTroubled ? trouble.reason : 'unfinished-batch';
     return { ...intact(report), verdict, badOffset: validBytes, reason };
   }
@@ -163,7 +163,7 @@ function isRightAfterMissing({ trouble, segments }: Judgement, number: number): 
   return number === segments.find((each) => each.number > trouble.segment)?.number;
 }
 
-/** The valid frames at the start of one segment, which may begin with any LSN. `isLast`: nothing stands behind it. */
+/** The valid frames at the start of one segment, which may begin with any LSN. `isLast`: no later segment holds a byte. */
 function walkAlone(
   file: SegmentFile,
   logId: bigint | undefined,

@@ -101,13 +101,17 @@ export class FrameCursor {
 
   /** `undefined` = it went past one more valid frame; otherwise it stays: at the end of the file, or at a fault. */
   next(): FrameFault | 'end' | undefined {
-    if (this.offset === this.size) return 'end';
-    const fault = this.check();
-    if (fault === undefined) this.pass();
+    // `check` and `pass` in one piece: a walk comes here for every frame.
+    const chain = this.#chain;
+    const reader = this.#reader;
+    const { fileOffset } = chain;
+    if (fileOffset === reader.size) return 'end';
+    const fault = reader.parseAt(fileOffset) ?? reader.validate(chain);
+    if (fault === undefined) followFrame(chain, reader.frame);
     return fault;
   }
 
-  /** Goes past the frame at the cursor, which was parsed last. Whoever has not checked it believes what it says. */
+  /** Goes past the frame at the cursor, which was parsed last. Without a check before it, this believes what the frame says. */
   pass(): void {
     followFrame(this.#chain, this.frame);
   }

@@ -35,7 +35,7 @@ export class FrameReader {
   #contentEnd: number | undefined;
   #windowOffset = 0;
   #windowLength = 0;
-  /** Where the frame starts, in the window; where the bytes behind its data start, in #suffixBytes. */
+  /** Where the frame starts, in the window; where the bytes after its data start, in #suffixBytes. */
   #start = 0;
   #suffixBytes: Uint8Array;
   #suffixStart = 0;
@@ -113,7 +113,7 @@ export class FrameReader {
     return frameChecksum(this.#beforeData(), this.#afterData(), seed, this.#windowOffset + this.#start);
   }
 
-  /** Where `byte`, which is not 0, stands next, at `offset` or behind it; -1 = nowhere. */
+  /** Where `byte`, which is not 0, stands next, at `offset` or after it; -1 = nowhere. */
   find(byte: number, offset: number): number {
     for (let from = offset; from < this.#searchEnd; from = this.#windowOffset + this.#windowLength) {
       this.#bringNear(from, 1);

@@ -70,7 +70,7 @@ export interface SegmentStamp {
   readonly number: number;
   /** Milliseconds since 1970. */
   readonly createdMs: number;
-  /** The file held another segment before: stale bytes may stand behind the last frame. */
+  /** The file held another segment before: stale bytes may stand after the last frame. */
   readonly recycled: boolean;
 }
 

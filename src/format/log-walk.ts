@@ -36,7 +36,7 @@ interface BatchStart extends FilePlace {
 
 /**
  * Walks `files` from index `from` on. `logId`: `undefined` = the first Segment decides. What is `known` of a segment is not
- * read again where it holds: of a file that has the same size, behind what stands before it.
+ * read again where it holds: of a file that has the same size, after what stands before it.
  */
 export function walkLog(
   files: readonly SegmentFile[],
@@ -64,7 +64,7 @@ export class LogWalk {
   batchStart: FilePlace | undefined;
   /** None where the walk did not begin with the oldest segment. */
   whole: WholeSegments = { count: 0, lastLsn: 0 };
-  /** The first valid frame with a critical field that is not known. Nothing behind it was looked at. */
+  /** The first valid frame with a critical field that is not known. Nothing after it was looked at. */
   unsupported: (FilePlace & { readonly lsn: number }) | undefined;
 
   readonly #files: readonly SegmentFile[];
@@ -83,7 +83,7 @@ export class LogWalk {
     this.#isWhole = from === 0;
   }
 
-  /** Right behind entry k. */
+  /** Right after entry k. */
   get end(): FilePlace {
     const last = this.extents.findLastIndex((extent) => extent.frames > 0);
     return last < 0
@@ -99,7 +99,7 @@ export class LogWalk {
   run(known: KnownWalks | undefined): void {
     for (let index = this.from; index < this.#files.length; index++) {
       if (!this.#goThrough(index, this.#walk(this.#files[index], known))) break;
-      // The first frame of all may have any LSN, but not behind an empty segment, which has lost what stood before it.
+      // The first frame of all may have any LSN, but not after an empty segment, which has lost what stood before it.
       if (this.#chain.expectedLsn === 0) this.#chain.expectedLsn = 1;
     }
     this.#dropOpenBatch();

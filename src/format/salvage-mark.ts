@@ -1,6 +1,6 @@
 /**
  * The file `ringwal.salvage`: a salvage was begun, and these entries are what it keeps. While segments are written anew
- * the damage goes that shows why others are not kept: without the list, whoever finishes the salvage could take the end
+ * the damage goes that shows why others are not kept: without the list, the run that finishes the salvage could take the end
  * of a broken batch for an entry of its own.
  *
  *  byte  bytes  name      meaning

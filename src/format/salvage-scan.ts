@@ -4,13 +4,13 @@
  *   … | entry | entry | damage … | head, entry | entry | 2 to come | damage … | head, …
  *     └── kept ──────┘           └── kept ──────────┘└── dropped ─┘
  *
- * Behind damage the scan takes up again only at a head, or at the start of a segment: these prove themselves, other
+ * After damage the scan takes up again only at a head, or at the start of a segment: these prove themselves, other
  * bytes that look like a frame may be a payload. A head inside a batch cannot show that the batch is whole, so the
  * rest of that batch is dropped. Its last frame alone looks like an entry of its own; the ones before it tell, which
  * all have a frame_crc and say how many are to come, even where their data is damaged.
  *
  * LSNs only grow: what comes again is passed over. An interrupted salvage leaves frames where they were and once more
- * further down, which may begin and end inside a batch; the batch goes on behind them.
+ * further down, which may begin and end inside a batch; the batch goes on after them.
  *
  *   … | 6 to come | 5 to come | 4 to come | 5 to come | 4 to come | 3 to come | …
  *       └── moved down already ─────────┘ └── again ──────────┘ └── goes on

@@ -146,7 +146,7 @@ export function walkSegment(
 }
 
 /**
- * Whether a walk that knew nothing of the segments before finds what one behind `inbound` would find: its first frame
+ * Whether a walk that knew nothing of the segments before finds what one after `inbound` would find: its first frame
  * alone has to fit, since every later one has only that one and its successors to follow.
  */
 export function followsOn(alone: SegmentWalk, inbound: Inbound): boolean {

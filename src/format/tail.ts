@@ -3,7 +3,7 @@ import { MAX_FRAME_SIZE, MIN_FRAME_SIZE, SIZE_WORD_BYTES, TAG } from './frame.js
 import { readUint32, readVarint } from './wire.js';
 
 /**
- * What stands right behind the last kept entry of a segment:
+ * What stands right after the last kept entry of a segment:
  *
  *   end      nothing
  *   zeros    nothing but zeros: room made ahead

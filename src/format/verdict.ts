@@ -41,7 +41,7 @@ export interface Judgement {
   readonly firstLsn: number;
   /** k; 0 = no entry is kept. */
   readonly lastLsn: number;
-  /** Right behind entry k: where the next frame goes. */
+  /** Right after entry k: where the next frame goes. */
   readonly end: SegmentPlace;
   /** What is wrong, and where; `undefined` for a clean end. */
   readonly trouble: Trouble | undefined;
@@ -96,7 +96,7 @@ export function describeTrouble({ lsn, offset, reason }: Trouble, path: string):
   return `${describeEntry(lsn)} in ${place}: ${describeReason(reason)}`;
 }
 
-/** A sentence: what whoever meets an entry that cannot be read may do. */
+/** A sentence: what to do about an entry that cannot be read. */
 export function wayOutOf(verdict: 'corrupt' | 'unsupported', reason?: Reason): string {
   if (verdict === 'corrupt') return 'Wal.repair with dryRun says what can be kept.';
   return reason === 'walg'
@@ -149,7 +149,7 @@ function readLog({ segments: files, state, full = false, known }: LogFiles): Jud
   const laterBytes = files
     .slice(end.index + 1)
     .some((file) => !withSource(file, (source) => isZeroFrom(source, 0)));
-  const heads = tail === 'bytes' || tail === 'stale' || laterBytes ? headsBehind(files, walk) : NO_HEADS;
+  const heads = tail === 'bytes' || tail === 'stale' || laterBytes ? headsAfter(files, walk) : NO_HEADS;
   const syncedLsn = Math.max(survey.syncedLsn, walk.syncedLsn, heads.syncedLsn);
   const watermark = Math.max(0, syncedLsn, survey.state?.watermark ?? 0);
   const unsupported = unsupportedOf(files, starts, walk, heads);
@@ -187,7 +187,7 @@ function readLog({ segments: files, state, full = false, known }: LogFiles): Jud
 
 /**
  * The index of the segment that holds entry `lsn`, as far as valid first frames tell: the last one before any that
- * starts above it. 0 where none starts at or below it. A frame without a Segment tells nothing behind one that has one:
+ * starts above it. 0 where none starts at or below it. A frame without a Segment tells nothing after one that has one:
  * after a power cut a block that was just allocated may show what a removed file left there, a frame of this log among it.
  */
 function holderOf(starts: readonly SegmentStart[], lsn: number): number {
@@ -210,7 +210,7 @@ function tailOf(files: readonly SegmentFile[], { end, from, extents, lastLsn }: 
 
 const NO_HEADS: Heads = { syncedLsn: -1, unsupported: undefined };
 
-function headsBehind(files: readonly SegmentFile[], { fault, logId }: LogWalk): Heads {
+function headsAfter(files: readonly SegmentFile[], { fault, logId }: LogWalk): Heads {
   return fault === undefined || logId === undefined ? NO_HEADS : findHeads(files, fault, logId);
 }
 

@@ -9,7 +9,7 @@ import { writeUint64 } from '../../format/wire.js';
 export interface Piece {
   /**
    * `valid`: a frame where it belongs. `damaged`: a frame, or bytes where one should be, that break a rule. `unproven`: what
-   * looks like a frame behind damage, and does not show that it belongs there. `free`: zeros to the end. `header`: of wal-go's
+   * looks like a frame after damage, and does not show that it belongs there. `free`: zeros to the end. `header`: of wal-go's
    * later format.
    */
   readonly kind: 'valid' | 'damaged' | 'unproven' | 'free' | 'header';
@@ -25,7 +25,7 @@ export interface Piece {
 const CHECKSUM_BUDGET = 16;
 
 /**
- * Everything in a segment file from its start to its end, valid or not, piece by piece. Behind damage it goes on at the next
+ * Everything in a segment file from its start to its end, valid or not, piece by piece. After damage it goes on at the next
  * bytes that look like a frame; from a head on frames are valid again.
  *
  * @param number n of the file, as its name says; -1 = its first frame says it
@@ -42,7 +42,7 @@ class FrameWalk {
   readonly #source: ByteSource;
   readonly #cursor = new FrameCursor();
   #budgetBytes: number;
-  /** Behind damage, until a head. */
+  /** After damage, until a head. */
   #isLost = false;
 
   constructor(source: ByteSource, number: number, logId: bigint | undefined) {
@@ -80,7 +80,7 @@ class FrameWalk {
         if (isUnproven) yield { kind: 'unproven', offset, bytes, frame };
         else yield { kind: 'damaged', offset, bytes, frame, reason: describeFault(fault ?? 'data-checksum') };
         this.#isLost = true;
-        // Its size uses up exactly what it holds: the next one is behind it if anywhere.
+        // Its size uses up exactly what it holds: the next one is after it if anywhere.
         cursor.expectAny();
         cursor.seek(offset + bytes);
       }

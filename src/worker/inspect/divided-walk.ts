@@ -45,7 +45,7 @@ export interface WalkRequest {
 export interface RunOfWalks {
   /** By the numbers of their segments, of which each ends with its last frame. */
   readonly walks: ReadonlyMap<number, SegmentWalk>;
-  /** That is so of all segments of the run. Else no judgement takes anything of those behind. */
+  /** That is so of all segments of the run. Otherwise no judgement takes anything of those after it. */
   readonly goesOn: boolean;
 }
 

@@ -31,7 +31,7 @@ export interface InspectOrDivideRequest extends InspectRequest {
 export interface Inspection {
   readonly judgement: Judgement;
   readonly foreignFiles: readonly string[];
-  /** A `truncateAfter` was interrupted: what stands behind the log's end in its files is no longer of it. */
+  /** A `truncateAfter` was interrupted: what stands after the log's end in its files is no longer of it. */
   readonly isCutDue: boolean;
   /** Why the state file could not be read, if that was so. */
   readonly stateFault: string | undefined;

@@ -55,12 +55,12 @@ export interface Recovered {
  *   0. finish   a cut whose intent the state file records, or a salvage that was begun
  *   1. judge    src/format/verdict.ts; rows 1 to 4 refuse, nothing is changed
  *      corrupt  unless the option `recovery` says what is to be made of it: src/worker/recover/repair.ts
- *   2. cut      whatever stands behind the last kept frame goes, after a copy of it was synced
+ *   2. cut      whatever stands after the last kept frame goes, after a copy of it was synced
  *   3. rewrite  every kept byte above the watermark is written anew, identically, and synced: the process before may
  *               have seen its sync fail, and then the page cache alone holds it
  *   4. state    the state file says that all of it is durable
  *
- * Power may go at any point: 2 leaves the log ending behind the same entry, 3 changes no byte, 4 is atomic; the next
+ * Power may go at any point: 2 leaves the log ending after the same entry, 3 changes no byte, 4 is atomic; the next
  * open begins at 1 and comes to the same end. Where 2, 3 or 4 find no room they are put off ([LogStart.finishRecovery]): the
  * log can be read, its watermark stays, and appends reject until there is room.
  *
@@ -199,7 +199,7 @@ class TailRepair {
     const { directory, fileMode } = this.#options;
     const { end, lastLsn, segments, trouble } = this.#judgement;
     const checkPlace = () => this.#place.check();
-    // A clean end has nothing behind it but room made ahead, or what a recycled file held before.
+    // A clean end has nothing after it but room made ahead, or what a recycled file held before.
     const keepsTail = trouble !== undefined;
     const tail = { segments: this.#numbers, place: end, lsn: lastLsn + 1, keepsTail };
     const cut = { directory, fileMode, checkPlace, ...tail };

@@ -21,7 +21,7 @@ import {
 } from '../directory/side-files.js';
 import { rewriteSegment } from '../rewrite/segment-rewriter.js';
 
-/** Kept frames that stand one behind the other in a segment, the second and all later ones as they are. */
+/** Kept frames that stand one after the other in a segment, the second and all later ones as they are. */
 interface PlannedRun {
   /** n of the segment that they stand in. */
   readonly segment: number;
@@ -144,7 +144,7 @@ export function planSalvage(
  *
  * If power goes in 4 or 5 a second salvage keeps the same entries. Frames only move down, and those that were moved
  * already are met again and passed over. What shows that the end of a broken batch is not an entry of its own may be gone
- * by then: the mark says what is kept. Without it such a log may also look well to who reads first frames only.
+ * by then: the mark says what is kept. Without it such a log may also look well to a reading of first frames only.
  *
  * @param watermark of the damaged log: no more is said to be synced
  * @returns paths of the side files
@@ -260,8 +260,8 @@ function staysAsItIs(file: SegmentFile | undefined, number: number, runs: readon
 }
 
 /**
- * Highest first, but none before a lower one that gets frames of it, or of one behind it: those would stand behind later
- * entries then, and whoever goes on after a crash would pass over them. Segments that hang together so are replaced
+ * Highest first, but none before a lower one that gets frames of it, or of one after it: those would stand after later
+ * entries then, and the run that goes on after a crash would pass over them. Segments that hang together so are replaced
  * lowest first.
  */
 function inOrderOfReplacement(segments: readonly PlannedSegment[]): PlannedSegment[] {
