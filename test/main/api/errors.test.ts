@@ -10,7 +10,7 @@ import { Faults, fill, freshLog, makeLog, range, SMALL_RING, temporaryLog, until
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const UNION =
-  process.env.RINGWAL_TEST_KIND === 'package' ? 'dist/worker/messages.d.ts' : 'src/protocol/messages.ts';
+  process.env.RINGWAL_TEST_KIND === 'package' ? 'dist/protocol/errors.d.ts' : 'src/protocol/errors.ts';
 
 /** What the message and the fields of an error have to say; what is not named does not apply. */
 interface Saying {
@@ -449,7 +449,7 @@ for (const [code, cases] of Object.entries(CASES)) {
   if (cases === 'reserved') {
     test(`${code} is reserved: nothing makes it, and docs/errors.md says so`, () => {
       const users = sources().filter((file) => readFileSync(file, 'utf8').includes(code));
-      assert.deepEqual(users, [join(ROOT, 'src/protocol/messages.ts')]);
+      assert.deepEqual(users, [join(ROOT, 'src/protocol/errors.ts')]);
       assert.match(section(code), /reserved/i);
     });
   }
