@@ -55,7 +55,7 @@ import { HISTOGRAM_BYTES, Histogram } from './shared-histogram.js';
 
 const WORDS_BYTES = 384;
 const HISTOGRAMS = 3;
-const BOARD_BYTES = WORDS_BYTES + HISTOGRAMS * HISTOGRAM_BYTES;
+const STATUS_BYTES = WORDS_BYTES + HISTOGRAMS * HISTOGRAM_BYTES;
 
 const WORDS = {
   firstLsn: 0,
@@ -93,7 +93,7 @@ const WATERMARK_ASKED = 33;
 const SYNCS_WATCHED = 36;
 
 export function createLogStatus(): SharedArrayBuffer {
-  const buffer = new SharedArrayBuffer(BOARD_BYTES);
+  const buffer = new SharedArrayBuffer(STATUS_BYTES);
   new LogStatus(buffer).pin(-1);
   return buffer;
 }
