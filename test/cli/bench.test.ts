@@ -112,8 +112,8 @@ test('preallocation is worth it where durable appends are quicker with it than w
     [{ p50: 1.9 }, { p50: 2 }, 'no', /it changes little here/],
     [{ p50: 2 }, { p50: 1.9 }, 'no', /it changes little here/],
     [{ p50: 2 }, { p50: 1 }, 'no', /takes 2 ms .* without it 1 ms .*: it costs more than it saves here/],
-    [{ p50: 1, p99: 9 }, { p50: 2, p99: 3 }, 'unclear', /the one is better, the other worse/],
-    [{ p50: 2, p99: 3 }, { p50: 1, p99: 9 }, 'unclear', /the one is better, the other worse/],
+    [{ p50: 1, p99: 9 }, { p50: 2, p99: 3 }, 'unclear', /one is better, the other worse/],
+    [{ p50: 2, p99: 3 }, { p50: 1, p99: 9 }, 'unclear', /one is better, the other worse/],
     [{ p50: 2, p99: 9 }, { p50: 2, p99: 3 }, 'no', /it costs more than it saves here/],
     [{ p50: 2, p99: 3 }, { p50: 2, p99: 9 }, 'no', /only the slowest gain here/],
     [{ p50: 1, p99: 9 }, { p50: 2, p99: 9 }, 'yes', /pays/],
@@ -126,7 +126,7 @@ test('preallocation is worth it where durable appends are quicker with it than w
   }
 });
 
-test('where the disk alone contradicts this result of preallocation the appends decide, and that is said', () => {
+test('if the disk alone contradicts the appends, the appends decide on preallocation, and the answer says so', () => {
   const levels = [0.5, 1, 2];
   const changeOf = (without: number, ahead: number) => Math.sign(without - ahead);
   for (const growing of levels) {

@@ -9,7 +9,7 @@ test('truncate --after takes the end off, and says before and after', async (t) 
   const before = snapshot(log);
   assert.match(
     await ringwalOk(t, ['truncate', log, '--after', '7', '--dry-run']),
-    /holds entries 1 to 10 in 1 segment.*\n3 entries behind 7 would be cut off/,
+    /holds entries 1 to 10 in 1 segment.*\n3 entries after 7 would be cut off/,
   );
   assert.deepEqual(snapshot(log), before);
   const stdout = await ringwalOk(t, ['truncate', log, '--after', '7', '--yes']);

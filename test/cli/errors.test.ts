@@ -123,7 +123,7 @@ test('a path that leads nowhere, to a file, or to what is neither, is told', asy
     if (CHANGING.includes(command) || command[0] === 'tail' || command[0] === 'get')
       await fails(t, argsOn(command, file), {
         code: 2,
-        why: /".*file" is a file: the log's directory is wanted/,
+        why: /".*file": it is a file\. Name the log's directory\./,
       });
     if (isPipe && (command[0] === 'cat' || command[0] === 'inspect' || command[0] === 'stats'))
       await fails(t, argsOn(command, pipe), {
