@@ -46,11 +46,12 @@ function hrefOf(given: unknown): string | undefined {
   }
 }
 
-/** `undefined`: not every URL is one of a file, and not every file: URL names one. One with a host may not. */
+/** `undefined`: not every URL is one of a file, and not every file: URL names one, as one with a host. */
 function pathOfFile(href: string): string | undefined {
   if (!href.startsWith('file:')) return undefined;
   try {
-    return fileURLToPath(href);
+    const path = fileURLToPath(href);
+    return path.includes('\0') ? undefined : path;
   } catch {
     return undefined;
   }
