@@ -108,9 +108,15 @@ const NOTHING_MORE = 0;
  * Code that waits for something else (a timer of Node, a real file) works, but then the order no longer depends on the seed
  * alone.
  *
- * @example ```js const machine = new SimulatedMachine({ seed: 1 }); const wal = await machine.open('./data'); await
- * wal.append('kept', { durable: true }); machine.powerCut(); const again = await machine.open('./data');
- * console.log(again.lastLsn); ```
+ * @example
+ * ```js
+ * const machine = new SimulatedMachine({ seed: 1 });
+ * const wal = await machine.open('./data');
+ * await wal.append('kept', { durable: true });
+ * machine.powerCut();
+ * const again = await machine.open('./data');
+ * console.log(again.lastLsn);
+ * ```
  */
 export class SimulatedMachine {
   /** The seed that was passed. */
