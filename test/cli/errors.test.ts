@@ -167,9 +167,9 @@ test("a log that another version wrote, or wal-go's later format, ends with 5", 
   for (const [bytes, hint] of [
     [
       later,
-      /Read it with the version that wrote it, or a later one\.\n {2}`ringwal inspect .*` shows where it stands/,
+      /Read it with the version that wrote it, or a later one\.\n {2}`ringwal inspect .*` shows the place/,
     ],
-    [header, /\n {2}Segments in wal-go's later format can be taken over one by one/],
+    [header, /\n {2}Import segments in wal-go's later format one by one/],
   ] as const) {
     const log = plant(temporaryLog(t), new Map([['wal-0', bytes]]));
     for (const command of [['stats'], ['repair', '--yes'], ['truncate', '--after', '1', '--yes']])

@@ -47,7 +47,7 @@ for (const { answers, code, ends } of [
   { answers: 'n\n', code: 1, ends: /Nothing was changed\.\n$/ },
   { answers: '\n', code: 1, ends: /Nothing was changed\.\n$/ },
   { answers: '\x04', code: 1, ends: /\[y\/N\] .*\nNothing was changed\.\n$/ },
-  { answers: 'y\n', code: 0, ends: /Repaired\..*kept in ringwal\.cut-/s },
+  { answers: 'y\n', code: 0, ends: /Repaired\..*removed bytes are in ringwal\.cut-/s },
   { answers: '\x03', code: 130, ends: /\[y\/N\] / },
 ]) {
   const typed = JSON.stringify(answers);

@@ -73,7 +73,7 @@ test('top takes a number for a directory where one has that name', {
   assert.equal(nobody.code, 4);
   assert.match(
     nobody.stderr,
-    /process 999999999 has open: there is no such process, and no directory of that name/,
+    /process 999999999 has open: there is no such process, and no directory with that name/,
   );
 });
 

@@ -85,7 +85,7 @@ function ageOf({ published, lock, lastLsn }: Reading): { text: string; isAsUsual
       return unusual(`The figures of the log cannot be read: ${harmless(published.why)}.`);
     case 'ended':
       return unusual(
-        `The figures are the last ones of process ${published.pid}, ${duration(published.ageMs)} old: the process ended without closing the log.`,
+        `The figures are the last ones of process ${published.pid}, ${duration(published.ageMs)} old: it ended without closing the log.`,
       );
     case 'running': {
       const age = duration(Math.round(published.ageMs));
