@@ -14,10 +14,10 @@ import { fill, freshLog, SMALL_RING } from '../main/support.js';
 /** The longest `syncInterval`: no sync comes of time alone while a test runs. */
 const NEVER_MS = 60_000;
 
-/** As in src/worker/group-writer.ts: what one write call hands over, unless a single frame is longer. */
+/** As in src/worker/write/framer.ts: what one write call hands over, unless a single frame is longer. */
 const GROUP_BYTES = 1024 * 1024;
 
-/** As in src/worker/sync-policy.ts: frames that are synced without waiting for the interval. */
+/** As in src/worker/sync/sync-policy.ts: frames that are synced without waiting for the interval. */
 const BACKLOG_BYTES = 16 * 1024 * 1024;
 
 test('a million fire-and-forget appends cause no scavenge', async (t) => {
