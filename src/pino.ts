@@ -7,6 +7,7 @@
  *
  * @module ringwal/pino
  */
+import { Buffer } from 'node:buffer';
 import { Writable } from 'node:stream';
 import { type LogStreamOptions, Wal, WalError, type WalOptions } from './index.js';
 import type { EntryData } from './main/append/entry-data.js';

@@ -1,6 +1,7 @@
 import type { MessagePort, Worker } from 'node:worker_threads';
 import { identifyPath, openForReading } from '../../files/async-file.js';
 import { LockWatch } from '../../files/lock.js';
+import { nowMs } from '../../files/node-globals.js';
 import type { SyncThreadData, WriterThreadData } from '../../protocol/thread-data.js';
 import { Doorbell } from '../../ring/doorbell.js';
 import type { ReadAccess } from '../read/log-view.js';
@@ -53,7 +54,7 @@ export function systemEngine(workerUrl: URL | undefined): LogEngine {
     watchLives: (lockFile, lifeline) => new LockWatch(lockFile, lifeline),
     openForReading,
     identifyPath,
-    nowMs: () => performance.now(),
+    nowMs,
     hasOtherThreads: true,
   };
 }

@@ -1,4 +1,5 @@
 import type { AsyncFile } from '../../files/async-file.js';
+import { nowMs as clock } from '../../files/node-globals.js';
 import type { SegmentInfo } from '../../protocol/reports.js';
 import { WalError } from '../errors/wal-error.js';
 
@@ -60,7 +61,7 @@ export class Readers {
   readonly #open = new Set<Reader>();
   readonly #nowMs: () => number;
 
-  constructor(host: ReaderHost, nowMs: () => number = () => performance.now()) {
+  constructor(host: ReaderHost, nowMs: () => number = clock) {
     this.#host = host;
     this.#nowMs = nowMs;
   }

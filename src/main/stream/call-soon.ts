@@ -1,7 +1,5 @@
-import timers from 'node:timers';
+import { setImmediate } from '../../files/node-globals.js';
 
-// Taken from `node:timers` when this module loads: jsdom has no global `setImmediate`, and fake timers replace it.
-const { setImmediate } = timers;
 const settled = Promise.resolve();
 
 /**

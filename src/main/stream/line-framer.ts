@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import type { EntryData } from '../append/entry-data.js';
 import type { LineRules } from '../options/log-stream-options.js';
 

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { Writable } from 'node:stream';
 import { byteLengthOf, type EntryData, viewBytes } from '../append/entry-data.js';
 import { describeObject } from '../errors/describe-value.js';

@@ -326,7 +326,7 @@ const CASES: Readonly<Record<WalErrorCode, Readonly<Record<string, Case>> | 'res
       await reader.close();
       return [
         await rejection(reader.get(1)),
-        { doing: /Cannot read/, path, why: /reader is closed/, wayOut: /opens another/ },
+        { doing: /Cannot read/, path, why: /reader is closed/, wayOut: /Open another one/ },
       ];
     },
     'of a lane': async (t) => {
@@ -415,7 +415,7 @@ const CASES: Readonly<Record<WalErrorCode, Readonly<Record<string, Case>> | 'res
           path: wal.directory,
           lsn: error.lsn as number,
           why: /cut off by truncateAfter/,
-          wayOut: /read on from/,
+          wayOut: /continue from the lastLsn \+ 1/,
         },
       ];
     },
