@@ -157,6 +157,20 @@ async function quiet(): Promise<void> {
   }
 }
 
+/** What a write gets that comes too late: its result, its callback's error, and the 'error' events until `end` and after it. */
+async function lateWrite({ stream, events }: Subject, end?: Promise<unknown>): Promise<string> {
+  let given: unknown;
+  const answer = outcome(() =>
+    stream.write('late\n', undefined, (error) => {
+      given = error;
+    }),
+  );
+  await end;
+  await quiet();
+  const told = events.filter((event) => event.startsWith("'error'")).join();
+  return [answer, given && `the callback gets ${codeOf(given)}`, told].filter(Boolean).join(', ');
+}
+
 const has = (stream: AnyStream, method: keyof AnyStream) => typeof stream[method] === 'function';
 
 /** Resolves to what `flush` gave its callback; of those that have no `flush`, once all is written. */
@@ -594,15 +608,7 @@ const BEHAVIOURS: readonly Behaviour[] = [
       subject.stream.write('line\n');
       subject.stream.end();
       await subject.closed;
-      let given: unknown;
-      const answer = outcome(() =>
-        subject.stream.write('late\n', undefined, (error) => {
-          given = error;
-        }),
-      );
-      await quiet();
-      const told = subject.events.filter((event) => event.startsWith("'error'")).join();
-      return [answer, given && `the callback gets ${codeOf(given)}`, told].filter(Boolean).join(', ');
+      return lateWrite(subject);
     },
     sonicBoom: 'throws "SonicBoom destroyed"',
     writable: 'returns false, the callback gets ERR_STREAM_WRITE_AFTER_END',
@@ -615,16 +621,7 @@ const BEHAVIOURS: readonly Behaviour[] = [
       subject.release();
       subject.stream.write('line\n');
       subject.stream.end();
-      let given: unknown;
-      const answer = outcome(() =>
-        subject.stream.write('late\n', undefined, (error) => {
-          given = error;
-        }),
-      );
-      await subject.closed;
-      await quiet();
-      const told = subject.events.filter((event) => event.startsWith("'error'")).join();
-      return [answer, given && `the callback gets ${codeOf(given)}`, told].filter(Boolean).join(', ');
+      return lateWrite(subject, subject.closed);
     },
     sonicBoom: 'returns true',
     writable:
@@ -639,15 +636,7 @@ const BEHAVIOURS: readonly Behaviour[] = [
       subject.release();
       subject.stream.destroy();
       await subject.closed;
-      let given: unknown;
-      const answer = outcome(() =>
-        subject.stream.write('late\n', undefined, (error) => {
-          given = error;
-        }),
-      );
-      await quiet();
-      const told = subject.events.filter((event) => event.startsWith("'error'")).join();
-      return [answer, given && `the callback gets ${codeOf(given)}`, told].filter(Boolean).join(', ');
+      return lateWrite(subject);
     },
     sonicBoom: 'throws "SonicBoom destroyed"',
     writable: 'returns false, the callback gets ERR_STREAM_DESTROYED',
