@@ -74,7 +74,7 @@ function argsOn([command = '', ...rest]: readonly string[], log: string): string
   return isPlain ? [command, log, ...rest] : [command, ...rest, log];
 }
 
-test('a directory without any file of a log holds no log, for every command but append', async (t) => {
+test('a directory without any file of a log holds no log, for every command that needs one', async (t) => {
   const empty = temporaryDirectory(t);
   const other = temporaryDirectory(t);
   writeFileSync(join(other, 'notes.txt'), 'nothing of a log');

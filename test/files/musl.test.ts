@@ -102,29 +102,36 @@ for (const platform of ['linux-x64', 'linux-arm64']) {
   });
 }
 
-test('a process with musl and one with glibc keep each other out, and a killed one leaves no lock', async (t) => {
-  const program = join(temporaryDirectory(t), 'holder');
-  const isBuilt =
-    process.platform === 'linux' &&
-    process.arch === 'x64' &&
-    spawnSync('musl-gcc', ['-rdynamic', '-o', program, here('./musl-holder.c')]).status === 0;
-  if (!isBuilt) {
-    t.skip('musl-gcc is not installed');
-    return;
-  }
-  const path = join(temporaryDirectory(t), 'lock');
-  const lock = tryLock(path) ?? assert.fail('nobody holds it');
-  assert.equal((await holder(t, program, path)).says, 'held by another');
-  lock.release();
-  const { child, says } = await holder(t, program, path);
-  assert.equal(says, 'locked');
-  assert.notEqual(lockHolder(path), undefined);
-  assert.equal(tryLock(path), undefined);
-  child.kill('SIGKILL');
-  await once(child, 'exit');
-  const next = tryLock(path) ?? assert.fail('its holder is dead');
-  next.release();
-});
+const IS_LINUX_X64 =
+  process.platform === 'linux' && process.arch === 'x64' ? {} : { skip: 'of Linux on x64 only' };
+
+test(
+  'a process with musl and one with glibc keep each other out, and a killed one leaves no lock',
+  IS_LINUX_X64,
+  async (t) => {
+    const program = join(temporaryDirectory(t), 'holder');
+    const built = spawnSync('musl-gcc', ['-rdynamic', '-o', program, here('./musl-holder.c')], {
+      encoding: 'utf8',
+    });
+    if ((built.error as NodeJS.ErrnoException | undefined)?.code === 'ENOENT') {
+      t.skip('musl-gcc is not installed');
+      return;
+    }
+    assert.equal(built.status, 0, built.stderr);
+    const path = join(temporaryDirectory(t), 'lock');
+    const lock = tryLock(path) ?? assert.fail('nobody holds it');
+    assert.equal((await holder(t, program, path)).says, 'held by another');
+    lock.release();
+    const { child, says } = await holder(t, program, path);
+    assert.equal(says, 'locked');
+    assert.notEqual(lockHolder(path), undefined);
+    assert.equal(tryLock(path), undefined);
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    const next = tryLock(path) ?? assert.fail('its holder is dead');
+    next.release();
+  },
+);
 
 async function holder(t: TestContext, program: string, path: string) {
   const child: ChildProcess = spawn(program, [builtFor('linux-x64'), path], {

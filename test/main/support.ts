@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -164,6 +173,32 @@ export function segmentNames(directory: string): string[] {
   return readdirSync(directory)
     .filter((name) => /^wal-\d+$/.test(name))
     .sort((a, b) => Number(a.slice(4)) - Number(b.slice(4)));
+}
+
+/** The entries, as texts, of the log that a process left. */
+export async function left(directory: string): Promise<string[]> {
+  const wal = await Wal.open(directory);
+  const found = await texts(wal.entries());
+  await wal.close();
+  return found;
+}
+
+/** Paths of the files in `directory` that this process has open. Linux only. */
+export function openFiles(directory: string): string[] {
+  return readdirSync('/proc/self/fd').flatMap((fd) => {
+    try {
+      const path = readlinkSync(`/proc/self/fd/${fd}`);
+      return path.startsWith(`${directory}/`) ? [path] : [];
+    } catch {
+      // The descriptor of this very listing, or one that another thread closed meanwhile.
+      return [];
+    }
+  });
+}
+
+/** As [openFiles], segments only: side files come and go as a log works. A removed segment is one too. */
+export function openSegments(directory: string): string[] {
+  return openFiles(directory).filter((path) => path.startsWith(`${directory}/wal-`));
 }
 
 /** Waits, for as long as it takes, until `condition` holds. */

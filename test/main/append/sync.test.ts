@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Faults, fill, freshLog, SMALL_RING, settled, walError } from '../support.js';
+import { Faults, fill, freshLog, SMALL_RING, settled, until, walError } from '../support.js';
 
 test('sync() makes everything accepted before it durable and resolves to the watermark', async (t) => {
   const wal = await freshLog(t, { ringSize: SMALL_RING, syncInterval: 60_000 });
@@ -98,9 +98,9 @@ test('flushSync() gives up after its time, and what it began goes on', async (t)
 test('what is only written is synced by itself within the interval', async (t) => {
   const wal = await freshLog(t, { syncInterval: 20 });
   wal.tryAppend('x');
-  while (wal.durableLsn < 1) await new Promise((resolve) => setTimeout(resolve, 1));
+  await until(() => wal.durableLsn >= 1);
   await wal.append('y');
-  while (wal.durableLsn < 2) await new Promise((resolve) => setTimeout(resolve, 1));
+  await until(() => wal.durableLsn >= 2);
 });
 
 test("a durable append with commit: 'interval' waits for the tick, one with 'group' does not", async (t) => {

@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { Wal } from '#ringwal';
 import { temporaryDirectory } from '../../cleanup.js';
-import { Child, makeLog, runChild, temporaryLog, walError } from '../support.js';
+import { Child, makeLog, runChild, temporaryLog, until, walError } from '../support.js';
 
 /** More than the pool has threads anywhere. */
 const MANY = 10;
@@ -151,7 +151,7 @@ test('jobs that wait for a thread get one when those at work are called off', as
   const blocked = Array.from({ length: MANY }, () => Wal.open(directory, options));
   const waiting = Array.from({ length: MANY }, () => Wal.verify(directory));
   const outcomes = Promise.allSettled(blocked);
-  while (!existsSync(begun)) await new Promise((resolve) => setTimeout(resolve, 1));
+  await until(() => existsSync(begun));
   stop.abort(new Error('called off'));
   for (const outcome of await outcomes)
     assert.equal(outcome.status === 'rejected' && outcome.reason.message, 'called off');

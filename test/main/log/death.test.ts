@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Wal, WalError } from '#ringwal';
-import { Faults, fill, openLog, range, SMALL_RING, temporaryLog, text, walError } from '../support.js';
+import { Faults, fill, openLog, range, SMALL_RING, temporaryLog, text, until, walError } from '../support.js';
 
 const DIED = walError('ERR_WAL_WORKER_DIED');
 
@@ -116,7 +116,7 @@ test('a thread that dies while nobody waits is noticed by the next call', async 
   faults.give('die-at-sync');
   wal.tryAppend('x');
   wal.tryAppend('y');
-  while (!faults.isMet('die-at-sync')) await new Promise((resolve) => setTimeout(resolve, 1));
+  await until(() => faults.isMet('die-at-sync'));
   await assert.rejects(wal.append('z', { durable: true }), DIED);
   await assert.rejects(wal.close(), DIED);
 });

@@ -1,15 +1,7 @@
 /** What a process has accepted is in the log, whatever its own code does while it ends. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Wal } from '#ringwal';
-import { Child, Faults, range, runChild, temporaryLog, texts } from '../support.js';
-
-async function left(directory: string): Promise<string[]> {
-  const wal = await Wal.open(directory);
-  const found = await texts(wal.entries());
-  await wal.close();
-  return found;
-}
+import { Child, Faults, left, range, runChild, temporaryLog } from '../support.js';
 
 const COUNT = 2000;
 const ALL = range(1, COUNT).map((i) => String(i).padStart(1000, '.'));

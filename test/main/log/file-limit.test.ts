@@ -3,14 +3,11 @@
  * a signal that Node ignores.
  */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { Wal } from '#ringwal';
-import { cleanUp } from '../../cleanup.js';
-import { lsns, moduleForChildren, range, SMALL_RING, temporaryLog } from '../support.js';
+import { Child, lsns, range, SMALL_RING, temporaryLog } from '../support.js';
 
 const skip = process.platform === 'win32' && 'Windows has no such limit';
 
@@ -44,31 +41,12 @@ interface Told {
 }
 
 async function runLimited(t: TestContext, ...args: readonly (string | number)[]): Promise<Told> {
-  const program = PROGRAM.replaceAll("'#ringwal'", JSON.stringify(moduleForChildren()));
-  const child = spawn(
+  const { code, stdout, stderr } = await new Child(t, PROGRAM, args.map(String), {}, [
     'bash',
-    [
-      '-c',
-      `ulimit -f ${LIMIT_KIB} && exec "$0" "$@"`,
-      process.execPath,
-      ...['--input-type=module', '--eval', program],
-      ...args.map(String),
-    ],
-    { env: { ...process.env, NODE_OPTIONS: '', NODE_TEST_CONTEXT: '' } },
-  );
-  let [stdout, stderr] = ['', ''];
-  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
-    stdout += chunk;
-  });
-  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
-    stderr += chunk;
-  });
-  const ended = once(child, 'close');
-  cleanUp(t, async () => {
-    child.kill('SIGKILL');
-    await ended;
-  });
-  const [code] = await ended;
+    '-c',
+    `ulimit -f ${LIMIT_KIB} && exec "$0" "$@"`,
+    process.execPath,
+  ]).ended;
   assert.equal(code, 0, stderr);
   return JSON.parse(stdout) as Told;
 }
@@ -78,11 +56,11 @@ for (const preallocate of ['ahead', 'zero', 'recycle']) {
     skip,
   }, async (t) => {
     const log = temporaryLog(t);
-    // The zeros ahead, or the whole next segment, would pass the limit.
-    const told = await runLimited(t, log, 1024 * 1024, preallocate, 50);
+    // The last of these ends just before the limit: the zeros ahead, or the whole next segment, would pass it.
+    const told = await runLimited(t, log, 1024 * 1024, preallocate, 63);
     assert.equal(told.error, undefined, told.error?.message);
-    assert.deepEqual([told.acknowledged, told.closing], [50, undefined]);
-    for (const trouble of told.troubles) assert.deepEqual(trouble, { code: 'ERR_WAL_IO', cause: 'EFBIG' });
+    assert.deepEqual([told.acknowledged, told.closing], [63, undefined]);
+    assert.deepEqual(told.troubles, [{ code: 'ERR_WAL_IO', cause: 'EFBIG' }]);
     assert.equal((await Wal.verify(log)).verdict, 'clean');
   });
 }

@@ -1,15 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Wal } from '#ringwal';
-import { Child, Faults, range, runChild, temporaryLog, texts, until } from '../support.js';
-
-/** The entries that a process left in its log. */
-async function left(directory: string): Promise<string[]> {
-  const wal = await Wal.open(directory);
-  const found = await texts(wal.entries());
-  await wal.close();
-  return found;
-}
+import { Child, Faults, left, range, runChild, temporaryLog, until } from '../support.js';
 
 const OPEN = `
   import { Wal, WalError } from '#ringwal';

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readlinkSync } from 'node:fs';
 import { test } from 'node:test';
 import { SEED } from '../../seed.js';
-import { collect, fill, freshLog, randomSource, walError } from '../support.js';
+import { collect, fill, freshLog, openSegments, randomSource, walError } from '../support.js';
 
 test(`get() and entries() from anywhere find what was appended, whatever was read, cut or removed before (seed ${SEED})`, async (t) => {
   const random = randomSource(SEED);
@@ -70,25 +69,16 @@ test(`get() and entries() from anywhere find what was appended, whatever was rea
 
 test('what get() keeps open is closed with the log, and when its segment goes', async (t) => {
   const wal = await freshLog(t, { maxFileSize: 64 * 1024, ringSize: 64 * 1024 });
-  const openNames = () =>
-    readdirSync('/proc/self/fd').flatMap((fd) => {
-      try {
-        const path = readlinkSync(`/proc/self/fd/${fd}`);
-        return path.startsWith(wal.directory) && /wal-\d+/.test(path) ? [path] : [];
-      } catch {
-        // The descriptor of this very listing.
-        return [];
-      }
-    });
-  const own = openNames().length;
+  const own = openSegments(wal.directory).length;
   for (let i = 0; i < 600; i++) await wal.append(fill(1000, i));
   for (let round = 0; round < 2; round++) for (let lsn = 20; lsn < 600; lsn += 40) await wal.get(lsn);
-  const kept = openNames().length - own;
+  const kept = openSegments(wal.directory).length - own;
   assert.ok(kept > 0 && kept <= 6, `${kept} files`);
   await wal.truncateBefore(590);
   await wal.get(600);
   // They are closed by the thread pool; if one were kept, this would not end.
-  while (openNames().some((path) => path.endsWith('(deleted)'))) await new Promise(setImmediate);
+  while (openSegments(wal.directory).some((path) => path.endsWith('(deleted)')))
+    await new Promise(setImmediate);
   await wal.close();
-  assert.equal(openNames().length, 0);
+  assert.equal(openSegments(wal.directory).length, 0);
 });

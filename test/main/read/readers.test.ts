@@ -1,6 +1,5 @@
 /** What readers hold: a file, a segment that retention must leave. It is given back whatever becomes of them. */
 import assert from 'node:assert/strict';
-import { readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
@@ -11,6 +10,7 @@ import {
   fill,
   freshLog,
   makeLog,
+  openSegments,
   range,
   segmentNames,
   temporaryLog,
@@ -25,19 +25,6 @@ const ENTRIES = range(1, 30).map((seed) => fill(1200, seed));
 const CLOSED = walError('ERR_WAL_CLOSED');
 
 const noProc = process.platform !== 'linux' && 'the descriptors of a process can be listed on Linux only';
-
-/** The segments of `directory` that this process has open for reading or writing. */
-function openSegments(directory: string): string[] {
-  return readdirSync('/proc/self/fd').flatMap((fd) => {
-    try {
-      const path = readlinkSync(`/proc/self/fd/${fd}`);
-      return path.startsWith(join(directory, 'wal-')) ? [path] : [];
-    } catch {
-      // Closed meanwhile.
-      return [];
-    }
-  });
-}
 
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;

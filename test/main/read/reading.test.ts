@@ -1,38 +1,23 @@
 import assert from 'node:assert/strict';
-import {
-  closeSync,
-  openSync,
-  readdirSync,
-  readlinkSync,
-  rmSync,
-  statSync,
-  truncateSync,
-  writeSync,
-} from 'node:fs';
-import { basename, join } from 'node:path';
+import { closeSync, openSync, rmSync, statSync, truncateSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { Wal } from '#ringwal';
 import { Random } from '../../../src/files/simulation/random.js';
 import { seededTest } from '../../seed.js';
-import { collect, fill, freshLog, lsns, range, segmentNames, text, texts, walError } from '../support.js';
-
-/** Descriptors of this process that lead into `directory`. */
-function openFiles(directory: string): string[] {
-  return readdirSync('/proc/self/fd')
-    .map((fd) => {
-      try {
-        return readlinkSync(`/proc/self/fd/${fd}`);
-      } catch {
-        return '';
-      }
-    })
-    .filter((path) => path.startsWith(`${directory}/`));
-}
-
-/** Side files come and go as a log works. */
-function openSegments(directory: string): string[] {
-  return openFiles(directory).filter((path) => /^wal-\d+$/.test(basename(path)));
-}
+import {
+  collect,
+  fill,
+  freshLog,
+  lsns,
+  openFiles,
+  openSegments,
+  range,
+  segmentNames,
+  text,
+  texts,
+  walError,
+} from '../support.js';
 
 async function logOf(t: Parameters<typeof freshLog>[0], count: number, options = {}): Promise<Wal> {
   const wal = await freshLog(t, options);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { closeSync, openSync, readdirSync, readlinkSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Wal } from '#ringwal';
@@ -12,6 +12,7 @@ import {
   lsns,
   makeLog,
   openLog,
+  openSegments,
   randomSource,
   range,
   segmentNames,
@@ -23,18 +24,6 @@ import {
 
 /** The integers from `last` down to `first`. */
 const down = (last: number, first: number) => range(first, last).reverse();
-
-function openSegments(directory: string): string[] {
-  return readdirSync('/proc/self/fd').flatMap((fd) => {
-    try {
-      const path = readlinkSync(`/proc/self/fd/${fd}`);
-      return path.startsWith(`${directory}/wal-`) ? [path] : [];
-    } catch {
-      // The descriptor of this very listing.
-      return [];
-    }
-  });
-}
 
 test('entries({ reverse }) yields the newest first, from and to inclusive', async (t) => {
   const wal = await freshLog(t);

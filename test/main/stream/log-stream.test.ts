@@ -6,12 +6,13 @@ import { pipeline } from 'node:stream/promises';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import pino from 'pino';
-import { Wal, type WalError } from '#ringwal';
+import type { Wal, WalError } from '#ringwal';
 import { SEED } from '../../seed.js';
 import {
   Child,
   Faults,
   freshLog,
+  left,
   openLog,
   randomSource,
   range,
@@ -27,14 +28,6 @@ import {
 async function written(wal: Wal): Promise<string[]> {
   await wal.sync();
   return texts(wal.entries());
-}
-
-/** The log that a process left. */
-async function left(directory: string): Promise<string[]> {
-  const wal = await Wal.open(directory);
-  const found = await texts(wal.entries());
-  await wal.close();
-  return found;
 }
 
 // ── Lines ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -2,17 +2,8 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { Wal } from '#ringwal';
 import { temporaryDirectory } from '../../cleanup.js';
-import { range, runChild, temporaryLog, texts } from '../support.js';
-
-/** pino looks for targets by name, hence always in the built package, whatever this suite runs against. */
-async function left(directory: string): Promise<string[]> {
-  const wal = await Wal.open(directory);
-  const found = await texts(wal.entries());
-  await wal.close();
-  return found;
-}
+import { left, range, runChild, temporaryLog } from '../support.js';
 
 const COUNT = 5000;
 const LOGGER = `

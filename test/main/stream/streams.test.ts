@@ -1,23 +1,21 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readdirSync, readlinkSync } from 'node:fs';
 import { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { test } from 'node:test';
 import { Wal, type WalEntry } from '#ringwal';
-import { collect, fill, freshLog, openLog, range, temporaryLog, turn, until, walError } from '../support.js';
-
-function openSegments(directory: string): string[] {
-  return readdirSync('/proc/self/fd').flatMap((fd) => {
-    try {
-      const path = readlinkSync(`/proc/self/fd/${fd}`);
-      return path.startsWith(`${directory}/wal-`) ? [path] : [];
-    } catch {
-      // The descriptor of this very listing.
-      return [];
-    }
-  });
-}
+import {
+  collect,
+  fill,
+  freshLog,
+  openLog,
+  openSegments,
+  range,
+  temporaryLog,
+  turn,
+  until,
+  walError,
+} from '../support.js';
 
 /** A log of `count` entries of 1,000 bytes, several chunks of a reader. */
 async function largeLog(t: Parameters<typeof freshLog>[0], count = 3000): Promise<Wal> {
