@@ -230,8 +230,9 @@ export class Writer {
   }
 
   #rotate(): void {
-    this.#tail.checkPlace();
+    // Before the look, since it may take long: what is found shall hold when a segment is made by its name.
     this.#committer.syncSealed();
+    this.#tail.checkPlace();
     const { live, firstLsn, sealedBytes } = this.#committer.withRoom(() => this.#tail.rotate());
     this.#committer.noteRotated(live, sealedBytes !== undefined);
     const { number, createdMs } = live;
@@ -458,9 +459,9 @@ export class Writer {
   #sealLast(): void {
     const tail = this.#tail;
     try {
-      tail.checkPlace();
       // A segment may have been sealed for an entry that then found no room.
       this.#committer.syncSealed();
+      tail.checkPlace();
       tail.seal();
       this.#committer.makeRoom();
     } catch (error) {

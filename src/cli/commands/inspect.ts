@@ -42,7 +42,7 @@ export const inspect = defineCommand<Options>({
     new Option('--to <lsn>', 'with --frames: the last entry shown').argParser(parseLsn),
     new Option(
       '--hex <bytes>',
-      'with --frames: number of bytes shown of each frame (default: as many as fitColumns, up to 12)',
+      'with --frames: number of bytes shown of each frame (default: as many as fit, up to 12)',
     ).argParser(parseCount),
   ],
   examples: [

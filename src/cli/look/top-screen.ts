@@ -185,7 +185,7 @@ function histograms(figures: PublishedFigures, colors: Colors, barRows: number, 
   );
 }
 
-/** The rings of the lanes. If not all fitColumns, the fullest come first. */
+/** The rings of the lanes. If not all fit, the fullest come first. */
 function lanes(figures: PublishedFigures, colors: Colors, rowsMax: number, columns: number): string[] {
   const { lanes: all, interval, counters } = figures;
   const share = ({ ringUsed, ringBytes }: { ringUsed: number; ringBytes: number }) =>

@@ -6,7 +6,7 @@ export interface Column {
   readonly cells: readonly string[];
   /** The text is aligned to the right. */
   readonly isRight?: boolean;
-  /** If not all columns fitColumns, those with the highest rank are left out first; columns without a rank always stay. */
+  /** If not all columns fit, those with the highest rank are left out first; columns without a rank always stay. */
   readonly rank?: number;
 }
 

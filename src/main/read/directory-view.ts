@@ -8,6 +8,7 @@ import { createNodeDisk } from '../../files/node-disk.js';
 import { nowMs } from '../../files/node-globals.js';
 import { WindowedSource } from '../../files/windowed-source.js';
 import { type ChainContext, createChain, enterSegment } from '../../format/chain.js';
+import { FrameReader } from '../../format/frame-reader.js';
 import { SegmentScanner } from '../../format/scan.js';
 import { parseCutLsn, parseSegmentName, STATE_FILE, segmentName } from '../../format/segment-name.js';
 import { decodeState, type LogState } from '../../format/state-file.js';
@@ -62,6 +63,8 @@ export class DirectoryView implements LogView {
     assertOpen: () => this.assertOpen(),
   });
   readonly #disk: Disk = createNodeDisk();
+  /** One for all looks, since it has a window. */
+  readonly #frames = new FrameReader();
   readonly #listing: DirectoryListing;
   /** The directory listing that the last look has used. */
   #seen: Listing;
@@ -375,7 +378,8 @@ export class DirectoryView implements LogView {
   /** The LSN of a segment's first entry; `undefined` if the segment does not begin with an entry of this log. */
   #firstLsnOf(number: number): number | undefined {
     return this.#withSegment(number, (file) => {
-      const scanner = new SegmentScanner(new WindowedSource(file), createChain(this.#end.logId, number));
+      const chain = createChain(this.#end.logId, number);
+      const scanner = new SegmentScanner(new WindowedSource(file), chain, this.#frames);
       return scanner.next() === undefined ? scanner.frame.lsn : undefined;
     });
   }
@@ -429,9 +433,10 @@ export class DirectoryView implements LogView {
     const path = join(this.directory, segmentName(number));
     // If the file is missing, retention has removed it.
     this.#withSegment(number, (file) => {
+      // Most looks find nothing new: they need no window.
+      if (file.size() <= chain.fileOffset) return;
       const source = new WindowedSource(file);
-      if (source.size <= chain.fileOffset) return;
-      const scanner = new SegmentScanner(source, chain);
+      const scanner = new SegmentScanner(source, chain, this.#frames);
       let firstLsn = 0;
       let lastLsn = 0;
       let createdMs = 0;

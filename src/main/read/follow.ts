@@ -80,8 +80,10 @@ async function* walkOn(
   for (;;) {
     signal?.throwIfAborted();
     if (view.isClosed || stop.aborted) return;
-    for (const lsn of view.truncations.slice(cutsSeen)) if (lsn < seen) throw truncated(view, seen);
-    cutsSeen = view.truncations.length;
+    // One look: a second one could find another cut, which would count as seen.
+    const cuts = view.truncations;
+    if (cuts.slice(cutsSeen).some((lsn) => lsn < seen)) throw truncated(view, seen);
+    cutsSeen = cuts.length;
     const to = view.durableLsn;
     if (to === 0 || to < next) {
       await view.waitForWatermark(Math.max(0, next - 1), { signal: stop, ref });

@@ -70,3 +70,16 @@ export interface LogView {
   /** Ends all readers. Resolves once no file is open. */
   close(): Promise<void>;
 }
+
+/** What a walk takes of the log when it is asked for, before it reads anything. */
+export interface Look {
+  /** Number of cuts when `lastLsn` was taken. */
+  readonly cutsSeen: number;
+  readonly lastLsn: number;
+}
+
+/** Taken in this order, so that the walk still notices a cut between the two. */
+export function lookAt(view: LogView): Look {
+  const cutsSeen = view.truncations.length;
+  return { cutsSeen, lastLsn: view.lastLsn };
+}

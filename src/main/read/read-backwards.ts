@@ -4,7 +4,7 @@ import type { SegmentInfo } from '../../protocol/reports.js';
 import { WalError } from '../errors/wal-error.js';
 import { checkEntriesOptions, type EntriesOptions } from '../options/read-options.js';
 import { missing, notFound, purged, truncated } from './log-segments.js';
-import type { LogView } from './log-view.js';
+import type { LogView, Look } from './log-view.js';
 import { type Reader, unwatchAbandoned, watchAbandoned } from './readers.js';
 import { corruptError, SegmentReader, type WalEntry } from './segment-reader.js';
 import { PLACE_SPACING_BYTES } from './sparse-index.js';
@@ -25,30 +25,31 @@ const RUN_CHUNK_BYTES = RUN_BYTES + 2 * PLACE_SPACING_BYTES;
 export async function* walkBackwards(
   view: LogView,
   options: EntriesOptions,
-  written: () => number,
+  look: () => Look,
 ): AsyncGenerator<WalEntry[], undefined, undefined> {
   checkEntriesOptions(options);
   const { from, signal } = options;
   signal?.throwIfAborted();
   view.assertOpen();
-  const to = Math.min(options.to ?? Number.POSITIVE_INFINITY, written());
+  const { cutsSeen, lastLsn } = look();
+  const to = Math.min(options.to ?? Number.POSITIVE_INFINITY, lastLsn);
   if (from !== undefined && from < view.firstLsn) throw purged(view, from);
   if (to === 0 || to < (from ?? view.firstLsn)) return;
 
-  const truncationsBefore = view.truncations.length;
   const assertReadable = () => {
     signal?.throwIfAborted();
     view.assertOpen();
-    if (view.truncations.slice(truncationsBefore).some((lsn) => lsn < next)) throw truncated(view, next);
+    if (view.truncations.slice(cutsSeen).some((lsn) => lsn < next)) throw truncated(view, next);
   };
   const reader = view.readers.start();
   const self = {};
   /** LSN of the next entry. */
   let next = to;
   let logId = view.logId;
-  let segment = view.segmentOf(to);
   watchAbandoned(self, reader);
   try {
+    assertReadable();
+    let segment = view.segmentOf(to);
     while (segment !== undefined && next >= (from ?? 1)) {
       const { number, firstLsn } = segment;
       if (!reader.pin(segment)) throw purged(view, next);

@@ -4,7 +4,7 @@ import { WalError } from '../errors/wal-error.js';
 import { checkReadOptions, type EntriesOptions, type ReadOptions } from '../options/read-options.js';
 import { EntryIterator } from './entry-iterator.js';
 import { notFound, purged, truncated } from './log-segments.js';
-import type { LogView } from './log-view.js';
+import { type LogView, type Look, lookAt } from './log-view.js';
 import { outcomeOf } from './outcome.js';
 import { walkBackwards } from './read-backwards.js';
 import { unwatchAbandoned, watchAbandoned } from './readers.js';
@@ -29,19 +29,8 @@ export function readEntries(
   options: EntriesOptions,
 ): AsyncGenerator<WalEntry, undefined, undefined> {
   const isReverse = options?.reverse === true;
-  return new EntryIterator(isReverse ? readBackwards(view, options) : readBatches(view, options));
-}
-
-/** The entries of a log from the last one down, one run of a segment at a time. */
-function readBackwards(
-  view: LogView,
-  options: EntriesOptions,
-): AsyncGenerator<WalEntry[], undefined, undefined> {
-  return walkBackwards(
-    view,
-    options,
-    outcomeOf(() => view.lastLsn),
-  );
+  const look = outcomeOf(() => lookAt(view));
+  return new EntryIterator(isReverse ? walkBackwards(view, options, look) : walk(view, options, look));
 }
 
 async function* walk(
@@ -75,18 +64,6 @@ async function* walk(
       if (hasBegun || !isOvertaken || view.firstLsn <= first) throw error;
     }
   }
-}
-
-/** The log at the start of a walk. */
-interface Look {
-  readonly cutsSeen: number;
-  readonly lastLsn: number;
-}
-
-/** Taken in this order, so that the walk still notices a cut between the two. */
-function lookAt(view: LogView): Look {
-  const cutsSeen = view.truncations.length;
-  return { cutsSeen, lastLsn: view.lastLsn };
 }
 
 interface Range {

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { Writable } from 'node:stream';
 import { byteLengthOf, type EntryData, viewBytes } from '../append/entry-data.js';
-import { describeObject } from '../errors/describe-value.js';
+import { describeValue } from '../errors/describe-value.js';
 import { WalError } from '../errors/wal-error.js';
 import { addExitParticipant, type ExitParticipant, removeExitParticipant } from '../log/exit-hook.js';
 import type { CheckedLogStreamOptions } from '../options/log-stream-options.js';
@@ -176,7 +176,7 @@ export class LogStream extends Writable {
    */
   flush(callback?: ((error?: Error | null) => void) | null | undefined): void {
     if (callback !== undefined && callback !== null && typeof callback !== 'function') {
-      throw new WalError('ERR_WAL_OPTION', `callback must be a function, not ${describe(callback)}.`);
+      throw new WalError('ERR_WAL_OPTION', `callback must be a function, not ${describeValue(callback)}.`);
     }
     this.#lane.sync(undefined).then(
       () => {
@@ -285,7 +285,7 @@ export class LogStream extends Writable {
   #misuse(chunk: unknown): false {
     const error = new WalError(
       'ERR_WAL_OPTION',
-      `A log stream takes lines, as strings or bytes, not ${describe(chunk)}: it has no object mode.`,
+      `A log stream takes lines, as strings or bytes, not ${describeValue(chunk)}: it has no object mode.`,
       // Programs that handle stream errors look for Node's own code.
       { cause: thrownBy(() => super.write(chunk)) },
     );
@@ -476,15 +476,14 @@ function noRoom(directory: string): WalError {
   );
 }
 
-function describe(value: unknown): string {
-  if (typeof value !== 'object' || value === null) return String(value);
-  return describeObject(value);
-}
-
 function unknownEncoding(encoding: unknown): WalError {
-  return new WalError('ERR_WAL_OPTION', `encoding must be one that Buffer knows, not "${encoding}".`, {
-    cause: thrownBy(() => Buffer.from(' ', String(encoding) as BufferEncoding)),
-  });
+  return new WalError(
+    'ERR_WAL_OPTION',
+    `encoding must be one that Buffer knows, not ${describeValue(encoding)}.`,
+    {
+      cause: thrownBy(() => Buffer.from(' ', String(encoding) as BufferEncoding)),
+    },
+  );
 }
 
 function thrownBy(call: () => unknown): unknown {

@@ -87,15 +87,17 @@ export function threadFailure(what: string, outcome: string, path: string, cause
 const SCARCE = ['EMFILE', 'ENFILE', 'EAGAIN', 'ENOMEM'];
 
 /** The system's error that kept a thread from starting; `undefined` if there was another cause. */
-export function systemRefusal(cause: unknown): Error | undefined {
+function systemRefusal(cause: unknown): Error | undefined {
   if (!(cause instanceof Error)) return undefined;
   const { code } = cause as { code?: unknown };
   if (SCARCE.includes(code as string)) return cause;
-  if (code !== 'ERR_WORKER_INIT_FAILED') return undefined;
-  // "Worker initialization failure: EMFILE" of an event loop, "EAGAIN" of a thread.
-  const [, name = ''] = /\b(E[A-Z0-9]+)$/.exec(cause.message) ?? [];
-  for (const [errno, [each, text]] of getSystemErrorMap()) {
-    if (each !== name) continue;
+  if (code !== 'ERR_WORKER_INIT_FAILED' && code !== 'ERR_INVALID_PACKAGE_CONFIG') return undefined;
+  // "Worker initialization failure: EMFILE" of an event loop, "EAGAIN" of a thread, and of the look for a package's folder
+  // "Cannot read package config /srv/package.json: too many open files."
+  const [reason = ''] = /[^:]+$/.exec(cause.message) ?? [];
+  const told = reason.trim().replace(/\.$/, '');
+  for (const [errno, [name, text]] of getSystemErrorMap()) {
+    if (told !== name && told !== text) continue;
     return Object.assign(new Error(`${name}: ${text}, start of a thread`, { cause }), { code: name, errno });
   }
   return undefined;

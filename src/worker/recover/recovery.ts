@@ -14,10 +14,12 @@ import type { LogOrigin, PlaceIdentity } from '../../protocol/lane-messages.js';
 import type { RecoveryCut, RecoveryReport, RepairReport } from '../../protocol/reports.js';
 import type { WriterOptions } from '../../protocol/thread-data.js';
 import { LogDirectory } from '../directory/log-directory.js';
-import { listLog, newLogId, pendingCutOf, withoutCut } from '../directory/log-listing.js';
+import { layOut } from '../directory/log-layout.js';
+import { listLog, newLogId } from '../directory/log-listing.js';
+import { syncDirectory, syncFile } from '../directory/side-files.js';
 import { readState, writeState } from '../directory/state-store.js';
 import { cutLog } from '../directory/tail-cut.js';
-import { LogFailure, syncFailed } from '../errors/failure.js';
+import { LogFailure } from '../errors/failure.js';
 import { removeStats } from '../upkeep/stats-publisher.js';
 import { removeLeftovers } from '../write/preallocation.js';
 import { SegmentCatalog, type SegmentRecord } from '../write/segment-catalog.js';
@@ -135,9 +137,7 @@ export function recoverLog(disk: Disk, options: WriterOptions): Recovered {
 /** Throws what [recoverLog] would refuse as the log is now; changes nothing. */
 export function refuseUntouched(disk: Disk, options: WriterOptions): void {
   const { directory, fileMode } = options;
-  const state = readState(disk, directory);
-  const { segments, isBeingSalvaged } = listLog(disk, directory);
-  const files = withoutCut(segments, pendingCutOf(segments, state));
+  const { state, files, isBeingSalvaged } = layOut(disk, directory);
   const judgement = judgeLog({ segments: files, state });
   const mode = repairModeFor({ judgement, isBeingSalvaged }, options);
   if (mode === undefined) refuse(judgement, directory);
@@ -239,20 +239,12 @@ class TailRepair {
         if (!isSynced && (hasWatermarks || isLast)) this.#rewrite(file, from, to);
         // For the sake of that cut, of which the process before may have seen the sync fail. The last one's was made anew.
         if (!isLast) file.truncate(segment.size);
-        try {
-          file.sync();
-        } catch (error) {
-          throw syncFailed(error, file.path);
-        }
+        syncFile(file);
       } finally {
         file.close();
       }
     }
-    try {
-      this.#disk.syncDirectory(directory);
-    } catch (error) {
-      throw syncFailed(error, directory);
-    }
+    syncDirectory(this.#disk, directory);
   }
 
   #rewrite(file: DiskFile, from: number, to: number): void {

@@ -476,13 +476,14 @@ export class Committer {
     const isWorkDue = !isHere && (this.housekeeper.isWorkDue || !withFiles);
     const { files, directoryChanged, hasZeros } = withFiles ? tail.takeUnsynced() : NOTHING_UNSYNCED;
     const isPublishing = !isHere && this.#isStatsDue(withFiles);
+    // Before the look, as in #startPublishing: the figures are next due a second later, whatever it finds.
+    const statsSnapshot = isPublishing ? this.#takeStatsSnapshot(this.#nowMs()) : undefined;
     const mayChangeNames = (isWorkDue || isPublishing) && this.#mayChangeNames();
     const hasWork = isWorkDue && mayChangeNames;
     this.housekeeper.noteNews();
     if (withFiles) this.#policy.noteStarted();
     const acknowledgements = withFiles ? this.#startAcknowledgements() : [];
     const { state, removals, recycling } = hasWork ? this.housekeeper.takeWork(watermark) : NO_HOUSEWORK;
-    const statsSnapshot = isPublishing && mayChangeNames ? this.#takeStatsSnapshot(this.#nowMs()) : undefined;
     // Written out instead of spread: with a spread the engine would build a new object shape for each small group.
     return {
       files,
@@ -494,7 +495,7 @@ export class Committer {
       removals,
       recycling,
       fill: undefined,
-      statsSnapshot,
+      statsSnapshot: mayChangeNames ? statsSnapshot : undefined,
     };
   }
 

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
-import { type Disk, isMissing } from '../../files/disk.js';
+import type { Disk } from '../../files/disk.js';
 import { segmentName } from '../../format/segment-name.js';
 import type { LogState } from '../../format/state-file.js';
 import type { Failure } from '../../protocol/errors.js';
 import type { LogDirectory } from '../directory/log-directory.js';
-import { syncDirectory } from '../directory/side-files.js';
+import { removeIfThere, syncDirectory } from '../directory/side-files.js';
 import { replaceState } from '../directory/state-store.js';
 import { failureOf, LogFailure } from '../errors/failure.js';
 import {
@@ -67,7 +67,11 @@ export function keepHouse(disk: Disk, place: LogDirectory, job: Housework, fileM
     place.check();
     try {
       if (number === job.recycling?.number) recycled = recycle(disk, directory, job.recycling);
-      else removeFile(disk, directory, path);
+      else {
+        // Another process may have removed it.
+        removeIfThere(disk, path);
+        syncDirectory(disk, directory);
+      }
     } catch (error) {
       if (error instanceof LogFailure) throw error;
       troubles.push(failureOf(error, `remove "${path}"`, path));
@@ -78,14 +82,4 @@ export function keepHouse(disk: Disk, place: LogDirectory, job: Housework, fileM
   if (job.fill !== undefined) place.check();
   const fillTroubles = job.fill && fill(disk, directory, job.fill, fileMode);
   return { stateWritten, unremoved, troubles, recycled, fillTroubles };
-}
-
-function removeFile(disk: Disk, directory: string, path: string): void {
-  try {
-    disk.unlink(path);
-  } catch (error) {
-    // Another process has removed it.
-    if (!isMissing(error)) throw error;
-  }
-  syncDirectory(disk, directory);
 }

@@ -15,7 +15,8 @@ import type { Place } from '../../format/place.js';
 import { LOCK_FILE, SPARE_FILE, segmentName } from '../../format/segment-name.js';
 import type { LogStatus } from '../../ring/log-status.js';
 import type { LogDirectory } from '../directory/log-directory.js';
-import { failureOf, LogFailure, syncFailed, systemCause } from '../errors/failure.js';
+import { syncDirectory, syncFile } from '../directory/side-files.js';
+import { failureOf, LogFailure, systemCause } from '../errors/failure.js';
 import type { FramePlace, Group } from './group.js';
 import { type LiveProgress, type Preallocation, writeZeros } from './preallocation.js';
 import type { SegmentCatalog, SegmentRecord } from './segment-catalog.js';
@@ -325,7 +326,7 @@ export class LogTail {
         gone.file.close();
         this.#disk.unlink(gone.path);
       });
-      this.#syncDirectory();
+      syncDirectory(this.#disk, this.#options.directory);
       withdrawn.push(gone.record.number);
       this.#catalog.dropLast();
       this.#nextNumber = gone.record.number;
@@ -340,11 +341,7 @@ export class LogTail {
 
   #cutTo(live: OpenSegment, offset: number): void {
     this.#attempt(`cut "${live.path}" back to ${offset} bytes`, live.path, () => live.file.truncate(offset));
-    try {
-      live.file.sync();
-    } catch (error) {
-      throw syncFailed(error, live.path);
-    }
+    syncFile(live.file);
     live.record.bytes = offset;
     live.fileBytes = offset;
     if (offset === 0) live.record.firstLsn = 0;
@@ -449,11 +446,7 @@ export class LogTail {
     const live = this.#live;
     if (live === undefined || live.fileBytes <= live.record.bytes) return;
     this.trim();
-    try {
-      live.file.sync();
-    } catch (error) {
-      throw syncFailed(error, live.path);
-    }
+    syncFile(live.file);
   }
 
   /** Closes every descriptor. What was not synced stays unsynced. */
@@ -535,14 +528,6 @@ export class LogTail {
     if (this.#status.get('firstLsn') === 0) this.#status.set('firstLsn', this.#catalog.firstLsn);
     this.#status.set('lastLsn', this.#wholeLsn);
     this.#status.set('liveBytes', this.#wholePlace.offset);
-  }
-
-  #syncDirectory(): void {
-    try {
-      this.#disk.syncDirectory(this.#options.directory);
-    } catch (error) {
-      throw syncFailed(error, this.#options.directory);
-    }
   }
 
   #attempt<T>(doing: string, path: string, act: () => T): T {

@@ -103,10 +103,7 @@ export class SegmentCatalog {
 
   /** The log was cut: `number` is the last segment now, with `bytes` bytes of frames. */
   cutAfter(number: number, bytes: number): void {
-    while ((this.last?.number ?? number) > number) {
-      this.#records.pop();
-      this.#sealedBytes -= this.last?.bytes ?? 0;
-    }
+    while ((this.last?.number ?? number) > number) this.dropLast();
     const { last } = this;
     if (last !== undefined) last.bytes = bytes;
     this.#areNewestStale = true;

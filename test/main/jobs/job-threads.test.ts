@@ -98,7 +98,7 @@ test('a call that finds no free descriptor for its thread fails, and the next on
       }
     };
     // A few that are left: for the pool to be loaded, and not enough for its thread to start.
-    for (const left of [0, 1, 2, 3, 4]) {
+    for (let left = 0; left < 15; left += 1) {
       takeAll();
       for (let i = 0; i < left; i += 1) closeSync(taken.pop());
       console.log(left, (await tell(calls.verify)).replace(/^(ERR_\\w+).*(No file descriptor is free).*$/s, '$1 $2'));
@@ -110,11 +110,11 @@ test('a call that finds no free descriptor for its thread fails, and the next on
   const { ended } = new Child(t, program, [await tornLog(t)], {}, few);
   const { code, stdout, stderr } = await ended;
   const lines = stdout.trimEnd().split('\n');
-  assert.deepEqual([code, lines.length], [0, 10], stderr + stdout);
+  assert.deepEqual([code, lines.length], [0, 30], stderr + stdout);
   assert.equal(lines[0], '0 ERR_WAL_IO No file descriptor is free', stdout);
   for (const [at, line] of lines.entries()) {
     // With some left it may work.
-    if (at % 2 === 0) assert.match(line, /^\d (?:torn|ERR_WAL_IO No file descriptor is free)$/);
+    if (at % 2 === 0) assert.match(line, /^\d+ (?:torn|ERR_WAL_IO No file descriptor is free)$/);
     else assert.equal(line, 'torn truncate 1 1 1');
   }
 });

@@ -248,3 +248,23 @@ test('damage in a segment ends reverse reading with ERR_WAL_CORRUPT, after the s
     walError('ERR_WAL_IO', { cause: 'ENOENT', path: second.path }),
   );
 });
+
+test('entries({ reverse }) begins at the end that the log had at the call, and tells of a cut that came before its first read', async (t) => {
+  const directory = temporaryLog(t);
+  await makeLog(directory, range(1, 10).map(String));
+  const wal = await openLog(t, directory);
+  const view = await Wal.open(directory, { readOnly: true });
+  cleanUp(t, () => view.close());
+  const truncated = walError('ERR_WAL_TRUNCATED');
+  for (const appended of [0, 7]) {
+    while (wal.lastLsn < 10) await wal.append('again', { durable: true });
+    const walks = [wal, view].map((log) => log.entries({ reverse: true }));
+    await wal.truncateAfter(5);
+    // These have LSNs that the walks are to return, and are not the entries that they had then.
+    for (let count = 0; count < appended; count++) await wal.append('new', { durable: true });
+    for (const walk of walks) await assert.rejects(collect(walk), truncated);
+    const ofKept = wal.entries({ reverse: true, to: 5 });
+    await wal.truncateAfter(5);
+    assert.deepEqual(await lsns(ofKept), down(5, 1));
+  }
+});

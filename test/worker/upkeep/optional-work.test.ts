@@ -102,6 +102,21 @@ test('a look at the directory that fails puts the housework off, and ends nothin
   }
 });
 
+test('a look at the directory that keeps failing is told at most once a second of the figures, not at each sync', () => {
+  const disk = newDisk();
+  const log = new TestLog({ disk });
+  log.syncer.isPrompt = true;
+  log.sleep(1500);
+  disk.failNext('stat', 'EIO', { path: segmentName(0), times: 1000 });
+  for (let at = 0; at < 50; at++) {
+    log.lane.append('more', Level.durable);
+    log.run();
+  }
+  assert.ok(log.lane.all('trouble').length <= 2, `${log.lane.all('trouble').length} times`);
+  assert.equal(log.lane.all('failed').length, 0);
+  log.dispose();
+});
+
 test('EFBIG of a write of frames ends the log, says how to go on, and a smaller maxFileSize does', () => {
   const disk = newDisk();
   const log = new TestLog({ disk });
