@@ -23,6 +23,8 @@ export interface FrameFields {
   readonly syncedLsn?: number | undefined;
   /** Default 0: the last entry of a batch, or none. */
   readonly batchRemaining?: number | undefined;
+  /** Milliseconds since 1970. Default 0: absent. */
+  readonly timeMs?: number | undefined;
   /** Default 0. */
   readonly skipped?: number | undefined;
   readonly segment?: SegmentStamp | undefined;
@@ -79,27 +81,25 @@ export function encodeFrameAround(
   return { before: before.subarray(0, beforeEnd), after: after.subarray(0, afterEnd) };
 }
 
-/** Field 8 with its tag and length, at most 31 bytes. */
+/** Field 8 with its tag and length, at most 40 bytes. */
 export function encodeSegmentField(stamp: SegmentStamp): Uint8Array {
-  const { logId, number, createdMs, recycled } = stamp;
-  const content = new Uint8Array(29);
+  const { logId, number, createdMs, recycled, branch } = stamp;
+  const content = new Uint8Array(38);
   let end = 0;
-  if (logId !== 0n) {
-    content[end] = (1 << 3) | WIRE_FIXED64;
-    writeBigUint64(content, end + 1, logId);
-    end += 9;
-  }
+  if (logId !== 0n) end = writeFixed64(content, end, (1 << 3) | WIRE_FIXED64, logId);
   if (number > 0) end = writeNumber(content, end, (2 << 3) | WIRE_VARINT, number);
   if (createdMs > 0) end = writeNumber(content, end, (3 << 3) | WIRE_VARINT, createdMs);
   if (recycled) end = writeNumber(content, end, (4 << 3) | WIRE_VARINT, 1);
+  if (branch !== 0n) end = writeFixed64(content, end, (5 << 3) | WIRE_FIXED64, branch);
   return Uint8Array.of(TAG.segment, end, ...content.subarray(0, end));
 }
 
 function writeExtension(bytes: Uint8Array, at: number, fields: FrameFields): number {
-  const { syncedLsn, batchRemaining = 0, skipped = 0, segment } = fields;
+  const { syncedLsn, batchRemaining = 0, timeMs = 0, skipped = 0, segment } = fields;
   let end = at;
   if (syncedLsn !== undefined) end = writeNumber(bytes, end, TAG.syncedLsn, syncedLsn);
   if (batchRemaining > 0) end = writeNumber(bytes, end, TAG.batchRemaining, batchRemaining);
+  if (timeMs > 0) end = writeNumber(bytes, end, TAG.timeMs, timeMs);
   if (skipped > 0) end = writeNumber(bytes, end, TAG.skipped, skipped);
   if (segment !== undefined) {
     const field = encodeSegmentField(segment);
@@ -112,4 +112,10 @@ function writeExtension(bytes: Uint8Array, at: number, fields: FrameFields): num
 function writeNumber(bytes: Uint8Array, at: number, tag: number, value: number): number {
   bytes[at] = tag;
   return writeVarint(bytes, at + 1, value);
+}
+
+function writeFixed64(bytes: Uint8Array, at: number, tag: number, value: bigint): number {
+  bytes[at] = tag;
+  writeBigUint64(bytes, at + 1, value);
+  return at + 9;
 }

@@ -38,6 +38,8 @@ export const MAX_PREFIX_BYTES = SIZE_WORD_BYTES + 1 + 8 + 1 + 5;
 
 const UINT32_LIMIT = 2 ** 32;
 const BLOCK_FIELD = 16;
+/** Whatever a clock says, it can be compared. */
+const MAX_TIME_MS = Number.MAX_SAFE_INTEGER;
 
 /** Bytes of the frame at `start`, size word included; -1 = fewer than 4 bytes here; 0 = no frame has such a size. */
 export function peekFrameLength(bytes: Uint8Array, start: number, end: number): number {
@@ -105,6 +107,7 @@ export function parseSuffix(
   frame.crc = 0;
   frame.syncedLsn = -1;
   frame.batchRemaining = 0;
+  frame.timeMs = 0;
   frame.skipped = 0;
   frame.segment = undefined;
   frame.frameCrc = -1;
@@ -139,6 +142,10 @@ function parseExtension(bytes: Uint8Array, start: number, end: number, frame: Fr
         if (field.type !== WIRE_VARINT || field.value < 1 || field.value >= UINT32_LIMIT) return false;
         frame.batchRemaining = field.value;
         break;
+      case 6:
+        if (field.type !== WIRE_VARINT || field.value < 1 || field.value > MAX_TIME_MS) return false;
+        frame.timeMs = field.value;
+        break;
       case 7:
         if (field.type !== WIRE_VARINT || field.value < 1) return false;
         frame.skipped = field.value;
@@ -166,6 +173,7 @@ function parseSegment(bytes: Uint8Array, start: number, end: number, frame: Fram
   let number = 0;
   let createdMs = 0;
   let recycled = false;
+  let branch = 0n;
   startFields(field, start);
   while (field.end < end) {
     if (!readField(bytes, end, field)) return false;
@@ -187,11 +195,16 @@ function parseSegment(bytes: Uint8Array, start: number, end: number, frame: Fram
         if (field.type !== WIRE_VARINT || field.value !== 1) return false;
         recycled = true;
         break;
+      case 5:
+        if (field.type !== WIRE_FIXED64) return false;
+        branch = readBigUint64(bytes, field.start);
+        if (branch === 0n) return false;
+        break;
       default:
         noteUnknown(field.number, frame);
     }
   }
-  frame.segment = { logId, number, createdMs, recycled };
+  frame.segment = { logId, number, createdMs, recycled, branch };
   return true;
 }
 

@@ -8,21 +8,22 @@
  *                18 CRC                                       3   CRC-32( data || byte(LSN & 0xff) ), absent where 0
  *                20 synced_lsn                                4   the watermark when the frame was made; 0 is written
  *                28 batch_remaining                           5   entries of the same batch still to come
+ *                30 time_ms                                   6   wall clock when the frame was made; not on every frame
  *                38 skipped                                   7   LSNs removed on purpose right before this frame
  *                42 length Segment                            8   which log, which file
  *                82 01 length Block                           16  critical; reserved
  *                7d frame_crc                                 15  fixed32, the last 5 bytes of every frame that has
  *                                                                 any field but 1 to 3
- *   Segment    = 09 log_id | 10 number | 18 created_ms | 20 recycled
+ *   Segment    = 09 log_id | 10 number | 18 created_ms | 20 recycled | 29 branch
  *
  *   frame_crc  = CRC-32( log_id LE64 || segment number LE64 || file offset of the size word LE64 ||
  *                        size word || WAL_Entry before the tag 7d, without the data )
  *
  * A frame is valid if and only if
- *   1. 2 ≤ size ≤ 2^30 + 128, and it ends within the file;
+ *   1. 2 ≤ size ≤ 2^30 + 256, and it ends within the file;
  *   2. it parses canonically and uses exactly `size` bytes: fields 1 to 14 ascending, then 16 and up ascending, then
  *      15, each at most once and of its declared wire type, minimal varints, defaults omitted (except in 4 and 15),
- *      1 ≤ LSN < 2^53, CRC < 2^32, synced_lsn < LSN, at most 128 bytes besides the data; inside Segment the same;
+ *      1 ≤ LSN < 2^53, CRC < 2^32, synced_lsn < LSN, at most 256 bytes besides the data; inside Segment the same;
  *   3. its LSN is the predecessor's + 1 + skipped (the first frame that is scanned: any), and after
  *      batch_remaining r > 0 it carries r - 1;
  *   4. CRC matches;
@@ -42,9 +43,9 @@ import { writeBigUint64, writeUint64 } from './wire.js';
 export const SIZE_WORD_BYTES = 4;
 export const MIN_FRAME_SIZE = 2;
 /** Of the size word: the largest data and what stands around it. */
-export const MAX_FRAME_SIZE = 2 ** 30 + 128;
+export const MAX_FRAME_SIZE = 2 ** 30 + 256;
 /** Bytes of WAL_Entry besides the data. */
-export const MAX_OVERHEAD = 128;
+export const MAX_OVERHEAD = 256;
 export const MAX_LSN = Number.MAX_SAFE_INTEGER;
 
 /** Field number and wire type of what a frame is written with. */
@@ -54,6 +55,7 @@ export const TAG = {
   crc: 0x18,
   syncedLsn: 0x20,
   batchRemaining: 0x28,
+  timeMs: 0x30,
   skipped: 0x38,
   segment: 0x42,
   frameCrc: 0x7d,
@@ -72,6 +74,8 @@ export interface SegmentStamp {
   readonly createdMs: number;
   /** The file held another segment before: stale bytes may stand after the last frame. */
   readonly recycled: boolean;
+  /** Random. Entries of one log with the same LSN differ in it; 0 = absent. */
+  readonly branch: bigint;
 }
 
 /** What a parsed frame says. One object serves a whole scan; `segment` alone is made anew. */
@@ -87,6 +91,8 @@ export interface Frame {
   syncedLsn: number;
   /** 0 = absent. */
   batchRemaining: number;
+  /** Milliseconds since 1970; 0 = absent. */
+  timeMs: number;
   /** 0 = absent. */
   skipped: number;
   segment: SegmentStamp | undefined;
@@ -107,6 +113,7 @@ export function createFrame(): Frame {
     crc: 0,
     syncedLsn: -1,
     batchRemaining: 0,
+    timeMs: 0,
     skipped: 0,
     segment: undefined,
     frameCrc: -1,

@@ -3,31 +3,65 @@
  *
  *  byte  bytes  name          meaning
  *     0      8  magic         "ringwal" 0x00
- *     8      4  version       1
+ *     8      4  version       2
  *    12      8  log_id        as in every Segment of the log
- *    20      8  watermark     entries up to it were durable when the file was written
- *    28      8  checkpoint    as the user set it; 0 = never
- *    36      4  cut           1 = a cut was begun and the three fields that follow are there; else 0
- *   [40      8  cut segment   the segment that the cut ends in; all later ones go
- *    48      8  cut offset    bytes of it that stay
- *    56      8  cut lsn]      the last entry that stays; 0 = none
- *    40|64   4  crc           CRC-32 of everything before
+ *    20      8  branch        of the entries that the log writes next; 0 = none yet
+ *    28      8  watermark     entries up to it were durable when the file was written
+ *    36      8  floor         the log begins at this LSN at the earliest: entries below it were given up; 0 = none
+ *    44      8  checkpoint    as the user set it; 0 = never
+ *    52      8  archived      segments with lower numbers were handed to the archive; 0 = none
+ *    60      4  cut           1 = a cut was begun and the three fields that follow are there; else 0
+ *   [64      8  cut segment   the segment that the cut ends in; all later ones go
+ *    72      8  cut offset    bytes of it that stay
+ *    80      8  cut lsn]      the last entry that stays; 0 = none
+ *    64|88   4  names         number of named checkpoints, at most 256; then for each one, ascending by the bytes of its name:
+ *            1  name bytes    1 to 255
+ *               name          UTF-8
+ *            8  lsn
+ *            2  data bytes    0 to 4,096
+ *               data          the consumer's own
+ *            4  crc           CRC-32 of everything before
  *
  * Little endian. Numbers below 2^53. There is one encoding of a state: anything else is a fault, and a file with a
  * fault counts as lost. test/format/state-file.test.ts breaks when a byte moves.
  */
 
 import { crc32 } from './crc32.js';
-import { readBigUint64, readUint32, readUint64, writeBigUint64, writeUint32, writeUint64 } from './wire.js';
+import {
+  readBigUint64,
+  readUint16,
+  readUint32,
+  readUint64,
+  writeBigUint64,
+  writeUint16,
+  writeUint32,
+  writeUint64,
+} from './wire.js';
 
 export interface LogState {
   readonly logId: bigint;
+  /** Of the entries that the log writes next; 0 = none was made yet. */
+  readonly branch: bigint;
   /** W when the file was written. */
   readonly watermark: number;
+  /** Entries below this LSN were given up; 0 = none were. */
+  readonly floor: number;
   /** 0 = none was set. */
   readonly checkpoint: number;
+  /** Segments with lower numbers were handed to the archive. */
+  readonly archived: number;
+  readonly namedCheckpoints: NamedCheckpoints;
   /** A cut that was begun; `watermark` is lowered to it already. */
   readonly pendingCut?: PendingCut | undefined;
+}
+
+export type NamedCheckpoints = ReadonlyMap<string, NamedCheckpoint>;
+
+/** The place of a consumer, with what it keeps there of its own. */
+export interface NamedCheckpoint {
+  readonly lsn: number;
+  /** At most CHECKPOINT_DATA_MAX bytes; empty = none. */
+  readonly data: Uint8Array;
 }
 
 export interface PendingCut {
@@ -44,51 +78,155 @@ export interface StateFault {
   readonly fault: string;
 }
 
+export const NAMED_CHECKPOINTS_MAX = 256;
+/** Bytes of a name, in UTF-8. */
+export const CHECKPOINT_NAME_MAX = 255;
+export const CHECKPOINT_DATA_MAX = 4096;
+
 const MAGIC = Uint8Array.of(0x72, 0x69, 0x6e, 0x67, 0x77, 0x61, 0x6c, 0x00);
-const VERSION = 1;
+const VERSION = 2;
 const CRC_BYTES = 4;
-const PLAIN_BYTES = 40 + CRC_BYTES;
-const CUT_BYTES = 64 + CRC_BYTES;
+const FIXED_BYTES = 64;
+const CUT_BYTES = 24;
+const COUNT_BYTES = 4;
+const NAMED_OVERHEAD = 1 + 8 + 2;
+
+/** No state file is longer: a longer one is not read. */
+export const STATE_BYTES_MAX =
+  FIXED_BYTES +
+  CUT_BYTES +
+  COUNT_BYTES +
+  NAMED_CHECKPOINTS_MAX * (NAMED_OVERHEAD + CHECKPOINT_NAME_MAX + CHECKPOINT_DATA_MAX) +
+  CRC_BYTES;
+
+/** The state of a log of which nothing is known but its id. */
+export function emptyState(logId: bigint): LogState {
+  return {
+    logId,
+    branch: 0n,
+    watermark: 0,
+    floor: 0,
+    checkpoint: 0,
+    archived: 0,
+    namedCheckpoints: new Map(),
+  };
+}
 
 export function encodeState(state: LogState): Uint8Array {
-  const { logId, watermark, checkpoint, pendingCut } = state;
-  const bytes = new Uint8Array(pendingCut === undefined ? PLAIN_BYTES : CUT_BYTES);
+  const { pendingCut } = state;
+  const named = sortedByName(state.namedCheckpoints);
+  const cutBytes = pendingCut === undefined ? 0 : CUT_BYTES;
+  let length = FIXED_BYTES + cutBytes + COUNT_BYTES + CRC_BYTES;
+  for (const { name, data } of named) length += NAMED_OVERHEAD + name.length + data.length;
+  const bytes = new Uint8Array(length);
   bytes.set(MAGIC);
   writeUint32(bytes, 8, VERSION);
-  writeBigUint64(bytes, 12, logId);
-  writeUint64(bytes, 20, watermark);
-  writeUint64(bytes, 28, checkpoint);
+  writeBigUint64(bytes, 12, state.logId);
+  writeBigUint64(bytes, 20, state.branch);
+  writeUint64(bytes, 28, state.watermark);
+  writeUint64(bytes, 36, state.floor);
+  writeUint64(bytes, 44, state.checkpoint);
+  writeUint64(bytes, 52, state.archived);
   if (pendingCut !== undefined) {
-    writeUint32(bytes, 36, 1);
-    writeUint64(bytes, 40, pendingCut.segment);
-    writeUint64(bytes, 48, pendingCut.offset);
-    writeUint64(bytes, 56, pendingCut.lsn);
+    writeUint32(bytes, 60, 1);
+    writeUint64(bytes, 64, pendingCut.segment);
+    writeUint64(bytes, 72, pendingCut.offset);
+    writeUint64(bytes, 80, pendingCut.lsn);
   }
-  const end = bytes.length - CRC_BYTES;
-  writeUint32(bytes, end, crc32(bytes.subarray(0, end)));
+  let at = FIXED_BYTES + cutBytes;
+  writeUint32(bytes, at, named.length);
+  at += COUNT_BYTES;
+  for (const { name, lsn, data } of named) {
+    bytes[at] = name.length;
+    bytes.set(name, at + 1);
+    at += 1 + name.length;
+    writeUint64(bytes, at, lsn);
+    writeUint16(bytes, at + 8, data.length);
+    bytes.set(data, at + 10);
+    at += 10 + data.length;
+  }
+  writeUint32(bytes, at, crc32(bytes.subarray(0, at)));
   return bytes;
 }
 
 /** The state that `bytes`, a whole file, hold. Never throws, whatever they are. */
 export function decodeState(bytes: Uint8Array): LogState | StateFault {
-  if (bytes.length !== PLAIN_BYTES && bytes.length !== CUT_BYTES) return { fault: 'its length is wrong' };
-  if (!MAGIC.every((byte, at) => bytes[at] === byte)) return { fault: 'it does not begin as a state file' };
   const end = bytes.length - CRC_BYTES;
+  if (end < FIXED_BYTES + COUNT_BYTES || bytes.length > STATE_BYTES_MAX)
+    return { fault: 'its length is wrong' };
+  if (!MAGIC.every((byte, at) => bytes[at] === byte)) return { fault: 'it does not begin as a state file' };
   if (readUint32(bytes, end) !== crc32(bytes.subarray(0, end)))
     return { fault: 'its checksum does not match' };
   const version = readUint32(bytes, 8);
   if (version !== VERSION) return { fault: `its version ${version} is not known` };
-  const hasCut = bytes.length === CUT_BYTES;
-  if (readUint32(bytes, 36) !== Number(hasCut)) return { fault: 'it contradicts itself' };
-  const logId = readBigUint64(bytes, 12);
-  const watermark = readUint64(bytes, 20);
-  const checkpoint = readUint64(bytes, 28);
-  const pendingCut = hasCut
-    ? { segment: readUint64(bytes, 40), offset: readUint64(bytes, 48), lsn: readUint64(bytes, 56) }
-    : undefined;
-  const numbers = [watermark, checkpoint, ...Object.values(pendingCut ?? {})];
+  const cutFlag = readUint32(bytes, 60);
+  const namesAt = FIXED_BYTES + (cutFlag === 1 ? CUT_BYTES : 0);
+  if (cutFlag > 1 || namesAt + COUNT_BYTES > end) return { fault: 'it contradicts itself' };
+  const namedCheckpoints = decodeNamed(bytes, namesAt, end);
+  if (namedCheckpoints === undefined) return { fault: 'its named checkpoints are not as they are written' };
+  const fixed = {
+    watermark: readUint64(bytes, 28),
+    floor: readUint64(bytes, 36),
+    checkpoint: readUint64(bytes, 44),
+    archived: readUint64(bytes, 52),
+  };
+  const pendingCut =
+    cutFlag === 1
+      ? { segment: readUint64(bytes, 64), offset: readUint64(bytes, 72), lsn: readUint64(bytes, 80) }
+      : undefined;
+  const lsns = [...namedCheckpoints.values()].map(({ lsn }) => lsn);
+  const numbers = [...Object.values(fixed), ...Object.values(pendingCut ?? {}), ...lsns];
   if (!numbers.every(Number.isSafeInteger)) return { fault: 'it holds a number out of range' };
-  return pendingCut === undefined
-    ? { logId, watermark, checkpoint }
-    : { logId, watermark, checkpoint, pendingCut };
+  const logId = readBigUint64(bytes, 12);
+  const branch = readBigUint64(bytes, 20);
+  const state = { logId, branch, ...fixed, namedCheckpoints };
+  return pendingCut === undefined ? state : { ...state, pendingCut };
+}
+
+/** `undefined`: not as [encodeState] writes them, or not exactly up to `end`. */
+function decodeNamed(bytes: Uint8Array, start: number, end: number): NamedCheckpoints | undefined {
+  const count = readUint32(bytes, start);
+  if (count > NAMED_CHECKPOINTS_MAX) return undefined;
+  const decoded = new Map<string, NamedCheckpoint>();
+  let previous = new Uint8Array(0);
+  let at = start + COUNT_BYTES;
+  for (let each = 0; each < count; each++) {
+    const nameBytes = bytes[at];
+    const lsnAt = at + 1 + nameBytes;
+    if (at >= end || nameBytes < 1 || lsnAt + 10 > end) return undefined;
+    const rawName = bytes.slice(at + 1, lsnAt);
+    const name = decodeName(rawName);
+    const dataBytes = readUint16(bytes, lsnAt + 8);
+    const next = lsnAt + 10 + dataBytes;
+    if (name === undefined || compareBytes(previous, rawName) >= 0) return undefined;
+    if (dataBytes > CHECKPOINT_DATA_MAX || next > end) return undefined;
+    decoded.set(name, { lsn: readUint64(bytes, lsnAt), data: bytes.slice(lsnAt + 10, next) });
+    previous = rawName;
+    at = next;
+  }
+  return at === end ? decoded : undefined;
+}
+
+const utf8 = new TextEncoder();
+const utf8Decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+function decodeName(bytes: Uint8Array): string | undefined {
+  try {
+    return utf8Decoder.decode(bytes);
+  } catch {
+    // No text: the file is not as a version writes it, which the caller says.
+    return undefined;
+  }
+}
+
+function sortedByName(named: NamedCheckpoints): { name: Uint8Array; lsn: number; data: Uint8Array }[] {
+  return [...named]
+    .map(([name, checkpoint]) => ({ name: utf8.encode(name), ...checkpoint }))
+    .sort((a, b) => compareBytes(a.name, b.name));
+}
+
+function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  const length = Math.min(a.length, b.length);
+  for (let at = 0; at < length; at++) if (a[at] !== b[at]) return a[at] - b[at];
+  return a.length - b.length;
 }

@@ -107,13 +107,14 @@ export class Writer {
     this.#pool = parts.pool;
     this.#syncer = parts.syncer;
     const preallocation = new Preallocation(options.preallocate, options.maxFileSize);
-    const { logId, place, catalog, lastLsn } = start;
+    const { logId, state, place, catalog, lastLsn } = start;
     this.#tail = new LogTail({
       disk,
       nowMs,
       options,
       status,
       logId,
+      branch: state.branch,
       logDirectory: place,
       catalog,
       preallocation,

@@ -22,7 +22,7 @@ test('inspect shows segments, times, watermark, checkpoint, who writes, side fil
   assert.match(stdout, new RegExp(`^open for writing  process ${process.pid}$`, 'm'));
   assert.match(stdout, /^ +LSN +size +filled +written +verdict$/m);
   assert.match(stdout, /^wal-0 {2}1 .* 100 % {2}\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ {2}clean {4}█+$/m);
-  assert.match(stdout, /^wal-1 {2}2 .* 4 KiB {4}49 % .* clean {4}█+░+$/m);
+  assert.match(stdout, /^wal-1 {2}2 .* 4 KiB {4}50 % .* clean {4}█+░+$/m);
   assert.match(stdout, /^ringwal\.lock .* locked by the writer$/m);
   assert.match(stdout, /^notes\.txt .* not the log's$/m);
   await wal.close();

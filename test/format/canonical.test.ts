@@ -25,14 +25,14 @@ const ACCEPTED: Readonly<Record<string, string>> = {
   'a watermark right below the LSN': `0804 2003 ${FRAME_CRC}`,
   'a watermark of 0': `0801 2000 ${FRAME_CRC}`,
   'the largest batch': `0801 28 ffffffff0f ${FRAME_CRC}`,
-  'every known field': `0804 1201aa 1805 2003 2801 3802 4200 ${FRAME_CRC}`,
+  'every known field': `0804 1201aa 1805 2003 2801 3001 3802 4200 ${FRAME_CRC}`,
   'nothing but a frame checksum behind the entry': `0801 1805 ${FRAME_CRC}`,
-  'unknown fields of every type below 16': `0801 3000 49 0000000000000000 5200 5d 00000000 ${FRAME_CRC}`,
-  'an unknown varint of 64 bits': `0801 30 ffffffffffffffffff01 ${FRAME_CRC}`,
+  'unknown fields of every type below 16': `0801 49 0000000000000000 5200 5d 00000000 6000 ${FRAME_CRC}`,
+  'an unknown varint of 64 bits': `0801 60 ffffffffffffffffff01 ${FRAME_CRC}`,
   'field 16 in front of field 15': `0801 820100 ${FRAME_CRC}`,
   'the highest field number': `0801 f8ffffff0f 00 ${FRAME_CRC}`,
   'extension fields without frame checksum, which rule 5 rejects': '0801 2000',
-  'a Segment with all fields': `0801 420f 09 0100000000000000 1001 1801 2001 ${FRAME_CRC}`,
+  'a Segment with all fields': `0801 4218 09 0100000000000000 1001 1801 2001 29 0100000000000000 ${FRAME_CRC}`,
   'an unknown field 15 last in a Segment': `0801 4205 8a0100 7800 ${FRAME_CRC}`,
 };
 
@@ -97,6 +97,11 @@ const REJECTED: Readonly<Record<string, string>> = {
   'a Segment with created_ms as bytes': `0801 4202 1a00 ${FRAME_CRC}`,
   'a Segment with recycled false': `0801 4202 2000 ${FRAME_CRC}`,
   'a Segment with recycled 2': `0801 4202 2002 ${FRAME_CRC}`,
+  'a Segment with branch 0': `0801 4209 29 0000000000000000 ${FRAME_CRC}`,
+  'a Segment with branch as varint': `0801 4202 2801 ${FRAME_CRC}`,
+  'a time of 0': `0801 3000 ${FRAME_CRC}`,
+  'a time as bytes': `0801 3200 ${FRAME_CRC}`,
+  'a time of more than 53 bits': `0801 30 8080808080808010 ${FRAME_CRC}`,
   'a Segment whose fields descend': `0801 4204 1801 1001 ${FRAME_CRC}`,
   'a Segment with a field twice': `0801 4204 1001 1001 ${FRAME_CRC}`,
   'a Segment with a cut field': `0801 4201 10 ${FRAME_CRC}`,
@@ -106,12 +111,13 @@ for (const [what, entry] of Object.entries(REJECTED)) {
   test(`${what} is not canonical`, () => assert.equal(parse(frameOf(entry)), 'not-canonical'));
 }
 
-test('an entry may have 128 bytes besides its data, and no more', () => {
-  const padding = (length: number) => concat([hex('52'), Uint8Array.of(length), new Uint8Array(length)]);
+test('an entry may have 256 bytes besides its data, and no more', () => {
+  const padding = (length: number) =>
+    concat([hex('52'), Uint8Array.of(length | 128, 1), new Uint8Array(length)]);
   const entry = (length: number) => concat([hex('0801 1203aabbcc'), padding(length), hex(FRAME_CRC)]);
-  assert.equal(entry(117).length - 3, 128);
-  assert.equal(parse(frameOf(entry(117))), undefined);
-  assert.equal(parse(frameOf(entry(118))), 'not-canonical');
+  assert.equal(entry(244).length - 3, 256);
+  assert.equal(parse(frameOf(entry(244))), undefined);
+  assert.equal(parse(frameOf(entry(245))), 'not-canonical');
 });
 
 test('a frame ends within the file', () => {

@@ -6,7 +6,7 @@ import { createFrame, type FrameFault, frameChecksumSeed } from '../../src/forma
 import { parseFrame } from '../../src/format/frame-parser.js';
 import { fill, flip, LOG_ID } from './log-builder.js';
 
-const STAMP = { logId: LOG_ID, number: 3, createdMs: 5, recycled: false };
+const STAMP = { logId: LOG_ID, number: 3, createdMs: 5, recycled: false, branch: 0n };
 
 function encode(fields: Partial<FrameFields>): Uint8Array {
   const checksumSeed = frameChecksumSeed(LOG_ID, 3);

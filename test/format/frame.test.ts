@@ -36,7 +36,8 @@ const fieldsArbitrary: fc.Arbitrary<Fields> = fc
     syncedLsn: optional(count),
     batchRemaining: optional(fc.nat(0xffffffff)),
     skipped: optional(count),
-    segment: optional(fc.record({ createdMs: count, recycled: fc.boolean() })),
+    timeMs: optional(count),
+    segment: optional(fc.record({ createdMs: count, recycled: fc.boolean(), branch: logId })),
     logId,
     number: count,
     fileOffset: fc.nat(2 ** 31 - 1),
@@ -56,6 +57,7 @@ function oracleFrame({ segment, ...fields }: Fields): Uint8Array {
     ...nonZero('CRC', crc32(Uint8Array.of(fields.lsn % 256), crc32(fields.data))),
     ...(fields.syncedLsn === undefined ? {} : { syncedLsn: fields.syncedLsn }),
     ...nonZero('batchRemaining', fields.batchRemaining ?? 0),
+    ...nonZero('timeMs', fields.timeMs ?? 0),
     ...nonZero('skipped', fields.skipped ?? 0),
     ...(segment === undefined
       ? {}
@@ -65,10 +67,13 @@ function oracleFrame({ segment, ...fields }: Fields): Uint8Array {
             ...nonZero('number', segment.number),
             ...nonZero('createdMs', segment.createdMs),
             ...(segment.recycled ? { recycled: true } : {}),
+            ...(segment.branch === 0n ? {} : { branch: longOf(segment.branch) }),
           },
         }),
   };
-  const isPlain = !['syncedLsn', 'batchRemaining', 'skipped', 'segment'].some((field) => field in message);
+  const isPlain = !['syncedLsn', 'batchRemaining', 'timeMs', 'skipped', 'segment'].some(
+    (field) => field in message,
+  );
   if (isPlain) return sized(Entry.encode(message).finish());
   const frame = sized(Entry.encode({ ...message, frameCrc: 0xffffffff }).finish());
   const offset = new DataView(new ArrayBuffer(8));
@@ -121,8 +126,9 @@ propertyTest(
     const frame = createFrame();
     assert.equal(parseFrame(bytes, start, bytes.length, frame), undefined);
     assert.equal(peekFrameLength(bytes, start, bytes.length), encoded.length);
-    const { syncedLsn, batchRemaining, skipped, segment } = fields;
-    const isExtended = syncedLsn !== undefined || !!batchRemaining || !!skipped || segment !== undefined;
+    const { syncedLsn, batchRemaining, timeMs, skipped, segment } = fields;
+    const isExtended =
+      syncedLsn !== undefined || !!batchRemaining || !!timeMs || !!skipped || segment !== undefined;
     assert.deepEqual(
       { ...frame, data: bytes.subarray(frame.dataStart, frame.dataEnd) },
       {
@@ -133,6 +139,7 @@ propertyTest(
         crc: dataChecksum(fields.data, 0, fields.data.length, fields.lsn),
         syncedLsn: syncedLsn ?? -1,
         batchRemaining: batchRemaining ?? 0,
+        timeMs: timeMs ?? 0,
         skipped: skipped ?? 0,
         segment,
         frameCrc: isExtended ? new DataView(encoded.buffer).getUint32(encoded.length - 4, true) : -1,
@@ -190,8 +197,9 @@ propertyTest(
   { numRuns: 1000 },
 );
 
-test('a Segment with the largest numbers takes 31 bytes', () => {
+test('a Segment with the largest numbers takes 40 bytes', () => {
   const most = Number.MAX_SAFE_INTEGER;
-  const field = encodeSegmentField({ logId: 2n ** 64n - 1n, number: most, createdMs: most, recycled: true });
-  assert.equal(field.length, 31);
+  const id = 2n ** 64n - 1n;
+  const field = encodeSegmentField({ logId: id, number: most, createdMs: most, recycled: true, branch: id });
+  assert.equal(field.length, 40);
 });

@@ -13,7 +13,7 @@ import { hex } from './log-builder.js';
 
 const LOG_ID = 0x8877_6655_4433_2211n;
 const HELLO = new TextEncoder().encode('hello');
-const SEGMENT = { logId: LOG_ID, number: 3, createdMs: 1_700_000_000_000, recycled: true };
+const SEGMENT = { logId: LOG_ID, number: 3, createdMs: 1_700_000_000_000, recycled: true, branch: 0n };
 
 interface Golden {
   readonly name: string;
@@ -50,6 +50,19 @@ const GOLDENS: readonly Golden[] = [
             4214 09 1122334455667788 1003 1880d095ffbc31 2001  7d 9c37bdb0`,
   },
   {
+    name: 'a frame says when it was made, and a Segment its branch',
+    fields: {
+      lsn: 9,
+      data: HELLO,
+      syncedLsn: 8,
+      timeMs: 1_700_000_000_123,
+      segment: { ...SEGMENT, branch: 0x1020_3040_5060_7080n },
+      fileOffset: 4096,
+    },
+    bytes: `3c000000  0809  1205 68656c6c6f  189ac3cdf90a  2008  30fbd095ffbc31
+            421d 09 1122334455667788 1003 1880d095ffbc31 2001 29 8070605040302010  7d 017c53a0`,
+  },
+  {
     name: 'a frame in a batch counts what is still to come',
     fields: { lsn: 8, data: HELLO, syncedLsn: 7, batchRemaining: 2, fileOffset: 4096 },
     bytes: '18000000  0808  1205 68656c6c6f  188ca2d1c10d  2007  2802  7d a22d3d0e',
@@ -81,6 +94,7 @@ for (const { name, fields, logId = LOG_ID, bytes } of GOLDENS) {
     assert.deepEqual(golden.subarray(frame.dataStart, frame.dataEnd), fields.data);
     assert.equal(frame.syncedLsn, fields.syncedLsn ?? -1);
     assert.equal(frame.batchRemaining, fields.batchRemaining ?? 0);
+    assert.equal(frame.timeMs, fields.timeMs ?? 0);
     assert.equal(frame.skipped, fields.skipped ?? 0);
     assert.deepEqual(frame.segment, fields.segment);
   });

@@ -1,6 +1,7 @@
 import { MemorySource, type SegmentFile } from '../../src/format/bytes.js';
 import { encodeFrame, type FrameFields } from '../../src/format/encode.js';
 import { dataChecksum, frameChecksum, frameChecksumSeed } from '../../src/format/frame.js';
+import { emptyState, type LogState } from '../../src/format/state-file.js';
 import { type Judgement, judgeLog, type LogFiles } from '../../src/format/verdict.js';
 
 export const LOG_ID = 0x0123_4567_89ab_cdefn;
@@ -85,6 +86,7 @@ export class LogBuilder {
       number: this.segment,
       createdMs: 1_700_000_000_000,
       recycled: this.#isRecycled,
+      branch: 0n,
     };
     const bytes = encodeFrame({
       checksumSeed: frameChecksumSeed(this.logId, this.segment),
@@ -155,11 +157,8 @@ export function filesOf(segments: readonly Uint8Array[], firstSegment = 0): Segm
   }));
 }
 
-export function state(
-  watermark: number,
-  logId = LOG_ID,
-): { logId: bigint; watermark: number; checkpoint: number } {
-  return { logId, watermark, checkpoint: 0 };
+export function state(watermark: number, logId = LOG_ID): LogState {
+  return { ...emptyState(logId), watermark };
 }
 
 /** `count` entries of `length` bytes, no two alike. */

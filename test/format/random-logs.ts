@@ -100,7 +100,8 @@ function write(steps: readonly Step[], naming: Naming): RandomSegment[] {
     } else if (each.kind === 'name') {
       isNamed = true;
       const { logId, segment: number } = builder;
-      if (number >= 0) put({ data: fill(9, 1), segment: { logId, number, createdMs: 1, recycled: false } });
+      if (number >= 0)
+        put({ data: fill(9, 1), segment: { logId, number, createdMs: 1, recycled: false, branch: 0n } });
     } else {
       writeEntries(builder, put, each);
     }

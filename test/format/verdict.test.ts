@@ -444,7 +444,7 @@ describe('row 5, a clean end', () => {
           size: builder.offset,
           firstLsn: 13,
           lastLsn: 18,
-          stamp: { logId: LOG_ID, number: 2, createdMs: 1_700_000_000_000, recycled: false },
+          stamp: { logId: LOG_ID, number: 2, createdMs: 1_700_000_000_000, recycled: false, branch: 0n },
           scanned: true,
           frames: 6,
           validBytes: builder.offset,
@@ -660,7 +660,7 @@ describe('the watermark', () => {
   test("of a state file counts for wal-go's files, until a frame in the middle of one names another log", () => {
     const builder = new LogBuilder({ isPlain: true }).group(entries(5), 0);
     assert.deepEqual(rowOf(builder.judge({ state: state(5, 5n) })), { row: 5, lastLsn: 5, watermark: 5 });
-    const stamp = { logId: LOG_ID, number: 0, createdMs: 1, recycled: false };
+    const stamp = { logId: LOG_ID, number: 0, createdMs: 1, recycled: false, branch: 0n };
     const ours = { checksumSeed: frameChecksumSeed(LOG_ID, 0), fileOffset: builder.offset, skipped: 0 };
     const continued = new LogBuilder({ firstLsn: 6 }).frame({
       data: fill(3, 3),

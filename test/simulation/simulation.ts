@@ -88,9 +88,9 @@ export class Simulation {
       if ((error as Partial<LogFailure>).failure?.code === 'ERR_WAL_SYNC_FAILED') this.#lastEnd = 'power cut';
       throw error;
     }
-    const { finishRecovery, lastLsn, checkpoint } = this.#log.recovered.start;
+    const { finishRecovery, lastLsn, state } = this.#log.recovered.start;
     const frames = readFrames(this.#log.files, lastLsn);
-    this.model.noteRecovered(frames, this.#lastEnd, checkpoint, finishRecovery === undefined);
+    this.model.noteRecovered(frames, this.#lastEnd, state.checkpoint, finishRecovery === undefined);
     this.#damaged = undefined;
     this.#isSettled = finishRecovery === undefined;
   }

@@ -1,6 +1,6 @@
 import type { Frame } from '../../format/frame.js';
 import type { Colors } from '../terminal/output.js';
-import { hexDump, integer, visibleLength, wrap } from '../text/text.js';
+import { hexDump, integer, time, visibleLength, wrap } from '../text/text.js';
 import type { Piece } from './frame-walk.js';
 
 /** Default number of bytes shown of a frame, as far as there is room. */
@@ -122,11 +122,12 @@ const NAMES: Readonly<Record<Piece['kind'], string>> = {
   header: "header of wal-go's later format",
 };
 
-function fieldsOf({ syncedLsn, batchRemaining, skipped, segment, unknownCritical }: Frame): string {
+function fieldsOf({ syncedLsn, batchRemaining, timeMs, skipped, segment, unknownCritical }: Frame): string {
   const fields: string[] = [];
   if (segment !== undefined) fields.push(`segment ${segment.number}${segment.recycled ? ' recycled' : ''}`);
   if (syncedLsn >= 0) fields.push(`synced ${integer(syncedLsn)}`);
   if (batchRemaining > 0) fields.push(`batch: ${integer(batchRemaining)} to come`);
+  if (timeMs > 0) fields.push(time(timeMs));
   if (skipped > 0) fields.push(`skipped ${integer(skipped)}`);
   if (unknownCritical > 0) fields.push(`field ${unknownCritical} is not known`);
   return fields.join(', ');

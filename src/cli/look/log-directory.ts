@@ -1,7 +1,7 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { classifyName, STATE_FILE } from '../../format/segment-name.js';
-import { decodeState, type LogState } from '../../format/state-file.js';
+import { decodeState, type LogState, STATE_BYTES_MAX } from '../../format/state-file.js';
 import { CliError, ExitCode } from '../errors/exit-code.js';
 import { readSmallFile } from './small-file.js';
 
@@ -30,9 +30,6 @@ export function expectLog(directory: string): void {
     `There is no log in "${directory}": no wal-0, wal-1, … and no ${STATE_FILE}. \`ringwal append\` makes one.`,
   );
 }
-
-/** An upper bound of the size of a state file. */
-const STATE_BYTES_MAX = 4096;
 
 /**
  * The content of the state file; `undefined` if it is missing or cannot be read, which loses only the information in

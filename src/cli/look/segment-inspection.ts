@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
+import type { SegmentStamp } from '../../format/frame.js';
 import { parseSegmentName } from '../../format/segment-name.js';
 import type { Context } from '../terminal/context.js';
 import type { Colors } from '../terminal/output.js';
@@ -60,7 +61,8 @@ export async function inspectSegment(
 function pieceAsJson({ kind, offset, bytes: size, reason, frame }: Piece, head: Uint8Array): object {
   const hex = Buffer.from(head).toString('hex');
   if (frame === undefined) return { kind, offset, bytes: size, ...(reason && { reason }), hex };
-  const { lsn, dataStart, dataEnd, crc, syncedLsn, batchRemaining, skipped, segment, frameCrc } = frame;
+  const { lsn, dataStart, dataEnd, crc, syncedLsn, batchRemaining, timeMs, skipped, segment, frameCrc } =
+    frame;
   return {
     kind,
     offset,
@@ -70,12 +72,17 @@ function pieceAsJson({ kind, offset, bytes: size, reason, frame }: Piece, head: 
     crc,
     ...(syncedLsn >= 0 && { syncedLsn }),
     ...(batchRemaining > 0 && { batchRemaining }),
+    ...(timeMs > 0 && { timeMs }),
     ...(skipped > 0 && { skipped }),
-    ...(segment !== undefined && { segment: { ...segment, logId: segment.logId.toString(16) } }),
+    ...(segment !== undefined && { segment: stampAsJson(segment) }),
     ...(frameCrc >= 0 && { frameCrc }),
     ...(reason && { reason }),
     hex,
   };
+}
+
+function stampAsJson(stamp: SegmentStamp): object {
+  return { ...stamp, logId: stamp.logId.toString(16), branch: stamp.branch.toString(16) };
 }
 
 type Stamp = ReturnType<typeof readStamp>;

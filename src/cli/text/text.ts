@@ -37,8 +37,13 @@ export function perSecond(count: number, ms: number, unit: (value: number) => st
   return `${unit(ms > 0 ? (count * 1000) / ms : 0)}/s`;
 }
 
+/** What a Date can hold at most. */
+const MAX_DATE_MS = 8.64e15;
+
 /** Date and time in UTC, to the second. */
 export function time(ms: number): string {
+  // A number from a file may be beyond what a Date can hold.
+  if (ms > MAX_DATE_MS) return `${ms} ms`;
   return `${new Date(ms).toISOString().slice(0, 19).replace('T', ' ')}Z`;
 }
 

@@ -11,7 +11,7 @@ import { type ChainContext, createChain, enterSegment } from '../../format/chain
 import { FrameReader } from '../../format/frame-reader.js';
 import { SegmentScanner } from '../../format/scan.js';
 import { parseCutLsn, parseSegmentName, STATE_FILE, segmentName } from '../../format/segment-name.js';
-import { decodeState, type LogState } from '../../format/state-file.js';
+import { decodeState, type LogState, STATE_BYTES_MAX } from '../../format/state-file.js';
 import { describeTrouble, type Judgement, wayOutOf } from '../../format/verdict.js';
 import type { RecoveryReport, SegmentInfo } from '../../protocol/reports.js';
 import { WalError } from '../errors/wal-error.js';
@@ -24,9 +24,6 @@ import { Readers } from './readers.js';
 import { SegmentList } from './segment-list.js';
 import { SparseIndexes } from './sparse-index.js';
 import { Wakeups } from './wakeups.js';
-
-/** An upper bound of the size of a state file. */
-const STATE_BYTES_MAX = 4096;
 
 /** Enough to hold the last frame without its data, including its checksums. */
 const END_BYTES = 128;
@@ -414,7 +411,7 @@ export class DirectoryView implements LogView {
       return undefined;
     }
     try {
-      const bytes = new Uint8Array(STATE_BYTES_MAX);
+      const bytes = new Uint8Array(Math.min(file.size(), STATE_BYTES_MAX + 1));
       const state = decodeState(bytes.subarray(0, readFully(file, bytes, 0)));
       return hasField(state, 'fault') || state.logId !== this.#end.logId ? undefined : state;
     } catch (error) {

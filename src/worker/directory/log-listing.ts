@@ -30,6 +30,11 @@ export function newLogId(disk: Disk): bigint {
   return disk.random64() | 1n;
 }
 
+/** The branch of the entries that are written from now on. Never 0, which stands for none. */
+export function newBranch(disk: Disk): bigint {
+  return disk.random64() | 1n;
+}
+
 /** The cut that the state file says was begun; `undefined` if there is none, or the file belongs to another log. */
 export function pendingCutOf(
   segments: readonly SegmentFile[],

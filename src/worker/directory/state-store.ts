@@ -9,12 +9,9 @@ import {
   writeFully,
 } from '../../files/disk.js';
 import { STATE_FILE, STATE_FILE_ASIDE } from '../../format/segment-name.js';
-import { decodeState, encodeState, type LogState } from '../../format/state-file.js';
+import { decodeState, encodeState, type LogState, STATE_BYTES_MAX } from '../../format/state-file.js';
 import { syncFailed } from '../errors/failure.js';
 import { syncDirectory } from './side-files.js';
-
-/** The writer makes no larger state file; a larger one is not read. */
-const STATE_BYTES_MAX = 4096;
 
 /** The state file's content; a `fault` if it is not valid; `undefined` if there is none. */
 export function readState(disk: Disk, directory: string): LogState | { readonly fault: string } | undefined {

@@ -9,13 +9,14 @@ import {
   writeFully,
 } from '../../files/disk.js';
 import { segmentName } from '../../format/segment-name.js';
+import { emptyState, type LogState } from '../../format/state-file.js';
 import { describeReason, describeTrouble, type Judgement, judgeLog, wayOutOf } from '../../format/verdict.js';
 import type { LogOrigin, PlaceIdentity } from '../../protocol/lane-messages.js';
 import type { RecoveryCut, RecoveryReport, RepairReport } from '../../protocol/reports.js';
 import type { WriterOptions } from '../../protocol/thread-data.js';
 import { LogDirectory } from '../directory/log-directory.js';
 import { layOut } from '../directory/log-layout.js';
-import { listLog, newLogId } from '../directory/log-listing.js';
+import { listLog, newBranch, newLogId } from '../directory/log-listing.js';
 import { syncDirectory, syncFile } from '../directory/side-files.js';
 import { readState, writeState } from '../directory/state-store.js';
 import { cutLog } from '../directory/tail-cut.js';
@@ -37,7 +38,8 @@ export interface LogStart {
   readonly catalog: SegmentCatalog;
   readonly lastLsn: number;
   readonly watermark: number;
-  readonly checkpoint: number;
+  /** What the state file says, but for the watermark, as soon as recovery is finished. */
+  readonly state: LogState;
   /**
    * What recovery could not do yet, for lack of room: throws the system's error as long as it cannot; after it the
    * state file is written and everything that was recovered is durable. `undefined`: it is done.
@@ -87,8 +89,13 @@ export function recoverLog(disk: Disk, options: WriterOptions): Recovered {
 
   const logId = judgement.logId ?? newLogId(disk);
   const known = state !== undefined && 'logId' in state && state.logId === logId ? state : undefined;
-  const checkpoint = known?.checkpoint ?? 0;
   const { lastLsn, watermark } = judgement;
+  const recovered: LogState = {
+    ...(known ?? emptyState(logId)),
+    branch: known?.branch || newestBranch(judgement) || newBranch(disk),
+    watermark: lastLsn,
+    pendingCut: undefined,
+  };
   const tail = new TailRepair(
     disk,
     options,
@@ -101,8 +108,8 @@ export function recoverLog(disk: Disk, options: WriterOptions): Recovered {
     // First: on a full disk that is the room for the rest.
     removeLeftovers(disk, directory);
     tail.run();
-    if (known?.watermark !== lastLsn || known.pendingCut !== undefined) {
-      writeState(disk, directory, { logId, watermark: lastLsn, checkpoint }, options.fileMode);
+    if (known?.watermark !== lastLsn || known.branch !== recovered.branch || known.pendingCut !== undefined) {
+      writeState(disk, directory, recovered, options.fileMode);
     }
   };
   const postponed = attempt(finishRecovery);
@@ -114,7 +121,7 @@ export function recoverLog(disk: Disk, options: WriterOptions): Recovered {
       catalog: new SegmentCatalog(keptRecords(judgement, startedMs)),
       lastLsn,
       watermark: postponed === undefined ? lastLsn : Math.min(watermark, lastLsn),
-      checkpoint,
+      state: recovered,
       finishRecovery: postponed === undefined ? undefined : finishRecovery,
     },
     report: {
@@ -287,6 +294,12 @@ function unnamedSegments(
     if (found !== undefined) unnamed.set(number, { dev: found.dev, ino: found.ino });
   }
   return unnamed;
+}
+
+/** The branch of the newest entries, as far as the segments say: of entries that are to come, if the state file was lost. */
+function newestBranch({ segments, end }: Judgement): bigint {
+  const branches = segments.flatMap(({ number, stamp }) => (number <= end.segment && stamp?.branch) || []);
+  return branches.at(-1) ?? 0n;
 }
 
 /** A segment of wal-go has no stamp and no known age; one of which nothing is kept is as good as new. */

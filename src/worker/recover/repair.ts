@@ -3,7 +3,7 @@ import type { Disk } from '../../files/disk.js';
 import { createNodeDisk } from '../../files/node-disk.js';
 import { type SegmentFile, withSource } from '../../format/bytes.js';
 import { segmentName } from '../../format/segment-name.js';
-import type { LogState } from '../../format/state-file.js';
+import { emptyState, type LogState } from '../../format/state-file.js';
 import { describeReason, type Judgement, judgeLog, type Trouble, wayOutOf } from '../../format/verdict.js';
 import type { Failure } from '../../protocol/errors.js';
 import type { RepairReport } from '../../protocol/reports.js';
@@ -100,7 +100,7 @@ export function repairLog(
     dryRun,
     fileMode,
     logId,
-    checkpoint: isOurs ? state.checkpoint : 0,
+    state: isOurs ? state : emptyState(logId),
     watermark: judgement.watermark,
     plan,
   };
@@ -118,7 +118,8 @@ interface RepairJob {
   readonly dryRun: boolean;
   readonly fileMode: number;
   readonly logId: bigint;
-  readonly checkpoint: number;
+  /** What the state file says of this log. */
+  readonly state: LogState;
   readonly watermark: number;
   /** What can be read of the log. */
   readonly plan: SalvagePlan;
@@ -170,17 +171,13 @@ function endBefore(segments: readonly SegmentFile[], judgement: Judgement): End 
 
 /** The intent and the lowered watermark are recorded before anything goes: a crash leaves a cut that `open` finishes. */
 function truncate(job: RepairJob, { place, firstLsn, lastLsn }: End): Done {
-  const { disk, home, fileMode, logId, checkpoint, watermark, plan } = job;
+  const { disk, home, fileMode, watermark, plan } = job;
   const { directory } = home;
   const segments = job.segments.map(({ number }) => number);
   const last = job.segments.find(({ number }) => number === place.segment);
   const isShortened = last !== undefined && withSource(last, ({ size }) => size > place.offset);
   // What is kept may never have been synced: `open` sees to that, since the watermark says no more than it did.
-  const state = {
-    logId,
-    watermark: Math.min(watermark, lastLsn),
-    checkpoint: Math.min(checkpoint, lastLsn),
-  };
+  const state = stateUpTo(job, lastLsn);
   let sideFiles: string[] = [];
   if (!job.dryRun) {
     // If it is all that is left at a crash, and another log's, it would make this intent another log's.
@@ -206,16 +203,12 @@ function truncate(job: RepairJob, { place, firstLsn, lastLsn }: End): Done {
 }
 
 function rewrite(job: RepairJob): Done {
-  const { disk, home, segments, fileMode, logId, checkpoint, watermark, plan } = job;
+  const { disk, home, segments, fileMode, watermark, plan } = job;
   const { directory } = home;
   const { firstLsn, lastLsn, rewritten, removed } = plan;
   let sideFiles: string[] = [];
   if (!job.dryRun) {
-    const state = {
-      logId,
-      watermark: Math.min(watermark, lastLsn),
-      checkpoint: Math.min(checkpoint, lastLsn),
-    };
+    const state = stateUpTo(job, lastLsn);
     sideFiles = salvage(disk, home, segments, plan, watermark, fileMode, () => {
       writeState(disk, directory, state, fileMode);
     });
@@ -228,6 +221,19 @@ function rewrite(job: RepairJob): Done {
     changedSegments: rewritten.map(({ number }) => pathOf(number)),
     removedSegments: removed.map(pathOf),
     sideFiles,
+  };
+}
+
+/** The state of the repaired log, which ends with entry `lastLsn`. */
+function stateUpTo({ state, watermark }: RepairJob, lastLsn: number): LogState {
+  return {
+    ...state,
+    watermark: Math.min(watermark, lastLsn),
+    checkpoint: Math.min(state.checkpoint, lastLsn),
+    namedCheckpoints: new Map(
+      [...state.namedCheckpoints].map(([name, at]) => [name, { ...at, lsn: Math.min(at.lsn, lastLsn) }]),
+    ),
+    pendingCut: undefined,
   };
 }
 

@@ -79,9 +79,9 @@ function writeFrames(
   { number, createdMs, syncedLsn, runs }: NewSegment,
 ): void {
   const checksumSeed = frameChecksumSeed(logId, number);
-  const stamp: SegmentStamp = { logId, number, createdMs, recycled: false };
   const cursor = new FrameCursor();
   let fileOffset = 0;
+  let branch = 0n;
   for (const run of runs) {
     const source = openSource(disk, join(directory, segmentName(run.segment)));
     try {
@@ -93,15 +93,20 @@ function writeFrames(
             `the frame at ${cursor.offset} of segment ${run.segment} reads otherwise than before`,
           );
         }
-        const { lsn, batchRemaining, skipped } = cursor.frame;
+        const { lsn, batchRemaining, timeMs, skipped, segment } = cursor.frame;
         const isFirst = fileOffset === 0;
+        // Where the log went on after a cut, it goes on after a cut in the new segment.
+        const isNewBranch = segment !== undefined && segment.branch !== branch;
+        if (isNewBranch) branch = segment.branch;
+        const stamp: SegmentStamp = { logId, number, createdMs, recycled: false, branch };
         const frame = encodeFrame({
           lsn,
           data: cursor.readData(),
           batchRemaining,
           skipped: cursor.offset === run.offset ? run.skipped : skipped,
+          timeMs,
           syncedLsn: isFirst ? syncedLsn : undefined,
-          segment: isFirst ? stamp : undefined,
+          segment: isFirst || isNewBranch ? stamp : undefined,
           checksumSeed,
           fileOffset,
         });

@@ -1,4 +1,5 @@
 import { type Disk, type DiskFile, isFullDisk, isRefusal } from '../../files/disk.js';
+import type { LogState } from '../../format/state-file.js';
 import type { Failure } from '../../protocol/errors.js';
 import type { ToLane } from '../../protocol/lane-messages.js';
 import type { WriterOptions } from '../../protocol/thread-data.js';
@@ -57,7 +58,7 @@ export interface CommitterParts {
     readonly catalog: SegmentCatalog;
     readonly lastLsn: number;
     readonly watermark: number;
-    readonly checkpoint: number;
+    readonly state: LogState;
     readonly finishRecovery: (() => void) | undefined;
   };
 }

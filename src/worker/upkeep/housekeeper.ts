@@ -17,11 +17,11 @@ export interface HousekeeperParts {
   readonly nowMs: () => number;
   readonly options: WriterOptions;
   readonly status: LogStatus;
-  readonly logId: bigint;
   readonly place: LogDirectory;
   readonly catalog: SegmentCatalog;
   readonly preallocation: Preallocation;
-  readonly checkpoint: number;
+  /** What the state file holds, but for the watermark. */
+  readonly state: LogState;
   /** The watermark that the state file holds. */
   readonly stateWatermark: number;
   readonly tell: (message: ToLane) => void;
@@ -35,7 +35,8 @@ export class Housekeeper {
   readonly #parts: HousekeeperParts;
   readonly #holds = new RetentionHolds();
   readonly #clockLead: ClockLead;
-  #checkpoint: number;
+  /** What every state file says from now on, but for the watermark. */
+  #state: LogState;
   #stateWatermark: number;
   /** When to write the state file because no entry came for an interval. */
   #stateDueMs = Number.POSITIVE_INFINITY;
@@ -47,14 +48,14 @@ export class Housekeeper {
   constructor(parts: HousekeeperParts, watermark: number) {
     this.#parts = parts;
     this.#clockLead = new ClockLead(() => parts.disk.now(), parts.nowMs);
-    this.#checkpoint = parts.checkpoint;
+    this.#state = parts.state;
     this.#stateWatermark = parts.stateWatermark;
-    this.noteCheckpoint(parts.checkpoint);
+    this.noteCheckpoint(parts.state.checkpoint);
     this.#isWorkDue = this.#isExpired(watermark);
   }
 
   get checkpoint(): number {
-    return this.#checkpoint;
+    return this.#state.checkpoint;
   }
 
   /** Must the next job do the housework, whatever else it does? */
@@ -121,7 +122,7 @@ export class Housekeeper {
   }
 
   state(watermark: number): LogState {
-    return { logId: this.#parts.logId, watermark, checkpoint: this.#checkpoint };
+    return { ...this.#state, watermark };
   }
 
   /** @throws the system's error; LogFailure ERR_WAL_SYNC_FAILED */
@@ -140,7 +141,7 @@ export class Housekeeper {
 
   /** The state file holds this checkpoint already. */
   noteCheckpoint(lsn: number): void {
-    this.#checkpoint = lsn;
+    this.#state = { ...this.#state, checkpoint: lsn };
     if (this.#parts.options.retainFromCheckpoint) this.#holds.set('checkpoint', lsn);
     this.#parts.status.set('checkpointLsn', lsn);
   }

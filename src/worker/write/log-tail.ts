@@ -50,6 +50,8 @@ export interface LogTailParts {
   };
   readonly status: LogStatus;
   readonly logId: bigint;
+  /** See `LogState`. */
+  readonly branch: bigint;
   /** The log's directory. */
   readonly logDirectory: LogDirectory;
   readonly catalog: SegmentCatalog;
@@ -93,6 +95,7 @@ export class LogTail {
   readonly #options: LogTailParts['options'];
   readonly #status: LogStatus;
   readonly #logId: bigint;
+  readonly #branch: bigint;
   readonly #logDirectory: LogDirectory;
   readonly #lock: LogTailParts['lock'];
   readonly #catalog: SegmentCatalog;
@@ -125,6 +128,7 @@ export class LogTail {
     options,
     status,
     logId,
+    branch,
     logDirectory,
     catalog,
     preallocation,
@@ -136,6 +140,7 @@ export class LogTail {
     this.#options = options;
     this.#status = status;
     this.#logId = logId;
+    this.#branch = branch;
     this.#logDirectory = logDirectory;
     this.#lock = lock;
     this.#catalog = catalog;
@@ -180,7 +185,9 @@ export class LogTail {
       room: Math.max(0, this.#options.maxFileSize - bytes),
       checksumSeed: live.checksumSeed,
       stamp:
-        live.stampAt >= 0 ? undefined : { logId: this.#logId, number, createdMs, recycled: live.isRecycled },
+        live.stampAt >= 0
+          ? undefined
+          : { logId: this.#logId, number, createdMs, recycled: live.isRecycled, branch: this.#branch },
       nextLsn: this.#nextLsn,
       lsnsLeft: this.#lsnsLeft(),
     };

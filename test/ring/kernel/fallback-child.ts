@@ -29,6 +29,7 @@ const field = encodeSegmentField({
   number: 9,
   createdMs: 1_700_000_000_000,
   recycled: true,
+  branch: 2n ** 62n + 7n,
 });
 u8.set(field, SEGMENT_FIELD_START);
 

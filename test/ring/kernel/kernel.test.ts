@@ -48,7 +48,7 @@ for (const kernel of kernels) {
     const items = [bytes(3), [bytes(0), bytes(17), bytes(4)], bytes(130), bytes(1)];
     const scenario: Scenario = { ...plainScenario(items), lsn: 2 ** 21 - 2 };
     const roomMax = 400;
-    const stamp = { createdMs: 1_700_000_000_000, recycled: true };
+    const stamp = { createdMs: 1_700_000_000_000, recycled: true, branch: 2n ** 62n + 7n };
     for (let roomBytes = 0; roomBytes <= roomMax; roomBytes++) {
       frameScenario(
         kernel,

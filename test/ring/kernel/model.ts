@@ -137,12 +137,19 @@ export const encodeByProtobufjs: Encoder = (frame) => {
   return Buffer.concat([size, entryType.encode(fields).finish()]);
 };
 
-function segmentMessage({ logId, number, createdMs, recycled }: SegmentStamp): Record<string, unknown> {
+function segmentMessage({
+  logId,
+  number,
+  createdMs,
+  recycled,
+  branch,
+}: SegmentStamp): Record<string, unknown> {
   const fields: Record<string, unknown> = {};
   if (logId !== 0n) fields.logId = { low: Number(logId & 0xffffffffn), high: Number(logId >> 32n) };
   if (number !== 0) fields.number = number;
   if (createdMs !== 0) fields.createdMs = createdMs;
   if (recycled) fields.recycled = true;
+  if (branch !== 0n) fields.branch = { low: Number(branch & 0xffffffffn), high: Number(branch >> 32n) };
   return fields;
 }
 

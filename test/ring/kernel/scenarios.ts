@@ -20,7 +20,7 @@ export interface Call {
   readonly maxEntries: number;
   readonly roomBytes: number;
   readonly syncedLsn: number;
-  readonly stamp: Pick<SegmentStamp, 'createdMs' | 'recycled'> | undefined;
+  readonly stamp: Pick<SegmentStamp, 'createdMs' | 'recycled' | 'branch'> | undefined;
 }
 
 /** Data lengths where the kernels' loops and the varint of the length change. */
@@ -64,7 +64,14 @@ const call: fc.Arbitrary<Call> = fc.record({
   maxEntries: fc.oneof(fc.nat(5), fc.constant(0x7fffffff)),
   roomBytes: fc.oneof(fc.nat(120), fc.nat(1000), fc.constant(100_000)),
   syncedLsn: fc.oneof(fc.constantFrom(-1, 0), upTo2To53(0)),
-  stamp: fc.option(fc.record({ createdMs: upTo2To53(0), recycled: fc.boolean() }), { nil: undefined }),
+  stamp: fc.option(
+    fc.record({
+      createdMs: upTo2To53(0),
+      recycled: fc.boolean(),
+      branch: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+    }),
+    { nil: undefined },
+  ),
 });
 
 export const scenarios: fc.Arbitrary<Scenario> = fc.record({

@@ -138,7 +138,7 @@ for (const kind of ['power cut', 'killed process'] as const) {
   test(`after a ${kind} at any operation of checkpoint it is the old one or the new one`, () => {
     forEachCut(CHECKPOINT, kind, (disk) => {
       const log = open(disk);
-      assert.ok([0, CHECKPOINT.lsn].includes(log.recovered.start.checkpoint));
+      assert.ok([0, CHECKPOINT.lsn].includes(log.recovered.start.state.checkpoint));
       log.close();
       assertHolds(disk, lsnsOf([[1, LAST_LSN]]));
     });
@@ -152,7 +152,7 @@ test('a checkpoint that was acknowledged survives a power cut', () => {
     log.run();
     assert.equal(log.lane.all('command-done').length, 1);
     disk.powerCut();
-    assert.equal(open(disk).recovered.start.checkpoint, 12);
+    assert.equal(open(disk).recovered.start.state.checkpoint, 12);
   }
 });
 

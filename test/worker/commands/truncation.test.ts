@@ -138,7 +138,7 @@ test('truncateAfter lowers the checkpoint with the log, and leaves a lower one',
   assert.deepEqual([log.status.get('checkpointLsn'), log.state?.checkpoint], [12, 12]);
   log.close();
   const reopened = new TestLog({ disk: log.disk });
-  assert.equal(reopened.recovered.start.checkpoint, 12);
+  assert.equal(reopened.recovered.start.state.checkpoint, 12);
   reopened.close();
 });
 

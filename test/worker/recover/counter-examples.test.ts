@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SimulatedDisk } from '../../../src/files/simulation/simulated-disk.js';
 import { LOCK_FILE, STATE_FILE } from '../../../src/format/segment-name.js';
-import { encodeState } from '../../../src/format/state-file.js';
+import { emptyState, encodeState } from '../../../src/format/state-file.js';
 import { LogFailure } from '../../../src/worker/errors/failure.js';
 import { recoverLog } from '../../../src/worker/recover/recovery.js';
 import { concat, entries, LOG_ID, LogBuilder } from '../../format/log-builder.js';
@@ -51,10 +51,10 @@ test('the same rot before the state file was written looks like a torn write (no
 
 test('the last segment cut off at a frame boundary is refused', () => {
   const image = intactLog();
-  image.set('wal-4', (image.get('wal-4') as Uint8Array).slice(0, 81));
+  image.set('wal-4', (image.get('wal-4') as Uint8Array).slice(0, 90));
   assertCorrupt(diskOf(image));
   // Also where only a later group tells: the state file is gone, entry 24 is said to be durable in wal-4.
-  image.set('wal-3', (image.get('wal-3') as Uint8Array).slice(0, 320));
+  image.set('wal-3', (image.get('wal-3') as Uint8Array).slice(0, 329));
   image.delete(STATE_FILE);
   assert.equal(judgeFully(diskOf(image)).row, 2);
 });
@@ -131,7 +131,7 @@ test('stale frames on a frame boundary in a recycled segment do not line up behi
   const bytes = fresh.build()[0] as Uint8Array;
   for (const tail of [stale.subarray(0), frameTail(stale, 4)]) {
     const image: Image = new Map([['wal-9', concat([bytes, tail])]]);
-    image.set(STATE_FILE, encodeState({ logId: LOG_ID, watermark: 0, checkpoint: 0 }));
+    image.set(STATE_FILE, encodeState({ ...emptyState(LOG_ID), watermark: 0 }));
     const disk = diskOf(image);
     const { report } = recoverLog(disk, OPTIONS);
     assert.ok(report.lastLsn >= 3);
@@ -175,7 +175,7 @@ test('a recycled file whose rename was not durable is a missing live segment: no
   const live = image.get('wal-4') as Uint8Array;
   image.delete('wal-4');
   image.set('ringwal.spare', live);
-  image.set(STATE_FILE, encodeState({ logId: logIdOf(intactLog()), watermark: 24, checkpoint: 0 }));
+  image.set(STATE_FILE, encodeState({ ...emptyState(logIdOf(intactLog())), watermark: 24 }));
   const disk = diskOf(image);
   const { report } = recoverLog(disk, OPTIONS);
   assert.deepEqual([report.verdict, report.lastLsn], ['clean', 24]);
@@ -225,13 +225,13 @@ for (const [name, state] of [
 ] as const) {
   test(`a state file of another log with ${name} is not believed`, () => {
     const image = intactLog();
-    image.set(STATE_FILE, encodeState({ logId: 99n, ...state }));
+    image.set(STATE_FILE, encodeState({ ...emptyState(99n), ...state }));
     const disk = diskOf(image);
     const { report } = recoverLog(disk, OPTIONS);
     assert.deepEqual([report.verdict, report.watermark, report.lastLsn], ['clean', 25, 26]);
     assertHolds(disk, lsnsOf([[1, 26]]));
     assertTakesWork(disk, 26);
-    const { checkpoint } = recoverLog(disk, OPTIONS).start;
+    const { checkpoint } = recoverLog(disk, OPTIONS).start.state;
     assert.equal(checkpoint, 0);
   });
 }
@@ -347,7 +347,7 @@ function assertTakesWork(disk: SimulatedDisk, lastLsn: number): void {
 
 function imageFrom(builder: LogBuilder, watermark: number): Image {
   const image: Image = new Map(builder.build().map((bytes, number) => [`wal-${number}`, bytes]));
-  return image.set(STATE_FILE, encodeState({ logId: LOG_ID, watermark, checkpoint: 0 }));
+  return image.set(STATE_FILE, encodeState({ ...emptyState(LOG_ID), watermark }));
 }
 
 /** The log's bytes from the frame with index `at` on: all frames but the first are of one size. */

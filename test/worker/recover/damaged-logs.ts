@@ -11,7 +11,7 @@ import {
   STATE_FILE,
   segmentName,
 } from '../../../src/format/segment-name.js';
-import { encodeState } from '../../../src/format/state-file.js';
+import { emptyState, encodeState } from '../../../src/format/state-file.js';
 import { type Judgement, judgeLog } from '../../../src/format/verdict.js';
 import { listLog } from '../../../src/worker/directory/log-listing.js';
 import { readState } from '../../../src/worker/directory/state-store.js';
@@ -88,7 +88,7 @@ export function foreignSegment(number: number, firstLsn = 1): Uint8Array {
       lsn,
       data: Buffer.from(`foreign ${lsn}`),
       syncedLsn: lsn - 1,
-      segment: lsn === firstLsn ? { logId, number, createdMs: 1, recycled: false } : undefined,
+      segment: lsn === firstLsn ? { logId, number, createdMs: 1, recycled: false, branch: 0n } : undefined,
       checksumSeed: frameChecksumSeed(logId, number),
       fileOffset,
     });
@@ -583,7 +583,7 @@ function unsyncedLog(): Image {
   const next = (count: number) => Array.from({ length: count }, (_, at) => dataOf(builder.nextLsn + at));
   for (const watermark of [0, 3, 6, 6]) builder.newSegment().group(next(3), watermark);
   const image: Image = new Map(builder.build().map((bytes, number) => [segmentName(number), bytes]));
-  return image.set(STATE_FILE, encodeState({ logId: LOG_ID, watermark: 6, checkpoint: 0 }));
+  return image.set(STATE_FILE, encodeState({ ...emptyState(LOG_ID), watermark: 6 }));
 }
 
 /** Entries 1 to 8, each in a segment of its own; 2 to 4 are a batch. */
@@ -615,7 +615,7 @@ function logWithEmptySegment(): Image {
   builder.group(next(3), 0).newSegment().newSegment().group(next(3), 3).newSegment();
   builder.group(next(1), 6).group(next(1), 7);
   const image: Image = new Map(builder.build().map((bytes, number) => [segmentName(number), bytes]));
-  return image.set(STATE_FILE, encodeState({ logId: LOG_ID, watermark: 8, checkpoint: 0 }));
+  return image.set(STATE_FILE, encodeState({ ...emptyState(LOG_ID), watermark: 8 }));
 }
 
 /** The damaged log, and what it was. */

@@ -1,6 +1,6 @@
 import type { Random } from '../../../src/files/simulation/simulated-disk.js';
 import { STATE_FILE, segmentName } from '../../../src/format/segment-name.js';
-import { encodeState } from '../../../src/format/state-file.js';
+import { emptyState, encodeState } from '../../../src/format/state-file.js';
 import { frameWith, LOG_ID, LogBuilder } from '../../format/log-builder.js';
 import { dataOf, type Image } from './damaged-logs.js';
 
@@ -62,6 +62,7 @@ function forgeStamp(builder: LogBuilder, random: Random) {
     number: random.chance(0.8) ? number : number + 1,
     createdMs: 1,
     recycled: random.chance(0.2),
+    branch: random.pick([0n, 5n, 2n ** 64n - 1n]),
   };
 }
 
@@ -76,7 +77,8 @@ function forgeState(builder: LogBuilder, random: Random, firstSegment: number): 
     lsn: random.pick([0, 1, random.below(40), 2 ** 53 - 1]),
   };
   return encodeState({
-    logId: random.chance(0.9) ? LOG_ID : OTHER_LOG_ID,
+    ...emptyState(random.chance(0.9) ? LOG_ID : OTHER_LOG_ID),
+    branch: random.pick([0n, 5n]),
     watermark: Math.min(watermark, 2 ** 53 - 1),
     checkpoint: random.below(60),
     ...(random.chance(0.15) ? { pendingCut } : {}),

@@ -204,7 +204,7 @@ function writeTornLog(disk: SimulatedDisk): void {
 
 /** Text of which the frame, the first of a group, fills a sector. The first one after an open holds a Segment too. */
 function sectorOf(letter: string): string {
-  return letter.repeat('AD'.includes(letter) ? 472 : 490);
+  return letter.repeat('AD'.includes(letter) ? 463 : 490);
 }
 
 /** Kills the process right before the next operation of this kind on the segment. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { SimulatedDisk } from '../../../src/files/simulation/simulated-disk.js';
 import { STATE_FILE, segmentName } from '../../../src/format/segment-name.js';
-import { encodeState } from '../../../src/format/state-file.js';
+import { emptyState, encodeState } from '../../../src/format/state-file.js';
 import { recoverLog } from '../../../src/worker/recover/recovery.js';
 import { repairLog } from '../../../src/worker/recover/repair.js';
 import { LOG_ID, LogBuilder } from '../../format/log-builder.js';
@@ -28,14 +28,20 @@ function log({ stampedAgain = 0 } = {}): Image {
   for (let segment = 0; segment < 4; segment++) {
     builder.newSegment();
     for (let at = 0; at < 4; at++) {
-      const stamp = { logId: LOG_ID, number: segment, createdMs: createdMsOf(segment), recycled: false };
+      const stamp = {
+        logId: LOG_ID,
+        number: segment,
+        createdMs: createdMsOf(segment),
+        recycled: false,
+        branch: 0n,
+      };
       const lsn = builder.nextLsn;
       const isStamped = at === 0 || lsn === stampedAgain;
       builder.frame({ data: dataOf(lsn), syncedLsn: lsn - 1, segment: isStamped ? stamp : undefined });
     }
   }
   const image: Image = new Map(builder.build().map((bytes, number) => [segmentName(number), bytes]));
-  return image.set(STATE_FILE, encodeState({ logId: LOG_ID, watermark: 16, checkpoint: 0 }));
+  return image.set(STATE_FILE, encodeState({ ...emptyState(LOG_ID), watermark: 16 }));
 }
 
 function damaged(image: Image, inflict: (image: Image, frameOf: FrameOf) => void): SimulatedDisk {

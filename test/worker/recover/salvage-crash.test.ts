@@ -4,7 +4,7 @@ import type { SimulatedDisk } from '../../../src/files/simulation/simulated-disk
 import type { KeptFrame } from '../../../src/format/salvage-scan.js';
 import { salvageFrames } from '../../../src/format/salvage-scan.js';
 import { STATE_FILE, segmentName } from '../../../src/format/segment-name.js';
-import { encodeState } from '../../../src/format/state-file.js';
+import { emptyState, encodeState } from '../../../src/format/state-file.js';
 import { listLog } from '../../../src/worker/directory/log-listing.js';
 import { repairLog } from '../../../src/worker/recover/repair.js';
 import { LOG_ID, LogBuilder } from '../../format/log-builder.js';
@@ -66,7 +66,7 @@ function randomLog(random: Random): Image {
     for (let at = 0; at < count; at++) frame(at === 0 ? watermark : undefined, isBatch ? count - 1 - at : 0);
   }
   const image: Image = new Map(builder.build().map((bytes, number) => [segmentName(number), bytes]));
-  return image.set(STATE_FILE, encodeState({ logId: LOG_ID, watermark: builder.lastLsn, checkpoint: 0 }));
+  return image.set(STATE_FILE, encodeState({ ...emptyState(LOG_ID), watermark: builder.lastLsn }));
 }
 
 /** Segments that are missing, are zeros, or have a flipped byte. */

@@ -61,7 +61,13 @@ test('its first frame names the segment, when it was created and what was durabl
   const disk = diskOf(image);
   rewrite(disk, without5(written));
   const [first, ...others] = framesOf(imageOf(disk)).filter(({ segment }) => segment === 1);
-  assert.deepEqual(first?.stamp, { logId: LOG_ID, number: 1, createdMs: 123_456, recycled: false });
+  assert.deepEqual(first?.stamp, {
+    logId: LOG_ID,
+    number: 1,
+    createdMs: 123_456,
+    recycled: false,
+    branch: 0n,
+  });
   assert.equal(first?.syncedLsn, 3);
   assert.ok(others.every(({ stamp, syncedLsn }) => stamp === undefined && syncedLsn === -1));
 });
