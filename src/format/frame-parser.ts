@@ -33,9 +33,6 @@ import {
   WIRE_VARINT,
 } from './wire.js';
 
-/** What [parsePrefix] reads at most: size word, LSN, length of the data. */
-export const MAX_PREFIX_BYTES = SIZE_WORD_BYTES + 1 + 8 + 1 + 5;
-
 const UINT32_LIMIT = 2 ** 32;
 const BLOCK_FIELD = 16;
 /** Whatever a clock says, it can be compared. */
@@ -64,8 +61,8 @@ export function parseFrame(
 }
 
 /**
- * Everything before the data. `available`: bytes from the frame's start to the end of the file; of those, the first
- * MAX_PREFIX_BYTES must be in `bytes`, or all if they are fewer.
+ * Everything before the data. `available`: bytes from the frame's start to the end of the file; of those, the first 19
+ * must be in `bytes` (size word, LSN, length of the data), or all if they are fewer.
  */
 export function parsePrefix(
   bytes: Uint8Array,

@@ -14,7 +14,7 @@ export const WIRE_BYTES = 2;
 export const WIRE_FIXED32 = 5;
 
 /** The field number that stands last, behind all higher ones: what it guards lies in front of it. */
-export const LAST_FIELD = 15;
+const LAST_FIELD = 15;
 
 /** Field numbers from here on change what the rest means: a reader must know them or refuse. */
 export const FIRST_CRITICAL_FIELD = 16;

@@ -291,7 +291,7 @@ export function stagingBytesFor(ringBytes: number): number {
   return Math.max(ringBytes / 4, 512 * 1024) + FRAME_ROOM_BYTES;
 }
 
-/** Rounded up from the most bytes that a frame has besides its data (132). */
+/** Rounded up from the most bytes that a frame is written with besides its data. */
 const FRAME_ROOM_BYTES = 256;
 
 /** Touches every page of the ring, so that the first lap costs no page faults. Only before there is a producer. */

@@ -88,7 +88,7 @@ function piecesFor(
   }
 }
 
-export function entryAsJson({ lsn, data }: WalEntry): object {
+function entryAsJson({ lsn, data }: WalEntry): object {
   const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
   return isUtf8(bytes) ? { lsn, text: bytes.toString() } : { lsn, base64: bytes.toString('base64') };
 }

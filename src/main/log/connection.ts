@@ -136,22 +136,20 @@ export class Connection implements ExitParticipant {
     if (this.lane.failure !== undefined) return;
     this.#onError.startExit();
     this.lane.flushEachAppend();
+    this.#flush();
+  }
+
+  flushAtException(): void {
+    if (this.lane.failure === undefined) this.#flush();
+  }
+
+  #flush(): void {
     try {
       this.lane.flushAtExit();
     } catch (error) {
       // The callback's own.
       if (!(error instanceof WalError)) throw error;
       // No promise and no event loop is left to tell it by.
-      this.#onError.report(error);
-    }
-  }
-
-  flushAtException(): void {
-    if (this.lane.failure !== undefined) return;
-    try {
-      this.lane.flushAtExit();
-    } catch (error) {
-      if (!(error instanceof WalError)) throw error;
       this.#onError.report(error);
     }
   }

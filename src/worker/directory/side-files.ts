@@ -1,6 +1,13 @@
 import { join } from 'node:path';
 import { endOfContent } from '../../files/content-end.js';
-import { type Disk, type DiskFile, isMissing, readExactly, writeFully } from '../../files/disk.js';
+import {
+  type Disk,
+  type DiskFile,
+  isMissing,
+  readExactly,
+  systemCode,
+  writeFully,
+} from '../../files/disk.js';
 import { cutFileName, segmentName } from '../../format/segment-name.js';
 import { syncFailed } from '../errors/failure.js';
 
@@ -28,7 +35,7 @@ export function copyTailAside(disk: Disk, naming: SideFileNaming, number: number
       copy(disk, source, offset, end, path, naming.fileMode);
       syncDirectory(disk, naming.directory);
     } catch (error) {
-      removeIfThere(disk, path);
+      discard(disk, [path]);
       throw error;
     }
     return [path];
@@ -101,6 +108,20 @@ export function removeIfThere(disk: Disk, path: string): void {
     disk.unlink(path);
   } catch (error) {
     if (!isMissing(error)) throw error;
+  }
+}
+
+/**
+ * Removes the files of an attempt that has failed. Its error is the one to tell: a file that cannot be removed as well costs room and
+ * nothing else, and its name says what it is.
+ */
+export function discard(disk: Disk, paths: readonly string[]): void {
+  for (const path of paths) {
+    try {
+      disk.unlink(path);
+    } catch (error) {
+      if (systemCode(error) === '') throw error;
+    }
   }
 }
 

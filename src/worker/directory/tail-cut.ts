@@ -3,7 +3,7 @@ import { type Disk, isRefusal } from '../../files/disk.js';
 import { segmentName } from '../../format/segment-name.js';
 import {
   copyTailAside,
-  removeIfThere,
+  discard,
   type SideFileNaming,
   setSegmentAside,
   syncDirectory,
@@ -50,7 +50,7 @@ export function cutLog(disk: Disk, cut: Cut, recordIntent: () => void): string[]
     recordIntent();
   } catch (error) {
     // After any other error the next open may find the intent all the same, and then needs the copy.
-    if (isRefusal(error)) for (const path of sideFiles) removeIfThere(disk, path);
+    if (isRefusal(error)) discard(disk, sideFiles);
     throw error;
   }
   if (cut.emptiesFirst && isThere) truncateSegment(disk, join(directory, segmentName(place.segment)), 0);
@@ -68,7 +68,7 @@ export function cutLog(disk: Disk, cut: Cut, recordIntent: () => void): string[]
   return sideFiles;
 }
 
-export function truncateSegment(disk: Disk, path: string, size: number): void {
+function truncateSegment(disk: Disk, path: string, size: number): void {
   const file = disk.open(path, 'r+');
   try {
     // Cut and synced even if nothing is left to cut: an earlier process may have cut it and been killed, or its sync may have

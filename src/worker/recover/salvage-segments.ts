@@ -1,5 +1,13 @@
 import { join } from 'node:path';
-import { type Disk, type DiskFile, isMissing, isRefusal, readFully, writeFully } from '../../files/disk.js';
+import {
+  type Disk,
+  type DiskFile,
+  isMissing,
+  isRefusal,
+  readFully,
+  systemCode,
+  writeFully,
+} from '../../files/disk.js';
 import { type SegmentFile, withSource } from '../../format/bytes.js';
 import {
   decodeSalvageMark,
@@ -14,6 +22,7 @@ import { SALVAGE_FILE, SALVAGE_FILE_ASIDE } from '../../format/segment-name.js';
 import type { LogDirectory } from '../directory/log-directory.js';
 import {
   copySegmentAside,
+  discard,
   removeIfThere,
   setSegmentAside,
   syncDirectory,
@@ -165,8 +174,8 @@ export function salvage(
   const mark = join(directory, SALVAGE_FILE);
   const sideFiles: string[] = [];
   const undo = () => {
-    for (const path of sideFiles) removeIfThere(disk, path);
-    if (!plan.isMarked) removeIfThere(disk, mark);
+    if (!plan.isMarked && !withdrawMark(disk, directory, mark)) return;
+    discard(disk, sideFiles);
   };
   try {
     for (const { number } of plan.rewritten) {
@@ -236,6 +245,21 @@ function writeMark(disk: Disk, path: string, mark: SalvageMark, fileMode: number
     syncFile(file);
   } finally {
     file.close();
+  }
+}
+
+/**
+ * Takes back a mark, durably, so that no later open salvages without the copies; false = it may still be there. Why the salvage failed
+ * is told, not this: what a mark is left of only repeats the same salvage.
+ */
+function withdrawMark(disk: Disk, directory: string, mark: string): boolean {
+  try {
+    removeIfThere(disk, mark);
+    disk.syncDirectory(directory);
+    return true;
+  } catch (error) {
+    if (systemCode(error) === '') throw error;
+    return false;
   }
 }
 

@@ -105,3 +105,23 @@ function filledLog(): TestLog {
   log.run();
   return log;
 }
+
+test('a cut that finds no room tells of that, though what it had copied cannot be removed either', () => {
+  const log = new TestLog();
+  for (let at = 0; at < 3; at++) log.lane.append('entry', Level.durable);
+  log.run();
+  log.finishSync();
+  log.disk.failNext('write', 'ENOSPC', { path: 'ringwal.state.aside' });
+  log.disk.onOperation(({ kind, path }) =>
+    kind === 'unlink' && path.includes('ringwal.cut-') ? { code: 'EPERM' } : undefined,
+  );
+  log.lane.command('truncateAfter', 1);
+  log.run();
+  const [rejection] = log.lane.all('command-rejected');
+  assert.equal(rejection?.failure.cause?.code, 'ENOSPC');
+  log.disk.onOperation(undefined);
+  log.lane.append('next', Level.durable);
+  log.run();
+  assert.equal(log.frames.at(-1)?.lsn, 4);
+  log.close();
+});
