@@ -1,7 +1,8 @@
 /**
- * Runs the suite: `node test/run.mjs source|package [--brief] [FILE…]`.
+ * Runs the suite: `node test/run.mjs source|internals|package [--brief] [FILE…]`.
  *
  *   source    all but the examples, against the sources
+ *   internals of the sources only what no package test goes through
  *   package   what goes through the public API again, and the examples, against the built package (`npm run build` first)
  *
  * Without FILEs every `*.test.ts` under the folders below; `--brief` leaves out those of BOUNDS_ONLY. node:test prints the
@@ -12,20 +13,10 @@ import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
+const INTERNALS = ['format', 'ring', 'model', 'files', 'worker', 'simulation', 'tidy'];
 const FOLDERS = {
-  source: [
-    'format',
-    'ring',
-    'model',
-    'files',
-    'worker',
-    'simulation',
-    'testing',
-    'main',
-    'cli',
-    'bench',
-    'tidy',
-  ],
+  source: [...INTERNALS, 'testing', 'main', 'cli', 'bench'],
+  internals: INTERNALS,
   package: ['main', 'testing', 'cli', 'examples', 'bench'],
 };
 
@@ -40,15 +31,15 @@ const isBrief = rest[0] === '--brief';
 const named = isBrief ? rest.slice(1) : rest;
 const folders = FOLDERS[kind];
 if (folders === undefined || named.some((name) => name.startsWith('-'))) {
-  console.error('usage: node test/run.mjs source|package [--brief] [FILE…]');
+  console.error('usage: node test/run.mjs source|internals|package [--brief] [FILE…]');
   process.exit(2);
 }
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const all = named.length > 0 ? named : folders.flatMap(testFiles);
 const files = isBrief ? all.filter((name) => !BOUNDS_ONLY.test(name)) : all;
-const conditions = kind === 'source' ? ['--conditions=ringwal-source'] : [];
-console.log(`ringwal suite against the ${kind}, Node ${process.versions.node}: ${files.length} files`);
+const conditions = kind !== 'package' ? ['--conditions=ringwal-source'] : [];
+console.log(`ringwal suite against the ${kind === 'package' ? kind : 'source'}, Node ${process.versions.node}: ${files.length} files`);
 if (isBrief) {
   console.log(
     `# ${all.length - files.length} files are left to the oldest and the newest Node (--brief): ${BOUNDS_ONLY.source}`,
@@ -69,7 +60,7 @@ const runner = ['--test', concurrency, ...reporters];
 const run = spawnSync(process.execPath, [...imports, ...conditions, ...runner, ...files], {
   cwd: root,
   stdio: 'inherit',
-  env: { ...process.env, RINGWAL_TEST_KIND: kind },
+  env: { ...process.env, RINGWAL_TEST_KIND: kind === 'package' ? kind : 'source' },
 });
 removeBundles(new URL('../node_modules/.cache/ringwal/', import.meta.url));
 process.exit(run.status ?? 1);
