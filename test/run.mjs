@@ -39,7 +39,9 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const all = named.length > 0 ? named : folders.flatMap(testFiles);
 const files = isBrief ? all.filter((name) => !BOUNDS_ONLY.test(name)) : all;
 const conditions = kind !== 'package' ? ['--conditions=ringwal-source'] : [];
-console.log(`ringwal suite against the ${kind === 'package' ? kind : 'source'}, Node ${process.versions.node}: ${files.length} files`);
+console.log(
+  `ringwal suite against the ${kind === 'package' ? kind : 'source'}, Node ${process.versions.node}: ${files.length} files`,
+);
 if (isBrief) {
   console.log(
     `# ${all.length - files.length} files are left to the oldest and the newest Node (--brief): ${BOUNDS_ONLY.source}`,
