@@ -17,6 +17,7 @@
  * | `ERR_WAL_PURGED` | retention or `truncateBefore` has removed the entry |
  * | `ERR_WAL_TRUNCATED` | `truncateAfter` has cut off an entry that a reader returned or was reading |
  * | `ERR_WAL_TIMEOUT` | `flushSync` reached its time limit |
+ * | `ERR_WAL_CONFLICT` | an append with `expectLsn` would have become another entry; nothing was taken |
  * | `ERR_WAL_READ_ONLY` | reserved; never thrown |
  */
 export type WalErrorCode =
@@ -33,6 +34,7 @@ export type WalErrorCode =
   | 'ERR_WAL_PURGED'
   | 'ERR_WAL_TRUNCATED'
   | 'ERR_WAL_TIMEOUT'
+  | 'ERR_WAL_CONFLICT'
   | 'ERR_WAL_READ_ONLY';
 
 /** A system error as it crosses threads. */

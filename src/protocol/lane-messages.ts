@@ -50,6 +50,13 @@ export interface LogCommand {
   readonly lsn: number;
 }
 
+/** The entries of the message are taken if the first of them becomes exactly entry `lsn`; else none of them is. */
+export interface Expectation {
+  readonly lsn: number;
+  /** How many entries the message holds. */
+  readonly entries: number;
+}
+
 /**
  * `position` is the lane's head when the message was posted: the message comes after the ring records before that position and
  * before those after it.
@@ -63,12 +70,29 @@ export type ToWriter =
       readonly kind: 'records';
       readonly position: number;
       readonly records: SharedArrayBuffer | Uint8Array;
+      /** Of a batch only. */
+      readonly expectation?: Expectation | undefined;
     }
   /**
    * Entries beside the ring, each framed around its own bytes: one entry, or an atomic batch, that is too large for the ring, or
    * that found it full and is not small.
    */
-  | { readonly kind: 'parts'; readonly position: number; readonly parts: readonly Uint8Array[] }
+  | {
+      readonly kind: 'parts';
+      readonly position: number;
+      readonly parts: readonly Uint8Array[];
+      readonly expectation?: Expectation | undefined;
+    }
+  /**
+   * Which LSN comes next, after everything that the lane has appended before? Answered by `next-lsn`, or by `command-rejected` if it
+   * is not `expectLsn`.
+   */
+  | {
+      readonly kind: 'ask-next-lsn';
+      readonly position: number;
+      readonly id: number;
+      readonly expectLsn: number | undefined;
+    }
   /** Make everything durable that every lane holds now; answered by `synced` or `sync-rejected`. */
   | { readonly kind: 'sync'; readonly position: number; readonly id: number }
   /** Answered by `command-done` or `command-rejected`. */
@@ -109,6 +133,8 @@ export type ToLane =
   | { readonly kind: 'room' }
   /** The entries [from, to) were accepted and will not be written; the log continues. */
   | { readonly kind: 'rejected'; readonly from: number; readonly to: number; readonly failure: Failure }
+  /** The entries [from, to) were not taken, since the first of them would not have become the expected one. */
+  | { readonly kind: 'conflict'; readonly from: number; readonly to: number; readonly failure: Failure }
   /** The log ended. The entries of this lane below `written` were handed to the system. */
   | { readonly kind: 'failed'; readonly written: number; readonly failure: Failure }
   /** A failure that affects no entry (for example a segment that could not be removed). */
@@ -130,6 +156,7 @@ export type ToLane =
   /** The log was cut after entry `lsn`; these are its segments now. */
   | { readonly kind: 'truncated'; readonly lsn: number; readonly segments: readonly SegmentInfo[] }
   | { readonly kind: 'command-done'; readonly id: number }
+  | { readonly kind: 'next-lsn'; readonly id: number; readonly lsn: number }
   | { readonly kind: 'command-rejected'; readonly id: number; readonly failure: Failure }
   | { readonly kind: 'segment-withdrawn'; readonly number: number }
   /** The first message to a new lane: its memory. `isNew`: no page of it has been touched. */

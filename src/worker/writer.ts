@@ -191,11 +191,25 @@ export class Writer {
         this.#handle(lane, request);
       } else if (lane.input.isDrained) {
         return worked;
-      } else {
+      } else if (!this.#refusesDue(lane)) {
         this.#writeOrReject(lane);
       }
       worked = true;
     } while (this.#framer.insideBatch);
+    return true;
+  }
+
+  /**
+   * Refuses the lane's due message if it expects another LSN than the next one; true = it did. Exact without a lock: only this thread
+   * gives out LSNs, and between this look and the message's first frame no other lane is served. A message that was found to fit
+   * is not looked at again, though it may take several groups.
+   */
+  #refusesDue(lane: WriterLane): boolean {
+    const expectation = lane.input.dueExpectation();
+    const { nextLsn } = this.#tail;
+    if (expectation === undefined || expectation.lsn === nextLsn) return false;
+    const failure = conflict(expectation.lsn, nextLsn, this.#options.directory);
+    lane.post({ kind: 'conflict', ...lane.refuseDue(expectation.entries), failure });
     return true;
   }
 
@@ -273,6 +287,9 @@ export class Writer {
       case 'echo':
         lane.post({ kind: 'room' });
         break;
+      case 'ask-next-lsn':
+        this.#tellNextLsn(lane, request.id, request.expectLsn);
+        break;
       case 'command':
         this.#runCommand(lane, request.id, request.command);
         break;
@@ -287,6 +304,15 @@ export class Writer {
         break;
       case 'close':
         this.#startClosing();
+    }
+  }
+
+  #tellNextLsn(lane: WriterLane, id: number, expectLsn: number | undefined): void {
+    const lsn = this.#tail.nextLsn;
+    if (expectLsn === undefined || expectLsn === lsn) lane.post({ kind: 'next-lsn', id, lsn });
+    else {
+      const failure = conflict(expectLsn, lsn, this.#options.directory);
+      lane.post({ kind: 'command-rejected', id, failure });
     }
   }
 
@@ -492,6 +518,17 @@ function endOfLog(failure: Failure): Failure {
       : 'Close it and open it again once the cause is gone.';
   const message = `${failure.message.replace(/\.$/, '')}. The log has ended: entries that were not acknowledged may or may not be in it. ${wayOut}`;
   return { ...failure, message };
+}
+
+function conflict(expectLsn: number, nextLsn: number, directory: string): Failure {
+  return {
+    code: 'ERR_WAL_CONFLICT',
+    message:
+      `Cannot append to "${directory}" as entry ${expectLsn}: the next entry is ${nextLsn}. Nothing was taken. Read what the log ` +
+      'holds now, and decide again.',
+    path: directory,
+    lsn: expectLsn,
+  };
 }
 
 function outOfRoom(error: unknown, directory: string): Failure {

@@ -408,6 +408,7 @@ function wayOut(code: WalErrorCode): string {
     case 'ERR_WAL_OPTION':
     case 'ERR_WAL_TOO_LARGE':
     case 'ERR_WAL_READ_ONLY':
+    case 'ERR_WAL_CONFLICT':
       return 'change the call';
     case 'ERR_WAL_FULL':
     case 'ERR_WAL_TIMEOUT':

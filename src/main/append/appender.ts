@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+import type { Expectation } from '../../protocol/lane-messages.js';
 import { BATCH_MARKER_BYTES, type LaneViews, maxRecordPayload, recordBytes } from '../../ring/layout.js';
 import type { LaneProducer } from '../../ring/producer.js';
 import { lengthOf } from '../../ring/view-fields.js';
@@ -147,6 +148,30 @@ export class Appender {
     this.#accepted += parts.length;
   }
 
+  /**
+   * Takes an entry that must become entry `expectLsn`. It goes beside the ring: the writer decides when its turn comes.
+   *
+   * @throws ERR_WAL_FULL beyond `maxPending`, ERR_WAL_TOO_LARGE
+   */
+  post(data: EntryData, wants: number, expectLsn: number): void {
+    const bytes = byteLengthOf(data);
+    if (bytes === 0 && typeof data !== 'string') assertMemory(data);
+    this.assertAllowed(bytes);
+    if (!this.#overflow.admits(bytes)) throw this.#full(bytes);
+    this.#overflow.postEntry(data, bytes, wants, false, { lsn: expectLsn, entries: 1 });
+    this.#accepted += 1;
+  }
+
+  /** As [post], for a batch whose first entry must become `expectLsn`. */
+  postBatch(parts: readonly Uint8Array[], wants: number, expectLsn: number): void {
+    const bytes = parts.reduce((sum, part) => sum + lengthOf(part), 0);
+    this.assertAllowed(bytes);
+    const entries = parts.length;
+    if (!this.#overflow.admits(bytes, entries)) throw this.#full(bytes);
+    this.#postBatch(parts, { bytes, entries, wants, queued: false }, { lsn: expectLsn, entries });
+    this.#accepted += entries;
+  }
+
   /** See `Wal.tryEncode`. False = full, nothing was taken. */
   encode(maxLength: number, encode: Encode): boolean {
     if (!Number.isSafeInteger(maxLength) || maxLength < 0) {
@@ -191,15 +216,16 @@ export class Appender {
   #postBatch(
     parts: readonly Uint8Array[],
     load: { bytes: number; entries: number; wants: number; queued: boolean },
+    expectation?: Expectation,
   ): void {
     const records = packBatch(parts);
     if (records !== undefined) {
-      this.#overflow.post({ kind: 'records', records }, { ...load, transfer: [records.buffer] });
+      this.#overflow.post({ kind: 'records', records, expectation }, { ...load, transfer: [records.buffer] });
       return;
     }
     const copies = copiesInOne(parts, load.bytes);
     this.#overflow.post(
-      { kind: 'parts', parts: copies },
+      { kind: 'parts', parts: copies, expectation },
       { ...load, transfer: [copies[0]?.buffer as ArrayBuffer] },
     );
   }

@@ -69,7 +69,6 @@ export function byteLengthOf(data: EntryData): number {
 export function batchBytes(entries: unknown): Uint8Array[] {
   if (types.isProxy(entries) || !Array.isArray(entries)) throw notABatch();
   const taken: unknown[] = [...entries];
-  if (taken.length === 0) throw notABatch();
   return taken.map((data) => {
     if (typeof data === 'string') return Buffer.from(data);
     const bytes = entryBytes(data);
@@ -79,7 +78,7 @@ export function batchBytes(entries: unknown): Uint8Array[] {
 }
 
 function notABatch(): WalError {
-  return new WalError('ERR_WAL_OPTION', 'A batch is an array of at least one entry.');
+  return new WalError('ERR_WAL_OPTION', 'A batch is an array of entries.');
 }
 
 function describe(value: unknown): string {

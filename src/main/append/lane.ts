@@ -6,7 +6,7 @@ import { LaneProducer, Want } from '../../ring/producer.js';
 import { errorFromFailure, WalError } from '../errors/wal-error.js';
 import type { AppendOptions } from '../options/append-options.js';
 import { AckReceiver } from './ack-receiver.js';
-import { wantsOf } from './append-wants.js';
+import { defaultWants, wishOf } from './append-wants.js';
 import { Appender } from './appender.js';
 import { BlockingFlush } from './blocking-flush.js';
 import { batchBytes, type Encode, type EntryData } from './entry-data.js';
@@ -37,6 +37,7 @@ export class Lane {
   /** Lanes for other threads. */
   readonly otherLanes: OtherLanes;
   readonly #parts: LaneParts;
+  readonly #defaultWants: number;
   readonly #doorbell: Doorbell;
   readonly #life: LaneLife;
   readonly #overflow: OverflowQueue;
@@ -67,6 +68,7 @@ export class Lane {
     this.maxEntrySize = options.maxEntrySize;
     this.roomyBytes = appender.plainMax;
     this.#parts = parts;
+    this.#defaultWants = defaultWants(options);
     this.#doorbell = doorbell;
     this.#life = life;
     this.#overflow = overflow;
@@ -136,12 +138,14 @@ export class Lane {
 
   /** See `Wal.append`. */
   append(data: EntryData, options: AppendOptions | undefined): Promise<number> {
-    let wants: number;
+    let wants = this.#defaultWants;
+    let expectLsn: number | undefined;
     try {
-      wants = wantsOf(options, this.#parts.options);
+      if (options !== undefined) ({ wants, expectLsn } = wishOf(options, this.#parts.options));
       this.#life.assertTaking();
       this.#acks.assertRoom();
-      if (!this.#appender.push(data, wants)) this.#appender.queue(data, wants);
+      if (expectLsn !== undefined) this.#appender.post(data, wants, expectLsn);
+      else if (!this.#appender.push(data, wants)) this.#appender.queue(data, wants);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -155,16 +159,19 @@ export class Lane {
     entries: readonly EntryData[],
     options: AppendOptions | undefined,
   ): Promise<{ first: number; last: number }> {
-    let wants: number;
+    let wants = this.#defaultWants;
+    let expectLsn: number | undefined;
     let parts: readonly Uint8Array[];
     try {
-      wants = wantsOf(options, this.#parts.options);
+      if (options !== undefined) ({ wants, expectLsn } = wishOf(options, this.#parts.options));
       this.#life.assertTaking();
       parts = batchBytes(entries);
       // The caller's code that ran meanwhile may have closed the lane.
       this.#life.assertTaking();
+      if (parts.length === 0) return this.#appendNothing(expectLsn);
       this.#acks.assertRoom();
-      this.#appender.pushBatch(parts, wants);
+      if (expectLsn === undefined) this.#appender.pushBatch(parts, wants);
+      else this.#appender.postBatch(parts, wants, expectLsn);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -172,6 +179,12 @@ export class Lane {
     const promise = this.#acks.pendingFor(wants).addBatch(first, parts.length);
     this.#afterAppend(wants);
     return promise;
+  }
+
+  /** The place where a batch of no entries stands in the lane's order. */
+  async #appendNothing(expectLsn: number | undefined): Promise<{ first: number; last: number }> {
+    const first = await this.#requests.nextLsn(expectLsn);
+    return { first, last: first - 1 };
   }
 
   /** See `Wal.ready`. */
@@ -313,6 +326,7 @@ export class Lane {
       case 'synced':
       case 'command-done':
       case 'command-rejected':
+      case 'next-lsn':
         this.#requests.receive(message);
         break;
       case 'room':
@@ -320,6 +334,9 @@ export class Lane {
         break;
       case 'rejected':
         this.#settlement.reject(message.from, message.to, errorFromFailure(message.failure));
+        break;
+      case 'conflict':
+        this.#acks.reject(message.from, message.to, errorFromFailure(message.failure));
         break;
       case 'failed': {
         // What the sync thread acknowledged before the failure arrives at the other port.

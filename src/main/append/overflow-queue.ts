@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import type { MessagePort } from 'node:worker_threads';
-import type { ToWriter } from '../../protocol/lane-messages.js';
+import type { Expectation, ToWriter } from '../../protocol/lane-messages.js';
 import { GrowingChunk } from '../../ring/chunk.js';
 import { LaneWord, PACKED_BYTES, PACKED_PAYLOAD_MAX, recordBytes } from '../../ring/layout.js';
 import type { LaneProducer, LaneTextEncoder } from '../../ring/producer.js';
@@ -114,10 +114,10 @@ export class OverflowQueue {
   }
 
   /** Posts a copy of an entry of `bytes` bytes. `queued`: as of [Load]. */
-  postEntry(data: EntryData, bytes: number, wants: number, queued: boolean): void {
+  postEntry(data: EntryData, bytes: number, wants: number, queued: boolean, expectation?: Expectation): void {
     const copy = copyBytes(typeof data === 'string' ? data : entryBytes(data));
     this.post(
-      { kind: 'parts', parts: [copy] },
+      { kind: 'parts', parts: [copy], expectation },
       { bytes, entries: 1, wants, queued, transfer: [copy.buffer] },
     );
   }

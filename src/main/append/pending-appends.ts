@@ -71,29 +71,70 @@ export class PendingAppends {
    * acknowledged already.
    */
   reject(from: number, to: number, error: unknown): number {
-    const { sequences, entries, resolves, rejects } = this.#slots;
+    const lo = this.#placeOf(from);
+    const hi = this.#placeOf(to);
+    const { entries, rejects, sequences } = this.#slots;
     const rejected: Reject[] = [];
     let rejectedEntries = 0;
-    let kept = this.#first;
-    for (let place = this.#first; place < this.#end; place++) {
+    for (let place = lo; place < hi; place++) {
       const slot = place & (sequences.length - 1);
-      const sequence = sequences[slot] as number;
-      const count = entries[slot] as number;
-      const resolve = resolves[slot] as Resolve;
-      const reject = rejects[slot] as Reject;
-      resolves[slot] = undefined;
-      rejects[slot] = undefined;
-      if (sequence >= from && sequence < to) {
-        rejectedEntries += Math.max(1, count);
-        rejected.push(reject);
-      } else {
-        this.#put(kept++, sequence, count, resolve, reject);
-      }
+      rejectedEntries += Math.max(1, entries[slot] as number);
+      rejected.push(rejects[slot] as Reject);
     }
-    this.#end = kept;
+    this.#takeOut(lo, hi);
     for (const reject of rejected) reject(error);
     if (rejected.length > 0) this.#settle();
     return rejectedEntries;
+  }
+
+  /** The first place whose append has a sequence number of at least `sequence`. */
+  #placeOf(sequence: number): number {
+    const { sequences } = this.#slots;
+    let low = this.#first;
+    let high = this.#end;
+    while (low < high) {
+      const middle = low + ((high - low) >>> 1);
+      if ((sequences[middle & (sequences.length - 1)] as number) < sequence) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /**
+   * Closes the gap that the places [lo, hi) leave. The shorter side moves: appends that expect an LSN may be rejected one by one, each
+   * with thousands behind it.
+   */
+  #takeOut(lo: number, hi: number): void {
+    const gap = hi - lo;
+    if (gap === 0) return;
+    if (lo - this.#first < this.#end - hi) {
+      for (let place = lo - 1; place >= this.#first; place--) this.#move(place, place + gap);
+      for (let place = this.#first; place < this.#first + gap; place++) this.#clear(place);
+      this.#first += gap;
+    } else {
+      for (let place = hi; place < this.#end; place++) this.#move(place, place - gap);
+      for (let place = this.#end - gap; place < this.#end; place++) this.#clear(place);
+      this.#end -= gap;
+    }
+  }
+
+  #move(from: number, to: number): void {
+    const { sequences, entries, resolves, rejects } = this.#slots;
+    const slot = from & (sequences.length - 1);
+    this.#put(
+      to,
+      sequences[slot] as number,
+      entries[slot] as number,
+      resolves[slot] as Resolve,
+      rejects[slot] as Reject,
+    );
+  }
+
+  #clear(place: number): void {
+    const { sequences, resolves, rejects } = this.#slots;
+    const slot = place & (sequences.length - 1);
+    resolves[slot] = undefined;
+    rejects[slot] = undefined;
   }
 
   /** Resolves the oldest appends as far as the acknowledged runs reach. */

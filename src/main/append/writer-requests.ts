@@ -18,7 +18,7 @@ export interface WriterRequestsParts {
 
 type Answer = Extract<
   ToLane,
-  { readonly kind: 'synced' | 'sync-rejected' | 'command-done' | 'command-rejected' }
+  { readonly kind: 'synced' | 'sync-rejected' | 'command-done' | 'command-rejected' | 'next-lsn' }
 >;
 
 /** What a lane asks the writer thread to do, besides writing: syncs and commands. */
@@ -26,7 +26,8 @@ export class WriterRequests {
   readonly #overflow: OverflowQueue;
   readonly #doorbell: Doorbell;
   readonly #syncs: PendingRequests<number>;
-  readonly #commands: PendingRequests<void>;
+  /** Commands, whose answer is nothing, and questions for an LSN. */
+  readonly #commands: PendingRequests<number | undefined>;
 
   constructor({ appender, overflow, doorbell, promises }: WriterRequestsParts) {
     this.#overflow = overflow;
@@ -48,11 +49,24 @@ export class WriterRequests {
   }
 
   /** Makes the writer execute a command on the whole log, after everything that was accepted before. */
-  command(command: LogCommand): Promise<void> {
-    return this.#commands.make(undefined, (id) => {
+  async command(command: LogCommand): Promise<void> {
+    await this.#commands.make(undefined, (id) => {
       this.#overflow.post({ kind: 'command', id, command });
       this.#doorbell.ring(true);
     });
+  }
+
+  /**
+   * The LSN that comes next, once everything that the lane has appended until now is written.
+   *
+   * @throws ERR_WAL_CONFLICT: it is not `expectLsn`
+   */
+  async nextLsn(expectLsn: number | undefined): Promise<number> {
+    const lsn = await this.#commands.make(undefined, (id) => {
+      this.#overflow.post({ kind: 'ask-next-lsn', id, expectLsn });
+      this.#doorbell.ring(true);
+    });
+    return lsn as number;
   }
 
   receive(answer: Answer): void {
@@ -65,6 +79,9 @@ export class WriterRequests {
         break;
       case 'command-done':
         this.#commands.resolve(answer.id, undefined);
+        break;
+      case 'next-lsn':
+        this.#commands.resolve(answer.id, answer.lsn);
         break;
       case 'command-rejected':
         this.#commands.reject(answer.id, errorFromFailure(answer.failure));

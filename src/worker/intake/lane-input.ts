@@ -1,5 +1,5 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
-import type { ToWriter } from '../../protocol/lane-messages.js';
+import type { Expectation, ToWriter } from '../../protocol/lane-messages.js';
 import { TakenChunk } from '../../ring/chunk.js';
 import type { LaneConsumer } from '../../ring/consumer.js';
 import { type LaneViews, PACKED_BYTES } from '../../ring/layout.js';
@@ -24,6 +24,8 @@ interface Received {
   readonly chunk: TakenChunk | undefined;
   /** For a message with parts: how many of them are written. */
   partsTaken: number;
+  /** A part of it is taken: what it expects was found true. */
+  hasBegun: boolean;
 }
 
 /**
@@ -122,6 +124,19 @@ export class LaneInput {
     this.#takeMessage();
   }
 
+  /** What the due message expects of the log; `undefined`: nothing, or some of it is taken already. */
+  dueExpectation(): Expectation | undefined {
+    const due = this.#due();
+    if (due === undefined || due.hasBegun || !isEntryMessage(due.message)) return undefined;
+    return due.message.expectation;
+  }
+
+  /** Drops the due message, of which nothing is taken. */
+  dropDue(): void {
+    if (this.#due()?.chunk === this.#openChunk) this.#openChunk = undefined;
+    this.#takeMessage();
+  }
+
   /**
    * The rest of the due message's parts; `undefined`: records come next. If there are several, the first part opens an atomic
    * batch.
@@ -160,6 +175,7 @@ export class LaneInput {
     const due = this.#due();
     if (due?.message.kind === 'parts') {
       due.partsTaken += entries;
+      due.hasBegun = true;
       if (due.partsTaken === due.message.parts.length) this.#takeMessage();
       return;
     }
@@ -168,6 +184,7 @@ export class LaneInput {
       this.#consumer.release(consumedTo);
       return;
     }
+    if (due?.chunk === chunk) due.hasBegun = true;
     chunk.release(consumedTo - this.#views.packedStart);
     // The chunk has more records, which this look has seen or the next one will see.
     if (!chunk.seal()) return;
@@ -228,7 +245,7 @@ export class LaneInput {
     if (received === undefined) throw new Error('the lane counted a message that has not arrived');
     const message = received.message as ToWriter;
     const chunk = message.kind === 'records' ? new TakenChunk(message.records) : undefined;
-    this.#messages.push({ message, chunk, partsTaken: 0 });
+    this.#messages.push({ message, chunk, partsTaken: 0, hasBegun: false });
     this.#openChunk = chunk;
     this.#loadOpenChunk();
   }

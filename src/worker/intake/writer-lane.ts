@@ -77,6 +77,12 @@ export class WriterLane {
     return lost;
   }
 
+  /** Drops the due message, which holds so many entries. Returns their sequence numbers [from, to). */
+  refuseDue(entries: number): { from: number; to: number } {
+    this.input.dropDue();
+    return this.waiters.discard(entries);
+  }
+
   /** How full the lane is now, for the stats file. */
   get figures(): LaneFigures {
     return {

@@ -153,6 +153,11 @@ export class LogTail {
     return this.#wholeLsn;
   }
 
+  /** The LSN of the next entry. */
+  get nextLsn(): number {
+    return this.#nextLsn;
+  }
+
   get pendingBytes(): number {
     return this.#pendingBytes;
   }

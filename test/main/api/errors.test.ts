@@ -442,6 +442,23 @@ const CASES: Readonly<Record<WalErrorCode, Readonly<Record<string, Case>> | 'res
     },
   },
 
+  ERR_WAL_CONFLICT: {
+    'of an append that expects another LSN': async (t) => {
+      const wal = await smallLog(t);
+      await wal.append('a');
+      return [
+        await rejection(wal.append('b', { expectLsn: 1 })),
+        {
+          doing: /Cannot append .* as entry 1/,
+          path: wal.directory,
+          lsn: 1,
+          why: /next entry is 2\. Nothing was taken/,
+          wayOut: /Read what the log holds now/,
+        },
+      ];
+    },
+  },
+
   ERR_WAL_READ_ONLY: 'reserved',
 };
 
