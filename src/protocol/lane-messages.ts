@@ -46,7 +46,8 @@ export interface LogOrigin {
 
 /** A change to the log as a whole. The writer makes it once everything that was accepted before is written. */
 export interface LogCommand {
-  readonly name: 'checkpoint' | 'truncateBefore' | 'truncateAfter';
+  readonly name: 'checkpoint' | 'truncateBefore' | 'truncateAfter' | 'rotate';
+  /** 0 for `rotate`. */
   readonly lsn: number;
 }
 

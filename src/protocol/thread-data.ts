@@ -1,6 +1,8 @@
 /** The options that the writer thread uses, checked and with every default filled in. Units as in `WalOptions`. */
 export interface WriterOptions {
   readonly directory: string;
+  /** False: a directory without a log is refused. */
+  readonly create: boolean;
   readonly maxFileSize: number;
   readonly maxFiles: number;
   readonly maxTotalSize: number;

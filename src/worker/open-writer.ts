@@ -8,6 +8,7 @@ import { chooseKernel } from '../ring/kernel/wasm.js';
 import { touchRing, viewLane } from '../ring/layout.js';
 import { LogStatus } from '../ring/log-status.js';
 import { lockDirectory, lookBeforeLock } from './directory/directory-lock.js';
+import { refuseMissing } from './directory/existing-log.js';
 import { LanePool } from './intake/lane-pool.js';
 import { WriterLane } from './intake/writer-lane.js';
 import { WriterLanes } from './intake/writer-lanes.js';
@@ -19,8 +20,9 @@ import { Writer } from './writer.js';
 
 /** Creates the log's directory if it is missing, and takes the lock. @throws LogFailure, or the system's error */
 export function lockLog(disk: Disk, options: WriterOptions): DiskLock {
-  const { directory, directoryMode, fileMode } = options;
-  createDirectory(disk, directory, directoryMode);
+  const { directory, directoryMode, fileMode, create } = options;
+  if (create) createDirectory(disk, directory, directoryMode);
+  else refuseMissing(disk, directory);
   lookBeforeLock(disk, directory, () => refuseUntouched(disk, options));
   return lockDirectory(disk, directory, fileMode);
 }

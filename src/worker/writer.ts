@@ -135,6 +135,7 @@ export class Writer {
       opener,
       tail,
       committer,
+      rotate: () => this.#rotate(),
     });
   }
 

@@ -355,6 +355,17 @@ export class Wal extends WalReader {
   }
 
   /**
+   * Seals the live segment now and begins the next one. Resolves once the sealed segment is durable: its file holds entries
+   * only, and never changes again. If the live segment has no entry, nothing happens.
+   *
+   * @throws ERR_WAL_IO: the next segment could not be created; unless the disk is full, the log has ended
+   * @throws ERR_WAL_CLOSED, ERR_WAL_SYNC_FAILED, ERR_WAL_WORKER_DIED: the log is closed or has ended
+   */
+  async rotate(): Promise<void> {
+    return this.#connection.lane.command({ name: 'rotate', lsn: 0 });
+  }
+
+  /**
    * A lane for one more thread, as a plain object for one `Wal.attach` in that thread. Move it with its
    * `transferList`: `new Worker(file, { workerData: a, transferList: a.transferList })`, or
    * `port.postMessage(a, a.transferList)`. The lane counts towards `maxLanes` from this call on. It is free again

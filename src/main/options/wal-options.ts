@@ -20,6 +20,12 @@ import { checkPath, checkWorkerUrl } from './paths.js';
  */
 export interface WalOptions {
   /**
+   * `false`: `open` makes no log where there is none. It rejects with `ERR_WAL_IO`, cause `ENOENT`, and creates nothing.
+   *
+   * @defaultValue `true`
+   */
+  create?: boolean | undefined;
+  /**
    * Level of an append that does not say: `true` = it resolves once fsynced, `false` = once handed to the system.
    *
    * @defaultValue `false`
@@ -197,6 +203,7 @@ export interface CheckedOptions {
 }
 
 const KNOWN_OPTIONS: readonly (keyof WalOptions)[] = [
+  'create',
   'durable',
   'maxFileSize',
   'maxFiles',
@@ -232,6 +239,7 @@ export function checkOptions(directory: unknown, given: WalOptions | WalReaderOp
   return {
     writer: {
       directory: checkPath('directory', directory),
+      create: options.create === undefined || flag('create', options.create),
       maxFileSize: integer('maxFileSize', options.maxFileSize, 64 * MiB, 4 * KiB, GiB),
       maxFiles: limit('maxFiles', options.maxFiles, 1),
       maxTotalSize: limit('maxTotalSize', options.maxTotalSize, 1),

@@ -46,6 +46,8 @@ export async function* walkBackwards(
   /** LSN of the next entry. */
   let next = to;
   let logId = view.logId;
+  /** The oldest segment was read to its beginning. */
+  let hasReadAll = false;
   watchAbandoned(self, reader);
   try {
     assertReadable();
@@ -71,9 +73,12 @@ export async function* walkBackwards(
         await reader.closeFiles();
       }
       segment = view.segmentBefore(number);
-      if (segment !== undefined && segment.number < number - 1) segment = undefined;
+      // The segments between the two were removed meanwhile. (Numbers alone do not show that: those of a merged run are missing for good.)
+      if (segment !== undefined && view.segmentAfter(segment.number)?.number !== number) segment = undefined;
+      else hasReadAll = segment === undefined;
     }
-    if (from === undefined ? next < view.firstLsn || next === 0 : next < from) return;
+    // The LSNs before the oldest entry, from the log's first one on, were skipped.
+    if (next < (from ?? view.firstLsn) || next === 0 || (hasReadAll && next >= view.firstLsn)) return;
     throw notFound(view, next, next, assertReadable);
   } catch (error) {
     // A walk without an end of its own ends where the log begins, even after retention has moved the beginning.
@@ -195,7 +200,8 @@ class SegmentRuns {
     const file = await this.#reader.open(above, above.firstLsn);
     const next = new SegmentReader(file, chain, undefined, RUN_CHUNK_BYTES);
     await next.next(above.firstLsn, above.firstLsn);
-    if (!next.isPast) throw missing(this.#view, lsn);
+    // Another process may have removed the segments between the two.
+    if (!next.isPast) throw above.number > number + 1 ? purged(this.#view, lsn) : missing(this.#view, lsn);
     this.#skippedFrom = end;
   }
 

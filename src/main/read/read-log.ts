@@ -1,5 +1,6 @@
 import { isSameFile } from '../../files/disk.js';
 import { createChain, enterSegment } from '../../format/chain.js';
+import type { SegmentInfo } from '../../protocol/reports.js';
 import { WalError } from '../errors/wal-error.js';
 import { checkReadOptions, type EntriesOptions, type ReadOptions } from '../options/read-options.js';
 import { EntryIterator } from './entry-iterator.js';
@@ -8,7 +9,7 @@ import { type LogView, type Look, lookAt } from './log-view.js';
 import { outcomeOf } from './outcome.js';
 import { walkBackwards } from './read-backwards.js';
 import { unwatchAbandoned, watchAbandoned } from './readers.js';
-import { corruptError, SegmentReader, type WalEntry } from './segment-reader.js';
+import { corruptError, type SegmentEnd, SegmentReader, type WalEntry } from './segment-reader.js';
 import { PLACE_SPACING_BYTES } from './sparse-index.js';
 
 /** The entries of a log, one chunk of a segment at a time, up to the last entry written at the time of this call. */
@@ -90,7 +91,10 @@ async function* walkRange(view: LogView, range: Range): AsyncGenerator<WalEntry[
     assertUncut();
   };
   let next = from;
-  let segment = view.segmentOf(from);
+  // Before the first entry there may be LSNs that were skipped.
+  let segment = view.segmentOf(from) ?? view.segmentAfter(-1);
+  /** Number of the segment that the walk has read last; -1 = none. */
+  let readNumber = -1;
   /** In the first segment, the walk may begin at a position near `from` that an earlier reader has learned. */
   let mayJump = true;
   let chain = createChain(view.logId, -1);
@@ -130,6 +134,7 @@ async function* walkRange(view: LogView, range: Range): AsyncGenerator<WalEntry[
         }
         if (next <= to && file.end?.fault !== undefined) {
           await view.proveOwn(segment, undefined);
+          if (isAfterGap(readNumber, segment, file.end)) throw purged(view, next);
           // A segment that was removed or replaced during the read is not corrupt.
           if (!(await file.isStillNamed())) throw purged(view, next);
           throw corruptError(file.path, file.end.offset, next, file.end.fault);
@@ -137,16 +142,22 @@ async function* walkRange(view: LogView, range: Range): AsyncGenerator<WalEntry[
       } finally {
         await reader.closeFiles();
       }
-      const { number } = segment;
-      segment = view.segmentAfter(number);
-      // Another process does not know of this reader, and may have removed the next segment.
-      if (next <= to && segment !== undefined && segment.number > number + 1) throw purged(view, next);
+      readNumber = segment.number;
+      segment = view.segmentAfter(readNumber);
     }
     if (next <= to) throw notFound(view, next, to, assertUncut);
   } finally {
     unwatchAbandoned(self);
     await reader.end();
   }
+}
+
+/**
+ * Another process does not know of this reader, and may have removed the segments between the one that was read last and this one: then
+ * the first entry here does not follow on. Numbers alone show nothing: those of a merged run of segments are missing for good.
+ */
+function isAfterGap(readNumber: number, segment: SegmentInfo, { fault, offset }: SegmentEnd): boolean {
+  return readNumber >= 0 && segment.number > readNumber + 1 && offset === 0 && fault === 'lsn';
 }
 
 /** The entry with this LSN; `undefined` if the LSN is above `lastLsn` or was skipped. */

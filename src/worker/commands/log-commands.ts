@@ -13,7 +13,7 @@ import { describeSegments, type SegmentCatalog } from '../write/segment-catalog.
 import { findEntryEnd } from './entry-end.js';
 
 /**
- * Runs `checkpoint`, `truncateBefore` and `truncateAfter`. A command runs to its end on the writer thread: the writer takes in
+ * Runs `checkpoint`, `truncateBefore`, `truncateAfter` and `rotate`. A command runs to its end on the writer thread: the writer takes in
  * nothing meanwhile, so no other change can come in between.
  */
 export class LogCommands {
@@ -26,6 +26,7 @@ export class LogCommands {
   readonly #opener: AckChannel;
   readonly #tail: LogTail;
   readonly #committer: Committer;
+  readonly #rotate: () => void;
 
   constructor(parts: {
     readonly disk: Disk;
@@ -37,6 +38,8 @@ export class LogCommands {
     readonly opener: AckChannel;
     readonly tail: LogTail;
     readonly committer: Committer;
+    /** Seals the live segment and begins the next one. */
+    readonly rotate: () => void;
   }) {
     this.#disk = parts.disk;
     this.#options = parts.options;
@@ -47,6 +50,7 @@ export class LogCommands {
     this.#opener = parts.opener;
     this.#tail = parts.tail;
     this.#committer = parts.committer;
+    this.#rotate = parts.rotate;
   }
 
   /**
@@ -71,6 +75,7 @@ export class LogCommands {
     const { housekeeper } = committer;
     return this.#attempt(command, ({ name, lsn }) => {
       this.#tail.checkPlace();
+      if (name === 'rotate') return this.#sealLive();
       this.#checkRange(name, lsn);
       if (name === 'truncateBefore') return housekeeper.removeBelow(lsn);
       if (name === 'checkpoint')
@@ -87,7 +92,7 @@ export class LogCommands {
       if (this.#isTerminal(error)) throw error;
       const { directory } = this.#options;
       const cause = error instanceof PassingError ? error.cause : error;
-      return failureOf(cause, `${command.name}(${command.lsn}) on "${directory}"`, directory);
+      return failureOf(cause, `${describeCommand(command)} on "${directory}"`, directory);
     }
   }
 
@@ -96,6 +101,16 @@ export class LogCommands {
     if (error instanceof LogFailure)
       return error.failure.code === 'ERR_WAL_SYNC_FAILED' || error.failure.code === 'ERR_WAL_IO';
     return !mayPass(error);
+  }
+
+  /**
+   * When it returns, the sealed segment is durable and holds frames only. What a crash leaves is what one at any rotation leaves: the
+   * next segment is there, without an entry, or it is not.
+   */
+  #sealLive(): undefined {
+    if (this.#tail.progress.bytes === 0) return;
+    this.#rotate();
+    this.#committer.syncSealed();
   }
 
   #checkRange(name: LogCommand['name'], lsn: number): void {
@@ -161,4 +176,8 @@ export class LogCommands {
     const segments = describeSegments(this.#catalog, this.#options.directory, lsn);
     this.#opener.post({ kind: 'truncated', lsn, segments });
   }
+}
+
+function describeCommand({ name, lsn }: LogCommand): string {
+  return name === 'rotate' ? 'rotate()' : `${name}(${lsn})`;
 }

@@ -233,9 +233,10 @@ class TailRepair {
     const { firstUnsynced, hasWatermarks, end, segments } = this.#judgement;
     if (firstUnsynced === undefined) return;
     // A segment is cut to its frames when it is sealed, which may be all of it that no sync has covered.
-    const first = firstUnsynced.segment - (firstUnsynced.offset === 0 ? 1 : 0);
-    for (const segment of segments) {
-      if (segment.number < first || segment.number > end.segment) continue;
+    const holder = segments.findIndex(({ number }) => number === firstUnsynced.segment);
+    const first = holder - (firstUnsynced.offset === 0 ? 1 : 0);
+    for (const segment of segments.slice(Math.max(0, first))) {
+      if (segment.number > end.segment) break;
       this.#place.check();
       const file = this.#disk.open(join(directory, segmentName(segment.number)), 'r+');
       try {

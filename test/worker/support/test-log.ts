@@ -27,6 +27,7 @@ export const PID = 4711;
 
 export const OPTIONS: WriterOptions = {
   directory: DIRECTORY,
+  create: true,
   maxFileSize: 1024 * 1024,
   maxFiles: Number.POSITIVE_INFINITY,
   maxTotalSize: Number.POSITIVE_INFINITY,
