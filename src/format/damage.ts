@@ -68,10 +68,11 @@ interface Run {
 
 function readableEntries(
   files: readonly SegmentFile[],
-  { logId, whole, firstLsn }: Pick<Judgement, 'logId' | 'whole' | 'firstLsn'>,
+  { logId, whole, segments }: Pick<Judgement, 'logId' | 'whole' | 'segments'>,
 ): Run[] {
   const runs: Run[] = [];
-  if (whole.count > 0) runs.push({ first: firstLsn, last: whole.lastLsn, skipped: 0 });
+  const first = segments.find(({ firstLsn }) => firstLsn > 0)?.firstLsn ?? 0;
+  if (whole.count > 0) runs.push({ first, last: whole.lastLsn, skipped: 0 });
   const take = (frames: readonly KeptFrame[]) => {
     for (const { lsn, skipped } of frames) {
       const run = runs.at(-1);
@@ -84,7 +85,7 @@ function readableEntries(
 }
 
 function assessEntries(judgement: Judgement, readable: readonly Run[]): Pick<Damage, 'lost' | 'inDoubt'> {
-  const { verdict, watermark, lastLsn } = judgement;
+  const { verdict, watermark, lastLsn, floor } = judgement;
   const lastReadable = readable.at(-1)?.last ?? 0;
   if (verdict === 'torn') {
     const first = lastLsn + 1;
@@ -94,7 +95,8 @@ function assessEntries(judgement: Judgement, readable: readonly Run[]): Pick<Dam
   const lost = readable
     .slice(1)
     .map(({ first, skipped }, at) => ({ first: (readable[at] as Run).last + 1, last: first - skipped - 1 }));
-  lost.push({ first: lastReadable + 1, last: watermark });
+  // What is below the floor was given up.
+  lost.push({ first: Math.max(lastReadable + 1, floor), last: watermark });
   const inDoubt = readable.map(({ first, last }) => ({ first: Math.max(first, lastLsn + 1), last }));
   const isEmpty = ({ first, last }: LsnRange) => first > last;
   return {

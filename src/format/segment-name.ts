@@ -10,6 +10,7 @@
  *   ringwal.spare                    a segment that retention removed, kept to be used again
  *   ringwal.salvage                  a salvage was begun and is to be finished, see salvage-mark.ts
  *   ringwal.salvage.aside            the readable rest of a damaged segment while it is being written anew
+ *   ringwal.shortened                a segment as it will be after a cut inside a batch, see src/worker/rewrite/shortened-segment.ts
  *   ringwal.cut-<n>-<lsn>-<unique>   bytes that were cut from segment n, from entry lsn on
  *
  * Whatever else lies there is foreign and left alone. No side file can be taken for a segment.
@@ -23,6 +24,7 @@ export const NEXT_FILE = 'ringwal.next';
 export const SPARE_FILE = 'ringwal.spare';
 export const SALVAGE_FILE = 'ringwal.salvage';
 export const SALVAGE_FILE_ASIDE = 'ringwal.salvage.aside';
+export const SHORTENED_FILE = 'ringwal.shortened';
 
 const SIDE_FILES: readonly string[] = [
   STATE_FILE,
@@ -33,6 +35,7 @@ const SIDE_FILES: readonly string[] = [
   SPARE_FILE,
   SALVAGE_FILE,
   SALVAGE_FILE_ASIDE,
+  SHORTENED_FILE,
 ];
 const SEGMENT_NAME = /^wal-(0|[1-9]\d*)$/;
 const CUT_NAME = /^ringwal\.cut-(0|[1-9]\d*)-(0|[1-9]\d*)-[0-9a-z]+$/;

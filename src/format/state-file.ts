@@ -112,6 +112,20 @@ export function emptyState(logId: bigint): LogState {
   };
 }
 
+/** The state of the log once it ends with entry `lsn`: nothing that it says is about a later entry. */
+export function endingWith(state: LogState, lsn: number): LogState {
+  return {
+    ...state,
+    watermark: Math.min(state.watermark, lsn),
+    floor: state.floor > lsn + 1 ? (lsn === 0 ? 0 : lsn + 1) : state.floor,
+    checkpoint: Math.min(state.checkpoint, lsn),
+    namedCheckpoints: new Map(
+      [...state.namedCheckpoints].map(([name, at]) => [name, { ...at, lsn: Math.min(at.lsn, lsn) }]),
+    ),
+    pendingCut: undefined,
+  };
+}
+
 export function encodeState(state: LogState): Uint8Array {
   const { pendingCut } = state;
   const named = sortedByName(state.namedCheckpoints);

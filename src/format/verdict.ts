@@ -14,7 +14,7 @@ import { findHeads, frameFollows, type Heads } from './frame-search.js';
 import { type KnownWalks, type LogWalk, type WholeSegments, walkLog } from './log-walk.js';
 import type { FilePlace, SegmentPlace } from './place.js';
 import type { LogState, StateFault } from './state-file.js';
-import { type SegmentStart, surveyLog } from './survey.js';
+import { type SegmentStart, type Survey, surveyLog } from './survey.js';
 import { readTail, type Tail } from './tail.js';
 
 export interface LogFiles {
@@ -37,10 +37,15 @@ export interface Judgement {
   readonly watermark: number;
   /** There is a synced_lsn anywhere. */
   readonly hasWatermarks: boolean;
-  /** 0 = no entry is kept. */
+  /**
+   * Where the log begins: at its first frame's LSN less what that frame skips, or at the floor if that is higher. In a log that was
+   * emptied, the LSN that comes next. 0 = there was never an entry.
+   */
   readonly firstLsn: number;
-  /** k; 0 = no entry is kept. */
+  /** k: the last entry that is kept; in a log without any entry, the last one that was given up. 0 = there was never an entry. */
   readonly lastLsn: number;
+  /** Of the state file: entries below it were given up; 0 = none were. */
+  readonly floor: number;
   /** Right after entry k: where the next frame goes. */
   readonly end: SegmentPlace;
   /** What is wrong, and where; `undefined` for a clean end. */
@@ -111,6 +116,8 @@ export interface SegmentReport {
   /** 0 = no entry of it is kept. */
   readonly firstLsn: number;
   readonly lastLsn: number;
+  /** LSNs that its first frame skips. */
+  readonly skipped: number;
   readonly stamp: SegmentStamp | undefined;
   /** Every frame was read. Else `frames` is 0, and everything in it is taken to be valid. */
   readonly scanned: boolean;
@@ -144,8 +151,11 @@ function readLog({ segments: files, state, full = false, known }: LogFiles): Jud
     return readLog({ segments: files, state: undefined, full, known });
   }
 
-  const { end, lastLsn } = walk;
-  const tail = tailOf(files, walk);
+  const { end } = walk;
+  const floor = survey.state?.floor ?? 0;
+  // What is below the floor was given up on purpose: in a log without an entry nothing is missing before it.
+  const lastLsn = walk.lastLsn === 0 ? Math.max(0, floor - 1) : walk.lastLsn;
+  const tail = tailOf(files, walk, lastLsn);
   const laterBytes = files
     .slice(end.index + 1)
     .some((file) => !withSource(file, (source) => isZeroFrom(source, 0)));
@@ -153,7 +163,7 @@ function readLog({ segments: files, state, full = false, known }: LogFiles): Jud
   const syncedLsn = Math.max(survey.syncedLsn, walk.syncedLsn, heads.syncedLsn);
   const watermark = Math.max(0, syncedLsn, survey.state?.watermark ?? 0);
   const unsupported = unsupportedOf(files, starts, walk, heads);
-  const gap = gapOf(starts, Math.min(holderOf(starts, watermark), end.index));
+  const gap = placelessOf(survey) ?? gapOf(starts, Math.min(holderOf(starts, watermark), end.index));
 
   const { row, verdict } = judgeEvidence({
     unsupported: unsupported !== undefined,
@@ -166,6 +176,7 @@ function readLog({ segments: files, state, full = false, known }: LogFiles): Jud
     tail,
   });
   const segments = reportsOf(starts, walk);
+  const first = segments.find(({ firstLsn }) => firstLsn > 0);
   const placeOf = ({ index, offset }: FilePlace) => ({ segment: files[index]?.number ?? 0, offset });
   const firstUnsynced = walk.firstAbove(watermark);
   return {
@@ -174,10 +185,12 @@ function readLog({ segments: files, state, full = false, known }: LogFiles): Jud
     logId: walk.logId,
     watermark,
     hasWatermarks: syncedLsn >= 0,
-    firstLsn: segments.find(({ firstLsn }) => firstLsn > 0)?.firstLsn ?? 0,
+    firstLsn: Math.max(first === undefined ? 0 : first.firstLsn - first.skipped, floor),
     lastLsn,
+    floor,
     end: placeOf(end),
-    trouble: row === 1 ? unsupported : row === 4 ? gap : row === 5 ? undefined : damageOf(files, walk),
+    trouble:
+      row === 1 ? unsupported : row === 4 ? gap : row === 5 ? undefined : damageOf(files, walk, lastLsn),
     segments,
     scannedFrom: files[from]?.number ?? 0,
     whole: walk.whole,
@@ -202,7 +215,7 @@ function holderOf(starts: readonly SegmentStart[], lsn: number): number {
   return holder;
 }
 
-function tailOf(files: readonly SegmentFile[], { end, from, extents, lastLsn }: LogWalk): Tail {
+function tailOf(files: readonly SegmentFile[], { end, from, extents }: LogWalk, lastLsn: number): Tail {
   if (files.length === 0) return 'end';
   const recycled = extents[end.index - from].stamp?.recycled ?? false;
   return withSource(files[end.index], (source) => readTail(source, end.offset, lastLsn + 1, recycled));
@@ -231,6 +244,16 @@ function unsupportedOf(
   return { segment: files[index].number, offset, lsn, reason: 'unknown-critical' };
 }
 
+/**
+ * Row 4: a log without any entry that has lost its state file, where the LSNs would go on. A new log begins with segment 0; a log that
+ * was emptied goes on with a later one. So a number above 0 shows that entries were there, and that their LSNs must not be given
+ * out again.
+ */
+function placelessOf({ starts, state }: Survey): Trouble | undefined {
+  if (state !== undefined || (starts[0]?.number ?? 0) === 0) return undefined;
+  return starts.every(({ fault }) => fault !== undefined) ? missingSegment(starts, 0, 0) : undefined;
+}
+
 /** Row 4: a number that is missing, or a segment below the one at index `holder` that does not start as it must. */
 function gapOf(starts: readonly SegmentStart[], holder: number): Trouble | undefined {
   for (const [index, { number, fault }] of starts.entries()) {
@@ -256,8 +279,8 @@ function missingSegment(segments: readonly Numbered[], index: number, lsn: numbe
 }
 
 /** What is wrong first: what ended the chain of valid frames, or a segment that is missing before that. */
-function damageOf(files: readonly SegmentFile[], walk: LogWalk): Trouble {
-  const { fault, batchStart, end, lastLsn } = walk;
+function damageOf(files: readonly SegmentFile[], walk: LogWalk, lastLsn: number): Trouble {
+  const { fault, batchStart, end } = walk;
   if (files.length === 0) return missingSegment(files, 0, 0);
   const brokenAt = fault?.index ?? files.length - 1;
   const missing = files.findIndex((_, at) => at <= brokenAt && isMissingBefore(files, at));
@@ -279,11 +302,12 @@ function damageOf(files: readonly SegmentFile[], walk: LogWalk): Trouble {
 }
 
 function reportsOf(starts: readonly SegmentStart[], { from, extents }: LogWalk): SegmentReport[] {
-  return starts.map(({ number, size, lsn, stamp }, index) => {
+  return starts.map(({ number, size, lsn, skipped, stamp }, index) => {
     if (index < from) {
       const next = starts[index + 1];
       const lastLsn = lsn === 0 || next.lsn === 0 ? 0 : next.lsn - 1 - next.skipped;
-      return { number, size, firstLsn: lsn, lastLsn, stamp, scanned: false, frames: 0, validBytes: size };
+      const extent = { firstLsn: lsn, lastLsn, skipped, stamp };
+      return { number, size, ...extent, scanned: false, frames: 0, validBytes: size };
     }
     const extent = extents[index - from];
     return {
@@ -291,6 +315,7 @@ function reportsOf(starts: readonly SegmentStart[], { from, extents }: LogWalk):
       size,
       firstLsn: extent?.firstLsn ?? 0,
       lastLsn: extent?.lastLsn ?? 0,
+      skipped: extent?.firstLsn === lsn ? skipped : 0,
       stamp: extent?.stamp,
       scanned: true,
       frames: extent?.frames ?? 0,

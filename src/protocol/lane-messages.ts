@@ -46,9 +46,11 @@ export interface LogOrigin {
 
 /** A change to the log as a whole. The writer makes it once everything that was accepted before is written. */
 export interface LogCommand {
-  readonly name: 'checkpoint' | 'truncateBefore' | 'truncateAfter' | 'rotate';
-  /** 0 for `rotate`. */
+  readonly name: 'checkpoint' | 'truncateBefore' | 'truncateAfter' | 'reset' | 'rotate';
+  /** 0 for `rotate`; for `reset` the LSN that comes next. */
   readonly lsn: number;
+  /** Of `truncateAfter`: the cut may be inside a batch. */
+  readonly splitBatch?: boolean | undefined;
 }
 
 /** The entries of the message are taken if the first of them becomes exactly entry `lsn`; else none of them is. */
@@ -154,8 +156,13 @@ export type ToLane =
   /** The watermark moved, and a follower had asked for it. */
   | { readonly kind: 'watermark' }
   | { readonly kind: 'segments-removed'; readonly upTo: number }
-  /** The log was cut after entry `lsn`; these are its segments now. */
-  | { readonly kind: 'truncated'; readonly lsn: number; readonly segments: readonly SegmentInfo[] }
+  /** The log was cut after entry `lsn`; these are its segments now. `replaced`: the one whose file is another one now. */
+  | {
+      readonly kind: 'truncated';
+      readonly lsn: number;
+      readonly segments: readonly SegmentInfo[];
+      readonly replaced: number | undefined;
+    }
   | { readonly kind: 'command-done'; readonly id: number }
   | { readonly kind: 'next-lsn'; readonly id: number; readonly lsn: number }
   | { readonly kind: 'command-rejected'; readonly id: number; readonly failure: Failure }

@@ -5,7 +5,7 @@
  * then 32-bit words.
  *
  *   byte  name             written by      meaning
- *      0  firstLsn         writer          bits 0..52: first LSN kept, 0 = none. Bit 53: a reader has pinned a segment since
+ *      0  oldestLsn        writer          bits 0..52: first LSN in a segment, 0 = none. Bit 53: a reader has pinned a segment since
  *                          (bit 53: main)  the writer last cleared it, see `pin`
  *      8  lastLsn          writer          last LSN written, never inside an unfinished batch; stored after the write
  *                                          returned, so a thread that reads it finds the bytes in the file
@@ -34,6 +34,8 @@
  *    144  syncsWatched     main            1 = `ringwal:sync` has a subscriber: each sync is reported. Ordered against
  *         (int32)                          nothing: with the old value one sync more or less is reported
  *    152  retries          writer          calls of the writer that were repeated: short writes, EINTR, EAGAIN
+ *    160  floor            writer          entries below it were given up, though their segment may be there; durable in the state
+ *                                          file. 0 = none. Only a cut lowers it
  *
  *    256  refused          producers       of all lanes since open, closed ones included: pushes that found no room and took
  *                                          nothing. These five have lines of their own: a producer that finds no room may try
@@ -58,7 +60,7 @@ const HISTOGRAMS = 3;
 const STATUS_BYTES = WORDS_BYTES + HISTOGRAMS * HISTOGRAM_BYTES;
 
 const WORDS = {
-  firstLsn: 0,
+  oldestLsn: 0,
   lastLsn: 1,
   durableLsn: 2,
   liveBytes: 3,
@@ -76,6 +78,7 @@ const WORDS = {
   lanesReused: 15,
   lanesGone: 17,
   retries: 19,
+  floor: 20,
   refused: 32,
   queued: 33,
   waits: 34,
@@ -85,7 +88,7 @@ const WORDS = {
 
 export type StatusWord = keyof typeof WORDS;
 
-/** A bit in the word of `firstLsn`, above any LSN. */
+/** A bit in the word of `oldestLsn`, above any LSN. */
 const PINNED_MEANWHILE = 1n << 53n;
 
 const PINNED = 32;
@@ -114,7 +117,9 @@ export class LogStatus {
     this.groupEntries = histogram(2);
   }
 
-  get(word: StatusWord): number {
+  /** `firstLsn`: where the log begins for its users, at the floor or at the oldest segment's first LSN. 0 = no entry yet. */
+  get(word: StatusWord | 'firstLsn'): number {
+    if (word === 'firstLsn') return Math.max(this.get('oldestLsn'), this.get('floor'));
     return numberIn(Atomics.load(this.#wide, WORDS[word]));
   }
 
@@ -146,28 +151,28 @@ export class LogStatus {
   }
 
   /**
-   * Called by the main thread: `segment` is the lowest one that readers want kept, -1 = none. Returns `firstLsn`: segments that
+   * Called by the main thread: `segment` is the lowest one that readers want kept, -1 = none. Returns `oldestLsn`: segments that
    * begin there or above are kept until a call with a higher number; those below are gone, though their files may still be there.
    *
-   * The bit is set in the word of `firstLsn` after the store of `pinned`. So either the writer moved `firstLsn` before, and the
+   * The bit is set in the word of `oldestLsn` after the store of `pinned`. So either the writer moved `oldestLsn` before, and the
    * caller gets the new value. Or the writer's exchange in `giveUp` comes later and finds the bit, unless an earlier round has
    * cleared it; then the writer loads `pinned` after that, and gets the new one. test/model/pin.pml checks all orders.
    */
   pin(segment: number): number {
     Atomics.store(this.#narrow, PINNED, segment);
-    return numberIn(Atomics.or(this.#wide, WORDS.firstLsn, PINNED_MEANWHILE));
+    return numberIn(Atomics.or(this.#wide, WORDS.oldestLsn, PINNED_MEANWHILE));
   }
 
   /**
-   * Called by the writer: moves `firstLsn` to what `choose` returns for the lowest pinned segment (-1 = none); undefined leaves
+   * Called by the writer: moves `oldestLsn` to what `choose` returns for the lowest pinned segment (-1 = none); undefined leaves
    * it. Calls `choose` again as long as a reader pins a segment meanwhile: the last call's choice holds.
    */
   giveUp(choose: (pinned: number) => number | undefined): void {
     for (;;) {
-      const before = Atomics.and(this.#wide, WORDS.firstLsn, ~PINNED_MEANWHILE) & ~PINNED_MEANWHILE;
+      const before = Atomics.and(this.#wide, WORDS.oldestLsn, ~PINNED_MEANWHILE) & ~PINNED_MEANWHILE;
       const firstLsn = choose(Atomics.load(this.#narrow, PINNED));
       if (firstLsn === undefined) return;
-      if (Atomics.compareExchange(this.#wide, WORDS.firstLsn, before, BigInt(firstLsn)) === before) return;
+      if (Atomics.compareExchange(this.#wide, WORDS.oldestLsn, before, BigInt(firstLsn)) === before) return;
     }
   }
 }

@@ -434,6 +434,7 @@ describe('row 5, a clean end', () => {
       hasWatermarks: true,
       firstLsn: 1,
       lastLsn: 18,
+      floor: 0,
       end: { segment: 2, offset: builder.offset },
       trouble: undefined,
       segments: [
@@ -444,6 +445,7 @@ describe('row 5, a clean end', () => {
           size: builder.offset,
           firstLsn: 13,
           lastLsn: 18,
+          skipped: 0,
           stamp: { logId: LOG_ID, number: 2, createdMs: 1_700_000_000_000, recycled: false, branch: 0n },
           scanned: true,
           frames: 6,

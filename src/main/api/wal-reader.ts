@@ -38,12 +38,19 @@ export class WalReader {
     return this.#view.directory;
   }
 
-  /** LSN of the oldest entry kept; 0 for an empty log. It rises when retention removes segments. */
+  /**
+   * Where the log begins: LSN of the oldest entry kept, or of the first one that a repair left out before it. It rises
+   * when retention removes segments, and is exactly what {@link Wal.truncateBefore} was given. In a log whose entries
+   * were all removed it is `lastLsn + 1`. 0 if there has never been an entry.
+   */
   get firstLsn(): number {
     return this.#view.firstLsn;
   }
 
-  /** LSN of the newest entry handed to the system; 0 for an empty log. */
+  /**
+   * LSN of the newest entry handed to the system: the next one gets `lastLsn + 1`. In a log whose entries were all
+   * removed, the LSN before the next one. 0 if there has never been an entry.
+   */
   get lastLsn(): number {
     return this.#view.lastLsn;
   }

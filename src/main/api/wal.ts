@@ -8,7 +8,14 @@ import type { Connection as OpenConnection } from '../log/connection.js';
 import { Connection } from '../log/connection.js';
 import type { LogEngine } from '../log/log-engine.js';
 import type { AppendOptions } from '../options/append-options.js';
-import { checkBytes, checkLsn, checkSignalOptions, checkTimeout } from '../options/checks.js';
+import {
+  checkBytes,
+  checkLsn,
+  checkSignalOptions,
+  checkTimeout,
+  flag,
+  takeOptions,
+} from '../options/checks.js';
 import { type DirectoryFollowOptions, takeFollowOptions } from '../options/follow-options.js';
 import {
   checkRepairOptions,
@@ -326,13 +333,14 @@ export class Wal extends WalReader {
   }
 
   /**
-   * Removes the segments that contain only entries below `lsn`, except segments that a reader of this process has
-   * open. Resolves once they are removed. Afterwards `firstLsn` is at most `lsn`. The segment with the last durable
-   * entry stays.
+   * Gives up the entries below `lsn`: `firstLsn` is `lsn` from now on, durably, and reading below it fails with
+   * `ERR_WAL_PURGED`. Segments with lower entries only are removed before the call resolves. Retention later removes
+   * those that a reader of this process has open, and the one that holds entry `lsn` or the last durable entry. If the
+   * state file is lost, the entries below `lsn` whose segment is still there can be read again.
    *
-   * @param lsn 1 to `lastLsn + 1`
+   * @param lsn 1 to `lastLsn + 1`; below `firstLsn` it changes nothing
    * @throws ERR_WAL_OPTION: `lsn` is above `lastLsn + 1`
-   * @throws ERR_WAL_IO: a file could not be removed
+   * @throws ERR_WAL_IO: the state file could not be written, and nothing changed; or a file could not be removed
    * @throws ERR_WAL_CLOSED, ERR_WAL_SYNC_FAILED, ERR_WAL_WORKER_DIED: the log is closed or has ended
    */
   async truncateBefore(lsn: number): Promise<void> {
@@ -344,14 +352,38 @@ export class Wal extends WalReader {
    * LSNs again. It waits for pending appends, and resolves once the cut is durable. A reader beyond `lsn` fails with
    * `ERR_WAL_TRUNCATED`.
    *
-   * @param lsn `firstLsn` to `lastLsn`
-   * @throws ERR_WAL_OPTION: `lsn` is below `firstLsn`, above `lastLsn`, or inside a batch
+   * With `firstLsn - 1` no entry stays: the log is empty, and the next append gets the LSN `lsn + 1`.
+   *
+   * @param lsn `firstLsn - 1` to `lastLsn`
+   * @param options `splitBatch: true`: the cut may be inside a batch, which then ends with `lsn`
+   * @throws ERR_WAL_OPTION: `lsn` is below `firstLsn - 1` or above `lastLsn`, or inside a batch without `splitBatch`
    * @throws ERR_WAL_CORRUPT: the entry `lsn` cannot be read
    * @throws ERR_WAL_IO: a file could not be written or cut; unless the disk is full, the log has ended
    * @throws ERR_WAL_CLOSED, ERR_WAL_SYNC_FAILED, ERR_WAL_WORKER_DIED: the log is closed or has ended
    */
-  async truncateAfter(lsn: number): Promise<void> {
-    return this.#connection.lane.command({ name: 'truncateAfter', lsn: checkLsn('lsn', lsn) });
+  async truncateAfter(
+    lsn: number,
+    options: { readonly splitBatch?: boolean | undefined } = {},
+  ): Promise<void> {
+    if (lsn !== 0) checkLsn('lsn', lsn);
+    const { splitBatch } = takeOptions(options, 'option', ['splitBatch']);
+    const command = { name: 'truncateAfter', lsn, splitBatch: flag('splitBatch', splitBatch) } as const;
+    return this.#connection.lane.command(command);
+  }
+
+  /**
+   * Removes every entry and continues with `nextLsn`: for a log whose content is replaced as a whole, for example by a
+   * snapshot from another machine. The bytes of the entries are kept in side files. It waits for pending appends, and
+   * resolves once the log is empty durably. Afterwards `firstLsn` is `nextLsn` and `lastLsn` is `nextLsn - 1`. A
+   * reader fails with `ERR_WAL_TRUNCATED`.
+   *
+   * @param nextLsn the LSN of the next entry, from 1, lower or higher than before
+   * @throws ERR_WAL_OPTION: `nextLsn` is not an LSN
+   * @throws ERR_WAL_IO: a file could not be written or renamed; unless the disk is full, the log has ended
+   * @throws ERR_WAL_CLOSED, ERR_WAL_SYNC_FAILED, ERR_WAL_WORKER_DIED: the log is closed or has ended
+   */
+  async reset(nextLsn: number): Promise<void> {
+    return this.#connection.lane.command({ name: 'reset', lsn: checkLsn('nextLsn', nextLsn) });
   }
 
   /**

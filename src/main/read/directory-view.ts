@@ -74,6 +74,10 @@ export class DirectoryView implements LogView {
   /** Numbers of the segments in the directory, ascending. */
   #numbers: readonly number[];
   #lastLsn: number;
+  /** As of the state file: entries below it were given up. 0 = none were. */
+  #floor: number;
+  /** By number, the LSNs that the first frame of a segment says were removed right before it, where there are any. */
+  readonly #skipped: Map<number, number>;
   #durableLsn: number;
   /** The bytes right before the end. */
   #endBytes: Uint8Array | undefined;
@@ -103,6 +107,10 @@ export class DirectoryView implements LogView {
     this.directory = directory;
     this.recovery = recovery;
     this.#lastLsn = judgement.lastLsn;
+    this.#floor = judgement.floor;
+    this.#skipped = new Map(
+      judgement.segments.flatMap(({ number, skipped }) => (skipped > 0 ? [[number, skipped]] : [])),
+    );
     this.#durableLsn = Math.min(judgement.watermark, judgement.lastLsn);
     this.#segments = new SegmentList(
       judgement.segments
@@ -154,19 +162,26 @@ export class DirectoryView implements LogView {
 
   get firstLsn(): number {
     this.#look();
-    return this.#segments.after(-1)?.firstLsn ?? 0;
+    const first = this.#segments.after(-1);
+    const oldestLsn = first === undefined ? 0 : first.firstLsn - (this.#skipped.get(first.number) ?? 0);
+    return Math.max(oldestLsn, this.#floor);
   }
 
   get lastLsn(): number {
     this.#look();
-    return this.#lastLsn;
+    return this.#endLsn;
+  }
+
+  /** The last entry; of a log without any, the last one that was given up. */
+  get #endLsn(): number {
+    return this.#lastLsn === 0 ? Math.max(0, this.#floor - 1) : this.#lastLsn;
   }
 
   get durableLsn(): number {
     this.#look();
     // The frames of the last group cannot show that they are durable. The state file can, once the log is idle or
     // closed.
-    const watermark = Math.min(this.#stateWatermark(), this.#lastLsn);
+    const watermark = Math.min(this.#stateWatermark(), this.#endLsn);
     if (watermark > this.#durableLsn) this.#durableLsn = watermark;
     return this.#durableLsn;
   }
@@ -252,8 +267,11 @@ export class DirectoryView implements LogView {
     if (this.#isClosed) return;
     const endBefore = this.#end;
     this.#noticeNames();
-    const cut = this.#isCutDue ? this.#readState()?.pendingCut : undefined;
+    const state = this.#isCutDue ? this.#readState() : undefined;
+    const cut = state?.pendingCut;
     this.#isCutDue = cut !== undefined;
+    // No entry stays where the cut leaves no byte of its segment, and its last entry is below the floor.
+    if (cut?.offset === 0 && (cut.lsn === 0 || Number(state?.floor) > cut.lsn)) return;
     const chain = { ...this.#end };
     const numbers = this.#numbers;
     // Retention has removed the segment, and the reader continues with the oldest one left.
@@ -284,6 +302,8 @@ export class DirectoryView implements LogView {
     this.#seen = listing;
     this.#numbers = numbers;
     this.#noticeCut(listing.names);
+    // The state file is replaced by a rename, which the directory shows.
+    this.#floor = this.#readState()?.floor ?? 0;
     // Retention leaves at least one segment. If there is none, something else has removed them, and reads must fail.
     if (numbers.length === 0) return;
     const present = new Set(numbers);
@@ -413,7 +433,7 @@ export class DirectoryView implements LogView {
     try {
       const bytes = new Uint8Array(Math.min(file.size(), STATE_BYTES_MAX + 1));
       const state = decodeState(bytes.subarray(0, readFully(file, bytes, 0)));
-      return hasField(state, 'fault') || state.logId !== this.#end.logId ? undefined : state;
+      return hasField(state, 'fault') || state.logId !== (this.#end.logId ?? state.logId) ? undefined : state;
     } catch (error) {
       throw unreadable(path, error);
     } finally {
@@ -434,6 +454,7 @@ export class DirectoryView implements LogView {
       if (file.size() <= chain.fileOffset) return;
       const source = new WindowedSource(file);
       const scanner = new SegmentScanner(source, chain, this.#frames);
+      const isFirst = chain.fileOffset === 0;
       let firstLsn = 0;
       let lastLsn = 0;
       let createdMs = 0;
@@ -453,7 +474,10 @@ export class DirectoryView implements LogView {
       };
       while (next() === undefined && scanner.frame.lsn <= to) {
         const { frame } = scanner;
-        if (firstLsn === 0) firstLsn = frame.lsn;
+        if (firstLsn === 0) {
+          firstLsn = frame.lsn;
+          if (isFirst && frame.skipped > 0) this.#skipped.set(number, frame.skipped);
+        }
         lastLsn = frame.lsn;
         if (createdMs === 0) createdMs = frame.segment?.createdMs ?? 0;
         if (frame.syncedLsn > this.#durableLsn) this.#durableLsn = frame.syncedLsn;

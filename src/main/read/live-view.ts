@@ -210,6 +210,8 @@ export class LiveView implements LogView {
       this.#truncations.push(message.lsn);
       this.indexes.clear();
       this.files.clear();
+      // The writer has made another file of it.
+      if (message.replaced !== undefined) this.#unnamed.delete(message.replaced);
       this.#segments = new SegmentList(message.segments);
       this.#liveFirstLsn = this.#segments.last?.firstLsn ?? 0;
       this.#followers.wakeAll();

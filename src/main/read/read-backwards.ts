@@ -34,7 +34,9 @@ export async function* walkBackwards(
   const { cutsSeen, lastLsn } = look();
   const to = Math.min(options.to ?? Number.POSITIVE_INFINITY, lastLsn);
   if (from !== undefined && from < view.firstLsn) throw purged(view, from);
-  if (to === 0 || to < (from ?? view.firstLsn)) return;
+  /** The last entry to return. Lower ones may be in its segment, given up by `truncateBefore`. */
+  const least = Math.max(1, from ?? view.firstLsn);
+  if (to < least) return;
 
   const assertReadable = () => {
     signal?.throwIfAborted();
@@ -52,7 +54,7 @@ export async function* walkBackwards(
   try {
     assertReadable();
     let segment = view.segmentOf(to);
-    while (segment !== undefined && next >= (from ?? 1)) {
+    while (segment !== undefined && next >= least) {
       const { number, firstLsn } = segment;
       if (!reader.pin(segment)) throw purged(view, next);
       try {
@@ -60,8 +62,8 @@ export async function* walkBackwards(
         const runs = new SegmentRuns(view, reader, segment, file, logId, assertReadable);
         await runs.learnTo(next);
         logId = runs.logId;
-        while (next >= Math.max(firstLsn, from ?? 1)) {
-          const run = await runs.read(from ?? 1, next);
+        while (next >= Math.max(firstLsn, least)) {
+          const run = await runs.read(least, next);
           next = run.below;
           if (run.entries.length > 0) yield run.entries;
         }
@@ -78,7 +80,7 @@ export async function* walkBackwards(
       else hasReadAll = segment === undefined;
     }
     // The LSNs before the oldest entry, from the log's first one on, were skipped.
-    if (next < (from ?? view.firstLsn) || next === 0 || (hasReadAll && next >= view.firstLsn)) return;
+    if (next < least || (from === undefined && next < view.firstLsn) || hasReadAll) return;
     throw notFound(view, next, next, assertReadable);
   } catch (error) {
     // A walk without an end of its own ends where the log begins, even after retention has moved the beginning.

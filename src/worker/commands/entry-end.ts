@@ -7,49 +7,78 @@ import type { CutPlace } from '../directory/tail-cut.js';
 import { LogFailure } from '../errors/failure.js';
 import type { SegmentCatalog } from '../write/segment-catalog.js';
 
-/** Where a log is cut, and the last entry that stays. */
+/** The files of a log, and what its frames are checked against. */
+export interface LogOnDisk {
+  readonly disk: Disk;
+  readonly directory: string;
+  readonly catalog: SegmentCatalog;
+  readonly logId: bigint;
+}
+
+/** Where an entry ends. */
 export interface EntryEnd extends CutPlace {
   readonly lsn: number;
+  /** Entries of its batch that follow it. */
+  readonly batchRemaining: number;
+  /** Where its batch begins in this segment; at offset 0 it may have begun in an earlier one. */
+  readonly batchOffset: number;
 }
 
 /**
  * Where entry `lsn` ends: the place at which a log is cut that shall end with it. An LSN that was skipped ends with the
- * entry before it.
+ * entry before it; `undefined`: there is none.
  *
- * @throws LogFailure ERR_WAL_OPTION if more entries of its batch follow; ERR_WAL_CORRUPT if it cannot be read
+ * @throws LogFailure ERR_WAL_CORRUPT if it cannot be read
  */
-export function findEntryEnd(
-  disk: Disk,
-  directory: string,
-  catalog: SegmentCatalog,
-  logId: bigint,
-  lsn: number,
-): EntryEnd {
-  const record = catalog.holderOf(lsn);
-  if (record === undefined) throw missing(directory, lsn);
-  const path = join(directory, segmentName(record.number));
-  const source = openSource(disk, path);
+export function findEntryEnd(log: LogOnDisk, lsn: number): EntryEnd | undefined {
+  const record = log.catalog.holderOf(lsn);
+  if (record === undefined) return undefined;
+  const end = walkTo(log, record.number, lsn);
+  if (end === undefined) throw missing(pathOf(log, record.number), lsn);
+  return end;
+}
+
+/** Where the batch begins that goes on at `end`, and the segments from there to `end`. */
+export function findBatchStart(
+  log: LogOnDisk,
+  end: EntryEnd,
+): { readonly start: CutPlace; readonly segments: readonly number[] } {
+  const numbers = log.catalog.toArray().map(({ number }) => number);
+  const segments = [end.segment];
+  let start: CutPlace = { segment: end.segment, offset: end.batchOffset };
+  for (let at = numbers.indexOf(end.segment) - 1; at >= 0 && start.offset === 0; at--) {
+    const number = numbers[at] as number;
+    const last = walkTo(log, number, Number.POSITIVE_INFINITY);
+    // The batch begins with the segment after this one. A segment without an entry is only at the end of a log.
+    if (last === undefined || last.batchRemaining === 0) break;
+    segments.unshift(number);
+    start = { segment: number, offset: last.batchOffset };
+  }
+  return { start, segments };
+}
+
+/** The last entry up to `lsn` in a segment; `undefined` if there is none. */
+function walkTo({ disk, directory, logId }: LogOnDisk, segment: number, lsn: number): EntryEnd | undefined {
+  const source = openSource(disk, join(directory, segmentName(segment)));
   try {
     const cursor = new FrameCursor().start({ logId, expectedLsn: 0, batchRemaining: 0 });
-    const { frame } = cursor.enter(source, record.number);
-    let foundLsn = 0;
-    let offset = 0;
-    while (cursor.next() === undefined && frame.lsn <= lsn) {
-      foundLsn = frame.lsn;
-      offset = cursor.offset;
-      if (frame.lsn < lsn) continue;
-      if (frame.batchRemaining === 0) break;
-      throw new LogFailure(
-        'ERR_WAL_OPTION',
-        `Cannot cut "${directory}" behind entry ${lsn}: ${frame.batchRemaining} more of its batch follow, and a batch is all or nothing.`,
-        { path: directory, lsn },
-      );
+    const { frame } = cursor.enter(source, segment);
+    let found: EntryEnd | undefined;
+    for (;;) {
+      const start = cursor.offset;
+      const batchOffset = cursor.batchRemaining > 0 ? (found?.batchOffset ?? start) : start;
+      if (cursor.next() !== undefined || frame.lsn > lsn) return found;
+      const { batchRemaining } = frame;
+      found = { segment, offset: cursor.offset, lsn: frame.lsn, batchRemaining, batchOffset };
+      if (frame.lsn === lsn) return found;
     }
-    if (foundLsn === 0) throw missing(path, lsn);
-    return { segment: record.number, offset, lsn: foundLsn };
   } finally {
     source.close?.();
   }
+}
+
+function pathOf({ directory }: LogOnDisk, number: number): string {
+  return join(directory, segmentName(number));
 }
 
 function missing(path: string, lsn: number): LogFailure {

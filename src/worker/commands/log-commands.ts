@@ -4,26 +4,21 @@ import type { LogCommand } from '../../protocol/lane-messages.js';
 import type { WriterOptions } from '../../protocol/thread-data.js';
 import type { LogStatus } from '../../ring/log-status.js';
 import type { LogDirectory } from '../directory/log-directory.js';
-import { type CutPlace, cutLog } from '../directory/tail-cut.js';
-import { failureOf, LogFailure, mayPass, PassingError, systemCause } from '../errors/failure.js';
+import { failureOf, LogFailure, mayPass, PassingError } from '../errors/failure.js';
 import type { AckChannel } from '../intake/ack-channel.js';
 import type { Committer } from '../sync/committer.js';
 import type { LogTail } from '../write/log-tail.js';
-import { describeSegments, type SegmentCatalog } from '../write/segment-catalog.js';
-import { findEntryEnd } from './entry-end.js';
+import type { SegmentCatalog } from '../write/segment-catalog.js';
+import { LogCuts } from './log-cuts.js';
 
 /**
- * Runs `checkpoint`, `truncateBefore`, `truncateAfter` and `rotate`. A command runs to its end on the writer thread: the writer takes in
+ * Runs `checkpoint`, `truncateBefore`, `truncateAfter`, `reset` and `rotate`. A command runs to its end on the writer thread: the writer takes in
  * nothing meanwhile, so no other change can come in between.
  */
 export class LogCommands {
-  readonly #disk: Disk;
   readonly #options: WriterOptions;
-  readonly #logId: bigint;
-  readonly #place: LogDirectory;
-  readonly #catalog: SegmentCatalog;
   readonly #status: LogStatus;
-  readonly #opener: AckChannel;
+  readonly #cuts: LogCuts;
   readonly #tail: LogTail;
   readonly #committer: Committer;
   readonly #rotate: () => void;
@@ -41,13 +36,9 @@ export class LogCommands {
     /** Seals the live segment and begins the next one. */
     readonly rotate: () => void;
   }) {
-    this.#disk = parts.disk;
     this.#options = parts.options;
-    this.#logId = parts.logId;
-    this.#place = parts.place;
-    this.#catalog = parts.catalog;
     this.#status = parts.status;
-    this.#opener = parts.opener;
+    this.#cuts = new LogCuts(parts);
     this.#tail = parts.tail;
     this.#committer = parts.committer;
     this.#rotate = parts.rotate;
@@ -73,14 +64,26 @@ export class LogCommands {
   run(command: LogCommand): Failure | undefined {
     const committer = this.#committer;
     const { housekeeper } = committer;
-    return this.#attempt(command, ({ name, lsn }) => {
+    return this.#attempt(command, ({ name, lsn, splitBatch = false }) => {
       this.#tail.checkPlace();
-      if (name === 'rotate') return this.#sealLive();
       this.#checkRange(name, lsn);
-      if (name === 'truncateBefore') return housekeeper.removeBelow(lsn);
-      if (name === 'checkpoint')
-        committer.withRoom(() => housekeeper.setCheckpoint(lsn, committer.watermark));
-      else if (lsn < this.#tail.wholeLsn) this.#truncateAfter(lsn);
+      switch (name) {
+        case 'rotate':
+          this.#sealLive();
+          break;
+        case 'checkpoint':
+          committer.withRoom(() => housekeeper.setCheckpoint(lsn, committer.watermark));
+          break;
+        case 'truncateBefore':
+          if (lsn > this.#status.get('firstLsn'))
+            committer.withRoom(() => housekeeper.raiseFloor(lsn, committer.watermark));
+          return housekeeper.removeBelow(lsn);
+        case 'truncateAfter':
+          if (lsn < this.#tail.wholeLsn) this.#cuts.truncateAfter(lsn, splitBatch);
+          break;
+        case 'reset':
+          this.#cuts.reset(lsn);
+      }
       return undefined;
     });
   }
@@ -107,77 +110,37 @@ export class LogCommands {
    * When it returns, the sealed segment is durable and holds frames only. What a crash leaves is what one at any rotation leaves: the
    * next segment is there, without an entry, or it is not.
    */
-  #sealLive(): undefined {
+  #sealLive(): void {
     if (this.#tail.progress.bytes === 0) return;
     this.#rotate();
     this.#committer.syncSealed();
   }
 
   #checkRange(name: LogCommand['name'], lsn: number): void {
-    const { firstLsn } = this.#catalog;
+    if (name === 'rotate' || name === 'reset') return;
+    const firstLsn = this.#status.get('firstLsn');
     const lastLsn = this.#tail.wholeLsn;
-    const isLow = name === 'truncateAfter' && lsn < firstLsn;
+    // One before the first entry is the place where the log ends once it is emptied.
+    const isLow = name === 'truncateAfter' && lsn < firstLsn - 1;
     // One past the end is the place of the next entry: everything before it may be removed.
     const isHigh = lsn > (name === 'truncateBefore' ? lastLsn + 1 : lastLsn);
     if (!isLow && !isHigh) return;
     const { directory } = this.#options;
     throw new LogFailure(
       'ERR_WAL_OPTION',
-      `Cannot ${name}(${lsn}) on "${directory}": the log ${lastLsn === 0 ? 'is empty' : `holds entries ${firstLsn} to ${lastLsn}`}.`,
+      `Cannot ${name}(${lsn}) on "${directory}": the log ${describeExtent(firstLsn, lastLsn)}.`,
       { path: directory, lsn },
     );
-  }
-
-  /**
-   * Makes `wantedLsn` the last entry, or the one before it if `wantedLsn` was skipped: the next LSN depends on it. The state file
-   * first records the intent and the lowered watermark. From then on a crash leaves a cut that the next open finishes.
-   */
-  #truncateAfter(wantedLsn: number): void {
-    const { directory, fileMode } = this.#options;
-    const committer = this.#committer;
-    const { housekeeper } = committer;
-    const end = findEntryEnd(this.#disk, directory, this.#catalog, this.#logId, wantedLsn);
-    const { lsn, ...place } = end;
-    if (lsn === this.#tail.wholeLsn) return;
-    // The bytes after the frames are not worth a side file.
-    this.#tail.trim();
-    const segments = this.#catalog.toArray().map(({ number }) => number);
-    const checkpoint = Math.min(housekeeper.checkpoint, lsn);
-    const state = { ...housekeeper.state(lsn), checkpoint };
-    let isBegun = false;
-    try {
-      // Checks the directory only: the live segment may be among those that are removed.
-      const checkPlace = () => this.#place.check();
-      const cut = { directory, segments, place, lsn: lsn + 1, fileMode, keepsTail: true, checkPlace };
-      cutLog(this.#disk, cut, () => {
-        committer.withRoom(() => housekeeper.writeState({ ...state, pendingCut: { ...place, lsn } }));
-        isBegun = true;
-        this.#announceCut(place, lsn, checkpoint);
-      });
-      committer.withRoom(() => housekeeper.writeState(state));
-      this.#tail.reopenAt(lsn);
-    } catch (error) {
-      if (!isBegun || error instanceof LogFailure) throw error;
-      throw new LogFailure(
-        'ERR_WAL_IO',
-        `Cannot finish truncateAfter(${lsn}) on "${directory}": ${systemCause(error).message}.`,
-        { path: directory, lsn, cause: error },
-      );
-    }
-  }
-
-  /** Before any file is removed: a reader learns of the cut, not of a missing file. From here on the cut succeeds or the log ends. */
-  #announceCut(place: CutPlace, lsn: number, checkpoint: number): void {
-    this.#catalog.cutAfter(place.segment, place.offset);
-    this.#committer.lowerWatermark(lsn);
-    this.#committer.housekeeper.noteCheckpoint(checkpoint);
-    this.#status.set('lastLsn', lsn);
-    this.#status.set('liveBytes', place.offset);
-    const segments = describeSegments(this.#catalog, this.#options.directory, lsn);
-    this.#opener.post({ kind: 'truncated', lsn, segments });
   }
 }
 
 function describeCommand({ name, lsn }: LogCommand): string {
   return name === 'rotate' ? 'rotate()' : `${name}(${lsn})`;
+}
+
+function describeExtent(firstLsn: number, lastLsn: number): string {
+  if (lastLsn === 0) return 'is empty';
+  return firstLsn > lastLsn
+    ? `is empty and goes on with entry ${firstLsn}`
+    : `holds entries ${firstLsn} to ${lastLsn}`;
 }

@@ -1,7 +1,7 @@
 import type { Disk } from '../../files/disk.js';
 import { contentEnd, type SegmentFile, withSource } from '../../format/bytes.js';
-import type { LogState, PendingCut, StateFault } from '../../format/state-file.js';
-import { listLog, pendingCutOf, withoutCut } from './log-listing.js';
+import type { LogState, StateFault } from '../../format/state-file.js';
+import { type DueCut, listLog, pendingCutOf, withoutCut } from './log-listing.js';
 import { readState } from './state-store.js';
 
 /** The files of a log in its directory, for reading only. */
@@ -9,7 +9,7 @@ export interface Layout {
   readonly directory: string;
   readonly state: LogState | StateFault | undefined;
   /** A `truncateAfter` that was interrupted; `files` leaves out what the cut removes. */
-  readonly cut: PendingCut | undefined;
+  readonly cut: DueCut | undefined;
   /** Ascending by number. */
   readonly files: readonly SegmentFile[];
   readonly foreignFiles: readonly string[];
@@ -20,8 +20,9 @@ export interface Layout {
 export function layOut(disk: Disk, directory: string): Layout {
   // The state file first: its watermark is then never ahead of the segments, which are listed later.
   const state = readState(disk, directory);
-  const { segments, foreignFiles, isBeingSalvaged } = listLog(disk, directory);
-  const cut = pendingCutOf(segments, state);
+  const listing = listLog(disk, directory);
+  const { segments, foreignFiles, isBeingSalvaged } = listing;
+  const cut = pendingCutOf(listing, state);
   return { directory, state, cut, files: withoutCut(segments, cut), foreignFiles, isBeingSalvaged };
 }
 

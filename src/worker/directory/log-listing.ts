@@ -2,7 +2,13 @@ import { join } from 'node:path';
 import type { Disk } from '../../files/disk.js';
 import { WindowedSource } from '../../files/windowed-source.js';
 import { type ByteSource, contentEnd, type SegmentFile } from '../../format/bytes.js';
-import { classifyName, parseSegmentName, SALVAGE_FILE, segmentName } from '../../format/segment-name.js';
+import {
+  classifyName,
+  parseSegmentName,
+  SALVAGE_FILE,
+  SHORTENED_FILE,
+  segmentName,
+} from '../../format/segment-name.js';
 import type { LogState, PendingCut, StateFault } from '../../format/state-file.js';
 import { surveyLog } from '../../format/survey.js';
 
@@ -12,6 +18,8 @@ export interface LogListing {
   readonly foreignFiles: readonly string[];
   /** A salvage was interrupted: entries may be in two segments, so the first frames alone do not show where entries are. */
   readonly isBeingSalvaged: boolean;
+  /** What a cut inside a batch makes of a segment, if such a cut was begun: the file, as the segment with that number. */
+  readonly shortenedFile: ((number: number) => SegmentFile) | undefined;
 }
 
 /** Lists the files of a log's directory. */
@@ -22,6 +30,9 @@ export function listLog(disk: Disk, directory: string): LogListing {
     segments: numbers.map((number) => segmentFile(disk, directory, number)),
     foreignFiles: names.filter((name) => classifyName(name) === 'foreign').sort(),
     isBeingSalvaged: names.includes(SALVAGE_FILE),
+    shortenedFile: names.includes(SHORTENED_FILE)
+      ? (number) => ({ number, open: () => openSource(disk, join(directory, SHORTENED_FILE)) })
+      : undefined,
   };
 }
 
@@ -35,22 +46,41 @@ export function newBranch(disk: Disk): bigint {
   return disk.random64() | 1n;
 }
 
+/** A cut that was begun and is to be finished. */
+export interface DueCut extends PendingCut {
+  /**
+   * No entry stays: the segments before the one of the cut go too, and this one is empty. The state file says so by its floor: the
+   * last entry that stays is below it, and no byte of the segment stays.
+   */
+  readonly empties: boolean;
+  /** The segment's file is to be replaced first: see src/worker/rewrite/shortened-segment.ts. */
+  readonly shortened: SegmentFile | undefined;
+}
+
 /** The cut that the state file says was begun; `undefined` if there is none, or the file belongs to another log. */
 export function pendingCutOf(
-  segments: readonly SegmentFile[],
+  { segments, shortenedFile }: Pick<LogListing, 'segments' | 'shortenedFile'>,
   state: LogState | StateFault | undefined,
-): PendingCut | undefined {
+): DueCut | undefined {
   if (state === undefined || 'fault' in state || state.pendingCut === undefined) return undefined;
-  return surveyLog(segments, state).state?.pendingCut;
+  const ours = surveyLog(segments, state).state;
+  if (ours?.pendingCut === undefined) return undefined;
+  const { offset, lsn, segment } = ours.pendingCut;
+  const empties = offset === 0 && (lsn === 0 || ours.floor > lsn);
+  return { ...ours.pendingCut, empties, shortened: shortenedFile?.(segment) };
 }
 
 /** The log as it will be once the next writer has finished the cut. */
 export function withoutCut(
   segments: readonly SegmentFile[],
-  cut: PendingCut | undefined,
+  cut: DueCut | undefined,
 ): readonly SegmentFile[] {
   if (cut === undefined) return segments;
+  if (cut.shortened !== undefined) {
+    return [...segments.filter(({ number }) => number < cut.segment), cut.shortened];
+  }
   return segments
+    .filter(({ number }) => number === cut.segment || !cut.empties)
     .filter(({ number }) => number <= cut.segment)
     .map((file) =>
       file.number < cut.segment ? file : { number: file.number, open: () => clip(file, cut.offset) },

@@ -17,10 +17,9 @@ import { withSource } from '../../format/bytes.js';
 import { FrameCursor } from '../../format/frame-cursor.js';
 import { DEFAULT_WINDOW_BYTES } from '../../format/frame-reader.js';
 import { type SegmentWalk, walkSegmentAlone } from '../../format/segment-walk.js';
-import type { PendingCut } from '../../format/state-file.js';
 import { surveyLog } from '../../format/survey.js';
 import { announce, counted, type Layout, sizesOf } from '../directory/log-layout.js';
-import { segmentFile, withoutCut } from '../directory/log-listing.js';
+import { type DueCut, segmentFile, withoutCut } from '../directory/log-listing.js';
 
 /** Both in bytes of segments. */
 export interface DivisionSizes {
@@ -37,7 +36,7 @@ export interface WalkRequest {
   readonly numbers: readonly number[];
   /** As the first frames of all segments and the state file name the log. */
   readonly logId: bigint | undefined;
-  readonly cut: PendingCut | undefined;
+  readonly cut: DueCut | undefined;
   /** See `counted`. */
   readonly progress: SharedArrayBuffer | undefined;
 }
@@ -59,6 +58,8 @@ export function divideWalk(
   const sizes = sizesOf(files);
   if (sizes.reduce((sum, size) => sum + size, 0) < smallest.log) return undefined;
   if (progress !== undefined) announce(progress, sizes);
+  // Rare, and not worth the trouble of telling other threads of it.
+  if (cut?.shortened !== undefined) return undefined;
   const { logId } = surveyLog(files, state !== undefined && 'fault' in state ? undefined : state);
   const runs: number[][] = [];
   let room = 0;

@@ -1,11 +1,14 @@
 import type { Disk } from '../../files/disk.js';
+import { surveyLog } from '../../format/survey.js';
 import type { LogDirectory } from '../directory/log-directory.js';
+import { setAllAside } from '../directory/log-emptying.js';
 import { listLog, pendingCutOf } from '../directory/log-listing.js';
 import type { readState } from '../directory/state-store.js';
 import { type Cut, cutLog } from '../directory/tail-cut.js';
+import { removeShortened, useShortened } from '../rewrite/shortened-segment.js';
 
 /**
- * A cut that was interrupted after its intent was recorded, of `truncateAfter` or of a repair, is finished before anything
+ * A cut that was interrupted after its intent was recorded, of `truncateAfter`, `reset` or a repair, is finished before anything
  * is judged.
  */
 export function finishCut(
@@ -15,18 +18,34 @@ export function finishCut(
   state: ReturnType<typeof readState>,
 ): void {
   const { directory } = home;
-  const { segments } = listLog(disk, directory);
-  const pendingCut = pendingCutOf(segments, state);
-  if (pendingCut === undefined) return;
-  const { segment, offset, lsn } = pendingCut;
+  const listing = listLog(disk, directory);
+  const pendingCut = pendingCutOf(listing, state);
+  if (pendingCut === undefined) {
+    // Left by a cut that did not begin. Gone before another cut records its intent.
+    if (listing.shortenedFile !== undefined) removeShortened(disk, directory);
+    return;
+  }
+  const { segment, offset, lsn, empties, shortened } = pendingCut;
+  const segments = listing.segments.map(({ number }) => number);
+  const checkPlace = () => home.check();
+  if (empties) {
+    // Named for the first entry that goes, as the cut would have done.
+    const first = surveyLog(listing.segments, undefined).starts.find((start) => start.lsn > 0);
+    const firstLsn = first === undefined ? lsn + 1 : first.lsn;
+    setAllAside(disk, { directory, segments, keep: segment, lsn: firstLsn, fileMode, checkPlace });
+  }
+  if (shortened !== undefined) {
+    checkPlace();
+    useShortened(disk, directory, segment);
+  }
   const cut: Cut = {
     directory,
-    segments: segments.map(({ number }) => number),
+    segments: empties ? segments.filter((number) => number === segment) : segments,
     place: { segment, offset },
     lsn: lsn + 1,
     fileMode,
     keepsTail: false,
-    checkPlace: () => home.check(),
+    checkPlace,
     // As the repair that was interrupted: see there.
     emptiesFirst: offset === 0,
   };

@@ -9,7 +9,7 @@ import {
   writeFully,
 } from '../../files/disk.js';
 import { segmentName } from '../../format/segment-name.js';
-import { emptyState, type LogState } from '../../format/state-file.js';
+import { emptyState, endingWith, type LogState } from '../../format/state-file.js';
 import { describeReason, describeTrouble, type Judgement, judgeLog, wayOutOf } from '../../format/verdict.js';
 import type { LogOrigin, PlaceIdentity } from '../../protocol/lane-messages.js';
 import type { RecoveryCut, RecoveryReport, RepairReport } from '../../protocol/reports.js';
@@ -91,10 +91,11 @@ export function recoverLog(disk: Disk, options: WriterOptions): Recovered {
   const known = state !== undefined && 'logId' in state && state.logId === logId ? state : undefined;
   const { lastLsn, watermark } = judgement;
   const recovered: LogState = {
-    ...(known ?? emptyState(logId)),
-    branch: known?.branch || newestBranch(judgement) || newBranch(disk),
+    ...endingWith(known ?? emptyState(logId), lastLsn),
+    // Never the branch of the newest frames: a state file that is lost may have told of a cut after them, by which their LSNs
+    // are given out again.
+    branch: known?.branch || newBranch(disk),
     watermark: lastLsn,
-    pendingCut: undefined,
   };
   const tail = new TailRepair(
     disk,
@@ -297,20 +298,15 @@ function unnamedSegments(
   return unnamed;
 }
 
-/** The branch of the newest entries, as far as the segments say: of entries that are to come, if the state file was lost. */
-function newestBranch({ segments, end }: Judgement): bigint {
-  const branches = segments.flatMap(({ number, stamp }) => (number <= end.segment && stamp?.branch) || []);
-  return branches.at(-1) ?? 0n;
-}
-
 /** A segment of wal-go has no stamp and no known age; one of which nothing is kept is as good as new. */
 function keptRecords(judgement: Judgement, nowMs: number): SegmentRecord[] {
   const { end } = judgement;
   return judgement.segments
     .filter((segment) => segment.number <= end.segment)
-    .map(({ number, firstLsn, size, stamp }) => ({
+    .map(({ number, firstLsn, skipped, size, stamp }) => ({
       number,
       firstLsn,
+      skipped,
       bytes: number === end.segment ? end.offset : size,
       createdMs: stamp?.createdMs ?? (firstLsn === 0 ? nowMs : 0),
     }));

@@ -3,13 +3,13 @@ import type { Disk } from '../../files/disk.js';
 import { createNodeDisk } from '../../files/node-disk.js';
 import { type SegmentFile, withSource } from '../../format/bytes.js';
 import { segmentName } from '../../format/segment-name.js';
-import { emptyState, type LogState } from '../../format/state-file.js';
+import { emptyState, endingWith, type LogState } from '../../format/state-file.js';
 import { describeReason, type Judgement, judgeLog, type Trouble, wayOutOf } from '../../format/verdict.js';
 import type { Failure } from '../../protocol/errors.js';
 import type { RepairReport } from '../../protocol/reports.js';
 import { lockDirectory, lookBeforeLock } from '../directory/directory-lock.js';
 import { LogDirectory } from '../directory/log-directory.js';
-import { listLog, newLogId, pendingCutOf, withoutCut } from '../directory/log-listing.js';
+import { listLog, newBranch, newLogId, pendingCutOf, withoutCut } from '../directory/log-listing.js';
 import { readState, writeState } from '../directory/state-store.js';
 import { type CutPlace, cutLog } from '../directory/tail-cut.js';
 import { failureOf, LogFailure } from '../errors/failure.js';
@@ -68,8 +68,9 @@ export function repairLog(
   const home = new LogDirectory(disk, directory);
   const state = readState(disk, directory);
   if (!dryRun) finishCut(disk, home, fileMode, state);
-  const { segments, isBeingSalvaged } = listLog(disk, directory);
-  const files = withoutCut(segments, pendingCutOf(segments, state));
+  const listing = listLog(disk, directory);
+  const { isBeingSalvaged } = listing;
+  const files = withoutCut(listing.segments, pendingCutOf(listing, state));
   const judgement = judgeLog({ segments: files, state, full: true });
   if (judgement.verdict === 'unsupported') throw unsupported(directory, judgement.trouble);
   const untouched = {
@@ -146,7 +147,7 @@ function placeOfDamage(
   for (;;) {
     // What is left may have a gap before the damage: a missing segment of which no entry is missing.
     const { place, lastLsn } = end;
-    const files = withoutCut(segments, { ...place, lsn: lastLsn });
+    const files = withoutCut(segments, { ...place, lsn: lastLsn, empties: false, shortened: undefined });
     const lowered = state && { ...state, watermark: Math.min(state.watermark, lastLsn) };
     const rest = judgeLog({ segments: files, state: lowered, full: true });
     if (rest.verdict !== 'corrupt') return end;
@@ -205,7 +206,11 @@ function truncate(job: RepairJob, { place, firstLsn, lastLsn }: End): Done {
 function rewrite(job: RepairJob): Done {
   const { disk, home, segments, fileMode, watermark, plan } = job;
   const { directory } = home;
-  const { firstLsn, lastLsn, rewritten, removed } = plan;
+  const { rewritten, removed } = plan;
+  // If nothing can be read, the log goes on at its floor.
+  const { floor } = job.state;
+  const firstLsn = Math.max(plan.firstLsn, floor);
+  const lastLsn = plan.lastLsn === 0 ? Math.max(0, floor - 1) : plan.lastLsn;
   let sideFiles: string[] = [];
   if (!job.dryRun) {
     const state = stateUpTo(job, lastLsn);
@@ -224,17 +229,9 @@ function rewrite(job: RepairJob): Done {
   };
 }
 
-/** The state of the repaired log, which ends with entry `lastLsn`. */
-function stateUpTo({ state, watermark }: RepairJob, lastLsn: number): LogState {
-  return {
-    ...state,
-    watermark: Math.min(watermark, lastLsn),
-    checkpoint: Math.min(state.checkpoint, lastLsn),
-    namedCheckpoints: new Map(
-      [...state.namedCheckpoints].map(([name, at]) => [name, { ...at, lsn: Math.min(at.lsn, lastLsn) }]),
-    ),
-    pendingCut: undefined,
-  };
+/** The state of the repaired log, which ends with entry `lastLsn`. The LSNs after it are given out again: on another branch. */
+function stateUpTo({ disk, state, watermark }: RepairJob, lastLsn: number): LogState {
+  return { ...endingWith({ ...state, watermark }, lastLsn), branch: newBranch(disk) };
 }
 
 function unsupported(directory: string, trouble: Trouble | undefined): LogFailure {

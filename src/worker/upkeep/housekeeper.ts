@@ -51,6 +51,7 @@ export class Housekeeper {
     this.#state = parts.state;
     this.#stateWatermark = parts.stateWatermark;
     this.noteCheckpoint(parts.state.checkpoint);
+    parts.status.set('floor', parts.state.floor);
     this.#isWorkDue = this.#isExpired(watermark);
   }
 
@@ -146,6 +147,21 @@ export class Housekeeper {
     this.#parts.status.set('checkpointLsn', lsn);
   }
 
+  /** The log begins with entry `lsn`. Durable when it returns. @throws as [writeState]; nothing has changed then */
+  raiseFloor(lsn: number, watermark: number): void {
+    const state = { ...this.#state, floor: lsn };
+    this.writeState({ ...state, watermark });
+    this.#state = state;
+    this.#parts.status.set('floor', lsn);
+  }
+
+  /** The log is being cut, and the state file holds `state`, but for the intent. */
+  noteCut(state: LogState): void {
+    this.#state = state;
+    this.noteCheckpoint(state.checkpoint);
+    this.#parts.status.set('floor', state.floor);
+  }
+
   /** Removes the segments that hold only entries below `lsn`, except those that readers hold. Returns what went wrong. */
   removeBelow(lsn: number): Failure | undefined {
     const { disk, options, place, catalog } = this.#parts;
@@ -172,7 +188,7 @@ export class Housekeeper {
     status.giveUp((pinned) => {
       numbers = choose(pinned);
       const last = numbers.at(-1);
-      return last === undefined ? undefined : catalog.firstLsnAfter(last);
+      return last === undefined ? undefined : catalog.oldestLsnAfter(last);
     });
     const last = numbers.at(-1);
     if (last === undefined) return numbers;
@@ -189,9 +205,10 @@ export class Housekeeper {
 
   #expired(watermark: number, pinned: number, countMax?: number): number[] {
     const { disk, options, catalog: segments } = this.#parts;
+    const { floor } = this.#state;
     const { releasedLsn } = this.#holds;
     const leadMs = (segment: SegmentRecord) => this.#clockLead.sinceMs(segment);
-    const view = { segments, watermark, releasedLsn, pinned, nowMs: disk.now(), leadMs };
+    const view = { segments, watermark, floor, releasedLsn, pinned, nowMs: disk.now(), leadMs };
     return expiredSegments(options, view, countMax);
   }
 }

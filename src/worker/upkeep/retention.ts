@@ -30,6 +30,8 @@ export interface RetentionView {
   /** Lowest number first; the last one is live. */
   readonly segments: SegmentCatalog;
   readonly watermark: number;
+  /** Entries below it were given up: nothing but a reader holds their segments. 0 = none were. */
+  readonly floor: number;
   /** Entries above it are held, Infinity = none: [RetentionHolds]. */
   readonly releasedLsn: number;
   /** Lowest segment that a reader of this process has open, -1 = none. */
@@ -46,7 +48,8 @@ export interface RetentionView {
  *   - a segment with an entry above the watermark, or with the last durable entry: without it `open` could not tell where LSNs
  *     continue
  *   - a segment that a reader has open, and every later one
- *   - a segment with an entry above the checkpoint, if the option `retainFromCheckpoint` is set
+ *   - a segment with an entry above the checkpoint, if the option `retainFromCheckpoint` is set, unless all of it is below the
+ *     floor: `truncateBefore` gave it up
  *
  * The clock alone does not make a segment old: a clock that reads earlier than the newest segment's stamp was set back, and
  * removes nothing; and a jump forward while the log is open makes no segment older.
@@ -59,7 +62,7 @@ export function expiredSegments(
   view: RetentionView,
   countMax = Number.POSITIVE_INFINITY,
 ): number[] {
-  const { segments, watermark, releasedLsn, pinned, nowMs, leadMs } = view;
+  const { segments, watermark, floor, releasedLsn, pinned, nowMs, leadMs } = view;
   let files = segments.length;
   let { bytes } = segments;
   const clockIsSound = nowMs >= segments.newestMs;
@@ -68,13 +71,15 @@ export function expiredSegments(
     const segment = segments.at(at) as SegmentRecord;
     const lastLsn = (segments.at(at + 1) as SegmentRecord).firstLsn - 1;
     // `firstLsn` 0: the next segment is still empty, so this one holds the last entry.
-    if (lastLsn < 0 || lastLsn >= watermark || lastLsn > releasedLsn) break;
+    if (lastLsn < 0 || lastLsn >= watermark) break;
+    const isGivenUp = lastLsn < floor;
+    if (lastLsn > releasedLsn && !isGivenUp) break;
     if (pinned >= 0 && segment.number >= pinned) break;
     const tooMany = files > policy.maxFiles;
     const tooLarge = bytes > policy.maxTotalSize;
     const isDated = clockIsSound && segment.createdMs > 0;
     const tooOld = isDated && nowMs - segment.createdMs - leadMs(segment) > policy.maxAge;
-    if (!tooMany && !tooLarge && !tooOld) break;
+    if (!isGivenUp && !tooMany && !tooLarge && !tooOld) break;
     expired.push(segment.number);
     files -= 1;
     bytes -= segment.bytes;

@@ -95,7 +95,7 @@ export class LogTail {
   readonly #options: LogTailParts['options'];
   readonly #status: LogStatus;
   readonly #logId: bigint;
-  readonly #branch: bigint;
+  #branch: bigint;
   readonly #logDirectory: LogDirectory;
   readonly #lock: LogTailParts['lock'];
   readonly #catalog: SegmentCatalog;
@@ -360,9 +360,13 @@ export class LogTail {
     if (live.stampAt >= offset) live.stampAt = -1;
   }
 
-  /** A command has cut the log's files: the log ends with `lastLsn` now, at the end of the catalog's segments. */
-  reopenAt(lastLsn: number): void {
+  /**
+   * A command has cut the log's files: the log ends with `lastLsn` now, at the end of the catalog's segments. The next frame carries a
+   * Segment with the new branch.
+   */
+  reopenAt(lastLsn: number, branch: bigint): void {
     this.close();
+    this.#branch = branch;
     this.#continueAfter(lastLsn);
   }
 
@@ -380,7 +384,7 @@ export class LogTail {
     this.#nextLsn = lastLsn + 1;
     this.#wholeLsn = lastLsn;
     this.#wholePlace = { segment: last?.number ?? 0, offset: last?.bytes ?? 0, index: 0 };
-    this.#status.set('firstLsn', this.#catalog.firstLsn);
+    this.#status.set('oldestLsn', this.#catalog.oldestLsn);
     this.#status.set('lastLsn', lastLsn);
     this.#status.set('liveBytes', this.#wholePlace.offset);
   }
@@ -537,7 +541,7 @@ export class LogTail {
 
   /** Before any acknowledgement: a caller that knows an entry's LSN finds it within the log's bounds. */
   #publish(): void {
-    if (this.#status.get('firstLsn') === 0) this.#status.set('firstLsn', this.#catalog.firstLsn);
+    if (this.#status.get('oldestLsn') === 0) this.#status.set('oldestLsn', this.#catalog.oldestLsn);
     this.#status.set('lastLsn', this.#wholeLsn);
     this.#status.set('liveBytes', this.#wholePlace.offset);
   }

@@ -6,8 +6,10 @@ import type { SegmentInfo } from '../../protocol/reports.js';
 export interface SegmentRecord {
   readonly number: number;
   readonly createdMs: number;
-  /** 0 while it holds no entry. */
+  /** LSN of its first entry; 0 while it holds none. */
   firstLsn: number;
+  /** LSNs that its first frame says were removed right before it; 0 in a segment that the writer writes. */
+  readonly skipped?: number | undefined;
   /** Bytes of whole frames. Only the last segment grows. */
   bytes: number;
 }
@@ -60,8 +62,9 @@ export class SegmentCatalog {
     return index === undefined ? 0 : (this.#records[index] as SegmentRecord).createdMs;
   }
 
-  get firstLsn(): number {
-    return this.firstLsnAfter(-1);
+  /** Where the oldest segment begins: at its first entry, less the LSNs that were removed before that. 0 = there is no entry. */
+  get oldestLsn(): number {
+    return this.oldestLsnAfter(-1);
   }
 
   /** The last segment that begins at or before entry `lsn`. Walks through the segments after it. */
@@ -78,11 +81,11 @@ export class SegmentCatalog {
     return this.#records.slice(this.#first);
   }
 
-  /** The first entry that is left once every segment up to and including `number` is removed; 0 = none. */
-  firstLsnAfter(number: number): number {
+  /** What [oldestLsn] is once every segment up to and including `number` is removed. */
+  oldestLsnAfter(number: number): number {
     for (let at = this.#first; at < this.#records.length; at++) {
       const record = this.#records[at] as SegmentRecord;
-      if (record.number > number && record.firstLsn !== 0) return record.firstLsn;
+      if (record.number > number && record.firstLsn !== 0) return record.firstLsn - (record.skipped ?? 0);
     }
     return 0;
   }
@@ -107,6 +110,15 @@ export class SegmentCatalog {
     const { last } = this;
     if (last !== undefined) last.bytes = bytes;
     this.#areNewestStale = true;
+  }
+
+  /** The log was emptied: `record` is its only segment. */
+  restart(record: SegmentRecord): void {
+    this.#records.length = 0;
+    this.#first = 0;
+    this.#sealedBytes = 0;
+    this.#areNewestStale = true;
+    this.add(record);
   }
 
   /** Retention removed every segment up to and including `number`. */

@@ -393,7 +393,7 @@ const CASES: Readonly<Record<WalErrorCode, Readonly<Record<string, Case>> | 'res
           doing: /Entry 1 of/,
           path: wal.directory,
           lsn: 1,
-          why: /segment was removed/,
+          why: /has removed it/,
           wayOut: /begins at 3\. Begin there/,
         },
       ];

@@ -242,6 +242,7 @@ test('retention looks at a few segments at each rotation, however many there are
         const view = {
           segments: catalog,
           watermark,
+          floor: 0,
           releasedLsn: watermark,
           pinned: -1,
           nowMs: 1e9,
@@ -249,7 +250,7 @@ test('retention looks at a few segments at each rotation, however many there are
         };
         const expired = expiredSegments(policy, view);
         assert.deepEqual(expired, [number - segments]);
-        assert.equal(catalog.firstLsnAfter(number - segments), 10 * (number - segments + 1) + 1);
+        assert.equal(catalog.oldestLsnAfter(number - segments), 10 * (number - segments + 1) + 1);
         catalog.dropThrough(number - segments);
       }
     });
@@ -282,7 +283,7 @@ test('the sums of a catalog are those of its segments, whatever came and went', 
       all.reduce((sum, { bytes }) => sum + bytes, 0),
     );
     assert.equal(catalog.newestMs, Math.max(0, ...all.map(({ createdMs }) => createdMs)));
-    assert.equal(catalog.firstLsn, all[0]?.firstLsn ?? 0);
+    assert.equal(catalog.oldestLsn, all[0]?.firstLsn ?? 0);
   }
 });
 

@@ -45,7 +45,7 @@ test('get() of what was there before this process never blocks the event loop', 
 
 test('what was there before this process is old also where the last segment was found empty', () => {
   const status = new LogStatus(createLogStatus());
-  status.set('firstLsn', 1);
+  status.set('oldestLsn', 1);
   status.set('lastLsn', 10);
   const found = [segment(0, 1, MIB), { ...segment(1, 0, 0), lastLsn: 0 }];
   const { recent } = new LiveView(

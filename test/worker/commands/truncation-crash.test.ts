@@ -27,6 +27,7 @@ interface Order {
   readonly name: LogCommand['name'];
   readonly lsn: number;
   readonly where: string;
+  readonly splitBatch?: boolean;
 }
 
 const CUTS: readonly Order[] = [
@@ -34,6 +35,19 @@ const CUTS: readonly Order[] = [
   { name: 'truncateAfter', lsn: 10, where: 'across many segments' },
   { name: 'truncateAfter', lsn: 18, where: 'at the end of a sealed segment' },
   { name: 'truncateAfter', lsn: 24, where: 'right before the live segment' },
+  { name: 'truncateAfter', lsn: 15, where: 'inside a batch', splitBatch: true },
+  {
+    name: 'truncateAfter',
+    lsn: 6,
+    where: 'inside a batch whose rest is in the next segment',
+    splitBatch: true,
+  },
+  {
+    name: 'truncateAfter',
+    lsn: 7,
+    where: 'inside a batch that began in the segment before',
+    splitBatch: true,
+  },
 ];
 const REMOVALS: readonly Order[] = [
   { name: 'truncateBefore', lsn: 19, where: 'three segments' },
@@ -96,7 +110,7 @@ for (const order of CUTS) {
           if (code === 'ENOSPC' && !['open', 'write', 'rename', 'truncate'].includes(kind)) return undefined;
           return { code };
         });
-        log.lane.command(order.name, order.lsn);
+        log.lane.command(order.name, order.lsn, order.splitBatch);
         log.run();
         disk.onOperation(undefined);
         const isFailed = log.lane.all('failed').length > 0;
@@ -125,10 +139,15 @@ for (const order of REMOVALS) {
   for (const kind of ['power cut', 'killed process'] as const) {
     test(`after a ${kind} at any operation of truncateBefore (${order.where}) the log has no hole and all that stays`, () => {
       forEachCut(order, kind, (disk) => {
-        const { verdict, firstLsn, lastLsn } = judgeFully(disk);
+        const { verdict, firstLsn, lastLsn, segments } = judgeFully(disk);
         assert.equal(verdict, 'clean');
-        assert.ok(firstLsn <= order.lsn && lastLsn === LAST_LSN);
-        assertOpensWith(disk, lsnsOf([[firstLsn, lastLsn]]));
+        assert.ok((firstLsn === 1 || firstLsn === order.lsn) && lastLsn === LAST_LSN);
+        const oldest = segments[0]?.firstLsn ?? 0;
+        assert.ok(
+          oldest <= order.lsn && (oldest === 1 || firstLsn === order.lsn),
+          'removed before it was given up',
+        );
+        assertOpensWith(disk, lsnsOf([[oldest, lastLsn]]));
       });
     });
   }
@@ -157,10 +176,10 @@ test('a checkpoint that was acknowledged survives a power cut', () => {
 });
 
 test('an entry that was acknowledged after truncateAfter survives a power cut, and what was cut does not come back', () => {
-  for (const { lsn } of CUTS) {
+  for (const { lsn, splitBatch } of CUTS) {
     for (let fate = FIRST_FATE; fate < FIRST_FATE + 10; fate++) {
       const { log, disk } = startLog(fate);
-      log.lane.command('truncateAfter', lsn);
+      log.lane.command('truncateAfter', lsn, splitBatch);
       const sequence = log.lane.append('again', Level.durable);
       log.lane.append('not durable');
       log.run();
@@ -186,7 +205,7 @@ function forEachCut(
       if (at % every !== 0) return;
       const { log, disk, before } = startLog(fate);
       disk.crashAt(disk.counts.operations + cut);
-      log.lane.command(order.name, order.lsn);
+      log.lane.command(order.name, order.lsn, order.splitBatch);
       log.run();
       assert.ok(
         log.lane.all('failed').length > 0 ||
@@ -215,7 +234,7 @@ function forEachChange(order: Order, visit: (cut: number, at: number) => void): 
     if (!['read', 'size', 'list', 'stat', 'close'].includes(kind)) changes.push(index - first);
     return undefined;
   });
-  log.lane.command(order.name, order.lsn);
+  log.lane.command(order.name, order.lsn, order.splitBatch);
   log.run();
   assert.equal(log.lane.all('command-done').length, 1);
   assert.ok(changes.length > 4);
@@ -238,8 +257,12 @@ function open(disk: SimulatedDisk, options: Partial<WriterOptions> = {}): TestLo
 /** As src/worker/inspect/inspect.ts does. */
 function lookAt(disk: SimulatedDisk) {
   const state = readStateOf(disk);
-  const { segments } = listLog(disk, DIRECTORY);
-  return judgeLog({ segments: withoutCut(segments, pendingCutOf(segments, state)), state, full: true });
+  const listing = listLog(disk, DIRECTORY);
+  return judgeLog({
+    segments: withoutCut(listing.segments, pendingCutOf(listing, state)),
+    state,
+    full: true,
+  });
 }
 
 function readStateOf(disk: SimulatedDisk) {

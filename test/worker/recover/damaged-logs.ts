@@ -711,7 +711,8 @@ export function assertNothingGone(before: Image, after: Image): void {
     if (withoutZeros(old).length === 0) continue;
     if (now !== undefined && withoutZeros(old).equals(withoutZeros(now))) continue;
     const sides = [...after].filter(([side]) => isCutFileName(side) && side.split('-')[1] === String(number));
-    const isKept = sides.some(([, side]) => {
+    const pairs = sides.flatMap(([, one]) => sides.map(([, two]) => Buffer.concat([one, two])));
+    const isKept = [...sides.map(([, side]) => side), ...pairs].some((side) => {
       if (withoutZeros(side).equals(withoutZeros(old))) return true;
       const stays = old.length - side.length;
       if (now === undefined || stays < 0 || now.length < stays) return false;

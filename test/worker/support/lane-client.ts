@@ -148,9 +148,9 @@ export class LaneClient {
   }
 
   /** Returns the id that the reply will have. */
-  command(name: LogCommand['name'], lsn: number): number {
+  command(name: LogCommand['name'], lsn: number, splitBatch = false): number {
     this.#lastId += 1;
-    const command = { name, lsn };
+    const command = { name, lsn, splitBatch };
     this.#post({ kind: 'command', position: this.#producer.position, id: this.#lastId, command }, 0);
     return this.#lastId;
   }

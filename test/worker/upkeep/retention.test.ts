@@ -21,6 +21,7 @@ const SEGMENTS = [0, 1, 2, 3].map((number) => ({
 const VIEW = {
   segments: new SegmentCatalog(SEGMENTS),
   watermark: 40,
+  floor: 0,
   releasedLsn: Number.POSITIVE_INFINITY,
   pinned: -1,
   nowMs: 5000,
