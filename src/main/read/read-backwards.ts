@@ -35,8 +35,8 @@ export async function* walkBackwards(
   const to = Math.min(options.to ?? Number.POSITIVE_INFINITY, lastLsn);
   if (from !== undefined && from < view.firstLsn) throw purged(view, from);
   /** The last entry to return. Lower ones may be in its segment, given up by `truncateBefore`. */
-  const least = Math.max(1, from ?? view.firstLsn);
-  if (to < least) return;
+  const least = () => Math.max(1, from ?? view.firstLsn);
+  if (to < least()) return;
 
   const assertReadable = () => {
     signal?.throwIfAborted();
@@ -54,7 +54,7 @@ export async function* walkBackwards(
   try {
     assertReadable();
     let segment = view.segmentOf(to);
-    while (segment !== undefined && next >= least) {
+    while (segment !== undefined && next >= least()) {
       const { number, firstLsn } = segment;
       if (!reader.pin(segment)) throw purged(view, next);
       try {
@@ -62,8 +62,8 @@ export async function* walkBackwards(
         const runs = new SegmentRuns(view, reader, segment, file, logId, assertReadable);
         await runs.learnTo(next);
         logId = runs.logId;
-        while (next >= Math.max(firstLsn, least)) {
-          const run = await runs.read(least, next);
+        while (next >= Math.max(firstLsn, least())) {
+          const run = await runs.read(least(), next);
           next = run.below;
           if (run.entries.length > 0) yield run.entries;
         }
@@ -80,7 +80,7 @@ export async function* walkBackwards(
       else hasReadAll = segment === undefined;
     }
     // The LSNs before the oldest entry, from the log's first one on, were skipped.
-    if (next < least || (from === undefined && next < view.firstLsn) || hasReadAll) return;
+    if (next < least() || (hasReadAll && next >= view.firstLsn)) return;
     throw notFound(view, next, next, assertReadable);
   } catch (error) {
     // A walk without an end of its own ends where the log begins, even after retention has moved the beginning.
