@@ -11,11 +11,13 @@ interface Entry {
   /** Sequence number in this epoch; entries that an earlier open recovered have none. */
   sequence: number | undefined;
   /** The entry ends its batch, or is in none. */
-  readonly isWhole: boolean;
+  isWhole: boolean;
   /** The least watermark that frames written from here on must record. */
   proof: number;
-  /** Damage destroyed it, and a salvage has reported that: its LSN is skipped. */
+  /** Damage destroyed it, and a salvage has reported that: its LSN is skipped. Or the log was emptied. */
   isGone: boolean;
+  /** The LSN that it must get, or be refused; `undefined`: any. */
+  readonly expectLsn: number | undefined;
 }
 
 /** Damage to the files while no process had the log open. */
@@ -34,6 +36,15 @@ export type RepairMode = 'truncate' | 'salvage';
 
 /** What retention may remove: nothing, checkpointed entries, or any entry. */
 export type Retention = 'none' | 'checkpointed' | 'any';
+
+const NO_ENTRY: Entry = {
+  data: new Uint8Array(0),
+  sequence: undefined,
+  isWhole: true,
+  proof: 0,
+  isGone: true,
+  expectLsn: undefined,
+};
 
 interface PendingSync {
   readonly sequence: number;
@@ -58,8 +69,10 @@ export class LogModel {
   #checkpoint = 0;
   /** Entries below may have been removed. */
   #firstLsn = 0;
-  /** The highest of all truncations that were carried out: entries below it may be removed. */
+  /** The highest of all truncations that were carried out: the log begins there at the earliest. */
   #truncatedBefore = 0;
+  /** Entries up to it went when the log was emptied. */
+  #base = 0;
   readonly #retention: Retention;
   /** The least watermark that the state file must hold. */
   #stateProof = 0;
@@ -88,8 +101,19 @@ export class LogModel {
     return this.#entries.length;
   }
 
-  /** The parts stay or vanish together, whatever happens. `sequence`: of the last part. */
-  noteAppended(parts: readonly Uint8Array[], sequence: number): void {
+  get firstLsn(): number {
+    return this.#firstLsn;
+  }
+
+  get durableLsn(): number {
+    return this.#durableLsn;
+  }
+
+  /**
+   * The parts stay or vanish together, whatever happens. `sequence`: of the last part. `expectLsn`: what the first one must get, or
+   * they are refused.
+   */
+  noteAppended(parts: readonly Uint8Array[], sequence: number, expectLsn?: number): void {
     parts.forEach((data, at) => {
       const behind = parts.length - 1 - at;
       this.#entries.push({
@@ -99,6 +123,7 @@ export class LogModel {
         // Written after this moment, in a group that begins after it.
         proof: this.#durableLsn,
         isGone: false,
+        expectLsn: expectLsn === undefined ? undefined : expectLsn + at,
       });
     });
   }
@@ -115,6 +140,7 @@ export class LogModel {
     if (message.kind === 'written') this.#writtenLsn = this.#acknowledge(message.runs, this.#writtenLsn);
     else if (message.kind === 'durable') this.#durableLsn = this.#acknowledge(message.runs, this.#durableLsn);
     else if (message.kind === 'rejected') this.#reject(message.from, message.to);
+    else if (message.kind === 'conflict') this.#refuse(message.from, message.to);
     else if (message.kind === 'synced') this.#synced(message.id, message.watermark);
     else if (message.kind === 'sync-rejected') this.#syncs.delete(message.id);
     else if (message.kind === 'command-done') this.#carryOut(message.id);
@@ -158,10 +184,12 @@ export class LogModel {
   noteRecovered(
     frames: readonly FrameOnDisk[],
     after: CrashKind | 'close',
+    { firstLsn, lastLsn }: { readonly firstLsn: number; readonly lastLsn: number },
     checkpoint: number,
     isDurable: boolean,
   ): void {
-    const lastLsn = frames.at(-1)?.lsn ?? 0;
+    assert.equal(frames.at(-1)?.lsn ?? lastLsn, lastLsn);
+    if (frames.length === 0) this.#noteEmpty(lastLsn);
     const cuts = this.#pending('truncateAfter').map((lsn) => this.#lastKept(lsn));
     const known = after === 'power cut' ? this.#durableLsn : Math.max(this.#writtenLsn, this.#durableLsn);
     const promised = this.#lastKept(Math.min(known, ...cuts));
@@ -171,10 +199,30 @@ export class LogModel {
     if (after === 'close' && !this.isDamaged)
       assert.equal(lastLsn, this.#entries.length, 'close() left entries behind');
     if (this.#repairs.includes('salvage')) this.#noteSalvaged(frames, promised);
-    this.#assertContent(frames);
-    if (lastLsn > 0) assert.ok(this.#entries[lastLsn - 1]?.isWhole, `a part of a batch ends the log`);
+    this.#assertContent(frames, firstLsn);
+    this.#assertFloor(firstLsn, lastLsn);
+    if (frames.length > 0) assert.ok(this.#entries[lastLsn - 1]?.isWhole, `a part of a batch ends the log`);
     this.#assertCheckpoint(checkpoint, lastLsn, cuts);
     this.#startOver(lastLsn, checkpoint, isDurable);
+    this.#truncatedBefore = Math.min(this.#truncatedBefore, firstLsn);
+  }
+
+  /** The log holds no entry, and goes on after `lastLsn`: it was emptied, or is being emptied by a command that is not answered. */
+  #noteEmpty(lastLsn: number): void {
+    const isReset = this.#pending('reset').some((next) => next === lastLsn + 1);
+    if (isReset) this.#empty(lastLsn, Number.POSITIVE_INFINITY);
+    else if (this.#pending('truncateAfter').includes(lastLsn)) this.#empty(lastLsn, Number.POSITIVE_INFINITY);
+  }
+
+  /** What was acknowledged to be given up stays so, unless the file that says so was damaged, or a repair ended the log before it. */
+  #assertFloor(firstLsn: number, lastLsn: number): void {
+    if (this.#damage !== undefined) return;
+    const cuts = [...this.#pending('truncateAfter'), ...this.#pending('reset')];
+    const least = Math.min(this.#truncatedBefore, lastLsn + 1, ...cuts.map((lsn) => lsn + 1));
+    assert.ok(
+      firstLsn >= least || lastLsn === 0,
+      `entries below ${least} were given up, the log begins at ${firstLsn}`,
+    );
   }
 
   /**
@@ -227,6 +275,7 @@ export class LogModel {
     this.#entries.length = lastLsn;
     for (const entry of this.#entries) entry.sequence = undefined;
     if (lastLsn === 0) this.#firstLsn = 0;
+    this.#base = Math.min(this.#base, lastLsn);
     this.#checkpoint = checkpoint;
     this.#writtenLsn = lastLsn;
     this.#durableLsn = isDurable ? lastLsn : Math.min(this.#durableLsn, lastLsn);
@@ -239,15 +288,17 @@ export class LogModel {
     this.#hasFailed = false;
   }
 
-  #assertContent(frames: readonly FrameOnDisk[]): void {
-    const firstLsn = frames[0]?.lsn ?? 1;
+  #assertContent(frames: readonly FrameOnDisk[], firstLsn: number): void {
     this.#assertRemovable(firstLsn);
-    let lsn = firstLsn;
+    // Entries below the floor may be there.
+    let lsn = frames[0]?.lsn ?? 0;
+    this.#assertRemovable(lsn);
     for (const frame of frames) {
       while (lsn < frame.lsn && this.#entries[lsn - 1]?.isGone) lsn += 1;
       assert.equal(frame.lsn, lsn, 'the LSNs have a gap');
       const expected = this.#entries[lsn - 1]?.data as Uint8Array;
       assert.ok(Buffer.from(expected).equals(frame.data), `entry ${lsn} is not what was appended`);
+      this.#assertExpected(lsn);
       lsn += 1;
     }
   }
@@ -262,12 +313,13 @@ export class LogModel {
   /** The last entry up to `lsn` that is not skipped. */
   #lastKept(lsn: number): number {
     let last = lsn;
-    while (this.#entries[last - 1]?.isGone) last -= 1;
+    while (last > this.#base && this.#entries[last - 1]?.isGone) last -= 1;
     return last;
   }
 
   /** Entries with a lower LSN may be removed without a new request. */
   get #removableBelow(): number {
+    if (this.#pending('reset').length > 0) return Number.POSITIVE_INFINITY;
     const asked = Math.max(this.#truncatedBefore, ...this.#pending('truncateBefore'));
     if (this.#retention === 'none') return asked;
     if (this.#retention === 'any') return Number.POSITIVE_INFINITY;
@@ -278,6 +330,7 @@ export class LogModel {
     let lastLsn = before;
     for (const [sequence, lsn] of expandRuns(runs)) {
       assert.equal(this.#entries[lsn - 1]?.sequence, sequence, `LSN ${lsn} went to the wrong append`);
+      this.#assertExpected(lsn);
       lastLsn = Math.max(lastLsn, lsn);
     }
     return lastLsn;
@@ -288,6 +341,43 @@ export class LogModel {
       ({ sequence }) => sequence === undefined || sequence < from || sequence >= to,
     );
     for (const sync of this.#syncs.values()) sync.isVoid ||= from <= sync.sequence;
+  }
+
+  /** Entries were refused since they expected another LSN: rightly so, and nothing else is lost with them. */
+  #refuse(from: number, to: number): void {
+    const at = this.#entries.findIndex(({ sequence }) => sequence === from);
+    const expected = this.#entries[at]?.expectLsn;
+    assert.ok(expected !== undefined, `entry ${from} of the lane was refused and expected nothing`);
+    assert.notEqual(at + 1, expected, `entry ${from} of the lane would have got the LSN that it expected`);
+    this.#entries = this.#entries.filter(
+      ({ sequence }) => sequence === undefined || sequence < from || sequence >= to,
+    );
+  }
+
+  #assertExpected(lsn: number): void {
+    const expected = this.#entries[lsn - 1]?.expectLsn;
+    assert.equal(expected ?? lsn, lsn, `an append that expected LSN ${expected} got ${lsn}`);
+  }
+
+  /** Every entry up to `lsn` is gone; those that the lane appended after `sequence` come next. */
+  #empty(lsn: number, sequence: number): void {
+    const later = this.#entries.filter((entry) => (entry.sequence ?? 0) > sequence);
+    const gone = Array.from(
+      { length: lsn },
+      (_, at): Entry => ({ ...(this.#entries[at] ?? NO_ENTRY), isGone: true }),
+    );
+    this.#entries = [
+      ...gone.map((entry) => ({ ...entry, sequence: undefined, expectLsn: undefined })),
+      ...later,
+    ];
+    this.#base = lsn;
+    this.#firstLsn = lsn + 1;
+    this.#truncatedBefore = lsn + 1;
+    this.#checkpoint = Math.min(this.#checkpoint, lsn);
+    this.#writtenLsn = lsn;
+    this.#durableLsn = lsn;
+    this.#stateProof = Math.min(this.#stateProof, lsn);
+    for (const entry of this.#entries) entry.proof = Math.min(entry.proof, lsn);
   }
 
   #synced(id: number, watermark: number): void {
@@ -304,11 +394,20 @@ export class LogModel {
     const command = this.#commands.get(id);
     assert.ok(command !== undefined, `command ${id} was answered twice`);
     this.#commands.delete(id);
-    const { name, lsn, sequence: last } = command;
+    const { name, lsn, sequence: last, splitBatch } = command;
     if (name === 'checkpoint') this.#checkpoint = lsn;
     if (name === 'truncateBefore') this.#truncatedBefore = Math.max(this.#truncatedBefore, lsn);
+    // A reset to where the log stands empty changes nothing, and neither does it here.
+    if (name === 'reset') this.#empty(lsn - 1, last);
     if (name !== 'truncateAfter') return;
+    if (lsn > 0 && lsn < this.#firstLsn) {
+      this.#empty(lsn, last);
+      return;
+    }
     const end = this.#lastKept(lsn);
+    const kept = this.#entries[end - 1];
+    if (splitBatch && kept !== undefined) kept.isWhole = true;
+    this.#truncatedBefore = Math.min(this.#truncatedBefore, end + 1);
     this.#entries = this.#entries.filter(({ sequence }, at) => at < end || (sequence ?? 0) > last);
     for (const entry of this.#entries) entry.proof = Math.min(entry.proof, end);
     this.#checkpoint = Math.min(this.#checkpoint, end);

@@ -165,7 +165,8 @@ class Life {
     const pick = random.below(this.#nature.isCalm ? 20 : 24);
     if (pick < 7) simulation.append(this.#payload(), this.#level());
     else if (pick < 8) this.#appendQueued();
-    else if (pick < 10) this.#appendBatch();
+    else if (pick < 9) this.#appendBatch();
+    else if (pick < 10) random.chance(0.5) ? this.#appendBatch() : this.#appendExpecting();
     else if (pick < 11) simulation.sync();
     else if (pick < 14) simulation.step();
     else if (pick < 16) simulation.run();
@@ -190,8 +191,31 @@ class Life {
   }
 
   #command(): void {
-    const name = this.#random.pick(['checkpoint', 'truncateBefore', 'truncateAfter'] as const);
-    this.#simulation.command(name, this.#random.below(this.#simulation.model.lastLsn + 2));
+    const random = this.#random;
+    const { model } = this.#simulation;
+    const name = random.pick([
+      'checkpoint',
+      'truncateBefore',
+      'truncateAfter',
+      'truncateAfter',
+      'reset',
+      'rotate',
+    ] as const);
+    const lsn = random.below(model.lastLsn + 2);
+    // Often there is nothing left to do with a log that was emptied.
+    if (name === 'reset') this.#simulation.command(name, 1 + random.below(model.lastLsn + 20));
+    else if (name === 'rotate') this.#simulation.command(name, 0);
+    else if (name === 'truncateAfter' && random.chance(0.2))
+      this.#simulation.command(name, Math.max(0, model.firstLsn - 1));
+    else this.#simulation.command(name, lsn, name === 'truncateAfter' && random.chance(0.5));
+  }
+
+  /** Mostly what would be the next LSN if nothing else came. */
+  #appendExpecting(): void {
+    const random = this.#random;
+    const parts = Array.from({ length: random.pick([1, 1, 3]) }, () => this.#payload());
+    const lsn = Math.max(1, this.#simulation.model.lastLsn + random.pick([1, 1, 1, 0, 2]));
+    this.#simulation.appendExpecting(parts, lsn, this.#level());
   }
 
   /** Fills the disk, or makes room again. */

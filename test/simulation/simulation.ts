@@ -13,9 +13,10 @@ import { repairLog } from '../../src/worker/recover/repair.js';
 import type { SyncRound, SyncRoundParts } from '../../src/worker/sync/sync-round.js';
 import { assertNothingGone, type Image, imageOf, judgeFully } from '../worker/recover/damaged-logs.js';
 import { Level } from '../worker/support/lane-client.js';
-import { readFrames } from '../worker/support/segments.js';
+import { readFrames, readFramesBeforeFault } from '../worker/support/segments.js';
 import { DIRECTORY, OPTIONS, TestLog } from '../worker/support/test-log.js';
 import { inflictDamage } from './damage.js';
+import { EntryNames } from './entry-names.js';
 import { type CrashKind, LogModel, type RepairMode, type Retention } from './model.js';
 
 export interface SimulationSettings {
@@ -47,6 +48,7 @@ export class Simulation {
   /** Everything that the last open cut off is gone from the files. */
   #isSettled = true;
   #log: TestLog | undefined;
+  readonly #names = new EntryNames();
   #stopAt = Number.POSITIVE_INFINITY;
   #hasStopped = false;
   #lastEnd: CrashKind | 'close' = 'close';
@@ -90,7 +92,10 @@ export class Simulation {
     }
     const { finishRecovery, lastLsn, state } = this.#log.recovered.start;
     const frames = readFrames(this.#log.files, lastLsn);
-    this.model.noteRecovered(frames, this.#lastEnd, state.checkpoint, finishRecovery === undefined);
+    const { report } = this.#log.recovered;
+    const isDurable = finishRecovery === undefined;
+    this.model.noteRecovered(frames, this.#lastEnd, report, state.checkpoint, isDurable);
+    this.#names.note(frames, isDurable ? lastLsn : 0);
     this.#damaged = undefined;
     this.#isSettled = finishRecovery === undefined;
   }
@@ -137,6 +142,11 @@ export class Simulation {
     this.#take(parts, this.log.lane.appendBatch(parts, level));
   }
 
+  /** Appends one entry or a batch that must become entry `lsn`. */
+  appendExpecting(parts: readonly Uint8Array[], lsn: number, level: number = Level.none): void {
+    this.model.noteAppended(parts, this.log.lane.appendExpecting(parts, lsn, level), lsn);
+  }
+
   /** Appends each entry by itself, in one message beside the ring. The entries are small. */
   appendQueued(entries: readonly Uint8Array[], level: number = Level.none): void {
     const first = this.log.lane.appendQueued(entries, level) - entries.length + 1;
@@ -147,9 +157,9 @@ export class Simulation {
     this.model.noteSyncAsked(this.log.lane.sync(), this.log.lane.sequence);
   }
 
-  command(name: LogCommand['name'], lsn: number): void {
-    const id = this.log.lane.command(name, lsn);
-    this.model.noteCommand(id, { name, lsn }, this.log.lane.sequence);
+  command(name: LogCommand['name'], lsn: number, splitBatch = false): void {
+    const id = this.log.lane.command(name, lsn, splitBatch);
+    this.model.noteCommand(id, { name, lsn, splitBatch }, this.log.lane.sequence);
   }
 
   /** The producer starts to poll the acknowledgement slot, or stops. */
@@ -236,7 +246,11 @@ export class Simulation {
 
   #hear(): void {
     this.model.noteFirstLsn(this.log.status.get('firstLsn'));
+    const durableLsn = this.model.durableLsn;
     for (const message of this.log.lane.hear()) this.model.noteHeard(message);
+    // Whatever is cut off later was durable under this name.
+    if (this.model.durableLsn > durableLsn && !this.model.hasFailed)
+      this.#names.note(readFramesBeforeFault(this.log.files), this.model.durableLsn);
   }
 
   #watch(): void {

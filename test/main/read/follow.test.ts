@@ -138,11 +138,11 @@ test('what a follower has open stays; one that comes for what is gone is told so
   for (let i = 1; i <= 40; i++) await wal.append(String(i).padEnd(500), { durable: true });
   assert.equal((await entries.next()).value?.lsn, 1);
   await wal.truncateBefore(30);
-  assert.equal(wal.firstLsn, 1);
+  assert.deepEqual([wal.firstLsn, wal.segments()[0]?.firstLsn], [30, 1]);
   for (let lsn = 2; lsn <= 40; lsn++) assert.equal((await entries.next()).value?.lsn, lsn);
   await entries.return?.();
   await wal.truncateBefore(30);
-  assert.ok(wal.firstLsn > 1);
+  assert.ok(Number(wal.segments()[0]?.firstLsn) > 1);
   await assert.rejects(wal.follow({ from: 1 }).next(), walError('ERR_WAL_PURGED', { lsn: 1 }));
 });
 

@@ -125,6 +125,20 @@ export class LaneClient {
     return this.#producer.sequence;
   }
 
+  /** Appends one entry or a batch that must become entry `lsn`. Returns as [append]. */
+  appendExpecting(parts: readonly Uint8Array[], lsn: number, level: number = Level.none): number {
+    const expectation = { lsn, entries: parts.length };
+    const { position } = this.#producer;
+    const records =
+      parts.length > 1 && parts.every(({ length }) => length <= SMALL_PAYLOAD_MAX)
+        ? packBatch(parts)
+        : undefined;
+    if (records === undefined)
+      this.#post({ kind: 'parts', position, parts, expectation }, parts.length, level);
+    else this.#post({ kind: 'records', position, records, expectation }, parts.length, level);
+    return this.#producer.sequence;
+  }
+
   /** Acts as if this many more entries had been taken. A new producer reads the words of the lane. */
   skip(entries: number): void {
     const { i32 } = this.views;
