@@ -3,7 +3,7 @@ import type { FrameOnDisk } from '../worker/support/segments.js';
 
 /** What each (log, branch, LSN) was seen to name, in all lives of a log: one entry for ever, once it is durable. */
 export class EntryNames {
-  readonly #data = new Map<string, Uint8Array>();
+  readonly #data = new Map<string, { readonly lsn: number; readonly data: Uint8Array }>();
 
   /** `frames`: of the log, in order; those up to `durableLsn` are durable. */
   note(frames: readonly FrameOnDisk[], durableLsn: number): void {
@@ -13,8 +13,16 @@ export class EntryNames {
       if (lsn > durableLsn) break;
       const name = `${prefix} ${lsn}`;
       const known = this.#data.get(name);
-      if (known === undefined) this.#data.set(name, data.slice());
-      else assert.ok(Buffer.from(known).equals(data), `LSN ${lsn} names two entries of one branch`);
+      if (known === undefined) this.#data.set(name, { lsn, data: data.slice() });
+      else assert.ok(Buffer.from(known.data).equals(data), `LSN ${lsn} names two entries of one branch`);
     }
+  }
+
+  /**
+   * Damage that nothing proves is taken for a torn write: the log ended before durable entries, which no log can promise to notice
+   * (docs/durability.md). It is on no other branch for that.
+   */
+  forgetAbove(lsn: number): void {
+    for (const [name, entry] of this.#data) if (entry.lsn > lsn) this.#data.delete(name);
   }
 }

@@ -194,6 +194,11 @@ export class LogModel {
     const known = after === 'power cut' ? this.#durableLsn : Math.max(this.#writtenLsn, this.#durableLsn);
     const promised = this.#lastKept(Math.min(known, ...cuts));
     const left = this.#whatDamageLeaves(promised, cuts);
+    if (lastLsn < promised && frames.length === 0)
+      assert.ok(
+        this.#repairs.length > 0 || !this.#damage?.isOfState,
+        'an emptied log that lost its place was opened',
+      );
     assert.ok(lastLsn >= left, `entries up to ${left} were acknowledged, the log ends at ${lastLsn}`);
     assert.ok(lastLsn <= this.#entries.length, `entry ${lastLsn} was never appended`);
     if (after === 'close' && !this.isDamaged)
@@ -201,6 +206,7 @@ export class LogModel {
     if (this.#repairs.includes('salvage')) this.#noteSalvaged(frames, promised);
     this.#assertContent(frames, firstLsn);
     this.#assertFloor(firstLsn, lastLsn);
+    this.#noteSplit(lastLsn);
     if (frames.length > 0) assert.ok(this.#entries[lastLsn - 1]?.isWhole, `a part of a batch ends the log`);
     this.#assertCheckpoint(checkpoint, lastLsn, cuts);
     this.#startOver(lastLsn, checkpoint, isDurable);
@@ -212,6 +218,16 @@ export class LogModel {
     const isReset = this.#pending('reset').some((next) => next === lastLsn + 1);
     if (isReset) this.#empty(lastLsn, Number.POSITIVE_INFINITY);
     else if (this.#pending('truncateAfter').includes(lastLsn)) this.#empty(lastLsn, Number.POSITIVE_INFINITY);
+  }
+
+  /** A cut inside a batch may have begun and not been answered. */
+  #noteSplit(lastLsn: number): void {
+    const isSplit = [...this.#commands.values()].some(
+      ({ name, lsn, splitBatch }) =>
+        name === 'truncateAfter' && splitBatch && this.#lastKept(lsn) === lastLsn,
+    );
+    const last = this.#entries[lastLsn - 1];
+    if (isSplit && last !== undefined) last.isWhole = true;
   }
 
   /** What was acknowledged to be given up stays so, unless the file that says so was damaged, or a repair ended the log before it. */
@@ -231,7 +247,9 @@ export class LogModel {
    */
   #whatDamageLeaves(promised: number, cuts: readonly number[]): number {
     if (this.#damage === undefined) return promised;
-    const { keptLsn, from, to, resumesAt } = this.#damage;
+    const { keptLsn, from, to, resumesAt, isOfState } = this.#damage;
+    // Only the state file knew where an emptied log goes on. Nothing but a repair, which somebody asked for, may begin anew.
+    if (isOfState && promised === this.#base) return 0;
     // An undamaged group after the damage proves the watermark in its head.
     const proofs = this.#entries.slice(to, promised).map(({ proof }) => proof);
     const proven = Math.min(Math.max(this.#stateProof, ...proofs), ...cuts);

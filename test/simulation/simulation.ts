@@ -94,6 +94,7 @@ export class Simulation {
     const frames = readFrames(this.#log.files, lastLsn);
     const { report } = this.#log.recovered;
     const isDurable = finishRecovery === undefined;
+    if (this.model.isDamaged) this.#names.forgetAbove(lastLsn);
     this.model.noteRecovered(frames, this.#lastEnd, report, state.checkpoint, isDurable);
     this.#names.note(frames, isDurable ? lastLsn : 0);
     this.#damaged = undefined;
