@@ -211,6 +211,7 @@ export class LogModel {
     this.#assertCheckpoint(checkpoint, lastLsn, cuts);
     this.#startOver(lastLsn, checkpoint, isDurable);
     this.#truncatedBefore = Math.min(this.#truncatedBefore, firstLsn);
+    if (lastLsn > 0) this.#firstLsn = Math.max(this.#firstLsn, firstLsn);
   }
 
   /** The log holds no entry, and goes on after `lastLsn`: it was emptied, or is being emptied by a command that is not answered. */
@@ -249,7 +250,7 @@ export class LogModel {
     if (this.#damage === undefined) return promised;
     const { keptLsn, from, to, resumesAt, isOfState } = this.#damage;
     // Only the state file knew where an emptied log goes on. Nothing but a repair, which somebody asked for, may begin anew.
-    if (isOfState && promised === this.#base) return 0;
+    if (isOfState && (promised === this.#base || this.#isBeingEmptied)) return 0;
     // An undamaged group after the damage proves the watermark in its head.
     const proofs = this.#entries.slice(to, promised).map(({ proof }) => proof);
     const proven = Math.min(Math.max(this.#stateProof, ...proofs), ...cuts);
@@ -335,9 +336,15 @@ export class LogModel {
     return last;
   }
 
+  /** A command that leaves no entry has begun and is not answered. */
+  get #isBeingEmptied(): boolean {
+    const firstLsn = Math.max(1, this.#firstLsn);
+    return this.#pending('reset').length > 0 || this.#pending('truncateAfter').some((lsn) => lsn < firstLsn);
+  }
+
   /** Entries with a lower LSN may be removed without a new request. */
   get #removableBelow(): number {
-    if (this.#pending('reset').length > 0) return Number.POSITIVE_INFINITY;
+    if (this.#isBeingEmptied) return Number.POSITIVE_INFINITY;
     const asked = Math.max(this.#truncatedBefore, ...this.#pending('truncateBefore'));
     if (this.#retention === 'none') return asked;
     if (this.#retention === 'any') return Number.POSITIVE_INFINITY;

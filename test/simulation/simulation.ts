@@ -90,8 +90,9 @@ export class Simulation {
       if ((error as Partial<LogFailure>).failure?.code === 'ERR_WAL_SYNC_FAILED') this.#lastEnd = 'power cut';
       throw error;
     }
-    const { finishRecovery, lastLsn, state } = this.#log.recovered.start;
-    const frames = readFrames(this.#log.files, lastLsn);
+    const { finishRecovery, lastLsn, state, catalog } = this.#log.recovered.start;
+    // A log without an entry may have a last LSN, and bytes that there was no room to cut yet.
+    const frames = catalog.oldestLsn === 0 ? [] : readFrames(this.#log.files, lastLsn);
     const { report } = this.#log.recovered;
     const isDurable = finishRecovery === undefined;
     if (this.model.isDamaged) this.#names.forgetAbove(lastLsn);
