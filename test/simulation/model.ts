@@ -190,6 +190,7 @@ export class LogModel {
   ): void {
     assert.equal(frames.at(-1)?.lsn ?? lastLsn, lastLsn);
     if (frames.length === 0) this.#noteEmpty(lastLsn);
+    this.#noteSplit(frames);
     const cuts = this.#pending('truncateAfter').map((lsn) => this.#lastKept(lsn));
     const known = after === 'power cut' ? this.#durableLsn : Math.max(this.#writtenLsn, this.#durableLsn);
     const promised = this.#lastKept(Math.min(known, ...cuts));
@@ -206,12 +207,12 @@ export class LogModel {
     if (this.#repairs.includes('salvage')) this.#noteSalvaged(frames, promised);
     this.#assertContent(frames, firstLsn);
     this.#assertFloor(firstLsn, lastLsn);
-    this.#noteSplit(lastLsn);
     if (frames.length > 0) assert.ok(this.#entries[lastLsn - 1]?.isWhole, `a part of a batch ends the log`);
     this.#assertCheckpoint(checkpoint, lastLsn, cuts);
     this.#startOver(lastLsn, checkpoint, isDurable);
     this.#truncatedBefore = Math.min(this.#truncatedBefore, firstLsn);
-    if (lastLsn > 0) this.#firstLsn = Math.max(this.#firstLsn, firstLsn);
+    // Lower than before where the floor was lost.
+    this.#firstLsn = firstLsn;
   }
 
   /** The log holds no entry, and goes on after `lastLsn`: it was emptied, or is being emptied by a command that is not answered. */
@@ -222,13 +223,14 @@ export class LogModel {
   }
 
   /** A cut inside a batch may have begun and not been answered. */
-  #noteSplit(lastLsn: number): void {
-    const isSplit = [...this.#commands.values()].some(
-      ({ name, lsn, splitBatch }) =>
-        name === 'truncateAfter' && splitBatch && this.#lastKept(lsn) === lastLsn,
-    );
-    const last = this.#entries[lastLsn - 1];
-    if (isSplit && last !== undefined) last.isWhole = true;
+  #noteSplit(frames: readonly FrameOnDisk[]): void {
+    for (const { name, lsn, splitBatch } of this.#commands.values()) {
+      if (name !== 'truncateAfter' || !splitBatch) continue;
+      const last = this.#lastKept(lsn);
+      const isSplit = frames.some((frame) => frame.lsn === last && frame.batchRemaining === 0);
+      const entry = this.#entries[last - 1];
+      if (isSplit && entry !== undefined) entry.isWhole = true;
+    }
   }
 
   /** What was acknowledged to be given up stays so, unless the file that says so was damaged, or a repair ended the log before it. */
