@@ -28,8 +28,11 @@ export const SERVER = {
   // Small segments, so that a life has many.
   boot: (machine) => openServer('./server', { openLog: machine.open, maxFileSize: 4096 }),
   close: async ({ log, stable }) => {
-    await log.close();
-    await stable.close();
+    try {
+      await log.close();
+    } finally {
+      await stable.close();
+    }
   },
   faults: ['power-cut', 'kill', 'failed-sync', 'full-disk'],
   // A server does one thing after the other.

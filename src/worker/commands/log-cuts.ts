@@ -165,6 +165,8 @@ export class LogCuts {
         setAllAside(disk, { ...this.#naming(firstLsn), segments, keep: number });
       },
       undo: () => removeEmptySegment(disk, directory, number),
+      // A segment that an earlier cut removed may have had the number.
+      replaced: number,
     });
   }
 

@@ -214,6 +214,18 @@ test('a log may be reset to the last LSN that there is', async (t) => {
   await assert.rejects(wal.append('one more'), walError('ERR_WAL_UNSUPPORTED'));
 });
 
+test('a segment that a log is emptied into is its own, though one that a cut removed had the number', async (t) => {
+  const directory = temporaryLog(t);
+  const first = await openLog(t, directory, SMALL);
+  await appendTo(first, 6);
+  await first.close();
+  const wal = await openLog(t, directory, SMALL);
+  await wal.truncateAfter(2);
+  await wal.reset(3);
+  await appendTo(wal, 4);
+  assert.deepEqual(await lsns(wal.entries()), [3, 4]);
+});
+
 test('an empty log that has lost its state file is refused, not begun anew', async (t) => {
   const directory = temporaryLog(t);
   const wal = await openLog(t, directory);
