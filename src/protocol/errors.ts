@@ -15,7 +15,7 @@
  * | `ERR_WAL_CLOSED` | the log, the lane or the reader was closed |
  * | `ERR_WAL_WORKER_DIED` | a thread of the log did not find its code, or ended unexpectedly |
  * | `ERR_WAL_PURGED` | retention or `truncateBefore` has removed the entry |
- * | `ERR_WAL_TRUNCATED` | `truncateAfter` has cut off an entry that a reader returned or was reading |
+ * | `ERR_WAL_TRUNCATED` | `truncateAfter` or `reset` has cut off an entry that a reader returned or was reading |
  * | `ERR_WAL_TIMEOUT` | `flushSync` reached its time limit |
  * | `ERR_WAL_CONFLICT` | an append with `expectLsn` would have become another entry; nothing was taken |
  * | `ERR_WAL_READ_ONLY` | reserved; never thrown |

@@ -17,7 +17,7 @@ test('truncate --after takes the end off, and says before and after', async (t) 
   assert.equal(await ringwalOk(t, ['cat', log]), `${range(1, 7).join('\n')}\n`);
 });
 
-test('truncate --before removes whole segments', async (t) => {
+test('truncate --before makes the log begin there, inside of a segment too', async (t) => {
   const log = temporaryLog(t);
   await makeLog(
     log,
@@ -30,6 +30,14 @@ test('truncate --before removes whole segments', async (t) => {
   assert.equal(done, true);
   assert.deepEqual([before.firstLsn, before.segments], [1, 8]);
   assert.deepEqual([after.firstLsn, after.lastLsn, after.segments], [5, 8, 4]);
+  const small = temporaryLog(t);
+  await makeLog(small, ['a', 'b', 'c', 'd']);
+  assert.match(
+    await ringwalOk(t, ['truncate', small, '--before', '3', '--yes']),
+    /2 entries below 3 will be removed for good, and 0 segments with them\..*Now it holds entries 3 to 4/s,
+  );
+  assert.equal(await ringwalOk(t, ['cat', small]), 'c\nd\n');
+  assert.equal((await ringwal(t, ['get', small, '2'])).code, 1);
 });
 
 test('truncate wants to know where, and changes nothing without an answer', async (t) => {

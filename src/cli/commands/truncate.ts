@@ -13,19 +13,21 @@ interface Options {
   readonly after?: number;
   readonly dryRun?: true;
   readonly yes?: true;
+  readonly splitBatch?: true;
 }
 
 export const truncate = defineCommand<Options>({
   name: 'truncate',
   summary: 'remove entries from the beginning or the end of a log',
   details: [
-    '--before removes the segments that contain only entries below the LSN. It frees disk space, and the entries cannot be recovered. --after makes the LSN the last entry. It keeps all later entries in side files, ringwal.cut-…, and their LSNs are assigned again.',
+    '--before makes the LSN the first entry. It removes the segments that contain only lower ones, which frees disk space; the entries cannot be recovered. --after makes the LSN the last entry. It keeps all later entries in side files, ringwal.cut-…, and their LSNs are assigned again. --split-batch lets it cut inside an atomic batch.',
     'Shows what it will remove, and asks for confirmation. No other process may have the log open for writing.',
   ],
   arguments: [new Argument('<dir>', "the log's directory")],
   options: [
-    new Option('--before <lsn>', 'remove segments with only entries below this one').argParser(parseLsn),
+    new Option('--before <lsn>', 'make this the first entry').argParser(parseLsn),
     new Option('--after <lsn>', 'make this the last entry').argParser(parseLsn).conflicts('before'),
+    new Option('--split-batch', 'with --after: cut inside an atomic batch too'),
     new Option('-n, --dry-run', 'only show what the command would do'),
     new Option('-y, --yes', 'do not ask for confirmation'),
   ],
@@ -34,7 +36,11 @@ export const truncate = defineCommand<Options>({
     { command: 'ringwal truncate ./log --after 41206', what: 'Remove all entries from 41207 on.' },
   ],
   json: 'An object with before and after, each with firstLsn, lastLsn, segments and bytes; done is false after --dry-run.',
-  async run(context, { before, after, dryRun = false, yes = false, json = false }, [directory = '']) {
+  async run(
+    context,
+    { before, after, splitBatch = false, dryRun = false, yes = false, json = false },
+    [directory = ''],
+  ) {
     if (before === undefined && after === undefined) {
       throw new CliError(
         ExitCode.usage,
@@ -52,13 +58,13 @@ export const truncate = defineCommand<Options>({
       const going =
         before === undefined
           ? { entries: Math.max(0, was.lastLsn - (after as number)), segments: [] }
-          : goingBefore(log.segments(), before);
+          : { entries: Math.max(0, before - was.firstLsn), segments: goingBefore(log.segments(), before) };
       if (!json) {
         out.sentence(`The log holds entries ${describe(was)}.`);
         out.sentence(
           before === undefined
             ? `${plural(going.entries, 'entry', 'entries')} after ${integer(after as number)} ${dryRun ? 'would be' : 'will be'} cut off, and kept in side files.`
-            : `${plural(going.segments.length, 'segment')} with ${plural(going.entries, 'entry', 'entries')} below ${integer(before)} ${dryRun ? 'would be' : 'will be'} removed for good.`,
+            : `${plural(going.entries, 'entry', 'entries')} below ${integer(before)} ${dryRun ? 'would be' : 'will be'} removed for good, and ${plural(going.segments.length, 'segment')} with them.`,
         );
       }
       if (!(log instanceof Wal)) {
@@ -69,7 +75,7 @@ export const truncate = defineCommand<Options>({
         context.error('Nothing was changed.');
         return ExitCode.no;
       }
-      if (before === undefined) await log.truncateAfter(after as number);
+      if (before === undefined) await log.truncateAfter(after as number, { splitBatch });
       else await log.truncateBefore(before);
       const is = extentOf(log.segments(), log.firstLsn, log.lastLsn);
       if (json) out.json({ done: true, before: was, after: is });
@@ -113,13 +119,6 @@ function describe({ firstLsn, lastLsn, segments, bytes: size }: Extent): string 
 }
 
 /** The newest segment always stays. */
-function goingBefore(
-  segments: readonly SegmentInfo[],
-  lsn: number,
-): { entries: number; segments: readonly SegmentInfo[] } {
-  const going = segments.slice(0, -1).filter(({ lastLsn }) => lastLsn < lsn);
-  const entries = going.reduce((sum, segment) => {
-    return segment.firstLsn === 0 ? sum : sum + segment.lastLsn - segment.firstLsn + 1;
-  }, 0);
-  return { entries, segments: going };
+function goingBefore(segments: readonly SegmentInfo[], lsn: number): readonly SegmentInfo[] {
+  return segments.slice(0, -1).filter(({ lastLsn }) => lastLsn < lsn);
 }
