@@ -16,6 +16,7 @@ import type { FilePlace, SegmentPlace } from './place.js';
 import type { LogState, StateFault } from './state-file.js';
 import { type SegmentStart, surveyLog } from './survey.js';
 import { readTail, type Tail } from './tail.js';
+import type { SegmentTime } from './time-walk.js';
 
 export interface LogFiles {
   /** Ascending by number. */
@@ -112,6 +113,10 @@ export interface SegmentReport {
   readonly firstLsn: number;
   readonly lastLsn: number;
   readonly stamp: SegmentStamp | undefined;
+  /** What its first frame says; `undefined` = that frame is not valid. */
+  readonly time: SegmentTime | undefined;
+  /** Every entry of it was made by then, as far as its frames were read; see [LatestTime.ms]. */
+  readonly latestMs: number | undefined;
   /** Every frame was read. Else `frames` is 0, and everything in it is taken to be valid. */
   readonly scanned: boolean;
   readonly frames: number;
@@ -279,11 +284,23 @@ function damageOf(files: readonly SegmentFile[], walk: LogWalk): Trouble {
 }
 
 function reportsOf(starts: readonly SegmentStart[], { from, extents }: LogWalk): SegmentReport[] {
-  return starts.map(({ number, size, lsn, stamp }, index) => {
+  return starts.map(({ number, size, lsn, stamp, time }, index) => {
     if (index < from) {
       const next = starts[index + 1];
+      const latestMs = next.number === number + 1 ? next.time?.previousLatestMs || undefined : undefined;
       const lastLsn = lsn === 0 || next.lsn === 0 ? 0 : next.lsn - 1 - next.skipped;
-      return { number, size, firstLsn: lsn, lastLsn, stamp, scanned: false, frames: 0, validBytes: size };
+      return {
+        number,
+        size,
+        firstLsn: lsn,
+        lastLsn,
+        stamp,
+        time,
+        latestMs,
+        scanned: false,
+        frames: 0,
+        validBytes: size,
+      };
     }
     const extent = extents[index - from];
     return {
@@ -292,6 +309,8 @@ function reportsOf(starts: readonly SegmentStart[], { from, extents }: LogWalk):
       firstLsn: extent?.firstLsn ?? 0,
       lastLsn: extent?.lastLsn ?? 0,
       stamp: extent?.stamp,
+      time,
+      latestMs: extent?.latestMs,
       scanned: true,
       frames: extent?.frames ?? 0,
       validBytes: extent?.bytes ?? 0,

@@ -1,4 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
+import type { SegmentTime } from '../format/time-walk.js';
 import type { Failure } from './errors.js';
 import type { RecoveryReport, SegmentInfo } from './reports.js';
 import type { LaneHandle } from './thread-data.js';
@@ -97,6 +98,8 @@ export type ToLane =
       readonly kind: 'opened';
       readonly recovery: RecoveryReport;
       readonly segments: readonly SegmentInfo[];
+      /** What the first frames of the segments say of time. */
+      readonly times: ReadonlyMap<number, SegmentTime>;
       readonly origin: LogOrigin;
     }
   | { readonly kind: 'refused'; readonly failure: Failure }
@@ -121,6 +124,8 @@ export type ToLane =
       readonly firstLsn: number;
       /** Size of the previous segment, which is sealed. */
       readonly sealedBytes: number;
+      /** See `SegmentTime`. */
+      readonly previousLatestMs: number;
     }
   /** To the opening thread: everything up to `watermark` was synced, and `ringwal:sync` has a subscriber. */
   | { readonly kind: 'sync-made'; readonly watermark: number; readonly durationMs: number }

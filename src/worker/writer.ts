@@ -243,6 +243,7 @@ export class Writer {
       createdMs,
       firstLsn,
       sealedBytes: sealedBytes ?? 0,
+      previousLatestMs: this.#tail.previousLatestMs,
     });
   }
 

@@ -8,6 +8,7 @@ import type { LogView, Look } from './log-view.js';
 import { type Reader, unwatchAbandoned, watchAbandoned } from './readers.js';
 import { corruptError, SegmentReader, type WalEntry } from './segment-reader.js';
 import { PLACE_SPACING_BYTES } from './sparse-index.js';
+import { boundsOf } from './time-range.js';
 
 /** Bytes that are read forward, held, and returned backwards. Bet: as for the chunks of a forward reader. */
 const RUN_BYTES = 256 * 1024;
@@ -28,13 +29,13 @@ export async function* walkBackwards(
   look: () => Look,
 ): AsyncGenerator<WalEntry[], undefined, undefined> {
   checkEntriesOptions(options);
-  const { from, signal } = options;
+  const { signal } = options;
   signal?.throwIfAborted();
   view.assertOpen();
   const { cutsSeen, lastLsn } = look();
-  const to = Math.min(options.to ?? Number.POSITIVE_INFINITY, lastLsn);
+  const { from, lowest, to } = await boundsOf(view, options, lastLsn);
   if (from !== undefined && from < view.firstLsn) throw purged(view, from);
-  if (to === 0 || to < (from ?? view.firstLsn)) return;
+  if (to === 0 || to < Math.max(lowest, from ?? view.firstLsn)) return;
 
   const assertReadable = () => {
     signal?.throwIfAborted();
@@ -50,7 +51,7 @@ export async function* walkBackwards(
   try {
     assertReadable();
     let segment = view.segmentOf(to);
-    while (segment !== undefined && next >= (from ?? 1)) {
+    while (segment !== undefined && next >= Math.max(1, lowest)) {
       const { number, firstLsn } = segment;
       if (!reader.pin(segment)) throw purged(view, next);
       try {
@@ -58,8 +59,8 @@ export async function* walkBackwards(
         const runs = new SegmentRuns(view, reader, segment, file, logId, assertReadable);
         await runs.learnTo(next);
         logId = runs.logId;
-        while (next >= Math.max(firstLsn, from ?? 1)) {
-          const run = await runs.read(from ?? 1, next);
+        while (next >= Math.max(firstLsn, lowest, 1)) {
+          const run = await runs.read(Math.max(1, lowest), next);
           next = run.below;
           if (run.entries.length > 0) yield run.entries;
         }
@@ -73,7 +74,7 @@ export async function* walkBackwards(
       segment = view.segmentBefore(number);
       if (segment !== undefined && segment.number < number - 1) segment = undefined;
     }
-    if (from === undefined ? next < view.firstLsn || next === 0 : next < from) return;
+    if (next < lowest || (from === undefined && (next < view.firstLsn || next === 0))) return;
     throw notFound(view, next, next, assertReadable);
   } catch (error) {
     // A walk without an end of its own ends where the log begins, even after retention has moved the beginning.

@@ -36,6 +36,7 @@ export const OPTIONS: WriterOptions = {
   commitDelay: 0,
   recovery: 'strict',
   preallocate: false,
+  timeResolution: 100,
   fileMode: 0o600,
   directoryMode: 0o700,
 };
