@@ -27,6 +27,9 @@ import type { Frame } from './frame.js';
 /** Of a Segment that says nothing of it. */
 export const DEFAULT_RESOLUTION_MS = 100;
 
+/** The largest that the option `timeResolution` allows. */
+export const RESOLUTION_MS_MAX = 3_600_000;
+
 /** The part of a frame that speaks of time. */
 export type TimedFrame = Pick<Frame, 'lsn' | 'timeMs' | 'segment'>;
 

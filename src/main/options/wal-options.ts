@@ -1,3 +1,4 @@
+import { DEFAULT_RESOLUTION_MS, RESOLUTION_MS_MAX } from '../../format/time-walk.js';
 import type { WriterOptions } from '../../protocol/thread-data.js';
 import type { WalError } from '../errors/wal-error.js';
 import {
@@ -250,7 +251,13 @@ export function checkOptions(directory: unknown, given: WalOptions | WalReaderOp
         oneOf('retainFrom', options.retainFrom, ['checkpoint']) === 'checkpoint',
       syncInterval: integer('syncInterval', options.syncInterval, 200, 1, 60_000),
       commitDelay: number('commitDelay', options.commitDelay, 0, 0, 1_000),
-      timeResolution: integer('timeResolution', options.timeResolution, 100, 0, 3_600_000),
+      timeResolution: integer(
+        'timeResolution',
+        options.timeResolution,
+        DEFAULT_RESOLUTION_MS,
+        0,
+        RESOLUTION_MS_MAX,
+      ),
       recovery: oneOf('recovery', options.recovery, ['strict', 'point-in-time', 'skip-corrupt']),
       preallocate: checkPreallocate(options.preallocate),
       fileMode: integer('fileMode', options.fileMode, 0o600, 0, 0o777),
