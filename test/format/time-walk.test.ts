@@ -145,7 +145,7 @@ describe('a walk over time stamps', () => {
         lsn: 1 + at * 3,
         timeMs: random(5) === 0 ? 0 : random(20) === 0 ? HORIZON * 2 : 1 + random(3000),
         segment: at === 0 || random(4) === 0 ? segment(1 + random(500), random(2) * random(3000)) : undefined,
-      })).filter(({ timeMs, segment: field }) => timeMs > 0 || field !== undefined);
+      })).filter(({ timeMs = 0, segment: field }) => timeMs > 0 || field !== undefined);
       for (const kind of ['reaches', 'passes'] as const) {
         let before = 0;
         for (let ms = 0; ms < 3600; ms += 41) {
