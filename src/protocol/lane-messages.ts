@@ -1,5 +1,4 @@
 import type { MessagePort } from 'node:worker_threads';
-import type { SegmentTime } from '../format/time-walk.js';
 import type { Failure } from './errors.js';
 import type { RecoveryReport, SegmentInfo } from './reports.js';
 import type { LaneHandle } from './thread-data.js';
@@ -31,6 +30,13 @@ export type AckLevel = 'written' | 'durable';
 export interface PlaceIdentity {
   readonly dev: bigint;
   readonly ino: bigint;
+}
+
+/** What the first frame of a segment says of time (`SegmentTime` of src/format/time-walk.ts). */
+export interface FirstFrameTime {
+  readonly timeMs: number;
+  readonly createdMs: number;
+  readonly previousLatestMs: number;
 }
 
 /** Distinguishes the files of an open log from another log's files that have come to bear the same names. */
@@ -99,7 +105,7 @@ export type ToLane =
       readonly recovery: RecoveryReport;
       readonly segments: readonly SegmentInfo[];
       /** What the first frames of the segments say of time. */
-      readonly times: ReadonlyMap<number, SegmentTime>;
+      readonly times: ReadonlyMap<number, FirstFrameTime>;
       readonly origin: LogOrigin;
     }
   | { readonly kind: 'refused'; readonly failure: Failure }
@@ -124,7 +130,7 @@ export type ToLane =
       readonly firstLsn: number;
       /** Size of the previous segment, which is sealed. */
       readonly sealedBytes: number;
-      /** See `SegmentTime`. */
+      /** See [FirstFrameTime]. */
       readonly previousLatestMs: number;
     }
   /** To the opening thread: everything up to `watermark` was synced, and `ringwal:sync` has a subscriber. */

@@ -1,19 +1,13 @@
 import { Argument, Option } from 'commander';
 import { Wal, type WalEntry } from '../../index.js';
 import { CliError, ExitCode } from '../errors/exit-code.js';
-import {
-  checkMoments,
-  MOMENT_DETAILS,
-  parseSince,
-  parseUntil,
-  SINCE_FLAG,
-  UNTIL_FLAG,
-} from '../flags/moment.js';
+import { MOMENT_DETAILS, parseSince, parseUntil, SINCE_FLAG, UNTIL_FLAG } from '../flags/moment.js';
 import { parseLsn } from '../flags/values.js';
 import { ENTRY_FORMATS, type EntryFormat, EntryWriter } from '../look/entry-format.js';
 import { openEntries } from '../look/entry-source.js';
 import { type Piece, walkFrames } from '../look/frame-walk.js';
 import { kindOf } from '../look/log-directory.js';
+import { checkMoments } from '../look/moment-range.js';
 import { readStamp, withSegment } from '../look/segment-file.js';
 import { defineCommand } from '../program/definition.js';
 import type { Context } from '../terminal/context.js';

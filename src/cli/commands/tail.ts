@@ -1,16 +1,10 @@
 import { Argument, Option } from 'commander';
 import { CliError, ExitCode } from '../errors/exit-code.js';
-import {
-  checkMoments,
-  MOMENT_DETAILS,
-  parseSince,
-  parseUntil,
-  SINCE_FLAG,
-  UNTIL_FLAG,
-} from '../flags/moment.js';
+import { MOMENT_DETAILS, parseSince, parseUntil, SINCE_FLAG, UNTIL_FLAG } from '../flags/moment.js';
 import { parseCount, parseLsn } from '../flags/values.js';
 import { ENTRY_FORMATS, type EntryFormat, EntryWriter } from '../look/entry-format.js';
 import { type EntrySource, openEntries } from '../look/entry-source.js';
+import { checkMoments } from '../look/moment-range.js';
 import { defineCommand } from '../program/definition.js';
 import type { Context } from '../terminal/context.js';
 

@@ -1,5 +1,4 @@
 import { InvalidArgumentError } from 'commander';
-import { CliError, ExitCode } from '../errors/exit-code.js';
 
 /**
  * The moments that `--since` and `--until` accept, in milliseconds since 1970:
@@ -35,16 +34,6 @@ export const UNTIL_FLAG = '--until <time>';
 /** A paragraph of the commands that have both. */
 export const MOMENT_DETAILS =
   'A <time> is 2h, 30m or 1h30m (that long ago), 10:05 (local time, today; yesterday if it is still to come today), an ISO time like 2026-03-29T10:05, with or without a zone, or now, today or yesterday. The time stamps in the log are at most 100 ms apart, or as the option timeResolution of the writer says; --since begins at most that much too early, and --until ends at most that much too late.';
-
-/** @throws if nothing can lie between the two */
-export function checkMoments(since: number | undefined, until: number | undefined): void {
-  if (since === undefined || until === undefined || since <= until) return;
-  const text = (ms: number) => new Date(ms).toISOString();
-  throw new CliError(
-    ExitCode.usage,
-    `--since is ${text(since)}, which is after --until, ${text(until)}: no entry can lie between them.`,
-  );
-}
 
 const FORMS = 'like 2026-03-29T10:05, 10:05, 2h (two hours ago) or now';
 

@@ -117,7 +117,7 @@ export interface WalOptions {
   maxEntrySize?: number | undefined;
   /**
    * Milliseconds, up to 3,600,000: at most once in this time the log stamps what it writes with the wall clock, so that
-   * {@link WalReader.lsnAt} and the options `since` and `until` find entries by time, at most this much too early. 0: no stamps;
+   * `lsnAt` and the options `since` and `until` find entries by time, at most this much too early. 0: no stamps;
    * then only the ages of the segments tell times.
    *
    * @defaultValue 100

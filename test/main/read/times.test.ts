@@ -5,6 +5,7 @@ import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Wal, type WalReader } from '#ringwal';
 import type { FrameFields } from '../../../src/format/encode.js';
+import { cleanUp } from '../../cleanup.js';
 import { LOG_ID, LogBuilder } from '../../format/log-builder.js';
 import { collect, makeLog, openLog, range, temporaryLog, walError } from '../support.js';
 
@@ -45,7 +46,7 @@ async function plantAndOpen(t: TestContext, segments: readonly Planted[]): Promi
   });
   plant(log, builder);
   const reader = await Wal.open(log, { readOnly: true });
-  t.after(() => reader.close());
+  cleanUp(t, () => reader.close());
   return reader;
 }
 
