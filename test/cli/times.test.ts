@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { LogBuilder } from '../format/log-builder.js';
 import { makeLog, openLog, temporaryLog } from '../main/support.js';
-import { jsonLines, Running, ringwal, ringwalOk } from './support.js';
+import { jsonLines, plantDamaged, Running, ringwal, ringwalOk } from './support.js';
 
 const MINUTE = 60_000;
 
@@ -79,6 +79,19 @@ test('a log without times, as of wal-go, is refused with the way out', async (t)
   const { code, stderr } = await ringwal(t, ['cat', log, '--since', '1h']);
   assert.notEqual(code, 0);
   assert.match(stderr.replaceAll(/\s+/g, ' '), /have no time stamps.*Give LSNs/);
+});
+
+test('a log too damaged to open is refused: what is missing may be what is looked for', async (t) => {
+  const log = plantDamaged(temporaryLog(t), 'a missing segment in the middle');
+  for (const args of [
+    ['cat', log, '--since', '1h'],
+    ['cat', log, '--until', '1h'],
+    ['tail', log, '--since', '1h'],
+  ]) {
+    const { code, stderr, stdout } = await ringwal(t, args);
+    assert.deepEqual([code, stdout], [1, '']);
+    assert.match(stderr.replaceAll(/\s+/g, ' '), /Cannot use --(since|until) with .* the log is damaged/);
+  }
 });
 
 test('inspect shows the time stamps of segments and frames, also where they are no dates', async (t) => {
