@@ -169,6 +169,14 @@ const GOALS: readonly Goal[] = [
     of('many-segments', 'ringwal', 'segmentRetireGrowth'),
   ),
   plain(
+    'the first entry by time, of 1,000 segments, cold',
+    'at most',
+    20,
+    'ms',
+    of('times', 'ringwal', 'timeColdMs'),
+  ),
+  plain('the same, warm', 'at most', 1, 'ms', of('times', 'ringwal', 'timeWarmMs')),
+  plain(
     'event-loop delay p99 of an HTTP server at half load, beyond without the appends',
     'at most',
     1,

@@ -31,6 +31,7 @@ export type {
 } from './main/options/job-options.js';
 export type { LogStreamOptions } from './main/options/log-stream-options.js';
 export type { EntriesOptions, ReadOptions } from './main/options/read-options.js';
+export type { WalTime } from './main/options/times.js';
 export type { WalOptions, WalReaderOptions } from './main/options/wal-options.js';
 export type { WalIterator } from './main/read/entry-iterator.js';
 export type { WalEntry } from './main/read/segment-reader.js';

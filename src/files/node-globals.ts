@@ -14,5 +14,8 @@ export const { setInterval, clearInterval, setImmediate, clearImmediate } = time
 
 export const { AbortController } = globalThis;
 
+/** The wall clock, milliseconds since 1970. */
+export const wallMs: () => number = Date.now.bind(Date);
+
 /** Milliseconds of a clock that never goes back. */
 export const nowMs: () => number = performance.now.bind(performance);

@@ -81,16 +81,28 @@ export function encodeFrameAround(
   return { before: before.subarray(0, beforeEnd), after: after.subarray(0, afterEnd) };
 }
 
-/** Field 8 with its tag and length, at most 40 bytes. */
+/** Fields 6 and 8, each if it is there: what a kernel copies into the first frame of a group. At most HEAD_FIELDS_MAX bytes. */
+export function encodeHeadFields(timeMs: number, stamp: SegmentStamp | undefined): Uint8Array {
+  const field = stamp === undefined ? new Uint8Array(0) : encodeSegmentField(stamp);
+  if (timeMs === 0) return field;
+  const time = new Uint8Array(9);
+  return Uint8Array.of(...time.subarray(0, writeNumber(time, 0, TAG.timeMs, timeMs)), ...field);
+}
+
+export const HEAD_FIELDS_MAX = 9 + 2 + 53;
+
+/** Field 8 with its tag and length, at most 55 bytes. */
 export function encodeSegmentField(stamp: SegmentStamp): Uint8Array {
-  const { logId, number, createdMs, recycled, branch } = stamp;
-  const content = new Uint8Array(38);
+  const { logId, number, createdMs, recycled, branch, timeResolutionMs = 0, previousLatestMs = 0 } = stamp;
+  const content = new Uint8Array(53);
   let end = 0;
   if (logId !== 0n) end = writeFixed64(content, end, (1 << 3) | WIRE_FIXED64, logId);
   if (number > 0) end = writeNumber(content, end, (2 << 3) | WIRE_VARINT, number);
   if (createdMs > 0) end = writeNumber(content, end, (3 << 3) | WIRE_VARINT, createdMs);
   if (recycled) end = writeNumber(content, end, (4 << 3) | WIRE_VARINT, 1);
   if (branch !== 0n) end = writeFixed64(content, end, (5 << 3) | WIRE_FIXED64, branch);
+  if (timeResolutionMs > 0) end = writeNumber(content, end, (6 << 3) | WIRE_VARINT, timeResolutionMs);
+  if (previousLatestMs > 0) end = writeNumber(content, end, (7 << 3) | WIRE_VARINT, previousLatestMs);
   return Uint8Array.of(TAG.segment, end, ...content.subarray(0, end));
 }
 

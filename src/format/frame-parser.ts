@@ -171,6 +171,7 @@ function parseSegment(bytes: Uint8Array, start: number, end: number, frame: Fram
   let createdMs = 0;
   let recycled = false;
   let branch = 0n;
+  const times: { timeResolutionMs?: number; previousLatestMs?: number } = {};
   startFields(field, start);
   while (field.end < end) {
     if (!readField(bytes, end, field)) return false;
@@ -197,11 +198,19 @@ function parseSegment(bytes: Uint8Array, start: number, end: number, frame: Fram
         branch = readBigUint64(bytes, field.start);
         if (branch === 0n) return false;
         break;
+      case 6:
+        if (field.type !== WIRE_VARINT || field.value < 1 || field.value >= UINT32_LIMIT) return false;
+        times.timeResolutionMs = field.value;
+        break;
+      case 7:
+        if (field.type !== WIRE_VARINT || field.value < 1) return false;
+        times.previousLatestMs = field.value;
+        break;
       default:
         noteUnknown(field.number, frame);
     }
   }
-  frame.segment = { logId, number, createdMs, recycled, branch };
+  frame.segment = { logId, number, createdMs, recycled, branch, ...times };
   return true;
 }
 

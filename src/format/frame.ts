@@ -14,7 +14,8 @@
  *                82 01 length Block                           16  critical; reserved
  *                7d frame_crc                                 15  fixed32, the last 5 bytes of every frame that has
  *                                                                 any field but 1 to 3
- *   Segment    = 09 log_id | 10 number | 18 created_ms | 20 recycled | 29 branch
+ *   Segment    = 09 log_id | 10 number | 18 created_ms | 20 recycled | 29 branch | 30 time_resolution |
+ *                38 previous_latest_ms
  *
  *   frame_crc  = CRC-32( log_id LE64 || segment number LE64 || file offset of the size word LE64 ||
  *                        size word || WAL_Entry before the tag 7d, without the data )
@@ -76,6 +77,10 @@ export interface SegmentStamp {
   readonly recycled: boolean;
   /** Random. Entries of one log with the same LSN differ in it; 0 = absent. */
   readonly branch: bigint;
+  /** The writer's `timeResolution` from this frame on; absent = 100. Without time_ms beside it: the writer makes no stamps. */
+  readonly timeResolutionMs?: number | undefined;
+  /** Every entry of the segment before was made at this time or before it; absent = not known. */
+  readonly previousLatestMs?: number | undefined;
 }
 
 /** What a parsed frame says. One object serves a whole scan; `segment` alone is made anew. */

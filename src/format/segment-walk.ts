@@ -8,6 +8,7 @@ import type { ByteSource } from './bytes.js';
 import { checkOrder } from './chain.js';
 import type { Frame, FrameFault, SegmentStamp } from './frame.js';
 import { FrameCursor, type Inbound } from './frame-cursor.js';
+import { LatestTime } from './time-walk.js';
 
 /** A frame's start is noted this often, so that an entry is found again without walking its whole segment. */
 const MARK_BYTES = 1024 * 1024;
@@ -21,9 +22,18 @@ export interface Extent {
   readonly lastLsn: number;
   readonly frames: number;
   readonly bytes: number;
+  /** See [LatestTime.ms]. */
+  readonly latestMs: number | undefined;
 }
 
-export const NO_EXTENT: Extent = { stamp: undefined, firstLsn: 0, lastLsn: 0, frames: 0, bytes: 0 };
+export const NO_EXTENT: Extent = {
+  stamp: undefined,
+  firstLsn: 0,
+  lastLsn: 0,
+  frames: 0,
+  bytes: 0,
+  latestMs: 0,
+};
 
 /** What rule 3 looks at. */
 export type Order = Pick<Frame, 'lsn' | 'skipped' | 'batchRemaining'>;
@@ -102,7 +112,15 @@ export function walkSegment(
   let stop: Stop | undefined;
   const marks: Mark[] = [];
   let nextMark = 0;
-  const extent = (): Extent => ({ stamp, firstLsn: first?.lsn ?? 0, lastLsn, frames, bytes });
+  const latest = new LatestTime();
+  const extent = (): Extent => ({
+    stamp,
+    firstLsn: first?.lsn ?? 0,
+    lastLsn,
+    frames,
+    bytes,
+    latestMs: latest.ms,
+  });
   for (;;) {
     const { offset, expectedLsn } = cursor;
     const outcome = cursor.next();
@@ -125,6 +143,7 @@ export function walkSegment(
     if (batchRemaining === 0) openBatch = undefined;
     else openBatch ??= { offset, lastLsn, extent: extent() };
     if (frame.segment !== undefined) stamp ??= frame.segment;
+    if (frame.extended || frames === 0) latest.see(frame);
     first ??= { lsn: frame.lsn, skipped: frame.skipped, batchRemaining };
     frames++;
     lastLsn = frame.lsn;

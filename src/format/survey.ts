@@ -7,6 +7,7 @@ import { type SegmentFile, withSource } from './bytes.js';
 import type { FrameFault, SegmentStamp } from './frame.js';
 import { FrameCursor } from './frame-cursor.js';
 import type { LogState } from './state-file.js';
+import { type SegmentTime, segmentTimeOf } from './time-walk.js';
 import { isWalg } from './walg.js';
 
 /** First frames are small: most of a large window would be read for nothing. */
@@ -21,6 +22,7 @@ export interface SegmentStart {
   readonly skipped: number;
   readonly syncedLsn: number;
   readonly stamp: SegmentStamp | undefined;
+  readonly time: SegmentTime | undefined;
   readonly unknownCritical: number;
 }
 
@@ -83,10 +85,21 @@ function readStart(cursor: FrameCursor, file: SegmentFile, logId: bigint | undef
     const fault = cursor.start({ logId, expectedLsn: 0, batchRemaining: 0 }).enter(source, number).check();
     if (fault !== undefined) return invalidStart(number, size, fault);
     const { lsn, skipped, syncedLsn, segment, unknownCritical } = cursor.frame;
-    return { number, size, fault, lsn, skipped, syncedLsn, stamp: segment, unknownCritical };
+    const time = segmentTimeOf(cursor.frame);
+    return { number, size, fault, lsn, skipped, syncedLsn, stamp: segment, time, unknownCritical };
   });
 }
 
 function invalidStart(number: number, size: number, fault: SegmentStart['fault']): SegmentStart {
-  return { number, size, fault, lsn: 0, skipped: 0, syncedLsn: -1, stamp: undefined, unknownCritical: 0 };
+  return {
+    number,
+    size,
+    fault,
+    lsn: 0,
+    skipped: 0,
+    syncedLsn: -1,
+    stamp: undefined,
+    time: undefined,
+    unknownCritical: 0,
+  };
 }

@@ -16,6 +16,7 @@ import type { FilePlace, SegmentPlace } from './place.js';
 import type { LogState, StateFault } from './state-file.js';
 import { type SegmentStart, type Survey, surveyLog } from './survey.js';
 import { readTail, type Tail } from './tail.js';
+import type { SegmentTime } from './time-walk.js';
 
 export interface LogFiles {
   /** Ascending by number. */
@@ -119,6 +120,10 @@ export interface SegmentReport {
   /** LSNs that its first frame skips. */
   readonly skipped: number;
   readonly stamp: SegmentStamp | undefined;
+  /** What its first frame says; `undefined` = that frame is not valid. */
+  readonly time: SegmentTime | undefined;
+  /** Every entry of it was made by then, as far as its frames were read; see [LatestTime.ms]. */
+  readonly latestMs: number | undefined;
   /** Every frame was read. Else `frames` is 0, and everything in it is taken to be valid. */
   readonly scanned: boolean;
   readonly frames: number;
@@ -302,12 +307,24 @@ function damageOf(files: readonly SegmentFile[], walk: LogWalk, lastLsn: number)
 }
 
 function reportsOf(starts: readonly SegmentStart[], { from, extents }: LogWalk): SegmentReport[] {
-  return starts.map(({ number, size, lsn, skipped, stamp }, index) => {
+  return starts.map(({ number, size, lsn, skipped, stamp, time }, index) => {
     if (index < from) {
       const next = starts[index + 1];
+      const latestMs = next.number === number + 1 ? next.time?.previousLatestMs || undefined : undefined;
       const lastLsn = lsn === 0 || next.lsn === 0 ? 0 : next.lsn - 1 - next.skipped;
-      const extent = { firstLsn: lsn, lastLsn, skipped, stamp };
-      return { number, size, ...extent, scanned: false, frames: 0, validBytes: size };
+      return {
+        number,
+        size,
+        firstLsn: lsn,
+        lastLsn,
+        skipped,
+        stamp,
+        time,
+        latestMs,
+        scanned: false,
+        frames: 0,
+        validBytes: size,
+      };
     }
     const extent = extents[index - from];
     return {
@@ -317,6 +334,8 @@ function reportsOf(starts: readonly SegmentStart[], { from, extents }: LogWalk):
       lastLsn: extent?.lastLsn ?? 0,
       skipped: extent?.firstLsn === lsn ? skipped : 0,
       stamp: extent?.stamp,
+      time,
+      latestMs: extent?.latestMs,
       scanned: true,
       frames: extent?.frames ?? 0,
       validBytes: extent?.bytes ?? 0,

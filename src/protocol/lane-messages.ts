@@ -32,6 +32,13 @@ export interface PlaceIdentity {
   readonly ino: bigint;
 }
 
+/** What the first frame of a segment says of time (`SegmentTime` of src/format/time-walk.ts). */
+export interface FirstFrameTime {
+  readonly timeMs: number;
+  readonly createdMs: number;
+  readonly previousLatestMs: number;
+}
+
 /** Distinguishes the files of an open log from another log's files that have come to bear the same names. */
 export interface LogOrigin {
   /** Recorded in the first frame of each segment, except in segments of wal-go. */
@@ -124,6 +131,8 @@ export type ToLane =
       readonly kind: 'opened';
       readonly recovery: RecoveryReport;
       readonly segments: readonly SegmentInfo[];
+      /** What the first frames of the segments say of time. */
+      readonly times: ReadonlyMap<number, FirstFrameTime>;
       readonly origin: LogOrigin;
     }
   | { readonly kind: 'refused'; readonly failure: Failure }
@@ -150,6 +159,8 @@ export type ToLane =
       readonly firstLsn: number;
       /** Size of the previous segment, which is sealed. */
       readonly sealedBytes: number;
+      /** See [FirstFrameTime]. */
+      readonly previousLatestMs: number;
     }
   /** To the opening thread: everything up to `watermark` was synced, and `ringwal:sync` has a subscriber. */
   | { readonly kind: 'sync-made'; readonly watermark: number; readonly durationMs: number }

@@ -11,6 +11,8 @@ export interface WriterOptions {
   readonly retainFromCheckpoint: boolean;
   readonly syncInterval: number;
   readonly commitDelay: number;
+  /** Milliseconds between two time stamps of a segment; 0 = none. */
+  readonly timeResolution: number;
   readonly recovery: 'strict' | 'point-in-time' | 'skip-corrupt';
   readonly preallocate: false | 'ahead' | 'zero' | 'recycle';
   readonly fileMode: number;

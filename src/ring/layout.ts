@@ -4,7 +4,7 @@
  *
  *  byte      size          region
  *  0         768           control words, drawn below
- *  1,024     64            segment field: the writer encodes field 8 here for the kernel to copy
+ *  1,024     128           fields 6 and 8: the writer encodes them here for the kernel to copy
  *  4,096     16,384        checksum tables of the wasm kernel (unused by the reference kernel)
  *  20,484    ringBytes     record ring: a power of two; begins 4 bytes past a multiple of 8, see below
  *  then      stagingBytes  staging: the kernel's output, written to the file from here; at a multiple of 64
@@ -77,7 +77,7 @@
 
 export const CONTROL_BYTES = 768;
 export const SEGMENT_FIELD_START = 1024;
-export const SEGMENT_FIELD_BYTES_MAX = 64;
+export const SEGMENT_FIELD_BYTES_MAX = 128;
 export const CRC_TABLES_START = 4096;
 export const CRC_TABLES_BYTES = 16_384;
 /** Size of the region for packed records, and the largest size of a chunk. */

@@ -85,6 +85,10 @@ export class SimulatedThreads implements LogEngine {
     return this.#boot.timeline.nowMs;
   }
 
+  wallMs(): number {
+    return this.#boot.disk.now();
+  }
+
   /** Both threads have ended, in whatever way. */
   get isOver(): boolean {
     return this.#isOver;

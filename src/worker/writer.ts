@@ -258,6 +258,7 @@ export class Writer {
       createdMs,
       firstLsn,
       sealedBytes: sealedBytes ?? 0,
+      previousLatestMs: this.#tail.previousLatestMs,
     });
   }
 

@@ -67,7 +67,7 @@ test('inspect fits the window, and is 80 columns wide where there is none', {
 
 test('inspect --frames --hex shows as many bytes as are asked for, below the line where it has no room', async (t) => {
   const log = temporaryLog(t);
-  await makeLog(log, ['x'.repeat(100)]);
+  await makeLog(log, ['x'.repeat(100)], { timeResolution: 0 });
   const path = join(log, 'wal-0');
   const few = await ringwalOk(t, ['inspect', path, '--frames', '--hex', '3']);
   assert.match(few, /^ .* synced 0 +[0-9a-f]{2} [0-9a-f]{2} [0-9a-f]{2} …$/m);
@@ -111,7 +111,7 @@ test('inspect --json has everything for programs', async (t) => {
 
 test('inspect --frames shows each frame with its offset, fields and bytes', async (t) => {
   const log = temporaryLog(t);
-  const wal = await openLog(t, log);
+  const wal = await openLog(t, log, { timeResolution: 0 });
   await wal.append('first', { durable: true });
   await wal.appendBatch(['a', 'b'], { durable: true });
   await wal.close();

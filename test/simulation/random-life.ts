@@ -20,6 +20,9 @@ const PAYLOAD_MAX = 1500;
 const SOME_FILES = [2, 4, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
 const RECYCLING_FILES = [1, 2, 2, Number.POSITIVE_INFINITY];
 
+const HOUR_MS = 3_600_000;
+const YEAR_MS = 365 * 24 * HOUR_MS;
+
 /** The faults of a single disk operation. */
 const FAULTS = [
   ['write', 'EIO'],
@@ -81,6 +84,7 @@ export function liveByChance(
     maxAge: random.pick([2000, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]),
     retainFromCheckpoint: random.chance(0.3),
     commitDelay: random.pick([0, 0, 5]),
+    timeResolution: random.pick([0, 1, 100, 3_600_000]),
   };
   const simulation = new Simulation({ disk, options, ...settings });
   const length = isRecycling ? RECYCLING_LENGTH : 1;
@@ -175,8 +179,16 @@ class Life {
     else if (pick < 20) simulation.sleep(random.below(300));
     else if (pick < 21) this.#command();
     else if (pick < 22) this.#fillDisk();
-    else if (pick < 23) simulation.disk.advance(random.pick([-1000, 1000]));
+    else if (pick < 23) this.#setClock();
     else this.#planFault();
+  }
+
+  /** By a second, or an hour; or to 2035 or 1970, and back. */
+  #setClock(): void {
+    const { disk } = this.#simulation;
+    const random = this.#random;
+    if (random.chance(0.5)) disk.advance(random.pick([-1000, 1000]));
+    else disk.clockErrorMs = random.pick([0, 0, -HOUR_MS, HOUR_MS, 9 * YEAR_MS, -60 * YEAR_MS]);
   }
 
   #appendQueued(): void {

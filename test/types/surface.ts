@@ -61,7 +61,7 @@ type HasAny<T, Depth extends 0[] = []> =
     ? true
     : Depth['length'] extends 6
       ? false
-      : T extends Uint8Array | MessagePort | URL | AbortSignal | Error | Writable
+      : T extends Uint8Array | MessagePort | URL | AbortSignal | Error | Writable | Date
         ? false
         : T extends (...args: infer Args) => infer Answer
           ? true extends

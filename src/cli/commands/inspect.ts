@@ -1,5 +1,6 @@
 import { basename, resolve } from 'node:path';
 import { Argument, Option } from 'commander';
+import type { Frame } from '../../format/frame.js';
 import type { VerifyReport, VerifySegment } from '../../index.js';
 import { CliError, ExitCode } from '../errors/exit-code.js';
 import { parseCount, parseLsn } from '../flags/values.js';
@@ -11,7 +12,7 @@ import {
   type SideFile,
 } from '../look/file-listing.js';
 import { expectLog, kindOf, readStateFile } from '../look/log-directory.js';
-import { readStamp } from '../look/segment-file.js';
+import { readFirstFrame } from '../look/segment-file.js';
 import { inspectSegment } from '../look/segment-inspection.js';
 import { colored, describeVerdict, exitCodeFor } from '../look/verdict-text.js';
 import { verifyWithProgress } from '../look/verify-with-progress.js';
@@ -97,8 +98,9 @@ async function inspectLog(context: Context, isJson: boolean, path: string): Prom
   const holder = holderOf(directory);
   const state = readStateFile(directory);
   const onDisk = new Map(segments.map((segment) => [segment.number, segment]));
-  const stamps = new Map(segments.map(({ number, path: file }) => [number, readStamp(file)]));
-  const logId = state?.logId ?? [...stamps.values()].find((stamp) => stamp !== undefined)?.logId;
+  const firstFrames = new Map(segments.map(({ number, path: file }) => [number, readFirstFrame(file)]));
+  const stampOf = (number: number) => firstFrames.get(number)?.segment;
+  const logId = state?.logId ?? [...firstFrames.values()].find((frame) => frame?.segment)?.segment?.logId;
   const { out } = context;
   if (isJson) {
     out.json({
@@ -108,7 +110,8 @@ async function inspectLog(context: Context, isJson: boolean, path: string): Prom
       lock: holder,
       segments: report.segments.map((segment) => ({
         ...segment,
-        createdMs: stamps.get(segment.number)?.createdMs ?? 0,
+        createdMs: stampOf(segment.number)?.createdMs ?? 0,
+        firstTimeMs: firstFrames.get(segment.number)?.timeMs ?? 0,
         modifiedMs: onDisk.get(segment.number)?.modifiedMs,
         ...shareOf(segment),
       })),
@@ -131,7 +134,7 @@ async function inspectLog(context: Context, isJson: boolean, path: string): Prom
   for (const line of table(facts.map(([name = '', value = '']) => [colors.dim(name), value]))) out.line(line);
   if (report.segments.length > 0) {
     out.line();
-    printSegments(out, report, onDisk, (number) => stamps.get(number)?.createdMs);
+    printSegments(out, report, onDisk, firstFrames);
   }
   printSideFiles(out, sideFiles);
   return exitCodeFor(report.verdict);
@@ -141,17 +144,23 @@ function printSegments(
   out: Output,
   { segments }: VerifyReport,
   onDisk: ReadonlyMap<number, SegmentOnDisk>,
-  createdMs: (number: number) => number | undefined,
+  firstFrames: ReadonlyMap<number, Frame | undefined>,
 ): void {
   const { colors } = out;
   const largest = Math.max(...segments.map((segment) => segment.bytes));
   const at = (ms: number | undefined) => (ms === undefined ? '' : time(ms));
+  const firstTime = (number: number) => firstFrames.get(number)?.timeMs || undefined;
   const columns: Column[] = [
     { header: '', cells: segments.map(({ path }) => basename(path)) },
     { header: 'LSN', cells: segments.map(({ firstLsn, lastLsn }) => lsnRange(firstLsn, lastLsn)) },
     { header: 'size', cells: segments.map((segment) => bytes(segment.bytes)), isRight: true },
     { header: 'filled', cells: segments.map(fillOf), isRight: true },
-    { header: 'created', cells: segments.map(({ number }) => at(createdMs(number))), rank: 2 },
+    {
+      header: 'created',
+      cells: segments.map(({ number }) => at(firstFrames.get(number)?.segment?.createdMs)),
+      rank: 2,
+    },
+    { header: 'first entry', cells: segments.map(({ number }) => at(firstTime(number))), rank: 3 },
     { header: 'written', cells: segments.map(({ number }) => at(onDisk.get(number)?.modifiedMs)), rank: 1 },
     { header: 'verdict', cells: segments.map(({ verdict }) => colored(colors, verdict)) },
   ];

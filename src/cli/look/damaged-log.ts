@@ -10,8 +10,10 @@ import {
   type WalEntry,
   WalError,
 } from '../../index.js';
+import { CliError, ExitCode } from '../errors/exit-code.js';
 import type { Context } from '../terminal/context.js';
-import type { EntrySource } from './entry-source.js';
+import { shellPath } from '../text/shell-path.js';
+import type { EntrySource, FollowStart } from './entry-source.js';
 import { readStateFile } from './log-directory.js';
 import { readStamp } from './segment-file.js';
 import { readRuns } from './segment-runs.js';
@@ -60,12 +62,30 @@ export class DamagedLog implements EntrySource {
     return this.#report.lastLsn;
   }
 
-  batches({ from, to, reverse = false, signal }: EntriesOptions): AsyncIterable<readonly WalEntry[]> {
+  batches({
+    from,
+    to,
+    since,
+    until,
+    reverse = false,
+    signal,
+  }: EntriesOptions): AsyncIterable<readonly WalEntry[]> {
+    if (since !== undefined || until !== undefined)
+      throw this.#timeless(since === undefined ? '--until' : '--since');
     return reverse ? this.#readDown(from, to, signal) : this.#readUp(from, to, signal);
   }
 
-  async *follow(from: number, signal: AbortSignal): AsyncGenerator<WalEntry> {
+  async *follow({ from, since }: FollowStart, signal: AbortSignal): AsyncGenerator<WalEntry> {
+    if (since !== undefined) throw this.#timeless('--since');
     for await (const batch of this.#readUp(from, undefined, signal)) yield* batch;
+  }
+
+  #timeless(flag: string): CliError {
+    const { directory } = this.#report;
+    return new CliError(
+      ExitCode.no,
+      `Cannot use ${flag} with "${directory}": the log is damaged, and what is missing may have the time stamps that are looked for. Repair it, or use LSNs: \`ringwal verify ${shellPath(directory)}\` shows them.`,
+    );
   }
 
   async get(lsn: number): Promise<WalEntry | undefined> {

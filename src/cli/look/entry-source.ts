@@ -3,6 +3,12 @@ import type { Context } from '../terminal/context.js';
 import { DamagedLog } from './damaged-log.js';
 import { expectLog } from './log-directory.js';
 
+export interface FollowStart {
+  readonly from: number | undefined;
+  /** Milliseconds since 1970. */
+  readonly since: number | undefined;
+}
+
 /** The entries of a log, for a command that prints them. */
 export interface EntrySource {
   /** 0 = there is none. */
@@ -11,8 +17,8 @@ export interface EntrySource {
   readonly lastLsn: number;
   /** Entries in the requested order, in arrays. @throws at damage, after all entries before it were returned */
   batches(options: EntriesOptions): AsyncIterable<readonly WalEntry[]>;
-  /** The entries from `from` on, and new entries as they become durable. */
-  follow(from: number, signal: AbortSignal): AsyncIterable<WalEntry>;
+  /** The entries from `from` or `since` on, and new entries as they become durable. */
+  follow(start: FollowStart, signal: AbortSignal): AsyncIterable<WalEntry>;
   /** `undefined` if the log has no such entry. */
   get(lsn: number): Promise<WalEntry | undefined>;
   close(): Promise<void>;
@@ -58,8 +64,8 @@ class WholeLog implements EntrySource {
     else yield* this.#reader.batches(options);
   }
 
-  follow(from: number, signal: AbortSignal): AsyncIterable<WalEntry> {
-    return this.#reader.follow({ from, signal });
+  follow(start: FollowStart, signal: AbortSignal): AsyncIterable<WalEntry> {
+    return this.#reader.follow({ ...start, signal });
   }
 
   get(lsn: number): Promise<WalEntry | undefined> {

@@ -1,6 +1,6 @@
 import type { Frame } from '../../format/frame.js';
 import type { Colors } from '../terminal/output.js';
-import { hexDump, integer, time, visibleLength, wrap } from '../text/text.js';
+import { hexDump, integer, preciseTime, visibleLength, wrap } from '../text/text.js';
 import type { Piece } from './frame-walk.js';
 
 /** Default number of bytes shown of a frame, as far as there is room. */
@@ -127,7 +127,7 @@ function fieldsOf({ syncedLsn, batchRemaining, timeMs, skipped, segment, unknown
   if (segment !== undefined) fields.push(`segment ${segment.number}${segment.recycled ? ' recycled' : ''}`);
   if (syncedLsn >= 0) fields.push(`synced ${integer(syncedLsn)}`);
   if (batchRemaining > 0) fields.push(`batch: ${integer(batchRemaining)} to come`);
-  if (timeMs > 0) fields.push(time(timeMs));
+  if (timeMs > 0) fields.push(preciseTime(timeMs));
   if (skipped > 0) fields.push(`skipped ${integer(skipped)}`);
   if (unknownCritical > 0) fields.push(`field ${unknownCritical} is not known`);
   return fields.join(', ');

@@ -4,7 +4,7 @@ import type { SegmentStamp } from '../../format/frame.js';
 import { parseSegmentName } from '../../format/segment-name.js';
 import type { Context } from '../terminal/context.js';
 import type { Colors } from '../terminal/output.js';
-import { bytes, harmless, integer, lsnRange, plural, time } from '../text/text.js';
+import { bytes, harmless, integer, lsnRange, plural, preciseTime, time } from '../text/text.js';
 import { FrameTable } from './frame-table.js';
 import { type Piece, walkFrames } from './frame-walk.js';
 import { readStateFile } from './log-directory.js';
@@ -100,6 +100,9 @@ class Sum {
   firstLsn = 0;
   lastLsn = 0;
   syncedLsn = 0;
+  /** The lowest and the highest time stamp; 0 = there is none. */
+  earliestMs = 0;
+  latestMs = 0;
 
   add({ kind, bytes: size, frame }: Piece): void {
     this.pieces += 1;
@@ -114,6 +117,9 @@ class Sum {
     this.lastLsn = frame.lsn;
     if (frame.syncedLsn >= 0) this.groups += 1;
     this.syncedLsn = Math.max(this.syncedLsn, frame.syncedLsn);
+    const { timeMs } = frame;
+    if (timeMs > 0 && (this.earliestMs === 0 || timeMs < this.earliestMs)) this.earliestMs = timeMs;
+    this.latestMs = Math.max(this.latestMs, timeMs);
   }
 
   asJson(path: string, stamp: Stamp): object {
@@ -131,6 +137,9 @@ class Sum {
       `${harmless(path)}${named}${created}`,
       `${plural(this.frames, 'valid frame')}, LSN ${lsnRange(this.firstLsn, this.lastLsn)}, ${plural(this.groups, 'group')}, ${bytes(this.dataBytes)} of data in ${bytes(this.validBytes)}`,
     ];
+    if (this.latestMs > 0) {
+      lines.push(`time stamps from ${preciseTime(this.earliestMs)} to ${preciseTime(this.latestMs)}`);
+    }
     if (this.syncedLsn > 0) lines.push(`its frames show entries up to ${integer(this.syncedLsn)} as durable`);
     if (this.freeBytes > 0) lines.push(`${bytes(this.freeBytes)} free at its end`);
     if (this.damagedBytes > 0) lines.push(colors.red(`${bytes(this.damagedBytes)} damaged or stale`));

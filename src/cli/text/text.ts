@@ -47,6 +47,11 @@ export function time(ms: number): string {
   return `${new Date(ms).toISOString().slice(0, 19).replace('T', ' ')}Z`;
 }
 
+/** The same, to the millisecond. */
+export function preciseTime(ms: number): string {
+  return ms > MAX_DATE_MS ? time(ms) : new Date(ms).toISOString().replace('T', ' ');
+}
+
 /** `1 to 12`, `7`, `none`. */
 export function lsnRange(first: number, last: number): string {
   if (first === 0) return 'none';

@@ -77,6 +77,11 @@ const DAY_ONE_MS = Date.UTC(2025, 0, 1);
 export class SimulatedDisk implements Disk {
   /** May be changed at any time: the disk fills up, or has room again. */
   capacityBytes: number;
+  /**
+   * Milliseconds by which the wall clock of the machine is set forward, or back. Time goes on as before. May be changed at any
+   * time.
+   */
+  clockErrorMs = 0;
   readonly #options: SimulatedDiskOptions;
   readonly #machine: Machine;
   readonly #ids: Random;
@@ -201,9 +206,9 @@ export class SimulatedDisk implements Disk {
     return this.#machine.nowMs - (this.#options.startMs ?? DAY_ONE_MS);
   }
 
-  /** Virtual: it moves only by [advance], [SimulatedDiskOptions.syncMs] and slow calls. */
+  /** Virtual: it moves only by [advance], [SimulatedDiskOptions.syncMs], slow calls and [clockErrorMs]. */
   now(): number {
-    return Math.floor(this.#machine.nowMs);
+    return Math.floor(this.#machine.nowMs + this.clockErrorMs);
   }
 
   // ---------------------------------------------------------------- crashes and damage

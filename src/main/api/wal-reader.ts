@@ -2,11 +2,13 @@ import type { RecoveryReport, SegmentInfo } from '../../protocol/reports.js';
 import { checkLsn } from '../options/checks.js';
 import { type FollowOptions, takeFollowOptions } from '../options/follow-options.js';
 import { type EntriesOptions, type ReadOptions, takeReadOptions } from '../options/read-options.js';
+import { checkTime, type WalTime } from '../options/times.js';
 import type { WalIterator } from '../read/entry-iterator.js';
 import { follow } from '../read/follow.js';
 import type { LogView } from '../read/log-view.js';
 import { readBatches, readEntries, readEntry } from '../read/read-log.js';
 import type { WalEntry } from '../read/segment-reader.js';
+import { firstLsnAt } from '../read/time-search.js';
 import { PRINTED, type PrintArguments, printed } from './printed.js';
 
 /**
@@ -126,6 +128,23 @@ export class WalReader {
    */
   async get(lsn: number): Promise<WalEntry | undefined> {
     return readEntry(this.#view, checkLsn('lsn', lsn));
+  }
+
+  /**
+   * The LSN of the first entry that was made at `time` or later: at most `timeResolution` too early, and never too late as
+   * long as the wall clock ran steadily. If no entry is that late, `lastLsn + 1`, the LSN of the next entry; if all are later,
+   * `firstLsn`. An entry is made when the writer thread takes it, within milliseconds of its append.
+   *
+   * If the clock was set back, the entries of the time that it showed twice count as made at the latest time that it had
+   * shown before. docs/guide.md has the details.
+   *
+   * @param time a Date, or milliseconds since 1970
+   * @throws ERR_WAL_UNSUPPORTED: the entries there have no time stamps, as those of wal-go
+   * @throws ERR_WAL_OPTION: `time` is not a time
+   * @throws ERR_WAL_CORRUPT, ERR_WAL_IO, ERR_WAL_CLOSED: as of {@link WalReader.entries}
+   */
+  async lsnAt(time: WalTime): Promise<number> {
+    return firstLsnAt(this.#view, checkTime('time', time));
   }
 
   /** @internal How `console.log` prints it. */

@@ -50,6 +50,7 @@ export class Connection implements ExitParticipant {
       directory,
       threads.status,
       opened.segments,
+      opened.times,
       opened.origin,
       () => threads.lane.drainPorts(),
       (isHeld) => threads.hold(isHeld),

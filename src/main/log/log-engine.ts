@@ -1,7 +1,7 @@
 import type { MessagePort, Worker } from 'node:worker_threads';
 import { identifyPath, openForReading } from '../../files/async-file.js';
 import { LockWatch } from '../../files/lock.js';
-import { nowMs } from '../../files/node-globals.js';
+import { nowMs, wallMs } from '../../files/node-globals.js';
 import type { SyncThreadData, WriterThreadData } from '../../protocol/thread-data.js';
 import { Doorbell } from '../../ring/doorbell.js';
 import type { ReadAccess } from '../read/log-view.js';
@@ -55,6 +55,7 @@ export function systemEngine(workerUrl: URL | undefined): LogEngine {
     openForReading,
     identifyPath,
     nowMs,
+    wallMs,
     hasOtherThreads: true,
   };
 }

@@ -107,4 +107,5 @@ const UNITS: Readonly<Record<string, string>> = {
   maxAge: 'milliseconds',
   syncInterval: 'milliseconds',
   commitDelay: 'milliseconds',
+  timeResolution: 'milliseconds',
 };

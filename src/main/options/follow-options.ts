@@ -1,6 +1,7 @@
 import { checkLsn, checkSignal, flag, takeOptions } from './checks.js';
 import { givenOptions } from './given-options.js';
 import { checkWorkerUrl } from './paths.js';
+import { checkTime, copyTime, type WalTime } from './times.js';
 
 /** Options of `WalReader.follow`. */
 export interface FollowOptions {
@@ -10,6 +11,11 @@ export interface FollowOptions {
    * @defaultValue `firstLsn`
    */
   from?: number | undefined;
+  /**
+   * Begins with the first entry that was made at this moment or later, as {@link WalReader.lsnAt} finds it; one that is
+   * still to come is waited for. Together with `from`: with the later one of the two.
+   */
+  since?: WalTime | undefined;
   /** Ends following, also while it waits: it rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
   /**
@@ -26,12 +32,14 @@ export interface DirectoryFollowOptions extends FollowOptions {
   workerUrl?: string | URL | undefined;
 }
 
-const FOLLOW_OPTIONS: readonly (keyof FollowOptions)[] = ['from', 'signal', 'ref'];
+const FOLLOW_OPTIONS: readonly (keyof FollowOptions)[] = ['from', 'since', 'signal', 'ref'];
 const DIRECTORY_FOLLOW_OPTIONS: readonly (keyof DirectoryFollowOptions)[] = [...FOLLOW_OPTIONS, 'workerUrl'];
 
 /** What a follower was given at the call: it is checked, and used, when following begins. */
 export function takeFollowOptions<T extends FollowOptions>(options: T): T {
-  return givenOptions(options, DIRECTORY_FOLLOW_OPTIONS);
+  const given = givenOptions(options, DIRECTORY_FOLLOW_OPTIONS);
+  if (typeof given !== 'object' || given === null) return given;
+  return Object.assign(given, { since: copyTime(given.since) });
 }
 
 /** Checks the options of a `follow` of a log that is open. */
@@ -46,12 +54,13 @@ export function checkDirectoryFollowOptions(given: DirectoryFollowOptions): {
 } {
   const options = takeOptions(given, 'follow option', DIRECTORY_FOLLOW_OPTIONS);
   checkFollow(options);
-  const { from, signal, ref, workerUrl } = options;
-  return { follow: { from, signal, ref }, job: { workerUrl: checkWorkerUrl(workerUrl), signal } };
+  const { from, since, signal, ref, workerUrl } = options;
+  return { follow: { from, since, signal, ref }, job: { workerUrl: checkWorkerUrl(workerUrl), signal } };
 }
 
 function checkFollow(options: FollowOptions): void {
   if (options.from !== undefined) checkLsn('from', options.from);
+  if (options.since !== undefined) checkTime('since', options.since);
   checkSignal(options.signal);
   flag('ref', options.ref);
 }

@@ -1,3 +1,4 @@
+import { DEFAULT_RESOLUTION_MS, RESOLUTION_MS_MAX } from '../../format/time-walk.js';
 import type { WriterOptions } from '../../protocol/thread-data.js';
 import type { WalError } from '../errors/wal-error.js';
 import {
@@ -121,6 +122,14 @@ export interface WalOptions {
    */
   maxEntrySize?: number | undefined;
   /**
+   * Milliseconds, up to 3,600,000: at most once in this time the log stamps what it writes with the wall clock, so that
+   * `lsnAt` and the options `since` and `until` find entries by time, at most this much too early. 0: no stamps;
+   * then only the ages of the segments tell times.
+   *
+   * @defaultValue 100
+   */
+  timeResolution?: number | undefined;
+  /**
    * What `open` does with a corrupt log: refuses it (`'strict'`), ends it before the first entry that cannot be
    * read (`'point-in-time'`), or keeps everything that can be read (`'skip-corrupt'`). A torn tail is cut in all of them,
    * and no byte goes without a copy in a side file.
@@ -219,6 +228,7 @@ const KNOWN_OPTIONS: readonly (keyof WalOptions)[] = [
   'maxPending',
   'maxUnsettled',
   'maxEntrySize',
+  'timeResolution',
   'recovery',
   'preallocate',
   'fileMode',
@@ -249,6 +259,13 @@ export function checkOptions(directory: unknown, given: WalOptions | WalReaderOp
         oneOf('retainFrom', options.retainFrom, ['checkpoint']) === 'checkpoint',
       syncInterval: integer('syncInterval', options.syncInterval, 200, 1, 60_000),
       commitDelay: number('commitDelay', options.commitDelay, 0, 0, 1_000),
+      timeResolution: integer(
+        'timeResolution',
+        options.timeResolution,
+        DEFAULT_RESOLUTION_MS,
+        0,
+        RESOLUTION_MS_MAX,
+      ),
       recovery: oneOf('recovery', options.recovery, ['strict', 'point-in-time', 'skip-corrupt']),
       preallocate: checkPreallocate(options.preallocate),
       fileMode: integer('fileMode', options.fileMode, 0o600, 0, 0o777),

@@ -5,13 +5,14 @@ import { DirectoryListing, type Listing } from '../../files/directory-listing.js
 import { DirectoryWatch } from '../../files/directory-watch.js';
 import { type Disk, type DiskFile, isMissing, isSameFile, readFully } from '../../files/disk.js';
 import { createNodeDisk } from '../../files/node-disk.js';
-import { nowMs } from '../../files/node-globals.js';
+import { nowMs, wallMs } from '../../files/node-globals.js';
 import { WindowedSource } from '../../files/windowed-source.js';
 import { type ChainContext, createChain, enterSegment } from '../../format/chain.js';
 import { FrameReader } from '../../format/frame-reader.js';
 import { SegmentScanner } from '../../format/scan.js';
 import { parseCutLsn, parseSegmentName, STATE_FILE, segmentName } from '../../format/segment-name.js';
 import { decodeState, type LogState, STATE_BYTES_MAX } from '../../format/state-file.js';
+import { segmentTimeOf, segmentTimes } from '../../format/time-walk.js';
 import { describeTrouble, type Judgement, wayOutOf } from '../../format/verdict.js';
 import type { RecoveryReport, SegmentInfo } from '../../protocol/reports.js';
 import { WalError } from '../errors/wal-error.js';
@@ -23,6 +24,7 @@ import type { LogView } from './log-view.js';
 import { Readers } from './readers.js';
 import { SegmentList } from './segment-list.js';
 import { SparseIndexes } from './sparse-index.js';
+import { LogTimes } from './time-index.js';
 import { Wakeups } from './wakeups.js';
 
 /** Enough to hold the last frame without its data, including its checksums. */
@@ -50,6 +52,8 @@ export class DirectoryView implements LogView {
   readonly directory: string;
   readonly recovery: RecoveryReport;
   readonly indexes = new SparseIndexes();
+  readonly times: LogTimes;
+  readonly wallMs = wallMs;
   readonly openForReading = openForReading;
   readonly files = undefined;
   readonly recent = undefined;
@@ -123,6 +127,9 @@ export class DirectoryView implements LogView {
           bytes: segment.validBytes,
           createdMs: segment.stamp?.createdMs ?? 0,
         })),
+    );
+    this.times = new LogTimes(
+      segmentTimes(judgement.segments.filter(({ number }) => number <= judgement.end.segment)),
     );
     this.#end = createChain(judgement.logId, judgement.end.segment);
     this.#end.fileOffset = judgement.end.offset;
@@ -308,6 +315,7 @@ export class DirectoryView implements LogView {
     if (numbers.length === 0) return;
     const present = new Set(numbers);
     this.#segments = new SegmentList(this.#segments.toArray().filter(({ number }) => present.has(number)));
+    this.times.dropThrough((numbers[0] as number) - 1);
   }
 
   /**
@@ -368,6 +376,7 @@ export class DirectoryView implements LogView {
     this.#durableLsn = Math.min(this.#durableLsn, keptLsn);
     this.#truncations.push(keptLsn);
     this.indexes.clear();
+    this.times.forgetFrom(last?.number ?? 0);
     this.#isCutDue = true;
   }
 
@@ -454,7 +463,7 @@ export class DirectoryView implements LogView {
       if (file.size() <= chain.fileOffset) return;
       const source = new WindowedSource(file);
       const scanner = new SegmentScanner(source, chain, this.#frames);
-      const isFirst = chain.fileOffset === 0;
+      const isFromStart = chain.fileOffset === 0;
       let firstLsn = 0;
       let lastLsn = 0;
       let createdMs = 0;
@@ -476,7 +485,8 @@ export class DirectoryView implements LogView {
         const { frame } = scanner;
         if (firstLsn === 0) {
           firstLsn = frame.lsn;
-          if (isFirst && frame.skipped > 0) this.#skipped.set(number, frame.skipped);
+          if (isFromStart) this.times.note(number, segmentTimeOf(frame));
+          if (isFromStart && frame.skipped > 0) this.#skipped.set(number, frame.skipped);
         }
         lastLsn = frame.lsn;
         if (createdMs === 0) createdMs = frame.segment?.createdMs ?? 0;

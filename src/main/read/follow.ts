@@ -13,6 +13,7 @@ import type { LogView } from './log-view.js';
 import { readBatches } from './read-log.js';
 import { unwatchAbandoned, watchAbandoned } from './readers.js';
 import type { WalEntry } from './segment-reader.js';
+import { firstLsnAt } from './time-search.js';
 
 /** The entries of a log as they become durable. See `Wal.follow`. */
 export function follow(view: LogView, options: FollowOptions): EntryIterator {
@@ -56,13 +57,38 @@ async function* followBatches(
   stop: AbortController,
 ): AsyncGenerator<WalEntry[], undefined, undefined> {
   checkFollowOptions(options);
-  const { from, signal, ref = true } = options;
+  const { from, since, signal, ref = true } = options;
   const wake = () => stop.abort();
   signal?.addEventListener('abort', wake);
   try {
-    yield* walkOn(view, from ?? 0, { signal, ref, stop: stop.signal });
+    const wait = { signal, ref, stop: stop.signal };
+    const first = since === undefined ? 0 : await waitForTime(view, Number(since), wait);
+    // Below the log's beginning, `from` finds that entries are gone; `since` does not ask for those.
+    const next = from === undefined || first > view.firstLsn ? Math.max(from ?? 0, first) : from;
+    yield* walkOn(view, next, wait);
   } finally {
     signal?.removeEventListener('abort', wake);
+  }
+}
+
+interface Wait {
+  readonly signal: AbortSignal | undefined;
+  readonly ref: boolean;
+  readonly stop: AbortSignal;
+}
+
+/**
+ * The first entry that was made at `ms` or later, once it is durable: only then is it certain that a moment that is still to
+ * come has come. 0 = the log begins with it, or the wait was ended.
+ */
+async function waitForTime(view: LogView, ms: number, { signal, ref, stop }: Wait): Promise<number> {
+  for (;;) {
+    signal?.throwIfAborted();
+    if (view.isClosed || stop.aborted) return 0;
+    const { durableLsn } = view;
+    const first = await firstLsnAt(view, ms);
+    if (first <= durableLsn || ms <= view.wallMs()) return first <= view.firstLsn ? 0 : first;
+    await view.waitForWatermark(durableLsn, { signal: stop, ref });
   }
 }
 
@@ -70,7 +96,7 @@ async function* followBatches(
 async function* walkOn(
   view: LogView,
   from: number,
-  { signal, ref, stop }: { signal: AbortSignal | undefined; ref: boolean; stop: AbortSignal },
+  { signal, ref, stop }: Wait,
 ): AsyncGenerator<WalEntry[], undefined, undefined> {
   let cutsSeen = view.truncations.length;
   /** LSN of the next entry. */

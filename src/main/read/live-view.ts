@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { type FileIdentity, isSameFile } from '../../files/disk.js';
 import { segmentName } from '../../format/segment-name.js';
+import type { SegmentTime } from '../../format/time-walk.js';
 import type { LogOrigin, ToLane } from '../../protocol/lane-messages.js';
 import type { SegmentInfo } from '../../protocol/reports.js';
 import type { LogStatus } from '../../ring/log-status.js';
@@ -13,6 +14,7 @@ import { Readers } from './readers.js';
 import { RecentReads } from './recent-reads.js';
 import { SegmentList } from './segment-list.js';
 import { SparseIndexes } from './sparse-index.js';
+import { LogTimes } from './time-index.js';
 import { Wakeups } from './wakeups.js';
 
 /**
@@ -22,6 +24,8 @@ import { Wakeups } from './wakeups.js';
 export class LiveView implements LogView {
   readonly directory: string;
   readonly indexes = new SparseIndexes();
+  readonly times: LogTimes;
+  readonly wallMs: ReadAccess['wallMs'];
   readonly files: OpenFiles = new OpenFiles((segment) => openOwnFile(this, segment));
   readonly openForReading: ReadAccess['openForReading'];
   readonly recent: RecentReads;
@@ -56,6 +60,7 @@ export class LiveView implements LogView {
     directory: string,
     status: LogStatus,
     segments: readonly SegmentInfo[],
+    times: ReadonlyMap<number, SegmentTime>,
     origin: LogOrigin,
     catchUp: () => void,
     hold: (isHeld: boolean) => void,
@@ -64,6 +69,8 @@ export class LiveView implements LogView {
     this.#hold = hold;
     this.directory = directory;
     this.#status = status;
+    this.times = new LogTimes(times);
+    this.wallMs = () => access.wallMs();
     this.openForReading = (path) => access.openForReading(path);
     this.#identifyPath = (path) => access.identifyPath(path);
     this.recent = new RecentReads(status.get('lastLsn'), () => access.nowMs());
@@ -203,6 +210,7 @@ export class LiveView implements LogView {
     if (message.kind === 'segment-opened') this.#open(message);
     else if (message.kind === 'segments-removed') {
       this.files.dropThrough(message.upTo);
+      this.times.dropThrough(message.upTo);
       this.#segments.dropThrough(message.upTo);
     } else if (message.kind === 'segment-withdrawn') {
       this.#withdraw(message.number);
@@ -212,6 +220,7 @@ export class LiveView implements LogView {
       this.files.clear();
       // The writer has made another file of it.
       if (message.replaced !== undefined) this.#unnamed.delete(message.replaced);
+      this.times.forgetFrom((message.segments.at(-1)?.number ?? -1) + 1);
       this.#segments = new SegmentList(message.segments);
       this.#liveFirstLsn = this.#segments.last?.firstLsn ?? 0;
       this.#followers.wakeAll();
@@ -221,7 +230,7 @@ export class LiveView implements LogView {
   }
 
   #open(message: Extract<ToLane, { kind: 'segment-opened' }>): void {
-    const { number, createdMs, firstLsn, sealedBytes } = message;
+    const { number, createdMs, firstLsn, sealedBytes, previousLatestMs } = message;
     const sealed = this.#segments.last;
     if (sealed !== undefined) {
       const sealedFirstLsn = this.#liveFirstLsn;
@@ -236,6 +245,8 @@ export class LiveView implements LogView {
     const path = join(this.directory, segmentName(number));
     this.#segments.push({ number, path, firstLsn, lastLsn: 0, bytes: 0, createdMs });
     this.#liveFirstLsn = firstLsn;
+    // Its first frame is still to be written: until a search reads it, the segment's age is the time of its first entry.
+    this.times.note(number, { timeMs: 0, createdMs, previousLatestMs });
     // After a cut the writer assigns a number again.
     this.#unnamed.delete(number);
   }
@@ -244,6 +255,7 @@ export class LiveView implements LogView {
   #withdraw(number: number): void {
     if (this.#segments.last?.number !== number) return;
     this.#segments.pop();
+    this.times.forgetFrom(number);
     this.#liveFirstLsn = this.#segments.last?.firstLsn ?? 0;
   }
 }

@@ -5,6 +5,7 @@ import type { OpenFiles } from './open-files.js';
 import type { Readers } from './readers.js';
 import type { RecentReads } from './recent-reads.js';
 import type { SparseIndexes } from './sparse-index.js';
+import type { LogTimes } from './time-index.js';
 
 /** File access and the clock of readers: Node's, or those of a simulated machine. */
 export interface ReadAccess {
@@ -14,6 +15,8 @@ export interface ReadAccess {
   identifyPath(path: string): Promise<FileIdentity | undefined>;
   /** Milliseconds of a clock that never goes back. */
   nowMs(): number;
+  /** The wall clock, milliseconds since 1970. */
+  wallMs(): number;
 }
 
 /** A log as readers see it: the live log of this process, or a directory that another process may write. */
@@ -44,6 +47,10 @@ export interface LogView {
   readonly truncations: readonly number[];
   /** Positions of entries that readers have learned. */
   readonly indexes: SparseIndexes;
+  /** What is known of the times of the segments. */
+  readonly times: LogTimes;
+  /** The wall clock, milliseconds since 1970. */
+  wallMs(): number;
   /** Opens the file of a segment. @throws as `openForReading` of src/files */
   openForReading(path: string): Promise<AsyncFile>;
   /** Segment files that stay open; `undefined` if another process can replace the files. */

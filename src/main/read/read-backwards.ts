@@ -8,6 +8,7 @@ import type { LogView, Look } from './log-view.js';
 import { type Reader, unwatchAbandoned, watchAbandoned } from './readers.js';
 import { corruptError, SegmentReader, type WalEntry } from './segment-reader.js';
 import { PLACE_SPACING_BYTES } from './sparse-index.js';
+import { boundsOf } from './time-range.js';
 
 /** Bytes that are read forward, held, and returned backwards. Bet: as for the chunks of a forward reader. */
 const RUN_BYTES = 256 * 1024;
@@ -28,14 +29,14 @@ export async function* walkBackwards(
   look: () => Look,
 ): AsyncGenerator<WalEntry[], undefined, undefined> {
   checkEntriesOptions(options);
-  const { from, signal } = options;
+  const { signal } = options;
   signal?.throwIfAborted();
   view.assertOpen();
   const { cutsSeen, lastLsn } = look();
-  const to = Math.min(options.to ?? Number.POSITIVE_INFINITY, lastLsn);
+  const { from, lowest, to } = await boundsOf(view, options, lastLsn);
   if (from !== undefined && from < view.firstLsn) throw purged(view, from);
   /** The last entry to return. Lower ones may be in its segment, given up by `truncateBefore`. */
-  const least = () => Math.max(1, from ?? view.firstLsn);
+  const least = () => Math.max(1, lowest, from ?? view.firstLsn);
   if (to < least()) return;
 
   const assertReadable = () => {

@@ -11,6 +11,7 @@ import { walkBackwards } from './read-backwards.js';
 import { unwatchAbandoned, watchAbandoned } from './readers.js';
 import { corruptError, type SegmentEnd, SegmentReader, type WalEntry } from './segment-reader.js';
 import { PLACE_SPACING_BYTES } from './sparse-index.js';
+import { boundsOf } from './time-range.js';
 
 /** The entries of a log, one chunk of a segment at a time, up to the last entry written at the time of this call. */
 export function readBatches(
@@ -40,11 +41,12 @@ async function* walk(
   look: () => Look,
 ): AsyncGenerator<WalEntry[], undefined, undefined> {
   checkReadOptions(options);
-  const { from, signal } = options;
+  const { signal } = options;
   signal?.throwIfAborted();
   view.assertOpen();
   const { cutsSeen, lastLsn } = look();
-  const range = { to: Math.min(options.to ?? Number.POSITIVE_INFINITY, lastLsn), cutsSeen, signal };
+  const { from, lowest, to } = await boundsOf(view, options, lastLsn);
+  const range = { to, cutsSeen, signal };
   if (from !== undefined) {
     yield* walkRange(view, { from, ...range });
     return;
@@ -52,7 +54,7 @@ async function* walk(
   // A walk without `from` begins where the log begins, even if retention moves the beginning several times before the
   // first read.
   for (;;) {
-    const first = view.firstLsn;
+    const first = Math.max(view.firstLsn, lowest);
     let hasBegun = false;
     try {
       for await (const batch of walkRange(view, { from: first, ...range })) {

@@ -12,6 +12,7 @@ import { createFrame, describeFault, type Frame, type FrameFault } from '../../f
 import { takeEntries } from '../../format/frame-entries.js';
 import { parseFrame, peekFrameLength } from '../../format/frame-parser.js';
 import { PlainFrames } from '../../format/kernel/plain-frames.js';
+import { speaksOfTime } from '../../format/time-walk.js';
 import { describeEntry, wayOutOf } from '../../format/verdict.js';
 import { isWalg, parseWalgFrame, parseWalgHeader, WALG_HEADER_BYTES } from '../../format/walg.js';
 import { WalError } from '../errors/wal-error.js';
@@ -78,6 +79,8 @@ export class SegmentReader {
   /** Records the positions of entries. */
   readonly #index: SparseIndex | undefined;
   readonly #chunkBytes: number;
+  /** Is told of each frame that is not plain, and of the first one of a segment, before the position moves past it. */
+  readonly #observer: ((frame: Readonly<Frame>) => void) | undefined;
   /** Bytes of the file to be read, as far as they are known. They bound the memory of a chunk. */
   #size: number;
   /** The next chunk, after [HEADROOM_BYTES] of room. It is read while the last chunk is processed. */
@@ -90,6 +93,7 @@ export class SegmentReader {
   /**
    * `chain` is the start position in `file`, outside any batch; it moves with the reader. `index` records the
    * positions of entries. `size` is the size of the file when it was opened, for a reader that ignores later bytes.
+   * `observer` hears of frames that are not plain; those that speak of time are checked as if they were wanted.
    */
   constructor(
     file: AsyncFile,
@@ -97,12 +101,14 @@ export class SegmentReader {
     index: SparseIndex | undefined,
     chunkBytes: number = CHUNK_BYTES,
     size: number = Number.POSITIVE_INFINITY,
+    observer?: (frame: Readonly<Frame>) => void,
   ) {
     this.path = file.path;
     this.#file = file;
     this.#chain = chain;
     this.#index = index;
     this.#chunkBytes = chunkBytes;
+    this.#observer = observer;
     this.#size = size;
   }
 
@@ -185,6 +191,7 @@ export class SegmentReader {
         this.#isPast = true;
         return entries;
       }
+      this.#observer?.(frame);
       takeEntries(bytes, frame, from, to, entries);
       at += frame.byteLength;
       followFrame(chain, frame);
@@ -262,7 +269,8 @@ export class SegmentReader {
     if (this.#isWalg) return parseWalgFrame(bytes, at, bytes.length, frame) ?? checkOrder(frame, chain);
     const fault = parseFrame(bytes, at, bytes.length, frame);
     if (fault !== undefined) return fault;
-    if (frame.lsn >= from) return validateFrame(bytes, at, frame, chain);
+    const isWanted = frame.lsn >= from || (this.#observer !== undefined && speaksOfTime(frame));
+    if (isWanted) return validateFrame(bytes, at, frame, chain);
     if (!claimsOther(frame, chain)) return checkOrder(frame, chain);
     // A reader of a later entry must know to which log the frames belong, but only if the checksum proves it.
     const found = validateFrame(bytes, at, frame, chain);

@@ -59,7 +59,7 @@ export interface Run {
   checksumSeed: number;
   /** W, for field 4 of the call's first frame; -1 leaves the field out (a further run of the same group). */
   syncedLsn: number;
-  /** Field 8 of the call's first frame, encoded with tag and length, somewhere in the lane's memory; 0 bytes: none. */
+  /** Fields 6 and 8 of the call's first frame, encoded one after the other, somewhere in the lane's memory; 0 bytes: none. */
   segmentFieldAt: number;
   segmentFieldBytes: number;
 

@@ -10,6 +10,7 @@ import {
 } from '../../files/disk.js';
 import { segmentName } from '../../format/segment-name.js';
 import { emptyState, endingWith, type LogState } from '../../format/state-file.js';
+import { type SegmentTime, segmentTimes } from '../../format/time-walk.js';
 import { describeReason, describeTrouble, type Judgement, judgeLog, wayOutOf } from '../../format/verdict.js';
 import type { LogOrigin, PlaceIdentity } from '../../protocol/lane-messages.js';
 import type { RecoveryCut, RecoveryReport, RepairReport } from '../../protocol/reports.js';
@@ -36,6 +37,8 @@ export interface LogStart {
   /** See `LogOrigin`. */
   readonly unnamed: LogOrigin['unnamed'];
   readonly catalog: SegmentCatalog;
+  /** What the first frames of the segments say of time. */
+  readonly times: ReadonlyMap<number, SegmentTime>;
   readonly lastLsn: number;
   readonly watermark: number;
   /** What the state file says, but for the watermark, as soon as recovery is finished. */
@@ -120,6 +123,7 @@ export function recoverLog(disk: Disk, options: WriterOptions): Recovered {
       place,
       unnamed: unnamedSegments(disk, directory, judgement),
       catalog: new SegmentCatalog(keptRecords(judgement, startedMs)),
+      times: segmentTimes(judgement.segments),
       lastLsn,
       watermark: postponed === undefined ? lastLsn : Math.min(watermark, lastLsn),
       state: recovered,
@@ -303,10 +307,11 @@ function keptRecords(judgement: Judgement, nowMs: number): SegmentRecord[] {
   const { end } = judgement;
   return judgement.segments
     .filter((segment) => segment.number <= end.segment)
-    .map(({ number, firstLsn, skipped, size, stamp }) => ({
+    .map(({ number, firstLsn, skipped, size, stamp, latestMs }) => ({
       number,
       firstLsn,
       skipped,
+      latestMs,
       bytes: number === end.segment ? end.offset : size,
       createdMs: stamp?.createdMs ?? (firstLsn === 0 ? nowMs : 0),
     }));

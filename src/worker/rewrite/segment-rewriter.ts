@@ -2,7 +2,9 @@
  * Writes a segment anew, of frames that stand in the segments of the log now.
  *
  *   1. write the frames to a file beside the log, as they will stand in the segment: the first one says which segment of which
- *      log this is, `skipped`, the offsets and every frame_crc are new; LSN, data, and what is left of a batch stay
+ *      log this is, `skipped`, the offsets and every frame_crc are new; LSN, data, time stamp, and what is left of a batch stay.
+ *      A Segment in the middle of a segment stays as well: from there on the branch or the resolution of the stamps is another
+ *      one. Where frames are missing a stamp may be missing with them: a Segment without time_ms says so there
  *   2. sync that file, rename it over the segment, sync the directory
  *
  * Wherever power goes the segment is the old one or the new one, whole. The segments that frames are taken from are not
@@ -15,6 +17,7 @@ import { encodeFrame } from '../../format/encode.js';
 import { frameChecksumSeed, type SegmentStamp } from '../../format/frame.js';
 import { FrameCursor } from '../../format/frame-cursor.js';
 import { segmentName } from '../../format/segment-name.js';
+import { DEFAULT_RESOLUTION_MS, RESOLUTION_MS_MAX } from '../../format/time-walk.js';
 import type { LogDirectory } from '../directory/log-directory.js';
 import { openSource } from '../directory/log-listing.js';
 import { syncDirectory, syncFile } from '../directory/side-files.js';
@@ -80,12 +83,17 @@ function writeFrames(
 ): void {
   const checksumSeed = frameChecksumSeed(logId, number);
   const cursor = new FrameCursor();
+  const resolutions = new Resolutions(cursor);
   let fileOffset = 0;
   let branch = 0n;
+  /** The times of the entries from here on are known. */
+  let hasTimes = false;
   for (const run of runs) {
     const source = openSource(disk, join(directory, segmentName(run.segment)));
     try {
-      cursor.enter(source, run.segment).seek(run.offset);
+      cursor.enter(source, run.segment);
+      let timeResolutionMs = resolutions.before(run.segment);
+      cursor.seek(run.offset);
       for (; cursor.offset < run.offset + run.bytes; cursor.pass()) {
         // The checksum is made anew: it must not make damage valid that came up since the run was found.
         if (cursor.parse() !== undefined || !cursor.hasIntactData()) {
@@ -95,18 +103,31 @@ function writeFrames(
         }
         const { lsn, batchRemaining, timeMs, skipped, segment } = cursor.frame;
         const isFirst = fileOffset === 0;
-        // Where the log went on after a cut, it goes on after a cut in the new segment.
-        const isNewBranch = segment !== undefined && segment.branch !== branch;
-        if (isNewBranch) branch = segment.branch;
-        const stamp: SegmentStamp = { logId, number, createdMs, recycled: false, branch };
+        if (segment !== undefined) {
+          branch = segment.branch;
+          timeResolutionMs = segment.timeResolutionMs ?? DEFAULT_RESOLUTION_MS;
+          resolutions.note(run.segment, timeResolutionMs);
+        }
+        const isRunStart = cursor.offset === run.offset;
+        const lostTime: boolean = hasTimes && isRunStart && run.skipped !== skipped && timeMs === 0;
+        const hasSegment: boolean = isFirst || segment !== undefined || lostTime;
+        hasTimes = timeMs > 0 || (hasTimes && !hasSegment);
+        const stamp: SegmentStamp = {
+          logId,
+          number,
+          createdMs,
+          recycled: false,
+          branch,
+          timeResolutionMs: timeResolutionMs === DEFAULT_RESOLUTION_MS ? undefined : timeResolutionMs,
+        };
         const frame = encodeFrame({
           lsn,
           data: cursor.readData(),
           batchRemaining,
-          skipped: cursor.offset === run.offset ? run.skipped : skipped,
+          skipped: isRunStart ? run.skipped : skipped,
           timeMs,
           syncedLsn: isFirst ? syncedLsn : undefined,
-          segment: isFirst || isNewBranch ? stamp : undefined,
+          segment: hasSegment ? stamp : undefined,
           checksumSeed,
           fileOffset,
         });
@@ -116,5 +137,31 @@ function writeFrames(
     } finally {
       source.close?.();
     }
+  }
+}
+
+/** The resolution of the time stamps at a place in a segment whose frames are read from there on. */
+class Resolutions {
+  readonly #cursor: FrameCursor;
+  readonly #bySegment = new Map<number, number>();
+
+  constructor(cursor: FrameCursor) {
+    this.#cursor = cursor;
+  }
+
+  /** `cursor` has entered the segment, of which no frame was noted yet: its first frame says it, or nothing does. */
+  before(segment: number): number {
+    const known = this.#bySegment.get(segment);
+    if (known !== undefined) return known;
+    const cursor = this.#cursor;
+    const stamp = cursor.parse() === undefined ? cursor.frame.segment : undefined;
+    const resolutionMs =
+      stamp?.number === segment ? (stamp.timeResolutionMs ?? DEFAULT_RESOLUTION_MS) : RESOLUTION_MS_MAX;
+    this.note(segment, resolutionMs);
+    return resolutionMs;
+  }
+
+  note(segment: number, resolutionMs: number): void {
+    this.#bySegment.set(segment, resolutionMs);
   }
 }

@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib';
-import { encodeFrameAround, encodeSegmentField } from '../../format/encode.js';
+import { encodeFrameAround, encodeHeadFields } from '../../format/encode.js';
 import { createRun, type Run } from '../../ring/kernel/kernel.js';
 import { SEGMENT_FIELD_START } from '../../ring/layout.js';
 import type { WriterLane } from '../intake/writer-lane.js';
@@ -75,10 +75,10 @@ export class Framer {
     run.syncedLsn = syncedLsn;
     run.segmentFieldAt = SEGMENT_FIELD_START;
     run.segmentFieldBytes = 0;
-    if (place.stamp !== undefined) {
-      const field = encodeSegmentField(place.stamp);
-      views.u8.set(field, SEGMENT_FIELD_START);
-      run.segmentFieldBytes = field.length;
+    if (place.timeMs > 0 || place.stamp !== undefined) {
+      const fields = encodeHeadFields(place.timeMs, place.stamp);
+      views.u8.set(fields, SEGMENT_FIELD_START);
+      run.segmentFieldBytes = fields.length;
     }
     return (
       attempt(Math.min(ANY_NUMBER, place.lsnsLeft), Math.min(GROUP_BYTES, stagingBytes, place.room)) ||
@@ -120,6 +120,7 @@ export class Framer {
         crc: crc32(Uint8Array.of(lsn % 256), crc32(data)),
         syncedLsn: isFirst ? syncedLsn : undefined,
         batchRemaining: parts.length - 1 - entries,
+        timeMs: isFirst ? place.timeMs : 0,
         segment: isFirst ? place.stamp : undefined,
         checksumSeed: place.checksumSeed,
         fileOffset: place.offset + frameBytes,

@@ -30,6 +30,8 @@ export interface FramePlace {
   readonly checksumSeed: number;
   /** Content of field 8, if the next frame has to carry it. */
   readonly stamp: SegmentStamp | undefined;
+  /** Content of field 6, if the next frame has to carry it; 0 = it has not. */
+  readonly timeMs: number;
   /** LSN of the next entry. */
   readonly nextLsn: number;
   /** How many LSNs are left from `nextLsn` on, at least 1. */

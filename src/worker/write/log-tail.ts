@@ -10,7 +10,7 @@ import {
   takeRetries,
   writeFully,
 } from '../../files/disk.js';
-import { frameChecksumSeed, MAX_LSN } from '../../format/frame.js';
+import { frameChecksumSeed, MAX_LSN, type SegmentStamp } from '../../format/frame.js';
 import type { Place } from '../../format/place.js';
 import { LOCK_FILE, SPARE_FILE, segmentName } from '../../format/segment-name.js';
 import type { LogStatus } from '../../ring/log-status.js';
@@ -20,6 +20,7 @@ import { failureOf, LogFailure, systemCause } from '../errors/failure.js';
 import type { FramePlace, Group } from './group.js';
 import { type LiveProgress, type Preallocation, writeZeros } from './preallocation.js';
 import type { SegmentCatalog, SegmentRecord } from './segment-catalog.js';
+import { TimeStamps } from './time-stamps.js';
 
 /** A segment that frames are appended to, or a sealed one that no sync has covered yet. */
 interface OpenSegment {
@@ -47,6 +48,7 @@ export interface LogTailParts {
     readonly directory: string;
     readonly maxFileSize: number;
     readonly fileMode: number;
+    readonly timeResolution: number;
   };
   readonly status: LogStatus;
   readonly logId: bigint;
@@ -100,6 +102,7 @@ export class LogTail {
   readonly #lock: LogTailParts['lock'];
   readonly #catalog: SegmentCatalog;
   readonly #preallocation: Preallocation;
+  readonly #times: TimeStamps;
   #live: OpenSegment | undefined;
   #sealed: OpenSegment[] = [];
   #directoryChanged = false;
@@ -145,6 +148,7 @@ export class LogTail {
     this.#lock = lock;
     this.#catalog = catalog;
     this.#preallocation = preallocation;
+    this.#times = new TimeStamps(() => disk.now(), options.timeResolution);
     this.#continueAfter(lastLsn);
   }
 
@@ -177,25 +181,36 @@ export class LogTail {
   }
 
   /**
-   * Where the next frame goes; `undefined`: there is no segment yet.
+   * Where the next frame goes; `undefined`: there is no segment yet. Reads the clock: what was published later must not be framed
+   * for this place.
    *
    * @throws LogFailure ERR_WAL_UNSUPPORTED: no LSN is left
    */
   get place(): FramePlace | undefined {
     const live = this.#live;
     if (live === undefined) return undefined;
-    const { bytes, number, createdMs } = live.record;
+    const { bytes } = live.record;
+    const hasSegment = live.stampAt < 0;
     return {
       offset: bytes,
       room: Math.max(0, this.#options.maxFileSize - bytes),
       checksumSeed: live.checksumSeed,
-      stamp:
-        live.stampAt >= 0
-          ? undefined
-          : { logId: this.#logId, number, createdMs, recycled: live.isRecycled, branch: this.#branch },
+      stamp: hasSegment ? this.#stampOf(live) : undefined,
+      timeMs: this.#times.read(hasSegment),
       nextLsn: this.#nextLsn,
       lsnsLeft: this.#lsnsLeft(),
     };
+  }
+
+  /** Every entry of the segment before the live one was made by then; 0 = not known. */
+  get previousLatestMs(): number {
+    return this.#catalog.beforeLast?.latestMs ?? 0;
+  }
+
+  #stampOf({ record, isRecycled }: OpenSegment): SegmentStamp {
+    const { number, createdMs } = record;
+    const times = this.#times.fieldsOfSegment(record.bytes === 0 ? this.#catalog.beforeLast : undefined);
+    return { logId: this.#logId, number, createdMs, recycled: isRecycled, branch: this.#branch, ...times };
   }
 
   /** Only a log whose frames record skipped LSNs can come near the largest LSN. */
@@ -231,6 +246,7 @@ export class LogTail {
     const { record } = live;
     const wholeOffset = record.bytes + group.wholeBytes;
     if (live.stampAt < 0) live.stampAt = record.bytes;
+    this.#times.noteWritten(record);
     if (record.firstLsn === 0) record.firstLsn = group.firstLsn;
     record.bytes = position;
     live.fileBytes = Math.max(live.fileBytes, position);
@@ -258,7 +274,13 @@ export class LogTail {
     if (!this.isOnlyLiveUnsynced)
       throw new Error('a rotation now would leave more than two segments in doubt');
     this.trim();
-    const record = { number: this.#nextNumber, createdMs: this.#disk.now(), firstLsn: 0, bytes: 0 };
+    const record = {
+      number: this.#nextNumber,
+      createdMs: this.#disk.now(),
+      firstLsn: 0,
+      bytes: 0,
+      latestMs: 0,
+    };
     const next = this.#openReady(record) ?? this.#open(record, 'wx+');
     const sealed = this.#live;
     this.#growsBare = false;
@@ -268,6 +290,7 @@ export class LogTail {
       this.#status.add('rotations', 1);
     }
     this.#live = next;
+    this.#times.reset();
     this.#catalog.add(record);
     this.#directoryChanged = true;
     this.#nextNumber = record.number + 1;
@@ -345,6 +368,7 @@ export class LogTail {
       this.#live = this.#sealed.pop() ?? this.#reopenLast();
     }
     this.#nextLsn = this.#wholeLsn + 1;
+    this.#times.reset();
     if (this.#live !== undefined) this.#cutTo(this.#live, offset);
     this.#isTouched = false;
     this.#publish();
@@ -380,6 +404,7 @@ export class LogTail {
     this.#isSealPending = false;
     this.#writtenBytes = 0;
     this.#growsBare = false;
+    this.#times.reset();
     this.#isTouched = false;
     this.#nextLsn = lastLsn + 1;
     this.#wholeLsn = lastLsn;

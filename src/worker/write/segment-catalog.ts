@@ -12,6 +12,8 @@ export interface SegmentRecord {
   readonly skipped?: number | undefined;
   /** Bytes of whole frames. Only the last segment grows. */
   bytes: number;
+  /** Every entry of it was made at this time of the wall clock or before it; 0 = it holds none; absent = not known. */
+  latestMs?: number | undefined;
 }
 
 /**
@@ -44,6 +46,12 @@ export class SegmentCatalog {
   /** The segment at `index`; 0 = the oldest. */
   at(index: number): SegmentRecord | undefined {
     return this.#records[this.#first + index];
+  }
+
+  /** The segment whose number is one lower than that of the last one. */
+  get beforeLast(): SegmentRecord | undefined {
+    const before = this.length < 2 ? undefined : this.#records.at(-2);
+    return before !== undefined && before.number + 1 === this.last?.number ? before : undefined;
   }
 
   get last(): SegmentRecord | undefined {

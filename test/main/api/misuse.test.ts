@@ -18,6 +18,7 @@ const REFUSED: Record<string, unknown[]> = {
   maxPending: [0, -1, 1.5, '1', null],
   maxUnsettled: [0, -1, 1.5, '1', null],
   maxEntrySize: [0, -1, 2 ** 30 + 1, 1.5, '1', null],
+  timeResolution: [-1, 3_600_001, 0.5, '100', null, Number.NaN, Number.POSITIVE_INFINITY],
   recovery: ['lenient', true, null],
   fileMode: [-1, 0o1000, 1.5, '600', null],
   directoryMode: [-1, 0o1000, 1.5, '700', null],
@@ -74,6 +75,7 @@ test('the ends of every range, and undefined, are taken', async (t) => {
     maxPending: 1,
     maxUnsettled: 1,
     maxEntrySize: 1,
+    timeResolution: 0,
     recovery: 'strict',
     fileMode: 0o600,
     directoryMode: 0o700,
@@ -92,6 +94,7 @@ test('the ends of every range, and undefined, are taken', async (t) => {
     maxPending: Number.MAX_SAFE_INTEGER,
     maxUnsettled: 0x7fff_ffff,
     maxEntrySize: 2 ** 30,
+    timeResolution: 3_600_000,
     fileMode: 0o777,
     directoryMode: 0o777,
   };

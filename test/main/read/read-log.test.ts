@@ -8,6 +8,7 @@ import { readBatches, readEntries } from '../../../src/main/read/read-log.js';
 import { Readers } from '../../../src/main/read/readers.js';
 import { SegmentList } from '../../../src/main/read/segment-list.js';
 import { SparseIndexes } from '../../../src/main/read/sparse-index.js';
+import { LogTimes } from '../../../src/main/read/time-index.js';
 import { makeLog, range, temporaryLog, walError } from '../support.js';
 
 /**
@@ -42,6 +43,8 @@ async function shrinkingView(directory: string, at: number): Promise<LogView> {
     segments: () => segments,
     truncations: [],
     indexes: new SparseIndexes(),
+    times: new LogTimes(),
+    wallMs: () => Date.now(),
     openForReading,
     files: undefined,
     recent: undefined,

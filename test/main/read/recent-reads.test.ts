@@ -52,6 +52,7 @@ test('what was there before this process is old also where the last segment was 
     'log',
     status,
     found,
+    new Map(),
     { logId: 1n, place: { dev: 0n, ino: 0n }, unnamed: new Map() },
     () => {},
     () => {},

@@ -121,3 +121,94 @@ test('a frame that has changed since it was found is not written anew, and the s
   assert.throws(() => rewrite(disk, segment), /reads otherwise than before/);
   assert.deepEqual(Buffer.from(imageOf(disk).get(segmentName(1)) as Uint8Array), Buffer.from(bytes));
 });
+
+/** Entries 1 to 8 of wal-0, each a group; entry n was made at 1,000 × n, and those of `stamped` say so. */
+function timedLog(stamped: readonly number[], reopenedAt = 0): { image: Image; written: readonly Written[] } {
+  const builder = new LogBuilder();
+  for (let lsn = 1; lsn <= 8; lsn++) {
+    const segment = {
+      logId: LOG_ID,
+      number: 0,
+      createdMs: 1,
+      recycled: false,
+      branch: 0n,
+      timeResolutionMs: lsn === reopenedAt ? 20 : 3000,
+      previousLatestMs: lsn === 1 ? 7 : undefined,
+    };
+    builder.frame({
+      data: dataOf(lsn),
+      syncedLsn: lsn - 1,
+      timeMs: stamped.includes(lsn) ? lsn * 1000 : 0,
+      ...(lsn === 1 || lsn === reopenedAt ? { segment } : {}),
+    });
+  }
+  const image = new Map(builder.build().map((bytes, number) => [segmentName(number), bytes]));
+  return { image, written: builder.written };
+}
+
+/** What the frames of wal-0 say of time, once entries `from` to `to` are taken out: LSN, stamp, resolution of a Segment. */
+function timesWithout(
+  { image, written }: ReturnType<typeof timedLog>,
+  from: number,
+  to: number,
+): [lsn: number, timeMs: number, resolutionMs: number | undefined][] {
+  const disk = diskOf(image);
+  const { start } = written[from - 1] as Written;
+  const { end } = written[to - 1] as Written;
+  const last = written.at(-1) as Written;
+  const before = { segment: 0, offset: 0, bytes: start, skipped: 0 };
+  const after = { segment: 0, offset: end, bytes: last.end - end, skipped: to - from + 1 };
+  const runs = from === 1 ? [after] : [before, after];
+  rewrite(disk, { number: 0, createdMs: 1, syncedLsn: 0, runs });
+  assert.equal(judgeFully(disk).verdict, 'clean');
+  const frames = framesOf(imageOf(disk));
+  assert.ok(frames.every(({ stamp }) => stamp?.previousLatestMs === undefined));
+  return frames
+    .filter(({ timeMs, stamp }) => timeMs > 0 || stamp !== undefined)
+    .map(({ lsn, timeMs, stamp }) => [lsn, timeMs, stamp && (stamp.timeResolutionMs ?? 100)]);
+}
+
+test('time stamps stay, and so does what a Segment in the middle says of them', () => {
+  const log = timedLog([1, 4, 6, 8], 6);
+  assert.deepEqual(timesWithout(log, 7, 7), [
+    [1, 1000, 3000],
+    [4, 4000, undefined],
+    [6, 6000, 20],
+    [8, 8000, undefined],
+  ]);
+});
+
+test('where entries are gone a stamp may be gone: a Segment without a time says so, up to the next stamp', () => {
+  const log = timedLog([1, 4, 7]);
+  assert.deepEqual(timesWithout(log, 3, 4), [
+    [1, 1000, 3000],
+    [5, 0, 3000],
+    [7, 7000, undefined],
+  ]);
+});
+
+test('a survivor with a stamp of its own needs no such Segment', () => {
+  const log = timedLog([1, 4, 7]);
+  assert.deepEqual(timesWithout(log, 2, 3), [
+    [1, 1000, 3000],
+    [4, 4000, undefined],
+    [7, 7000, undefined],
+  ]);
+});
+
+test('a segment that has lost its first frame keeps the resolution that the frame said', () => {
+  const log = timedLog([1, 4]);
+  assert.deepEqual(timesWithout(log, 1, 2), [
+    [3, 0, 3000],
+    [4, 4000, undefined],
+  ]);
+});
+
+test('if nothing says the resolution any more, it is the largest that there can be', () => {
+  const { image, written } = timedLog([1, 4]);
+  (image.get(segmentName(0)) as Uint8Array)[2] ^= 0xff;
+  assert.deepEqual(timesWithout({ image, written }, 1, 2), [
+    [3, 0, 3_600_000],
+    [4, 4000, undefined],
+  ]);
+});

@@ -15,6 +15,8 @@ export interface FrameOnDisk {
   readonly batchRemaining: number;
   /** LSNs that are missing on purpose right before it. */
   readonly skipped: number;
+  /** 0 = absent. */
+  readonly timeMs: number;
   readonly stamp: SegmentStamp | undefined;
 }
 
@@ -87,9 +89,9 @@ function frameAt(bytes: Uint8Array, offset: number, segment: number): FrameOnDis
   const frame = createFrame();
   const place = `wal-${segment} at byte ${offset}`;
   if (parseFrame(bytes, offset, bytes.length, frame) !== undefined) return `no frame in ${place}`;
-  const { dataStart, dataEnd, byteLength, lsn, crc, syncedLsn, batchRemaining, skipped } = frame;
+  const { dataStart, dataEnd, byteLength, lsn, crc, syncedLsn, batchRemaining, skipped, timeMs } = frame;
   if (dataChecksum(bytes, dataStart, dataEnd, lsn) !== crc) return `bad checksum in ${place}`;
   const data = bytes.slice(dataStart, dataEnd);
   const stamp = frame.segment;
-  return { segment, offset, byteLength, lsn, data, syncedLsn, batchRemaining, skipped, stamp };
+  return { segment, offset, byteLength, lsn, data, syncedLsn, batchRemaining, skipped, timeMs, stamp };
 }

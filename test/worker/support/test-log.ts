@@ -37,6 +37,8 @@ export const OPTIONS: WriterOptions = {
   commitDelay: 0,
   recovery: 'strict',
   preallocate: false,
+  // A stamp would make frames longer by the clock.
+  timeResolution: 0,
   fileMode: 0o600,
   directoryMode: 0o700,
 };

@@ -1,0 +1,26 @@
+import type { EntriesOptions } from '../options/read-options.js';
+import type { LogView } from './log-view.js';
+import { firstLsnAt, lastLsnAt } from './time-search.js';
+
+/** The LSNs of a read. */
+export interface LsnBounds {
+  /** `undefined`: from `lowest` on, or from where the log begins by then. */
+  readonly from: number | undefined;
+  /** The first LSN that is wanted, whether it is still there or not; 0 = any. */
+  readonly lowest: number;
+  readonly to: number;
+}
+
+/** What `since` and `until` add to `from` and `to`, for a log that ended with `lastLsn` when the read was asked for. */
+export async function boundsOf(view: LogView, options: EntriesOptions, lastLsn: number): Promise<LsnBounds> {
+  const { from, since, until } = options;
+  const to = Math.min(options.to ?? Number.POSITIVE_INFINITY, lastLsn);
+  if (since === undefined && until === undefined) return { from, lowest: from ?? 0, to };
+  const first = since === undefined ? 0 : await firstLsnAt(view, Number(since));
+  // Entries before the log's first one may be of that time, too: they are gone, as `from` finds.
+  const isAfterFirst = first > view.firstLsn;
+  const last = until === undefined ? to : Math.min(to, await lastLsnAt(view, Number(until)));
+  if (from === undefined) return { from, lowest: isAfterFirst ? first : 0, to: last };
+  const both = isAfterFirst ? Math.max(from, first) : from;
+  return { from: both, lowest: both, to: last };
+}
