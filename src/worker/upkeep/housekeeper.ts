@@ -28,6 +28,12 @@ export interface HousekeeperParts {
 }
 
 /**
+ * Segments that one job removes at most. Each costs a sync of the directory, and a durable append that comes meanwhile waits for
+ * the job: with thousands expired, a job without a limit would stop such appends for seconds.
+ */
+export const REMOVALS_MAX = 8;
+
+/**
  * Does the work that follows from durability and that no thread waits for: the state file records how far the log is durable, and
  * retention removes segments. A job of the sync thread does it, in the order of sync-job.ts; a command does it at once.
  */
@@ -103,17 +109,23 @@ export class Housekeeper {
   takeWork(watermark: number): Pick<Housework, 'state' | 'removals' | 'recycling'> {
     this.#isWorkDue = false;
     this.noteNews();
-    const expired = this.#giveUp((pinned) => this.#expired(watermark, pinned));
+    const overdue = this.#unremoved.slice(0, REMOVALS_MAX);
+    this.#unremoved = this.#unremoved.slice(REMOVALS_MAX);
+    const room = REMOVALS_MAX - overdue.length;
+    const expired = room === 0 ? [] : this.#giveUp((pinned) => this.#expired(watermark, pinned, room));
     return {
       state: this.state(watermark),
-      removals: [...this.#unremoved, ...expired],
+      removals: [...overdue, ...expired],
       recycling: this.#recyclingOf(expired),
     };
   }
 
   noteDone(job: Housework & { readonly watermark: number }, { stateWritten, unremoved }: Housekeeping): void {
     if (stateWritten) this.#stateWatermark = job.watermark;
-    if (job.removals.length > 0) this.#unremoved = unremoved;
+    this.#unremoved = [...unremoved, ...this.#unremoved];
+    // A job that reached its limit has left the rest to the next one. After a failure the next reason for housework retries.
+    if (job.removals.length === REMOVALS_MAX && unremoved.length === 0)
+      this.#isWorkDue ||= this.#unremoved.length > 0 || this.#isExpired(job.watermark);
   }
 
   /** Postponed recovery has finished and written the state file. */
