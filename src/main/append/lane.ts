@@ -9,6 +9,7 @@ import { AckReceiver } from './ack-receiver.js';
 import { wantsOf } from './append-wants.js';
 import { Appender } from './appender.js';
 import { BlockingFlush } from './blocking-flush.js';
+import type { CheckpointRequests } from './checkpoint-requests.js';
 import { batchBytes, type Encode, type EntryData } from './entry-data.js';
 import { threadDied } from './lane-errors.js';
 import { type Closing, LaneLife } from './lane-life.js';
@@ -73,7 +74,7 @@ export class Lane {
     this.#tallies = tallies;
     this.#appender = appender;
     this.#room = new RoomWaiters({ appender, producer, overflow, doorbell, tallies, promises });
-    this.#requests = new WriterRequests({ appender, overflow, doorbell, promises });
+    this.#requests = new WriterRequests({ appender, overflow, doorbell, promises, directory });
     this.otherLanes = new OtherLanes(parts, life, overflow);
     this.#flush = new BlockingFlush(parts, producer, life, {
       drain: () => this.drainPorts(),
@@ -189,6 +190,11 @@ export class Lane {
     return this.#requests.command(command);
   }
 
+  /** Changes of named checkpoints, of which the writer makes many at once durable. */
+  get checkpoints(): CheckpointRequests {
+    return this.#requests.checkpoints;
+  }
+
   /** See `Wal.flushSync`. */
   flushSync(timeoutMs: number = Number.POSITIVE_INFINITY): void {
     this.#life.assertTaking();
@@ -219,6 +225,7 @@ export class Lane {
     this.#life.startClosing(what);
     // The lane's memory may get another producer once the writer has released the lane.
     this.#acks.stopPolling();
+    this.#requests.checkpoints.postWaiting();
     this.#overflow.post({ kind: what });
     this.#doorbell.ring(true);
   }
@@ -313,6 +320,8 @@ export class Lane {
       case 'synced':
       case 'command-done':
       case 'command-rejected':
+      case 'checkpoints-done':
+      case 'checkpoints-rejected':
         this.#requests.receive(message);
         break;
       case 'room':

@@ -13,7 +13,9 @@ import { SegmentScanner } from '../../format/scan.js';
 import { parseCutLsn, parseSegmentName, STATE_FILE, segmentName } from '../../format/segment-name.js';
 import { decodeState, type LogState, STATE_BYTES_MAX } from '../../format/state-file.js';
 import { describeTrouble, type Judgement, wayOutOf } from '../../format/verdict.js';
+import type { NamedCheckpoint } from '../../protocol/checkpoint-changes.js';
 import type { RecoveryReport, SegmentInfo } from '../../protocol/reports.js';
+import { copyCheckpoints } from '../checkpoints/checkpoint-list.js';
 import { WalError } from '../errors/wal-error.js';
 import { inspectLog } from '../jobs/inspect-log.js';
 import type { JobOptions } from '../jobs/job-pool.js';
@@ -178,6 +180,11 @@ export class DirectoryView implements LogView {
   segments(): readonly SegmentInfo[] {
     this.#look();
     return this.#segments.toArray().map((segment) => ({ ...segment }));
+  }
+
+  checkpoints(): Map<string, NamedCheckpoint> {
+    this.assertOpen();
+    return copyCheckpoints(this.#readState()?.namedCheckpoints ?? new Map());
   }
 
   segmentOf(lsn: number): SegmentInfo | undefined {

@@ -1,10 +1,12 @@
 import { join } from 'node:path';
 import { type FileIdentity, isSameFile } from '../../files/disk.js';
 import { segmentName } from '../../format/segment-name.js';
+import type { NamedCheckpoint } from '../../protocol/checkpoint-changes.js';
 import type { LogOrigin, ToLane } from '../../protocol/lane-messages.js';
 import type { SegmentInfo } from '../../protocol/reports.js';
 import type { LogStatus } from '../../ring/log-status.js';
 import { closedError } from '../append/lane-errors.js';
+import type { CheckpointList } from '../checkpoints/checkpoint-list.js';
 import type { WalError } from '../errors/wal-error.js';
 import { openOwnFile, openSegmentFile, replaced } from './log-segments.js';
 import type { LogView, ReadAccess } from './log-view.js';
@@ -37,6 +39,7 @@ export class LiveView implements LogView {
   readonly #unnamed: Map<number, FileIdentity>;
   readonly #identifyPath: ReadAccess['identifyPath'];
   readonly #status: LogStatus;
+  readonly #checkpoints: CheckpointList;
   /** Processes messages that the event loop has not delivered yet. */
   readonly #catchUp: () => void;
   #segments: SegmentList;
@@ -57,6 +60,7 @@ export class LiveView implements LogView {
     status: LogStatus,
     segments: readonly SegmentInfo[],
     origin: LogOrigin,
+    checkpoints: CheckpointList,
     catchUp: () => void,
     hold: (isHeld: boolean) => void,
     access: ReadAccess,
@@ -64,6 +68,7 @@ export class LiveView implements LogView {
     this.#hold = hold;
     this.directory = directory;
     this.#status = status;
+    this.#checkpoints = checkpoints;
     this.openForReading = (path) => access.openForReading(path);
     this.#identifyPath = (path) => access.identifyPath(path);
     this.recent = new RecentReads(status.get('lastLsn'), () => access.nowMs());
@@ -89,6 +94,11 @@ export class LiveView implements LogView {
 
   segments(): readonly SegmentInfo[] {
     return this.#current().toArray();
+  }
+
+  checkpoints(): Map<string, NamedCheckpoint> {
+    this.#catchUp();
+    return this.#checkpoints.copy();
   }
 
   segmentOf(lsn: number): SegmentInfo | undefined {
@@ -208,6 +218,7 @@ export class LiveView implements LogView {
       this.#withdraw(message.number);
     } else if (message.kind === 'truncated') {
       this.#truncations.push(message.lsn);
+      this.#checkpoints.lower(message.lsn);
       this.indexes.clear();
       this.files.clear();
       this.#segments = new SegmentList(message.segments);

@@ -1,4 +1,5 @@
 import type { Disk } from '../../files/disk.js';
+import type { ChangeResult, CheckpointChange } from '../../protocol/checkpoint-changes.js';
 import type { Failure } from '../../protocol/errors.js';
 import type { LogCommand } from '../../protocol/lane-messages.js';
 import type { WriterOptions } from '../../protocol/thread-data.js';
@@ -8,12 +9,13 @@ import { type CutPlace, cutLog } from '../directory/tail-cut.js';
 import { failureOf, LogFailure, mayPass, PassingError, systemCause } from '../errors/failure.js';
 import type { AckChannel } from '../intake/ack-channel.js';
 import type { Committer } from '../sync/committer.js';
+import { changePlaces, type KeptPlaces, placesUpTo } from '../upkeep/kept-places.js';
 import type { LogTail } from '../write/log-tail.js';
 import { describeSegments, type SegmentCatalog } from '../write/segment-catalog.js';
 import { findEntryEnd } from './entry-end.js';
 
 /**
- * Runs `checkpoint`, `truncateBefore` and `truncateAfter`. A command runs to its end on the writer thread: the writer takes in
+ * Runs `checkpoint`, `truncateBefore` and `truncateAfter`, and changes of named checkpoints. A command runs to its end on the writer thread: the writer takes in
  * nothing meanwhile, so no other change can come in between.
  */
 export class LogCommands {
@@ -26,6 +28,8 @@ export class LogCommands {
   readonly #opener: AckChannel;
   readonly #tail: LogTail;
   readonly #committer: Committer;
+  /** Since the log was opened. */
+  #cuts = 0;
 
   constructor(parts: {
     readonly disk: Disk;
@@ -74,10 +78,39 @@ export class LogCommands {
       this.#checkRange(name, lsn);
       if (name === 'truncateBefore') return housekeeper.removeBelow(lsn);
       if (name === 'checkpoint')
-        committer.withRoom(() => housekeeper.setCheckpoint(lsn, committer.watermark));
+        committer.withRoom(() => housekeeper.keep({ checkpoint: lsn }, committer.watermark));
       else if (lsn < this.#tail.wholeLsn) this.#truncateAfter(lsn);
       return undefined;
     });
+  }
+
+  /**
+   * Makes changes of named checkpoints, and of the archive's progress, durable in one step. Only the entries that they name must be
+   * durable before. A failure refuses all of them, and the log is then unchanged.
+   *
+   * @throws what the log must end for
+   */
+  change(changes: readonly CheckpointChange[]): { readonly results: ChangeResult[] } | Failure {
+    const committer = this.#committer;
+    const { housekeeper } = committer;
+    const { directory } = this.#options;
+    try {
+      const highest = Math.max(0, ...changes.map((change) => (change.kind === 'set' ? change.lsn : 0)));
+      committer.syncUpTo(Math.min(highest, this.#tail.wholeLsn));
+      this.#tail.checkPlace();
+      const { places, results } = changePlaces(housekeeper.places, changes, {
+        directory,
+        firstLsn: this.#catalog.firstLsn,
+        lastLsn: this.#tail.wholeLsn,
+        live: this.#catalog.last?.number ?? 0,
+        cuts: this.#cuts,
+      });
+      if (places !== undefined) committer.withRoom(() => housekeeper.keep(places, committer.watermark));
+      return { results };
+    } catch (error) {
+      if (this.#isTerminal(error)) throw error;
+      return failureOf(causeOf(error), `record checkpoints of "${directory}"`, directory);
+    }
   }
 
   #attempt(command: LogCommand, act: (command: LogCommand) => Failure | undefined): Failure | undefined {
@@ -86,8 +119,7 @@ export class LogCommands {
     } catch (error) {
       if (this.#isTerminal(error)) throw error;
       const { directory } = this.#options;
-      const cause = error instanceof PassingError ? error.cause : error;
-      return failureOf(cause, `${command.name}(${command.lsn}) on "${directory}"`, directory);
+      return failureOf(causeOf(error), `${command.name}(${command.lsn}) on "${directory}"`, directory);
     }
   }
 
@@ -127,8 +159,8 @@ export class LogCommands {
     // The bytes after the frames are not worth a side file.
     this.#tail.trim();
     const segments = this.#catalog.toArray().map(({ number }) => number);
-    const checkpoint = Math.min(housekeeper.checkpoint, lsn);
-    const state = { ...housekeeper.state(lsn), checkpoint };
+    const places = placesUpTo(housekeeper.places, lsn, place.segment);
+    const state = { ...housekeeper.state(lsn), ...places };
     let isBegun = false;
     try {
       // Checks the directory only: the live segment may be among those that are removed.
@@ -137,7 +169,7 @@ export class LogCommands {
       cutLog(this.#disk, cut, () => {
         committer.withRoom(() => housekeeper.writeState({ ...state, pendingCut: { ...place, lsn } }));
         isBegun = true;
-        this.#announceCut(place, lsn, checkpoint);
+        this.#announceCut(place, lsn, places);
       });
       committer.withRoom(() => housekeeper.writeState(state));
       this.#tail.reopenAt(lsn);
@@ -152,13 +184,19 @@ export class LogCommands {
   }
 
   /** Before any file is removed: a reader learns of the cut, not of a missing file. From here on the cut succeeds or the log ends. */
-  #announceCut(place: CutPlace, lsn: number, checkpoint: number): void {
+  #announceCut(place: CutPlace, lsn: number, places: KeptPlaces): void {
     this.#catalog.cutAfter(place.segment, place.offset);
     this.#committer.lowerWatermark(lsn);
-    this.#committer.housekeeper.noteCheckpoint(checkpoint);
+    this.#committer.housekeeper.noteKept(places);
+    this.#cuts += 1;
     this.#status.set('lastLsn', lsn);
     this.#status.set('liveBytes', place.offset);
     const segments = describeSegments(this.#catalog, this.#options.directory, lsn);
-    this.#opener.post({ kind: 'truncated', lsn, segments });
+    const { branch } = this.#committer.housekeeper;
+    this.#opener.post({ kind: 'truncated', lsn, segments, branch });
   }
+}
+
+function causeOf(error: unknown): unknown {
+  return error instanceof PassingError ? error.cause : error;
 }

@@ -8,6 +8,7 @@ import {
   systemCode,
   writeFully,
 } from '../../files/disk.js';
+import type { SegmentPlace } from '../../format/place.js';
 import { segmentName } from '../../format/segment-name.js';
 import { emptyState, type LogState } from '../../format/state-file.js';
 import { describeReason, describeTrouble, type Judgement, judgeLog, wayOutOf } from '../../format/verdict.js';
@@ -19,7 +20,7 @@ import { layOut } from '../directory/log-layout.js';
 import { listLog, newBranch, newLogId } from '../directory/log-listing.js';
 import { syncDirectory, syncFile } from '../directory/side-files.js';
 import { readState, writeState } from '../directory/state-store.js';
-import { cutLog } from '../directory/tail-cut.js';
+import { cutLog, truncateSegment } from '../directory/tail-cut.js';
 import { LogFailure } from '../errors/failure.js';
 import { removeStats } from '../upkeep/stats-publisher.js';
 import { removeLeftovers } from '../write/preallocation.js';
@@ -90,8 +91,12 @@ export function recoverLog(disk: Disk, options: WriterOptions): Recovered {
   const logId = judgement.logId ?? newLogId(disk);
   const known = state !== undefined && 'logId' in state && state.logId === logId ? state : undefined;
   const { lastLsn, watermark } = judgement;
+  const next = continuesAt(judgement);
+  const kept = known ?? emptyState(logId);
   const recovered: LogState = {
-    ...(known ?? emptyState(logId)),
+    ...kept,
+    // A segment that entries may still come to is not archived, whatever a state file of another time says.
+    archived: Math.min(kept.archived, next.segment),
     branch: known?.branch || newestBranch(judgement) || newBranch(disk),
     watermark: lastLsn,
     pendingCut: undefined,
@@ -101,6 +106,7 @@ export function recoverLog(disk: Disk, options: WriterOptions): Recovered {
     options,
     place,
     judgement,
+    next,
     segments.map((segment) => segment.number),
   );
   const finishRecovery = () => {
@@ -118,7 +124,7 @@ export function recoverLog(disk: Disk, options: WriterOptions): Recovered {
       logId,
       place,
       unnamed: unnamedSegments(disk, directory, judgement),
-      catalog: new SegmentCatalog(keptRecords(judgement, startedMs)),
+      catalog: new SegmentCatalog(keptRecords(judgement, next, startedMs)),
       lastLsn,
       watermark: postponed === undefined ? lastLsn : Math.min(watermark, lastLsn),
       state: recovered,
@@ -175,6 +181,7 @@ class TailRepair {
   readonly #options: WriterOptions;
   readonly #place: LogDirectory;
   readonly #judgement: Judgement;
+  readonly #next: SegmentPlace;
   readonly #numbers: readonly number[];
   #isCut = false;
   #isRewritten = false;
@@ -186,12 +193,14 @@ class TailRepair {
     options: WriterOptions,
     place: LogDirectory,
     judgement: Judgement,
+    next: SegmentPlace,
     numbers: readonly number[],
   ) {
     this.#disk = disk;
     this.#options = options;
     this.#place = place;
     this.#judgement = judgement;
+    this.#next = next;
     this.#numbers = numbers;
   }
 
@@ -208,10 +217,13 @@ class TailRepair {
     const checkPlace = () => this.#place.check();
     // A clean end has nothing after it but room made ahead, or what a recycled file held before.
     const keepsTail = trouble !== undefined;
-    const tail = { segments: this.#numbers, place: end, lsn: lastLsn + 1, keepsTail };
+    const tail = { segments: this.#numbers, place: this.#next, lsn: lastLsn + 1, keepsTail };
     const cut = { directory, fileMode, checkPlace, ...tail };
     // The watermark stays as it is, so that an interrupted cut looks like the same torn tail to the next open.
     const sideFiles = cutLog(this.#disk, cut, () => {});
+    // The one before is sealed for good: the cut to its frames may be in memory only.
+    if (this.#next.segment !== end.segment)
+      truncateSegment(this.#disk, join(directory, segmentName(end.segment)), end.offset);
     if (trouble === undefined) return;
     const behind = segments.filter((segment) => segment.number >= end.segment);
     this.cut = {
@@ -302,15 +314,26 @@ function newestBranch({ segments, end }: Judgement): bigint {
   return branches.at(-1) ?? 0n;
 }
 
+/**
+ * Where the next frame goes. That is after the last one, unless its segment is sealed: it was cut to its frames, and the next one is
+ * there and empty. A sealed segment stays as it is, since the archive may have it already.
+ */
+function continuesAt({ verdict, segments, end }: Judgement): SegmentPlace {
+  const last = segments.find(({ number }) => number === end.segment);
+  const isCutToFrames = last !== undefined && end.offset > 0 && last.size === end.offset;
+  const isSealed =
+    verdict === 'clean' && isCutToFrames && segments.some(({ number }) => number === end.segment + 1);
+  return isSealed ? { segment: end.segment + 1, offset: 0 } : end;
+}
+
 /** A segment of wal-go has no stamp and no known age; one of which nothing is kept is as good as new. */
-function keptRecords(judgement: Judgement, nowMs: number): SegmentRecord[] {
-  const { end } = judgement;
+function keptRecords(judgement: Judgement, next: SegmentPlace, nowMs: number): SegmentRecord[] {
   return judgement.segments
-    .filter((segment) => segment.number <= end.segment)
+    .filter((segment) => segment.number <= next.segment)
     .map(({ number, firstLsn, size, stamp }) => ({
       number,
       firstLsn,
-      bytes: number === end.segment ? end.offset : size,
+      bytes: number === next.segment ? next.offset : size,
       createdMs: stamp?.createdMs ?? (firstLsn === 0 ? nowMs : 0),
     }));
 }

@@ -13,6 +13,7 @@ import { listLog, newLogId, pendingCutOf, withoutCut } from '../directory/log-li
 import { readState, writeState } from '../directory/state-store.js';
 import { type CutPlace, cutLog } from '../directory/tail-cut.js';
 import { failureOf, LogFailure } from '../errors/failure.js';
+import { placesUpTo } from '../upkeep/kept-places.js';
 import { finishCut } from './interrupted-cut.js';
 import { planSalvage, readSalvageMark, type SalvagePlan, salvage } from './salvage-segments.js';
 
@@ -177,7 +178,7 @@ function truncate(job: RepairJob, { place, firstLsn, lastLsn }: End): Done {
   const last = job.segments.find(({ number }) => number === place.segment);
   const isShortened = last !== undefined && withSource(last, ({ size }) => size > place.offset);
   // What is kept may never have been synced: `open` sees to that, since the watermark says no more than it did.
-  const state = stateUpTo(job, lastLsn);
+  const state = stateUpTo(job, lastLsn, place.segment);
   let sideFiles: string[] = [];
   if (!job.dryRun) {
     // If it is all that is left at a crash, and another log's, it would make this intent another log's.
@@ -208,7 +209,8 @@ function rewrite(job: RepairJob): Done {
   const { firstLsn, lastLsn, rewritten, removed } = plan;
   let sideFiles: string[] = [];
   if (!job.dryRun) {
-    const state = stateUpTo(job, lastLsn);
+    const changed = Math.min(...rewritten.map(({ number }) => number), ...removed);
+    const state = stateUpTo(job, lastLsn, changed);
     sideFiles = salvage(disk, home, segments, plan, watermark, fileMode, () => {
       writeState(disk, directory, state, fileMode);
     });
@@ -224,15 +226,15 @@ function rewrite(job: RepairJob): Done {
   };
 }
 
-/** The state of the repaired log, which ends with entry `lastLsn`. */
-function stateUpTo({ state, watermark }: RepairJob, lastLsn: number): LogState {
+/**
+ * The state of the repaired log, which ends with entry `lastLsn`. `changed`: the lowest segment whose content changes, which the archive
+ * has to get again.
+ */
+function stateUpTo({ state, watermark }: RepairJob, lastLsn: number, changed: number): LogState {
   return {
     ...state,
+    ...placesUpTo(state, lastLsn, changed),
     watermark: Math.min(watermark, lastLsn),
-    checkpoint: Math.min(state.checkpoint, lastLsn),
-    namedCheckpoints: new Map(
-      [...state.namedCheckpoints].map(([name, at]) => [name, { ...at, lsn: Math.min(at.lsn, lastLsn) }]),
-    ),
     pendingCut: undefined,
   };
 }

@@ -10,6 +10,7 @@ import type { Preallocation } from '../write/preallocation.js';
 import type { SegmentCatalog, SegmentRecord } from '../write/segment-catalog.js';
 import { ClockLead } from './clock-lead.js';
 import { type Housekeeping, type Housework, keepHouse } from './keep-house.js';
+import { type KeptPlaces, lowestCheckpoint } from './kept-places.js';
 import { expiredSegments, RetentionHolds, segmentsBelow } from './retention.js';
 
 export interface HousekeeperParts {
@@ -56,12 +57,8 @@ export class Housekeeper {
     this.#clockLead = new ClockLead(() => parts.disk.now(), parts.nowMs);
     this.#state = parts.state;
     this.#stateWatermark = parts.stateWatermark;
-    this.noteCheckpoint(parts.state.checkpoint);
+    this.noteKept({});
     this.#isWorkDue = this.#isExpired(watermark);
-  }
-
-  get checkpoint(): number {
-    return this.#state.checkpoint;
   }
 
   /** Must the next job do the housework, whatever else it does? */
@@ -144,24 +141,34 @@ export class Housekeeper {
     this.#stateWatermark = state.watermark;
   }
 
+  get places(): KeptPlaces {
+    return this.#state;
+  }
+
+  /** Of the entries that the log writes next. */
+  get branch(): bigint {
+    return this.#state.branch;
+  }
+
   /** Durable when it returns. @throws as [writeState]; nothing has changed then */
-  setCheckpoint(lsn: number, watermark: number): void {
-    this.writeState({ ...this.state(watermark), checkpoint: lsn });
-    this.noteCheckpoint(lsn);
+  keep(places: Partial<KeptPlaces>, watermark: number): void {
+    this.writeState({ ...this.state(watermark), ...places });
+    this.noteKept(places);
     this.#isWorkDue ||= this.#isExpired(watermark);
   }
 
-  /** The state file holds this checkpoint already. */
-  noteCheckpoint(lsn: number): void {
-    this.#state = { ...this.#state, checkpoint: lsn };
-    if (this.#parts.options.retainFromCheckpoint) this.#holds.set('checkpoint', lsn);
-    this.#parts.status.set('checkpointLsn', lsn);
+  /** The state file holds these places already. */
+  noteKept(places: Partial<KeptPlaces>): void {
+    this.#state = { ...this.#state, ...places };
+    if (this.#parts.options.retainFromCheckpoint)
+      this.#holds.set('checkpoint', lowestCheckpoint(this.#state));
+    this.#parts.status.set('checkpointLsn', this.#state.checkpoint);
   }
 
-  /** Removes the segments that hold only entries below `lsn`, except those that readers hold. Returns what went wrong. */
+  /** Removes the segments that hold only entries below `lsn`, except those that a reader or the archive holds. Returns what went wrong. */
   removeBelow(lsn: number): Failure | undefined {
     const { disk, options, place, catalog } = this.#parts;
-    const removals = this.#giveUp((pinned) => segmentsBelow(catalog, lsn, pinned));
+    const removals = this.#giveUp((pinned) => segmentsBelow(catalog, lsn, this.#lowestHeld(pinned)));
     const work = { state: undefined, removals: [...this.#unremoved, ...removals] };
     const { unremoved, troubles } = keepHouse(disk, place, work, options.fileMode);
     this.#unremoved = unremoved;
@@ -203,7 +210,15 @@ export class Housekeeper {
     const { disk, options, catalog: segments } = this.#parts;
     const { releasedLsn } = this.#holds;
     const leadMs = (segment: SegmentRecord) => this.#clockLead.sinceMs(segment);
-    const view = { segments, watermark, releasedLsn, pinned, nowMs: disk.now(), leadMs };
+    const held = this.#lowestHeld(pinned);
+    const view = { segments, watermark, releasedLsn, pinned: held, nowMs: disk.now(), leadMs };
     return expiredSegments(options, view, countMax);
+  }
+
+  /** The lowest segment that a reader has open (`pinned`, -1 = none) or that is not archived; -1 = there is none. */
+  #lowestHeld(pinned: number): number {
+    if (!this.#parts.options.hasArchive) return pinned;
+    const { archived } = this.#state;
+    return pinned < 0 ? archived : Math.min(pinned, archived);
   }
 }

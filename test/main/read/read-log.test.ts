@@ -40,6 +40,7 @@ async function shrinkingView(directory: string, at: number): Promise<LogView> {
     lastLsn,
     durableLsn: lastLsn,
     segments: () => segments,
+    checkpoints: () => new Map(),
     truncations: [],
     indexes: new SparseIndexes(),
     openForReading,
