@@ -225,16 +225,17 @@ class TailRepair {
     if (this.#next.segment !== end.segment)
       truncateSegment(this.#disk, join(directory, segmentName(end.segment)), end.offset);
     if (trouble === undefined) return;
-    const behind = segments.filter((segment) => segment.number >= end.segment);
+    const { segment, offset } = this.#next;
+    const behind = segments.filter(({ number }) => number >= segment);
     this.cut = {
-      path: join(directory, segmentName(end.segment)),
-      offset: end.offset,
-      bytes: behind.reduce((sum, each) => sum + each.size, -end.offset),
+      path: join(directory, segmentName(segment)),
+      offset,
+      bytes: behind.reduce((sum, each) => sum + each.size, -offset),
       lsn: lastLsn + 1,
       reason: describeReason(trouble.reason),
       sideFiles,
       removedSegments: this.#numbers
-        .filter((number) => number > end.segment)
+        .filter((number) => number > segment)
         .map((number) => join(directory, segmentName(number))),
     };
   }
@@ -316,13 +317,12 @@ function newestBranch({ segments, end }: Judgement): bigint {
 
 /**
  * Where the next frame goes. That is after the last one, unless its segment is sealed: it was cut to its frames, and the next one is
- * there and empty. A sealed segment stays as it is, since the archive may have it already.
+ * there, though no entry of it is kept. A sealed segment stays as it is, since the archive may have it already.
  */
-function continuesAt({ verdict, segments, end }: Judgement): SegmentPlace {
+function continuesAt({ segments, end }: Judgement): SegmentPlace {
   const last = segments.find(({ number }) => number === end.segment);
   const isCutToFrames = last !== undefined && end.offset > 0 && last.size === end.offset;
-  const isSealed =
-    verdict === 'clean' && isCutToFrames && segments.some(({ number }) => number === end.segment + 1);
+  const isSealed = isCutToFrames && segments.some(({ number }) => number === end.segment + 1);
   return isSealed ? { segment: end.segment + 1, offset: 0 } : end;
 }
 

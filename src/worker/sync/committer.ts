@@ -309,9 +309,9 @@ export class Committer {
 
   /** When it returns, entries up to `lsn` are durable and no job is under way. @throws PassingError as [finishRecovery] */
   syncUpTo(lsn: number): void {
-    if (lsn > this.#watermark) return this.syncAll();
     this.finishRecovery();
     this.finishJob();
+    if (lsn > this.#watermark) this.syncAll();
   }
 
   /** Takes in a finished job; true = there was one. @throws LogFailure if it failed */

@@ -50,17 +50,12 @@ export function changePlaces(
   const named = new Map(places.namedCheckpoints);
   let { archived } = places;
   const results = changes.map((change): ChangeResult => {
-    switch (change.kind) {
-      case 'set':
-        return setPlace(named, change, log);
-      case 'remove':
-        return { isChanged: named.delete(change.name) };
-      case 'archived': {
-        const isChanged = change.cuts === log.cuts && change.before <= log.live;
-        if (isChanged) archived = Math.max(archived, change.before);
-        return { isChanged };
-      }
-    }
+    if (change.kind === 'set') return setPlace(named, change, log);
+    if (change.kind === 'remove') return { isChanged: named.delete(change.name) };
+    // After a cut that the archiver had not heard of, the number may stand for other content.
+    const isChanged = change.cuts === log.cuts && change.before <= log.live;
+    if (isChanged) archived = Math.max(archived, change.before);
+    return { isChanged };
   });
   const isChanged = results.some((result) => result.isChanged);
   return {
