@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import type { LogState } from '../../src/format/state-file.js';
+import type { CheckpointChange } from '../../src/protocol/checkpoint-changes.js';
 import type { AckRuns, LogCommand, ToLane } from '../../src/protocol/lane-messages.js';
 import { expandRuns } from '../worker/support/lane-client.js';
 import type { FrameOnDisk } from '../worker/support/segments.js';
+import { CheckpointModel } from './checkpoint-model.js';
 
 /** How a log lost its process. */
 export type CrashKind = 'power cut' | 'killed process';
@@ -71,6 +74,8 @@ export class LogModel {
   #commands = new Map<number, PendingCommand>();
   #hasFailed = false;
 
+  readonly places = new CheckpointModel();
+
   constructor(retention: Retention = 'any') {
     this.#retention = retention;
   }
@@ -111,6 +116,10 @@ export class LogModel {
     if (!this.#hasFailed) this.#commands.set(id, { ...command, sequence });
   }
 
+  noteChange(id: number, changes: readonly CheckpointChange[]): void {
+    if (!this.#hasFailed) this.places.noteAsked(id, changes);
+  }
+
   noteHeard(message: ToLane): void {
     if (message.kind === 'written') this.#writtenLsn = this.#acknowledge(message.runs, this.#writtenLsn);
     else if (message.kind === 'durable') this.#durableLsn = this.#acknowledge(message.runs, this.#durableLsn);
@@ -119,6 +128,8 @@ export class LogModel {
     else if (message.kind === 'sync-rejected') this.#syncs.delete(message.id);
     else if (message.kind === 'command-done') this.#carryOut(message.id);
     else if (message.kind === 'command-rejected') this.#commands.delete(message.id);
+    else if (message.kind === 'checkpoints-done') this.places.noteDone(message.id, message.results);
+    else if (message.kind === 'checkpoints-rejected') this.places.noteRefused(message.id);
     else if (message.kind === 'failed') this.#fail(message.failure.code);
     else if (message.kind === 'trouble') this.#hasTrouble = true;
   }
@@ -132,6 +143,11 @@ export class LogModel {
   /** Everything was accepted, written and synced, and the log was closed. */
   noteClosed(): void {
     if (!this.#hasTrouble) this.#stateProof = this.#entries.length;
+  }
+
+  /** A repair may take segments, in any way. */
+  get isBeingRepaired(): boolean {
+    return this.#repairs.length > 0;
   }
 
   get isDamaged(): boolean {
@@ -152,13 +168,14 @@ export class LogModel {
   assertAllAnswered(): void {
     assert.equal(this.#syncs.size, 0, 'a sync was never answered');
     assert.equal(this.#hasFailed ? 0 : this.#commands.size, 0, 'a command was never answered');
+    assert.ok(this.#hasFailed || this.places.isAllAnswered, 'a change of checkpoints was never answered');
   }
 
   /** Compares the log after the next open with the model, and continues from there. */
   noteRecovered(
     frames: readonly FrameOnDisk[],
     after: CrashKind | 'close',
-    checkpoint: number,
+    { checkpoint, namedCheckpoints }: LogState,
     isDurable: boolean,
   ): void {
     const lastLsn = frames.at(-1)?.lsn ?? 0;
@@ -174,6 +191,8 @@ export class LogModel {
     this.#assertContent(frames);
     if (lastLsn > 0) assert.ok(this.#entries[lastLsn - 1]?.isWhole, `a part of a batch ends the log`);
     this.#assertCheckpoint(checkpoint, lastLsn, cuts);
+    const ends = this.#repairs.length > 0 ? [...cuts, lastLsn] : cuts;
+    this.places.noteRecovered(namedCheckpoints, ends, this.#damage?.isOfState ?? false);
     this.#startOver(lastLsn, checkpoint, isDurable);
   }
 
@@ -271,7 +290,10 @@ export class LogModel {
     const asked = Math.max(this.#truncatedBefore, ...this.#pending('truncateBefore'));
     if (this.#retention === 'none') return asked;
     if (this.#retention === 'any') return Number.POSITIVE_INFINITY;
-    return Math.max(asked, ...[this.#checkpoint, ...this.#pending('checkpoint')].map((lsn) => lsn + 1));
+    return Math.max(
+      asked,
+      this.places.releasedAtMost([this.#checkpoint, ...this.#pending('checkpoint')]) + 1,
+    );
   }
 
   #acknowledge(runs: AckRuns, before: number): number {
@@ -312,6 +334,7 @@ export class LogModel {
     this.#entries = this.#entries.filter(({ sequence }, at) => at < end || (sequence ?? 0) > last);
     for (const entry of this.#entries) entry.proof = Math.min(entry.proof, end);
     this.#checkpoint = Math.min(this.#checkpoint, end);
+    this.places.lower(end);
     this.#writtenLsn = Math.min(this.#writtenLsn, end);
     this.#durableLsn = end;
     this.#stateProof = Math.min(this.#stateProof, end);
