@@ -45,50 +45,67 @@ test('an archiver that fails for hours is asked at most once a minute and told o
   await wal.close();
 });
 
-seededTest('wherever the power goes, what is archived and what is in the log hold every durable entry, and no name has two contents', async (seed) => {
-  let lives = 0;
-  for (let life = 0; life < 25; life++) {
-    const machine = new SimulatedMachine({ seed: seed + life, tearsSectors: life % 2 === 0 });
-    const archived = new Map<string, { bytes: Buffer; firstLsn: number; lastLsn: number }>();
-    const boot = () =>
-      machine.open('./log', {
-        maxFileSize: 4096,
-        maxFiles: 2,
-        archiveTimeout: 40,
-        archive: async ({ name, path, firstLsn, lastLsn }) => {
-          const bytes = await machine.fs.promises.readFile(path);
-          const before = archived.get(name);
-          assert.ok(before === undefined || before.bytes.equals(bytes), `${name} has other content than before`);
-          archived.set(name, { bytes, firstLsn, lastLsn });
-        },
-        onError: (error) => assert.fail(error),
-      });
-    let durable = 0;
-    for (let round = 0; round < 4; round++) {
+seededTest(
+  'wherever the power goes, what is archived and what is in the log hold every durable entry, and no name has two contents',
+  async (seed) => {
+    let lives = 0;
+    for (let life = 0; life < 25; life++) {
+      const machine = new SimulatedMachine({ seed: seed + life, tearsSectors: life % 2 === 0 });
+      const archived = new Map<string, { bytes: Buffer; firstLsn: number; lastLsn: number }>();
+      const boot = () =>
+        machine.open('./log', {
+          maxFileSize: 4096,
+          maxFiles: 2,
+          archiveTimeout: 40,
+          archive: async ({ name, path, firstLsn, lastLsn }) => {
+            const bytes = await machine.fs.promises.readFile(path);
+            const before = archived.get(name);
+            assert.ok(
+              before === undefined || before.bytes.equals(bytes),
+              `${name} has other content than before`,
+            );
+            archived.set(name, { bytes, firstLsn, lastLsn });
+          },
+          onError: (error) => assert.fail(error),
+        });
+      let durable = 0;
+      for (let round = 0; round < 4; round++) {
+        const wal = await boot();
+        assert.ok(wal.lastLsn >= durable);
+        durable = wal.lastLsn;
+        const crashed = machine.crashAfter(
+          20 + ((seed + life * 31 + round * 17) % 90),
+          life % 3 === 0 ? 'kill' : 'power-cut',
+        );
+        const work = (async () => {
+          for (let at = 0; at < 12; at++) {
+            durable = Math.max(
+              durable,
+              await wal.append(new Uint8Array(at % 4 === 0 ? 1500 : 100), { durable: true }),
+            );
+            if (at % 5 === 4) await machine.sleep(60);
+          }
+          await wal.checkpoint(durable, { name: 'mailer', data: String(durable) });
+          machine.kill();
+        })();
+        void work.catch(() => {});
+        await crashed;
+        lives += 1;
+      }
       const wal = await boot();
-      assert.ok(wal.lastLsn >= durable);
-      durable = wal.lastLsn;
-      const crashed = machine.crashAfter(20 + ((seed + life * 31 + round * 17) % 90), life % 3 === 0 ? 'kill' : 'power-cut');
-      const work = (async () => {
-        for (let at = 0; at < 12; at++) {
-          durable = Math.max(durable, await wal.append(new Uint8Array(at % 4 === 0 ? 1500 : 100), { durable: true }));
-          if (at % 5 === 4) await machine.sleep(60);
-        }
-        await wal.checkpoint(durable, { name: 'mailer', data: String(durable) });
-        machine.kill();
-      })();
-      void work.catch(() => {});
-      await crashed;
-      lives += 1;
+      const { firstLsn, lastLsn } = wal;
+      const place = wal.checkpoints.get('mailer');
+      if (place !== undefined) assert.equal(Buffer.from(place.data).toString(), String(place.lsn));
+      const covered = new Set(
+        [...archived.values()].flatMap(({ firstLsn: from, lastLsn: to }) =>
+          Array.from({ length: to - from + 1 }, (_, at) => from + at),
+        ),
+      );
+      for (let lsn = 1; lsn < firstLsn; lsn++)
+        assert.ok(covered.has(lsn), `entry ${lsn} is neither archived nor in the log`);
+      assert.ok(lastLsn >= durable);
+      await wal.close();
     }
-    const wal = await boot();
-    const { firstLsn, lastLsn } = wal;
-    const place = wal.checkpoints.get('mailer');
-    if (place !== undefined) assert.equal(Buffer.from(place.data).toString(), String(place.lsn));
-    const covered = new Set([...archived.values()].flatMap(({ firstLsn: from, lastLsn: to }) => Array.from({ length: to - from + 1 }, (_, at) => from + at)));
-    for (let lsn = 1; lsn < firstLsn; lsn++) assert.ok(covered.has(lsn), `entry ${lsn} is neither archived nor in the log`);
-    assert.ok(lastLsn >= durable);
-    await wal.close();
-  }
-  assert.equal(lives, 100);
-});
+    assert.equal(lives, 100);
+  },
+);
