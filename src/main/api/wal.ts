@@ -353,7 +353,7 @@ export class Wal extends WalReader {
 
   /**
    * Removes the segments that contain only entries below `lsn`, except segments that a reader of this process has
-   * open. Resolves once they are removed. Afterwards `firstLsn` is at most `lsn`. The segment with the last durable
+   * open or that are not archived yet. Resolves once they are removed. Afterwards `firstLsn` is at most `lsn`. The segment with the last durable
    * entry stays.
    *
    * @param lsn 1 to `lastLsn + 1`
@@ -368,7 +368,8 @@ export class Wal extends WalReader {
   /**
    * Makes `lsn` the last entry. It cuts off all later entries, keeps their bytes in side files, and assigns their
    * LSNs again. It waits for pending appends, and resolves once the cut is durable. A reader beyond `lsn` fails with
-   * `ERR_WAL_TRUNCATED`.
+   * `ERR_WAL_TRUNCATED`. Checkpoints above `lsn` become `lsn`; named ones keep their data. A segment that was archived
+   * and that the cut reaches is archived again, under the log's new branch.
    *
    * @param lsn `firstLsn` to `lastLsn`
    * @throws ERR_WAL_OPTION: `lsn` is below `firstLsn`, above `lastLsn`, or inside a batch

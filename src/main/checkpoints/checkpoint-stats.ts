@@ -4,6 +4,7 @@ import type { CheckpointList } from './checkpoint-list.js';
 export interface CheckpointStats {
   /** Empty: the unnamed checkpoint. */
   readonly name: string;
+  /** Its consumer has processed all entries up to this LSN. */
   readonly lsn: number;
   /** Entries above it: those that its consumer has not processed. */
   readonly lag: number;

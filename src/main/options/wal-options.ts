@@ -53,7 +53,7 @@ export interface WalOptions {
    */
   maxAge?: number | undefined;
   /**
-   * `'checkpoint'`: retention keeps every segment with an entry above the lowest checkpoint ({@link Wal.checkpoint}), named and unnamed.
+   * `'checkpoint'`: retention keeps every segment with an entry above the lowest checkpoint (`Wal.checkpoint`), named and unnamed.
    * The unnamed one counts unless it is 0 and there are named ones: as long as no checkpoint was set, retention removes nothing.
    * Default: checkpoints hold nothing back.
    */
@@ -62,7 +62,7 @@ export interface WalOptions {
    * Copies a segment to where it is safe. The log calls it for each sealed segment, in order, one at a time and at least once; also for
    * those that were sealed before, in earlier runs. Retention and `truncateBefore` keep a segment until the call for it has
    * resolved. A call that fails is repeated after 1 s, 2 s, … 60 s, for as long as it takes, and each failure is told by `onError`;
-   * appends go on. See {@link ArchiveSegment} for what it is given.
+   * appends go on. `ArchiveSegment` says what it is given.
    *
    * The progress is recorded in the log. After a crash the call for the segment under way is repeated, so the archive must accept a
    * segment that it has already.
