@@ -17,11 +17,15 @@ export { WalLane } from './main/api/wal-lane.js';
 export { WalReader } from './main/api/wal-reader.js';
 export type { EntryData } from './main/append/entry-data.js';
 export type { LaneStats } from './main/append/lane-tallies.js';
+export type { ArchiveStats } from './main/archive/archive-backlog.js';
+export type { CheckpointOptions } from './main/checkpoints/checkpoint-options.js';
+export type { CheckpointStats } from './main/checkpoints/checkpoint-stats.js';
 export { WalError, type WalErrorDetails } from './main/errors/wal-error.js';
 export type { LsnRange, VerifyReport, VerifySegment, VerifyTrouble } from './main/jobs/verify.js';
 export type { WalAttachment } from './main/log/attachment.js';
 export type { Diagnostics as WalDiagnostics } from './main/log/diagnostics.js';
 export type { AppendOptions } from './main/options/append-options.js';
+export type { Archive, ArchiveSegment } from './main/options/archive-option.js';
 export type { DirectoryFollowOptions, FollowOptions } from './main/options/follow-options.js';
 export type {
   ReadSegmentOptions,
@@ -36,6 +40,7 @@ export type { WalOptions, WalReaderOptions } from './main/options/wal-options.js
 export type { WalIterator } from './main/read/entry-iterator.js';
 export type { WalEntry } from './main/read/segment-reader.js';
 export type { LogStream } from './main/stream/log-stream.js';
+export type { NamedCheckpoint } from './protocol/checkpoint-changes.js';
 export type { WalErrorCode } from './protocol/errors.js';
 export type {
   RecoveryCut as WalRecoveryCut,

@@ -19,6 +19,7 @@ import {
 } from '@opentelemetry/api';
 import type { Wal, WalStats } from './index.js';
 import { DISTRIBUTIONS, type Distribution, FIGURES } from './metrics/definitions.js';
+import { LABELLED_FIGURES } from './metrics/retention-figures.js';
 
 /** The meter of the instruments, and the attributes that identify this log. */
 export interface OpenTelemetryOptions {
@@ -56,6 +57,16 @@ export function observeWal(wal: Wal, options: OpenTelemetryOptions = {}): () => 
         instruments: [instrument],
         observe: (result: BatchObservableResult, stats: WalStats) =>
           result.observe(instrument, read(stats), attributes),
+      };
+    }),
+    ...LABELLED_FIGURES.map(({ opentelemetry, unit, help: description, label, read }) => {
+      const instrument = meter.createObservableGauge(opentelemetry, { unit, description });
+      return {
+        instruments: [instrument],
+        observe: (result: BatchObservableResult, stats: WalStats) => {
+          for (const each of read(stats))
+            result.observe(instrument, each.value, { ...attributes, [label]: each.label });
+        },
       };
     }),
     ...DISTRIBUTIONS.map((distribution) => observerOf(distribution, meter, attributes)),

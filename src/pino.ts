@@ -21,7 +21,7 @@ import { LineFramer } from './main/stream/line-framer.js';
  * thread. A logger with pino's option `crlf` writes CR LF; `stripCarriageReturn` removes the carriage returns.
  */
 export interface PinoTargetOptions
-  extends Omit<WalOptions, 'durable' | 'readOnly' | 'signal' | 'onError'>,
+  extends Omit<WalOptions, 'durable' | 'readOnly' | 'signal' | 'onError' | 'archive' | 'archiveTimeout'>,
     LogStreamOptions {
   /** Path of the log's directory. */
   directory: string;

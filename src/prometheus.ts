@@ -13,6 +13,7 @@
 import { Counter, Gauge, Histogram, register as ownRegistry, type Registry } from 'prom-client';
 import type { Wal, WalStats } from './index.js';
 import { DISTRIBUTIONS, type Distribution, FIGURES, type Figure } from './metrics/definitions.js';
+import { LABELLED_FIGURES, type LabelledFigure } from './metrics/retention-figures.js';
 
 /** The registry of the metrics, and the label that identifies this log. */
 export interface PrometheusOptions {
@@ -58,6 +59,7 @@ class WalMetrics {
     const look = () => this.#look();
     const [first] = FIGURES.map((figure) => createFigure(figure, registry, look));
     this.#first = first as Gauge<'log'> | Counter<'log'>;
+    for (const figure of LABELLED_FIGURES) createLabelled(figure, registry, look);
     for (const distribution of DISTRIBUTIONS) new WalDistribution(distribution, registry, look);
   }
 
@@ -111,6 +113,24 @@ function createFigure(
     collect() {
       this.reset();
       for (const [log, stats] of look()) this.inc({ log }, read(stats));
+    },
+  });
+}
+
+function createLabelled(
+  { prometheus, help, label, read }: LabelledFigure,
+  registry: Registry,
+  look: Look,
+): Gauge<'log' | LabelledFigure['label']> {
+  return new Gauge({
+    name: prometheus,
+    help,
+    labelNames: ['log', label],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [log, stats] of look())
+        for (const each of read(stats)) this.set({ log, [label]: each.label }, each.value);
     },
   });
 }

@@ -10,7 +10,7 @@ import timers from 'node:timers';
  *
  * They are taken out of the module by assignment, since its named exports would follow later replacements.
  */
-export const { setInterval, clearInterval, setImmediate, clearImmediate } = timers;
+export const { setTimeout, clearTimeout, setInterval, clearInterval, setImmediate, clearImmediate } = timers;
 
 export const { AbortController } = globalThis;
 

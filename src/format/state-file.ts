@@ -112,13 +112,17 @@ export function emptyState(logId: bigint): LogState {
   };
 }
 
-/** The state of the log once it ends with entry `lsn`: nothing that it says is about a later entry. */
-export function endingWith(state: LogState, lsn: number): LogState {
+/**
+ * The state of the log once it ends with entry `lsn`: nothing that it says is about a later entry. `segment`: the lowest one whose
+ * content changes, which the archive has to get again once it is sealed. The data of checkpoints stay.
+ */
+export function endingWith(state: LogState, lsn: number, segment = Number.POSITIVE_INFINITY): LogState {
   return {
     ...state,
     watermark: Math.min(state.watermark, lsn),
     floor: state.floor > lsn + 1 ? (lsn === 0 ? 0 : lsn + 1) : state.floor,
     checkpoint: Math.min(state.checkpoint, lsn),
+    archived: Math.min(state.archived, segment),
     namedCheckpoints: new Map(
       [...state.namedCheckpoints].map(([name, at]) => [name, { ...at, lsn: Math.min(at.lsn, lsn) }]),
     ),

@@ -1,5 +1,6 @@
 import type { WalHistogram, WalStats } from '../index.js';
 import { countBelow } from '../ring/shared-histogram.js';
+import { ARCHIVE_FIGURES } from './retention-figures.js';
 
 /**
  * One figure of a log, as both exporters publish it. The names follow the conventions of each: base units, last in
@@ -296,6 +297,7 @@ export const FIGURES: readonly Figure[] = [
     help: 'LSNs that the repair of a corrupt log left without an entry when the log was opened',
     read: ({ recovered }) => recovered.lostLsns,
   },
+  ...ARCHIVE_FIGURES,
 ];
 
 export const DISTRIBUTIONS: readonly Distribution[] = [

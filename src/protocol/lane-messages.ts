@@ -1,4 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
+import type { ChangeResult, CheckpointChange, NamedCheckpoint } from './checkpoint-changes.js';
 import type { Failure } from './errors.js';
 import type { RecoveryReport, SegmentInfo } from './reports.js';
 import type { LaneHandle } from './thread-data.js';
@@ -47,6 +48,15 @@ export interface LogOrigin {
   readonly place: PlaceIdentity;
   /** By number, the segments whose first frame does not name the log, with their identities when the log was opened. */
   readonly unnamed: ReadonlyMap<number, PlaceIdentity>;
+}
+
+/** What the state file keeps for others, as the log was opened. */
+export interface KeptState {
+  readonly namedCheckpoints: ReadonlyMap<string, NamedCheckpoint>;
+  /** Segments with lower numbers were handed to the archive. */
+  readonly archived: number;
+  /** Of the entries that the log writes next. */
+  readonly branch: bigint;
 }
 
 // ── Lane to writer ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -107,6 +117,13 @@ export type ToWriter =
   | { readonly kind: 'sync'; readonly position: number; readonly id: number }
   /** Answered by `command-done` or `command-rejected`. */
   | { readonly kind: 'command'; readonly position: number; readonly id: number; readonly command: LogCommand }
+  /** Answered by `checkpoints-done` or `checkpoints-rejected`. */
+  | {
+      readonly kind: 'checkpoints';
+      readonly position: number;
+      readonly id: number;
+      readonly changes: readonly CheckpointChange[];
+    }
   /** Answer `room` once everything before this is taken. */
   | { readonly kind: 'echo'; readonly position: number }
   /** A lane for another thread, which has the other ends of the ports. The answer goes there: `attached`, or a refusal. */
@@ -134,6 +151,7 @@ export type ToLane =
       /** What the first frames of the segments say of time. */
       readonly times: ReadonlyMap<number, FirstFrameTime>;
       readonly origin: LogOrigin;
+      readonly kept: KeptState;
     }
   | { readonly kind: 'refused'; readonly failure: Failure }
   /** Entries of this lane have reached the level. */
@@ -167,17 +185,31 @@ export type ToLane =
   /** The watermark moved, and a follower had asked for it. */
   | { readonly kind: 'watermark' }
   | { readonly kind: 'segments-removed'; readonly upTo: number }
-  /** The log was cut after entry `lsn`; these are its segments now. `replaced`: the one whose file is another one now. */
+  /**
+   * The log was cut after entry `lsn`; these are its segments now. `replaced`: the one whose file is another one now.
+   */
   | {
       readonly kind: 'truncated';
       readonly lsn: number;
       readonly segments: readonly SegmentInfo[];
       readonly replaced: number | undefined;
+      /** The LSN before that of the next entry: `lsn`, or a higher one if the log was emptied and begins there. */
+      readonly endLsn: number;
+      /** Of the entries that the log writes next. */
+      readonly branch: bigint;
     }
   | { readonly kind: 'command-done'; readonly id: number }
   | { readonly kind: 'next-lsn'; readonly id: number; readonly lsn: number }
   | { readonly kind: 'command-rejected'; readonly id: number; readonly failure: Failure }
+  /** One result for each change of the request; the changes are durable. */
+  | { readonly kind: 'checkpoints-done'; readonly id: number; readonly results: readonly ChangeResult[] }
+  | { readonly kind: 'checkpoints-rejected'; readonly id: number; readonly failure: Failure }
   | { readonly kind: 'segment-withdrawn'; readonly number: number }
+  /**
+   * To the opening thread, if the log has an archive: the segments up to this number are sealed and durable. Nothing but a
+   * cut changes them any more.
+   */
+  | { readonly kind: 'segments-sealed'; readonly upTo: number }
   /** The first message to a new lane: its memory. `isNew`: no page of it has been touched. */
   | { readonly kind: 'attached'; readonly memory: LaneHandle; readonly isNew: boolean }
   /** To the opening thread: `lifePort` closes when the lane's thread ends. The lane's memory is for figures only. */

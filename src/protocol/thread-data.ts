@@ -7,8 +7,12 @@ export interface WriterOptions {
   readonly maxFiles: number;
   readonly maxTotalSize: number;
   readonly maxAge: number;
-  /** Retention keeps every segment with an entry above the checkpoint. */
+  /** Retention keeps every segment with an entry above the lowest checkpoint. */
   readonly retainFromCheckpoint: boolean;
+  /** Retention keeps every segment that is not archived. */
+  readonly hasArchive: boolean;
+  /** Milliseconds after which the live segment is sealed although it has room; Infinity = never. */
+  readonly archiveTimeout: number;
   readonly syncInterval: number;
   readonly commitDelay: number;
   /** Milliseconds between two time stamps of a segment; 0 = none. */

@@ -2,7 +2,7 @@ import type { MessagePort } from 'node:worker_threads';
 import type { AsyncFile } from '../files/async-file.js';
 import type { DiskLock, FileIdentity } from '../files/disk.js';
 import { SimulatedCrash } from '../files/simulation/simulated-disk.js';
-import type { LifeWatch, LogEngine, LogThread } from '../main/log/log-engine.js';
+import type { DelayOptions, LifeWatch, LogEngine, LogThread } from '../main/log/log-engine.js';
 import type { SyncThreadData, WriterThreadData } from '../protocol/thread-data.js';
 import { Doorbell } from '../ring/doorbell.js';
 import { LaneWord, viewLane } from '../ring/layout.js';
@@ -87,6 +87,19 @@ export class SimulatedThreads implements LogEngine {
 
   wallMs(): number {
     return this.#boot.disk.now();
+  }
+
+  delay(ms: number, { signal }: DelayOptions): Promise<void> {
+    return new Promise((resolve) => {
+      if (signal.aborted) return resolve();
+      const end = () => {
+        event.isCancelled = true;
+        signal.removeEventListener('abort', end);
+        resolve();
+      };
+      const event = this.#boot.plan(ms, end);
+      signal.addEventListener('abort', end);
+    });
   }
 
   /** Both threads have ended, in whatever way. */

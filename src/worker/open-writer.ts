@@ -68,12 +68,13 @@ export function createWriter({ disk, lock, nowMs, data, syncer, recovered }: Wri
 
 /** The message to the opener once the log takes entries. */
 export function openedMessage({ report, start }: Recovered, directory: string): ToLane {
-  const { logId, place, unnamed, catalog, times, lastLsn } = start;
+  const { logId, place, unnamed, catalog, times, lastLsn, state } = start;
   return {
     kind: 'opened',
     recovery: report,
     segments: describeSegments(catalog, directory, lastLsn),
     times,
     origin: { logId, place: place.identity, unnamed },
+    kept: { namedCheckpoints: state.namedCheckpoints, archived: state.archived, branch: state.branch },
   };
 }

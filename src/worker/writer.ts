@@ -15,6 +15,7 @@ import { Committer } from './sync/committer.js';
 import { SyncRequests } from './sync/sync-requests.js';
 import type { SyncRound } from './sync/sync-round.js';
 import type { Syncer } from './sync/syncer.js';
+import { SealTimer } from './upkeep/seal-timer.js';
 import { Framer } from './write/framer.js';
 import { LogTail } from './write/log-tail.js';
 import { Preallocation } from './write/preallocation.js';
@@ -93,6 +94,7 @@ export class Writer {
   readonly #requests = new SyncRequests((lane) => this.#leavers.push(lane));
   /** Lanes that no producer uses any more. They are freed between two rounds, when no loop runs over the lanes. */
   #leavers: WriterLane[] = [];
+  readonly #sealTimer: SealTimer;
   #failure: Failure | undefined;
   #closing = false;
   #lingered = true;
@@ -124,6 +126,8 @@ export class Writer {
     const tail = this.#tail;
     this.#committer = new Committer({ ...parts, tail, preallocation });
     const committer = this.#committer;
+    this.#sealTimer = new SealTimer(options.archiveTimeout);
+    this.#noteLive();
     const opener = lanes.opener.acks;
     this.#commands = new LogCommands({
       disk,
@@ -135,7 +139,7 @@ export class Writer {
       opener,
       tail,
       committer,
-      rotate: () => this.#rotate(),
+      sealLive: () => this.#sealLive(),
     });
   }
 
@@ -156,12 +160,17 @@ export class Writer {
       this.#lingered = false;
       return AGAIN;
     }
-    const dueMs = this.#failure === undefined ? this.#committer.dueMs : Number.POSITIVE_INFINITY;
+    const dueMs = this.#failure === undefined ? this.#dueMs : Number.POSITIVE_INFINITY;
     const forMs = Math.max(0, dueMs - this.#nowMs());
     if (this.#lingered) return { kind: 'wait', forMs, lingering: false, afterLoneCommit: false };
     this.#lingered = true;
     const afterLoneCommit = this.#committer.takeLoneCommit();
     return { kind: 'wait', forMs: Math.min(forMs, LINGER_MS), lingering: true, afterLoneCommit };
+  }
+
+  /** When the clock alone gives it something to do; Infinity = never. */
+  get #dueMs(): number {
+    return Math.min(this.#committer.dueMs, this.#closing ? Number.POSITIVE_INFINITY : this.#sealTimer.dueMs);
   }
 
   #work(): boolean {
@@ -171,6 +180,7 @@ export class Writer {
       for (const lane of this.#lanes.all) worked = this.#serve(lane) || worked;
       this.#requests.finishRound(this.#lanes.all, this.#tail.wholeLsn);
       worked = this.#answerRequests() || worked;
+      worked = this.#sealIfDue() || worked;
       return this.#startDue() || worked;
     } catch (error) {
       this.#fail(failureOf(error, `write to "${this.#options.directory}"`, this.#options.directory));
@@ -241,6 +251,7 @@ export class Writer {
     const group = this.#framer.frame(lane, place, this.#status.get('durableLsn'));
     if (typeof group === 'string') return group;
     this.#committer.withRoom(() => this.#tail.append(group));
+    this.#sealTimer.noteEntries(this.#nowMs());
     lane.noteWritten(group);
     return 'written';
   }
@@ -251,6 +262,7 @@ export class Writer {
     this.#tail.checkPlace();
     const { live, firstLsn, sealedBytes } = this.#committer.withRoom(() => this.#tail.rotate());
     this.#committer.noteRotated(live, sealedBytes !== undefined);
+    this.#sealTimer.noteEmpty();
     const { number, createdMs } = live;
     this.#lanes.opener.post({
       kind: 'segment-opened',
@@ -294,6 +306,9 @@ export class Writer {
         break;
       case 'command':
         this.#runCommand(lane, request.id, request.command);
+        break;
+      case 'checkpoints':
+        this.#changeCheckpoints(lane, request);
         break;
       case 'attach':
         this.#attach(request);
@@ -388,9 +403,55 @@ export class Writer {
     // Requests that came before the command are durable now. They are answered before a cut lowers the watermark.
     this.#answerRequests();
     const failure = unprepared ?? this.#commands.run(command);
+    this.#noteLive();
     lane.post(
       failure === undefined ? { kind: 'command-done', id } : { kind: 'command-rejected', id, failure },
     );
+  }
+
+  #changeCheckpoints(
+    lane: WriterLane,
+    { id, changes }: Extract<LaneRequest, { readonly kind: 'checkpoints' }>,
+  ): void {
+    const outcome = this.#commands.change(changes);
+    this.#answerRequests();
+    lane.post(
+      'results' in outcome
+        ? { kind: 'checkpoints-done', id, results: outcome.results }
+        : { kind: 'checkpoints-rejected', id, failure: outcome },
+    );
+  }
+
+  /**
+   * Seals the live segment since its entries have waited long enough for the archive. Where there is no room for the next
+   * segment, that is told and tried again later.
+   */
+  #sealIfDue(): boolean {
+    const nowMs = this.#nowMs();
+    if (this.#closing || nowMs < this.#sealTimer.dueMs) return false;
+    try {
+      this.#committer.finishRecovery();
+      this.#sealLive();
+    } catch (error) {
+      if (!mayPass(error)) throw error;
+      this.#sealTimer.putOff(nowMs);
+      this.#lanes.opener.post({ kind: 'trouble', failure: notSealed(error, this.#options.directory) });
+    }
+    return true;
+  }
+
+  /** Ends the live segment, durably, and begins the next one. */
+  #sealLive(): void {
+    this.#rotate();
+    // A recycled file's old content: the next open would take the segment for one that was written, not for an empty one.
+    this.#tail.trim();
+    // The archive gets the segment only once it is certain that it stays sealed.
+    this.#committer.syncSealed();
+  }
+
+  #noteLive(): void {
+    if (this.#tail.progress.bytes > 0) this.#sealTimer.noteEntries(this.#nowMs());
+    else this.#sealTimer.noteEmpty();
   }
 
   /**
@@ -405,6 +466,7 @@ export class Writer {
     for (const number of this.#tail.takeBack())
       this.#lanes.opener.post({ kind: 'segment-withdrawn', number });
     this.#committer.noteTakenBack();
+    this.#noteLive();
     const losers = this.#lanes.all.filter((lane) => this.#discard(lane, failure));
     this.#requests.rejectVoid(losers, failure);
   }
@@ -540,6 +602,16 @@ function outOfRoom(error: unknown, directory: string): Failure {
     message:
       `Cannot write to "${directory}": ${cause.message}. Every entry that was accepted and not written yet is rejected and is not in the log; ` +
       'the log works on once there is room.',
+    path: directory,
+    cause,
+  };
+}
+
+function notSealed(error: unknown, directory: string): Failure {
+  const cause = systemCause(error instanceof PassingError ? error.cause : error);
+  return {
+    code: 'ERR_WAL_IO',
+    message: `Cannot seal the live segment of "${directory}" for the archive: ${cause.message}. It is tried again after archiveTimeout.`,
     path: directory,
     cause,
   };

@@ -70,6 +70,44 @@ test('checkpoint prints the checkpoint and sets it', async (t) => {
   assert.equal(above.code, 2);
 });
 
+test('checkpoint --name prints, sets and removes that of a consumer, and inspect, stats and top show them', async (t) => {
+  const log = temporaryLog(t);
+  await makeLog(log, ['one', 'two', 'three']);
+  const named = ['checkpoint', log, '--name', 'mailer'];
+  const missing = await ringwal(t, named);
+  assert.equal(missing.code, 1);
+  assert.match(missing.stderr, /There is no checkpoint "mailer"/);
+  assert.equal(
+    await ringwalOk(t, ['checkpoint', log, '2', '--name', 'mailer', '--data', 'sent']),
+    'The checkpoint "mailer" is 2; there was none.\n',
+  );
+  assert.equal(await ringwalOk(t, named), '2  sent\n');
+  assert.equal(
+    await ringwalOk(t, ['checkpoint', log, '1', '--name', 'mailer', '--json']),
+    '{"name":"mailer","before":2,"checkpointLsn":1}\n',
+  );
+  assert.equal(
+    await ringwalOk(t, [...named, '--json']),
+    '{"name":"mailer","checkpointLsn":1,"data":"c2VudA=="}\n',
+    'the data stay',
+  );
+  assert.match(await ringwalOk(t, ['inspect', log]), /^ {2}mailer +1 {2}sent$/m);
+  const inspected = JSON.parse(await ringwalOk(t, ['inspect', log, '--json']));
+  assert.deepEqual(inspected.checkpoints, [{ name: 'mailer', lsn: 1, data: 'c2VudA==' }]);
+  assert.match(await ringwalOk(t, ['stats', log]), /^ {2}mailer +1, 2 behind$/m);
+  for (const wrong of [
+    ['--data', 'x'],
+    ['--remove'],
+    ['2', '--name', 'mailer', '--remove'],
+    ['--name', 'mailer', '--data', 'x'],
+    ['9', '--name', 'mailer'],
+    ['1', '--name', ''],
+  ])
+    assert.equal((await ringwal(t, ['checkpoint', log, ...wrong])).code, 2, wrong.join(' '));
+  assert.equal(await ringwalOk(t, [...named, '--remove']), 'Removed checkpoint "mailer".\n');
+  assert.equal(await ringwalOk(t, [...named, '--remove']), 'There is no checkpoint "mailer".\n');
+});
+
 test('stats prints what another process can know', async (t) => {
   const log = temporaryLog(t);
   const wal = await openLog(t, log);

@@ -220,6 +220,7 @@ function readingOf(published: Published, lastLsn = 300): Reading {
     durableLsn: 290,
     undurable: 10,
     checkpointLsn: 0,
+    checkpoints: [],
     segments: 30,
     logBytes: 5000,
     diskBytes: 6000,

@@ -4,6 +4,7 @@ import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import { DISTRIBUTIONS, FIGURES } from '../../src/metrics/definitions.js';
+import { LABELLED_FIGURES } from '../../src/metrics/retention-figures.js';
 import { temporaryDirectory } from '../cleanup.js';
 import { type Family, histogramsOf, parsePrometheus } from '../prometheus-text.js';
 import { startExample } from './example.js';
@@ -152,7 +153,7 @@ function unitOf(expression: string, where: string): string {
 }
 
 function unitOfMetric(name: string, where: string): string {
-  const figure = FIGURES.find(({ prometheus }) => prometheus === name);
+  const figure = [...FIGURES, ...LABELLED_FIGURES].find(({ prometheus }) => prometheus === name);
   // A position in the log: the difference of two is a number of entries.
   if (figure !== undefined) return figure.unit === '1' ? '{entry}' : figure.unit;
   const [, of, part] = /^(\w+)_(bucket|sum|count)$/.exec(name) ?? [];

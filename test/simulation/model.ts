@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import type { LogState } from '../../src/format/state-file.js';
+import type { CheckpointChange } from '../../src/protocol/checkpoint-changes.js';
 import type { AckRuns, LogCommand, ToLane } from '../../src/protocol/lane-messages.js';
 import { expandRuns } from '../worker/support/lane-client.js';
 import type { FrameOnDisk } from '../worker/support/segments.js';
+import { CheckpointModel } from './checkpoint-model.js';
 
 /** How a log lost its process. */
 export type CrashKind = 'power cut' | 'killed process';
@@ -84,6 +87,8 @@ export class LogModel {
   #commands = new Map<number, PendingCommand>();
   #hasFailed = false;
 
+  readonly places = new CheckpointModel();
+
   constructor(retention: Retention = 'any') {
     this.#retention = retention;
   }
@@ -136,6 +141,10 @@ export class LogModel {
     if (!this.#hasFailed) this.#commands.set(id, { ...command, sequence });
   }
 
+  noteChange(id: number, changes: readonly CheckpointChange[]): void {
+    if (!this.#hasFailed) this.places.noteAsked(id, changes);
+  }
+
   noteHeard(message: ToLane): void {
     if (message.kind === 'written') this.#writtenLsn = this.#acknowledge(message.runs, this.#writtenLsn);
     else if (message.kind === 'durable') this.#durableLsn = this.#acknowledge(message.runs, this.#durableLsn);
@@ -145,6 +154,8 @@ export class LogModel {
     else if (message.kind === 'sync-rejected') this.#syncs.delete(message.id);
     else if (message.kind === 'command-done') this.#carryOut(message.id);
     else if (message.kind === 'command-rejected') this.#commands.delete(message.id);
+    else if (message.kind === 'checkpoints-done') this.places.noteDone(message.id, message.results);
+    else if (message.kind === 'checkpoints-rejected') this.places.noteRefused(message.id);
     else if (message.kind === 'failed') this.#fail(message.failure.code);
     else if (message.kind === 'trouble') this.#hasTrouble = true;
   }
@@ -158,6 +169,11 @@ export class LogModel {
   /** Everything was accepted, written and synced, and the log was closed. */
   noteClosed(): void {
     if (!this.#hasTrouble) this.#stateProof = this.#entries.length;
+  }
+
+  /** A repair may take segments, in any way. */
+  get isBeingRepaired(): boolean {
+    return this.#repairs.length > 0;
   }
 
   get isDamaged(): boolean {
@@ -178,6 +194,7 @@ export class LogModel {
   assertAllAnswered(): void {
     assert.equal(this.#syncs.size, 0, 'a sync was never answered');
     assert.equal(this.#hasFailed ? 0 : this.#commands.size, 0, 'a command was never answered');
+    assert.ok(this.#hasFailed || this.places.isAllAnswered, 'a change of checkpoints was never answered');
   }
 
   /** Compares the log after the next open with the model, and continues from there. */
@@ -185,7 +202,7 @@ export class LogModel {
     frames: readonly FrameOnDisk[],
     after: CrashKind | 'close',
     { firstLsn, lastLsn }: { readonly firstLsn: number; readonly lastLsn: number },
-    checkpoint: number,
+    { checkpoint, namedCheckpoints }: LogState,
     isDurable: boolean,
   ): void {
     assert.equal(frames.at(-1)?.lsn ?? lastLsn, lastLsn);
@@ -209,6 +226,8 @@ export class LogModel {
     this.#assertFloor(firstLsn, lastLsn);
     if (frames.length > 0) assert.ok(this.#entries[lastLsn - 1]?.isWhole, `a part of a batch ends the log`);
     this.#assertCheckpoint(checkpoint, lastLsn, cuts);
+    const ends = this.#repairs.length > 0 ? [...cuts, lastLsn] : cuts;
+    this.places.noteRecovered(namedCheckpoints, ends, this.#damage?.isOfState ?? false);
     this.#startOver(lastLsn, checkpoint, isDurable);
     this.#truncatedBefore = Math.min(this.#truncatedBefore, firstLsn);
     // Lower than before where the floor was lost.
@@ -350,7 +369,10 @@ export class LogModel {
     const asked = Math.max(this.#truncatedBefore, ...this.#pending('truncateBefore'));
     if (this.#retention === 'none') return asked;
     if (this.#retention === 'any') return Number.POSITIVE_INFINITY;
-    return Math.max(asked, ...[this.#checkpoint, ...this.#pending('checkpoint')].map((lsn) => lsn + 1));
+    return Math.max(
+      asked,
+      this.places.releasedAtMost([this.#checkpoint, ...this.#pending('checkpoint')]) + 1,
+    );
   }
 
   #acknowledge(runs: AckRuns, before: number): number {
@@ -438,6 +460,7 @@ export class LogModel {
     this.#entries = this.#entries.filter(({ sequence }, at) => at < end || (sequence ?? 0) > last);
     for (const entry of this.#entries) entry.proof = Math.min(entry.proof, end);
     this.#checkpoint = Math.min(this.#checkpoint, end);
+    this.places.lower(end);
     this.#writtenLsn = Math.min(this.#writtenLsn, end);
     this.#durableLsn = end;
     this.#stateProof = Math.min(this.#stateProof, end);

@@ -1,4 +1,5 @@
 import { Random, SimulatedDisk } from '../../src/files/simulation/simulated-disk.js';
+import type { CheckpointChange } from '../../src/protocol/checkpoint-changes.js';
 import type { LogFailure } from '../../src/worker/errors/failure.js';
 import { Level, SMALL_PAYLOAD_MAX } from '../worker/support/lane-client.js';
 import { Simulation, type SimulationSettings, Stopped } from './simulation.js';
@@ -85,6 +86,8 @@ export function liveByChance(
     retainFromCheckpoint: random.chance(0.3),
     commitDelay: random.pick([0, 0, 5]),
     timeResolution: random.pick([0, 1, 100, 3_600_000]),
+    hasArchive: random.chance(0.3),
+    archiveTimeout: random.pick([30, Number.POSITIVE_INFINITY]),
   };
   const simulation = new Simulation({ disk, options, ...settings });
   const length = isRecycling ? RECYCLING_LENGTH : 1;
@@ -166,7 +169,7 @@ class Life {
   #act(): void {
     const simulation = this.#simulation;
     const random = this.#random;
-    const pick = random.below(this.#nature.isCalm ? 20 : 24);
+    const pick = random.below(this.#nature.isCalm ? 20 : 26);
     if (pick < 7) simulation.append(this.#payload(), this.#level());
     else if (pick < 8) this.#appendQueued();
     else if (pick < 9) this.#appendBatch();
@@ -178,8 +181,9 @@ class Life {
     else if (pick < 19) random.chance(0.5) ? simulation.workOfSync() : simulation.switchPolling();
     else if (pick < 20) simulation.sleep(random.below(300));
     else if (pick < 21) this.#command();
-    else if (pick < 22) this.#fillDisk();
-    else if (pick < 23) this.#setClock();
+    else if (pick < 23) this.#change();
+    else if (pick < 24) this.#fillDisk();
+    else if (pick < 25) this.#setClock();
     else this.#planFault();
   }
 
@@ -228,6 +232,21 @@ class Life {
     const parts = Array.from({ length: random.pick([1, 1, 3]) }, () => this.#payload());
     const lsn = Math.max(1, this.#simulation.model.lastLsn + random.pick([1, 1, 1, 0, 2]));
     this.#simulation.appendExpecting(parts, lsn, this.#level());
+  }
+
+  /** Named checkpoints, a few in one request, and what the archive says of itself. */
+  #change(): void {
+    const simulation = this.#simulation;
+    const random = this.#random;
+    const changes = Array.from({ length: 1 + random.below(3) }, (): CheckpointChange => {
+      const name = random.pick(['mailer', 'index', 'é']);
+      if (random.chance(0.2)) return { kind: 'remove', name };
+      const data = payload(this.#nextId++, random.pick([0, 10, 600, 4096]));
+      return { kind: 'set', name, lsn: random.below(simulation.model.lastLsn + 2), data };
+    });
+    const { sealed, cuts } = simulation;
+    if (sealed >= 0) changes.push({ kind: 'archived', before: 1 + random.below(sealed + 1), cuts });
+    simulation.change(...changes);
   }
 
   /** Fills the disk, or makes room again. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Fault, Operation, Random, SimulatedDisk } from '../../src/files/simulation/simulated-disk.js';
 import { NEXT_FILE, SPARE_FILE } from '../../src/format/segment-name.js';
+import type { CheckpointChange } from '../../src/protocol/checkpoint-changes.js';
 import type { LogCommand } from '../../src/protocol/lane-messages.js';
 import type { WriterOptions } from '../../src/protocol/thread-data.js';
 import type { Kernel } from '../../src/ring/kernel/kernel.js';
@@ -45,6 +46,8 @@ export class Simulation {
   /** The files when they were damaged, if no cut was under way that the next open would finish. */
   #damaged: Image | undefined;
   #isAtRest = false;
+  /** A repair may have removed segments. */
+  #mayHaveRepaired = false;
   /** Everything that the last open cut off is gone from the files. */
   #isSettled = true;
   #log: TestLog | undefined;
@@ -96,10 +99,17 @@ export class Simulation {
     const { report } = this.#log.recovered;
     const isDurable = finishRecovery === undefined;
     if (this.model.isDamaged) this.#names.forgetAbove(lastLsn);
-    this.model.noteRecovered(frames, this.#lastEnd, report, state.checkpoint, isDurable);
+    this.#mayHaveRepaired ||= this.model.isBeingRepaired;
+    this.model.noteRecovered(frames, this.#lastEnd, report, state, isDurable);
     this.#names.note(frames, isDurable ? lastLsn : 0);
+    this.#assertArchived();
     this.#damaged = undefined;
     this.#isSettled = finishRecovery === undefined;
+  }
+
+  #assertArchived(): void {
+    if (!this.log.options.hasArchive || this.#mayHaveRepaired) return;
+    this.model.places.assertArchived(this.log.segments[0] ?? 0);
   }
 
   /** Damages the files of a log that [isAtRest]. */
@@ -162,6 +172,22 @@ export class Simulation {
   command(name: LogCommand['name'], lsn: number, splitBatch = false): void {
     const id = this.log.lane.command(name, lsn, splitBatch);
     this.model.noteCommand(id, { name, lsn, splitBatch }, this.log.lane.sequence);
+  }
+
+  change(...changes: CheckpointChange[]): void {
+    this.model.noteChange(this.log.lane.change(...changes), changes);
+  }
+
+  /** Segments up to this number are sealed and durable, as far as the archive has heard; -1 = none. */
+  get sealed(): number {
+    const { catalog } = this.log.recovered.start;
+    const told = this.log.lane.all('segments-sealed').at(-1)?.upTo ?? -1;
+    return Math.min(told, (catalog.last?.number ?? 0) - 1);
+  }
+
+  /** Cuts that the archive has heard of since the log was opened. */
+  get cuts(): number {
+    return this.log.lane.all('truncated').length;
   }
 
   /** The producer starts to poll the acknowledgement slot, or stops. */

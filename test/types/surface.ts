@@ -8,6 +8,9 @@ import { type MessagePort, Worker } from 'node:worker_threads';
 import {
   type AllLanesStats,
   type AppendOptions,
+  type ArchiveSegment,
+  type ArchiveStats,
+  type CheckpointOptions,
   type DirectoryFollowOptions,
   type EntriesOptions,
   type EntryData,
@@ -17,6 +20,7 @@ import {
   type LogStream,
   type LogStreamOptions,
   type LsnRange,
+  type NamedCheckpoint,
   type ReadersStats,
   type ReadOptions,
   type ReadSegmentOptions,
@@ -69,7 +73,7 @@ type HasAny<T, Depth extends 0[] = []> =
               | { [At in keyof Args]: HasAny<Args[At], [...Depth, 0]> }[number]
             ? true
             : false
-          : T extends Promise<infer Value> | readonly (infer Value)[]
+          : T extends Promise<infer Value> | readonly (infer Value)[] | ReadonlyMap<string, infer Value>
             ? HasAny<Value, [...Depth, 0]>
             : T extends object
               ? true extends { [Name in keyof T]-?: HasAny<T[Name], [...Depth, 0]> }[keyof T]
@@ -111,6 +115,10 @@ type Surface = [
   LsnRange,
   WalErrorDetails,
   WalErrorCode,
+  ArchiveSegment,
+  ArchiveStats,
+  CheckpointOptions,
+  NamedCheckpoint,
 ];
 
 // biome-ignore lint/suspicious/noExplicitAny: what is looked for
@@ -190,6 +198,11 @@ export async function opening(
     durable: undefined,
     commit: 'interval',
     retainFrom: 'checkpoint',
+    archive: async (segment, { signal }) => {
+      same<typeof segment, ArchiveSegment>();
+      same<typeof signal, AbortSignal>();
+    },
+    archiveTimeout: 60_000,
     maxFiles: Number.POSITIVE_INFINITY,
     recovery: 'skip-corrupt',
     preallocate: 'recycle',
@@ -308,6 +321,12 @@ export async function reading(wal: WalReader, signal: AbortSignal): Promise<void
 export async function managing(wal: Wal): Promise<void> {
   same<ReturnType<Wal['checkpoint' | 'truncateBefore' | 'truncateAfter' | 'close']>, Promise<void>>();
   await wal.checkpoint(1);
+  await wal.checkpoint(1, { name: 'mailer', data: new Uint8Array(1) });
+  await wal.checkpoint(1, { name: 'mailer', data: 'text' });
+  same<ReturnType<Wal['removeCheckpoint']>, Promise<boolean>>();
+  same<WalReader['checkpoints'], ReadonlyMap<string, NamedCheckpoint>>();
+  // @ts-expect-error a copy that cannot be changed
+  wal.checkpoints.set('mailer', { lsn: 1, data: new Uint8Array(0) });
   same<Wal['checkpointLsn'], number>();
   same<ReturnType<Wal['stats']>, WalStats>();
   const lanes: LanesStats = wal.stats().lanes;

@@ -12,6 +12,7 @@ import {
   type SideFile,
 } from '../look/file-listing.js';
 import { expectLog, kindOf, readStateFile } from '../look/log-directory.js';
+import { describeData, namedCheckpoints } from '../look/named-checkpoints.js';
 import { readFirstFrame } from '../look/segment-file.js';
 import { inspectSegment } from '../look/segment-inspection.js';
 import { colored, describeVerdict, exitCodeFor } from '../look/verdict-text.js';
@@ -107,6 +108,12 @@ async function inspectLog(context: Context, isJson: boolean, path: string): Prom
       ...report,
       logId: logId?.toString(16),
       checkpointLsn: state?.checkpoint ?? 0,
+      checkpoints: namedCheckpoints(state).map(({ name, lsn, data }) => ({
+        name,
+        lsn,
+        data: Buffer.from(data).toString('base64'),
+      })),
+      archivedSegments: state?.archived ?? 0,
       lock: holder,
       segments: report.segments.map((segment) => ({
         ...segment,
@@ -127,6 +134,11 @@ async function inspectLog(context: Context, isJson: boolean, path: string): Prom
     ['entries', lsnRange(report.firstLsn, report.lastLsn)],
     ['durable up to', integer(report.watermark)],
     ['checkpoint', state === undefined || state.checkpoint === 0 ? 'none' : integer(state.checkpoint)],
+    ...namedCheckpoints(state).map(({ name, lsn, data }) => [
+      `  ${harmless(name)}`,
+      `${integer(lsn)}${data.length === 0 ? '' : `  ${describeData(data)}`}`,
+    ]),
+    ...(state !== undefined && state.archived > 0 ? [['archived', `up to wal-${state.archived - 1}`]] : []),
     ['open for writing', describeHolder(holder)],
     ['log id', logId === undefined ? 'none' : logId.toString(16)],
     ['segments', `${integer(segments.length)}, ${bytes(total)}`],

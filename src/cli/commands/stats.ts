@@ -9,7 +9,7 @@ import { describeHolder } from '../look/file-listing.js';
 import { expectLog } from '../look/log-directory.js';
 import { liveInterval } from '../look/published-figures.js';
 import { defineCommand } from '../program/definition.js';
-import { bytes, duration, integer, lsnRange, plural, table } from '../text/text.js';
+import { bytes, duration, harmless, integer, lsnRange, plural, table } from '../text/text.js';
 
 interface Options {
   readonly watch?: number | true;
@@ -37,7 +37,7 @@ export const stats = defineCommand<Options>({
       what: 'Record the growth of the log.',
     },
   ],
-  json: 'An object: firstLsn, lastLsn, durableLsn, undurable, checkpointLsn, segments, logBytes, diskBytes, sideFileBytes, lock, published, timeMs; with --watch one object per line for each reading, from the second one on with entriesPerSecond and bytesPerSecond.',
+  json: 'An object: firstLsn, lastLsn, durableLsn, undurable, checkpointLsn, checkpoints, segments, logBytes, diskBytes, sideFileBytes, lock, published, timeMs; with --watch one object per line for each reading, from the second one on with entriesPerSecond and bytesPerSecond.',
   async run(context, { watch, json = false }, [directory = '']) {
     expectLog(directory);
     const { out, signal } = context;
@@ -71,11 +71,15 @@ export const stats = defineCommand<Options>({
 });
 
 function describe(reading: Reading): string[] {
-  const { firstLsn, lastLsn, durableLsn, undurable, checkpointLsn, entriesPerSecond } = reading;
+  const { firstLsn, lastLsn, durableLsn, undurable, checkpointLsn, checkpoints, entriesPerSecond } = reading;
   const rows = [
     ['entries', lsnRange(firstLsn, lastLsn)],
     ['durable up to', `${integer(durableLsn)}${undurable > 0 ? `, ${integer(undurable)} behind` : ''}`],
     ['checkpoint', checkpointLsn === 0 ? 'none' : integer(checkpointLsn)],
+    ...checkpoints.map(({ name, lsn }) => [
+      `  ${harmless(name)}`,
+      `${integer(lsn)}, ${integer(Math.max(0, lastLsn - lsn))} behind`,
+    ]),
     ['segments', `${integer(reading.segments)}, ${bytes(reading.logBytes)} of frames`],
     ['on disk', `${bytes(reading.diskBytes)}, of it ${bytes(reading.sideFileBytes)} in side files`],
     ['open for writing', describeHolder(reading.lock)],

@@ -2,6 +2,7 @@ import { isCutFileName } from '../../format/segment-name.js';
 import type { WalReader } from '../../index.js';
 import { holderOf, listFiles } from './file-listing.js';
 import { readStateFile } from './log-directory.js';
+import { namedCheckpoints } from './named-checkpoints.js';
 import { liveInterval, type Published, PublishedReader } from './published-figures.js';
 
 /** The figures of a log that another process can see. */
@@ -12,6 +13,8 @@ export interface Figures {
   /** Entries in the files that the files do not show as durable. */
   readonly undurable: number;
   readonly checkpointLsn: number;
+  /** Named checkpoints, the lowest first: it holds back the most. */
+  readonly checkpoints: readonly { readonly name: string; readonly lsn: number }[];
   readonly segments: number;
   /** Bytes of the frames in the segments. */
   readonly logBytes: number;
@@ -67,6 +70,7 @@ export class FigureReader {
       durableLsn,
       undurable: lastLsn - durableLsn,
       checkpointLsn: state?.checkpoint ?? 0,
+      checkpoints: namedCheckpoints(state).map(({ name, lsn }) => ({ name, lsn })),
       segments: segments.length,
       logBytes: [...segmentBytes.values()].reduce((sum, bytes) => sum + bytes, 0),
       diskBytes: segments.reduce((sum, segment) => sum + segment.bytes, besideBytes),

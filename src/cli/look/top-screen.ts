@@ -131,16 +131,19 @@ function facts(readings: readonly Reading[], colors: Colors): string[] {
       rows.push([name, integer(total), `${integer(rate(now))}/s`, curve(rate)]);
     }
   }
-  rows.push([
-    'not known durable',
-    integer(now.undurable),
-    '',
-    now.checkpointLsn === 0 ? 'no checkpoint' : `checkpoint ${integer(now.checkpointLsn)}`,
-  ]);
+  rows.push(['not known durable', integer(now.undurable), '', describeCheckpoints(now)]);
   rows.push(['on disk', bytes(now.diskBytes), '', `${bytes(now.sideFileBytes)} in side files`]);
   const lines = table(rows, [2]);
   if ('counters' in published) lines.push(sinceOpening(published, colors));
   return lines;
+}
+
+/** Of several, the one that holds back the most. */
+function describeCheckpoints({ checkpointLsn, checkpoints, lastLsn }: Reading): string {
+  const [lowest] = checkpoints;
+  if (lowest === undefined || (checkpointLsn > 0 && checkpointLsn <= lowest.lsn))
+    return checkpointLsn === 0 ? 'no checkpoint' : `checkpoint ${integer(checkpointLsn)}`;
+  return `checkpoint ${integer(lowest.lsn)} (${harmless(lowest.name)}, ${integer(Math.max(0, lastLsn - lowest.lsn))} behind)`;
 }
 
 function sinceOpening({ counters, uptimeMs }: PublishedFigures, { dim, red }: Colors): string {

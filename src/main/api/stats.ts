@@ -1,6 +1,8 @@
 import type { WalErrorCode } from '../../protocol/errors.js';
 import type { HistogramReading as WalHistogram } from '../../ring/shared-histogram.js';
 import type { LaneStats } from '../append/lane-tallies.js';
+import type { ArchiveStats } from '../archive/archive-backlog.js';
+import { type CheckpointStats, readCheckpoints } from '../checkpoints/checkpoint-stats.js';
 import type { Connection } from '../log/connection.js';
 import type { ReadersStats } from '../read/readers.js';
 
@@ -46,6 +48,13 @@ export interface WalStats extends LaneStats {
   readonly durableLsn: number;
   /** As {@link Wal.checkpointLsn}. */
   readonly checkpointLsn: number;
+  /**
+   * The named checkpoints, and the unnamed one if it is above 0; the lowest first. With `retainFrom: 'checkpoint'` the
+   * first one holds back the most.
+   */
+  readonly checkpoints: readonly CheckpointStats[];
+  /** The option `archive`; `undefined` if the log was opened without it. */
+  readonly archive: ArchiveStats | undefined;
   /** Number of segments. */
   readonly segments: number;
   /** Bytes of the frames in the segments. Space that `preallocate` keeps ready is not included. */
@@ -130,6 +139,8 @@ export function readStats(connection: Connection): WalStats {
     lastLsn: status.get('lastLsn'),
     durableLsn: status.get('durableLsn'),
     checkpointLsn: status.get('checkpointLsn'),
+    checkpoints: readCheckpoints(connection.checkpoints, status.get('checkpointLsn'), status.get('lastLsn')),
+    archive: connection.archiver?.stats(),
     segments,
     segmentBytes,
     readers: view.readers.read(),

@@ -1,3 +1,4 @@
+import type { NamedCheckpoint } from '../../protocol/checkpoint-changes.js';
 import type { RecoveryReport, SegmentInfo } from '../../protocol/reports.js';
 import { checkLsn } from '../options/checks.js';
 import { type FollowOptions, takeFollowOptions } from '../options/follow-options.js';
@@ -65,6 +66,17 @@ export class WalReader {
   /** What `open` found and did: the verdict, the bytes cut, the repairs. */
   get recovery(): RecoveryReport {
     return this.#recovery;
+  }
+
+  /**
+   * The named checkpoints of {@link Wal.checkpoint} that are durable, also those of earlier runs, sorted by name. A copy: to
+   * change it, or the data in it, changes nothing in the log. A reader of a log that another process writes reads them
+   * from the log's state file at each access. If that file is lost there are none.
+   *
+   * @throws ERR_WAL_IO: the state file cannot be read
+   */
+  get checkpoints(): ReadonlyMap<string, NamedCheckpoint> {
+    return this.#view.checkpoints();
   }
 
   /** The segments at the time of the call, lowest number first. */

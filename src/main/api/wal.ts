@@ -1,5 +1,10 @@
 import type { RepairReport } from '../../protocol/reports.js';
 import type { EntryData } from '../append/entry-data.js';
+import {
+  type CheckpointOptions,
+  checkName,
+  takeCheckpointOptions,
+} from '../checkpoints/checkpoint-options.js';
 import { WalError } from '../errors/wal-error.js';
 import { runJob } from '../jobs/job-pool.js';
 import { type VerifyReport, verifyDirectory } from '../jobs/verify.js';
@@ -322,21 +327,43 @@ export class Wal extends WalReader {
    * Records that the application has processed all entries up to `lsn`. Resolves once the record is durable. With the
    * option `retainFrom: 'checkpoint'`, retention keeps all entries above the checkpoint.
    *
+   * With `name`, it is the place of one of several consumers, and retention keeps all entries above the lowest of
+   * them. `data` are up to 4,096 bytes of the consumer's own, recorded in the same step: after a crash both are the old
+   * ones or both are the new ones. A named checkpoint exists until {@link Wal.removeCheckpoint} removes it, and may go
+   * back. Named ones that are in flight at the same time share one write of the log's state file.
+   *
    * @param lsn 0 to `lastLsn`; 0 = no entry is processed
-   * @throws ERR_WAL_OPTION: `lsn` is above `lastLsn`
+   * @throws ERR_WAL_OPTION: `lsn` is above `lastLsn`, or the name or the data are not as {@link CheckpointOptions} says
+   * @throws ERR_WAL_FULL: the log has 256 named checkpoints already, or 4,096 calls wait
    * @throws ERR_WAL_IO: the checkpoint could not be written; unless the disk is full, the log has ended
    * @throws ERR_WAL_CLOSED, ERR_WAL_SYNC_FAILED, ERR_WAL_WORKER_DIED: the log is closed or has ended
    */
-  async checkpoint(lsn: number): Promise<void> {
+  async checkpoint(lsn: number, options: CheckpointOptions = {}): Promise<void> {
     if (lsn !== 0) checkLsn('lsn', lsn);
-    return this.#connection.lane.command({ name: 'checkpoint', lsn });
+    const named = takeCheckpointOptions(options);
+    const { lane } = this.#connection;
+    if (named === undefined) return lane.command({ name: 'checkpoint', lsn });
+    await lane.checkpoints.request({ kind: 'set', lsn, ...named });
+  }
+
+  /**
+   * Removes a named checkpoint, durably: its consumer is gone for ever and holds nothing back any more.
+   *
+   * @param name as {@link Wal.checkpoint} was given it
+   * @returns false: there is no checkpoint of this name
+   * @throws ERR_WAL_OPTION: `name` cannot be the name of a checkpoint
+   * @throws ERR_WAL_IO, ERR_WAL_FULL, ERR_WAL_CLOSED, ERR_WAL_SYNC_FAILED, ERR_WAL_WORKER_DIED: as of {@link Wal.checkpoint}
+   */
+  async removeCheckpoint(name: string): Promise<boolean> {
+    return this.#connection.lane.checkpoints.request({ kind: 'remove', name: checkName(name) });
   }
 
   /**
    * Gives up the entries below `lsn`: `firstLsn` is `lsn` from now on, durably, and reading below it fails with
    * `ERR_WAL_PURGED`. Segments with lower entries only are removed before the call resolves. Retention later removes
-   * those that a reader of this process has open, and the one that holds entry `lsn` or the last durable entry. If the
-   * state file is lost, the entries below `lsn` whose segment is still there can be read again.
+   * those that a reader of this process has open or that are not archived yet, and the one that holds entry `lsn` or the
+   * last durable entry. If the state file is lost, the entries below `lsn` whose segment is still there can be read
+   * again.
    *
    * @param lsn 1 to `lastLsn + 1`; below `firstLsn` it changes nothing
    * @throws ERR_WAL_OPTION: `lsn` is above `lastLsn + 1`
@@ -350,7 +377,8 @@ export class Wal extends WalReader {
   /**
    * Makes `lsn` the last entry. It cuts off all later entries, keeps their bytes in side files, and assigns their
    * LSNs again. It waits for pending appends, and resolves once the cut is durable. A reader beyond `lsn` fails with
-   * `ERR_WAL_TRUNCATED`.
+   * `ERR_WAL_TRUNCATED`. Checkpoints above `lsn` become `lsn`; named ones keep their data. A segment that was archived
+   * and that the cut reaches is archived again, under the log's new branch.
    *
    * With `firstLsn - 1` no entry stays: the log is empty, and the next append gets the LSN `lsn + 1`.
    *

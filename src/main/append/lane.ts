@@ -9,6 +9,7 @@ import { AckReceiver } from './ack-receiver.js';
 import { defaultWants, wishOf } from './append-wants.js';
 import { Appender } from './appender.js';
 import { BlockingFlush } from './blocking-flush.js';
+import type { CheckpointRequests } from './checkpoint-requests.js';
 import { batchBytes, type Encode, type EntryData } from './entry-data.js';
 import { threadDied } from './lane-errors.js';
 import { type Closing, LaneLife } from './lane-life.js';
@@ -75,7 +76,7 @@ export class Lane {
     this.#tallies = tallies;
     this.#appender = appender;
     this.#room = new RoomWaiters({ appender, producer, overflow, doorbell, tallies, promises });
-    this.#requests = new WriterRequests({ appender, overflow, doorbell, promises });
+    this.#requests = new WriterRequests({ appender, overflow, doorbell, promises, directory });
     this.otherLanes = new OtherLanes(parts, life, overflow);
     this.#flush = new BlockingFlush(parts, producer, life, {
       drain: () => this.drainPorts(),
@@ -202,6 +203,11 @@ export class Lane {
     return this.#requests.command(command);
   }
 
+  /** Changes of named checkpoints, of which the writer makes many at once durable. */
+  get checkpoints(): CheckpointRequests {
+    return this.#requests.checkpoints;
+  }
+
   /** See `Wal.flushSync`. */
   flushSync(timeoutMs: number = Number.POSITIVE_INFINITY): void {
     this.#life.assertTaking();
@@ -232,6 +238,7 @@ export class Lane {
     this.#life.startClosing(what);
     // The lane's memory may get another producer once the writer has released the lane.
     this.#acks.stopPolling();
+    this.#requests.checkpoints.postWaiting();
     this.#overflow.post({ kind: what });
     this.#doorbell.ring(true);
   }
@@ -327,6 +334,8 @@ export class Lane {
       case 'command-done':
       case 'command-rejected':
       case 'next-lsn':
+      case 'checkpoints-done':
+      case 'checkpoints-rejected':
         this.#requests.receive(message);
         break;
       case 'room':

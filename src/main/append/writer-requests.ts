@@ -2,6 +2,7 @@ import type { LogCommand, ToLane } from '../../protocol/lane-messages.js';
 import type { Doorbell } from '../../ring/doorbell.js';
 import { errorFromFailure } from '../errors/wal-error.js';
 import type { Appender } from './appender.js';
+import { CheckpointRequests } from './checkpoint-requests.js';
 import type { OverflowQueue } from './overflow-queue.js';
 import { PendingRequests } from './pending-requests.js';
 import type { WaitingPromises } from './waiting-promises.js';
@@ -14,30 +15,45 @@ export interface WriterRequestsParts {
   readonly overflow: OverflowQueue;
   readonly doorbell: Doorbell;
   readonly promises: WaitingPromises;
+  readonly directory: string;
 }
 
 type Answer = Extract<
   ToLane,
-  { readonly kind: 'synced' | 'sync-rejected' | 'command-done' | 'command-rejected' | 'next-lsn' }
+  {
+    readonly kind:
+      | 'synced'
+      | 'sync-rejected'
+      | 'command-done'
+      | 'command-rejected'
+      | 'next-lsn'
+      | 'checkpoints-done'
+      | 'checkpoints-rejected';
+  }
 >;
 
-/** What a lane asks the writer thread to do, besides writing: syncs and commands. */
+/** What a lane asks the writer thread to do, besides writing: syncs, commands and checkpoints. */
 export class WriterRequests {
+  readonly checkpoints: CheckpointRequests;
   readonly #overflow: OverflowQueue;
   readonly #doorbell: Doorbell;
   readonly #syncs: PendingRequests<number>;
   /** Commands, whose answer is nothing, and questions for an LSN. */
   readonly #commands: PendingRequests<number | undefined>;
 
-  constructor({ appender, overflow, doorbell, promises }: WriterRequestsParts) {
+  constructor({ appender, overflow, doorbell, promises, directory }: WriterRequestsParts) {
     this.#overflow = overflow;
     this.#doorbell = doorbell;
     this.#syncs = new PendingRequests(promises, () => appender.accepted);
     this.#commands = new PendingRequests(promises, () => appender.accepted);
+    this.checkpoints = new CheckpointRequests(directory, promises, (id, changes) => {
+      overflow.post({ kind: 'checkpoints', id, changes });
+      doorbell.ring(true);
+    });
   }
 
   get size(): number {
-    return this.#syncs.size + this.#commands.size;
+    return this.#syncs.size + this.#commands.size + this.checkpoints.size;
   }
 
   /** See `Wal.sync`. */
@@ -51,6 +67,8 @@ export class WriterRequests {
   /** Makes the writer execute a command on the whole log, after everything that was accepted before. */
   async command(command: LogCommand): Promise<void> {
     await this.#commands.make(undefined, (id) => {
+      // In the order of the calls.
+      this.checkpoints.postWaiting();
       this.#overflow.post({ kind: 'command', id, command });
       this.#doorbell.ring(true);
     });
@@ -86,6 +104,8 @@ export class WriterRequests {
       case 'command-rejected':
         this.#commands.reject(answer.id, errorFromFailure(answer.failure));
         break;
+      default:
+        this.checkpoints.receive(answer);
     }
   }
 
@@ -97,5 +117,6 @@ export class WriterRequests {
   rejectAll(error: unknown): void {
     this.#syncs.rejectAll(error);
     this.#commands.rejectAll(error);
+    this.checkpoints.rejectAll(error);
   }
 }

@@ -7,7 +7,11 @@ import type { RecoveryReport } from '../../protocol/reports.js';
 import { ringUsed } from '../../ring/layout.js';
 import type { LogStatus } from '../../ring/log-status.js';
 import type { Lane } from '../append/lane.js';
+import { closedError } from '../append/lane-errors.js';
+import { Archiver } from '../archive/archiver.js';
+import { CheckpointList } from '../checkpoints/checkpoint-list.js';
 import { errorFromFailure, WalError } from '../errors/wal-error.js';
+import type { Archive } from '../options/archive-option.js';
 import type { CheckedOptions } from '../options/wal-options.js';
 import { LiveView } from '../read/live-view.js';
 import { createAttachment, type WalAttachment } from './attachment.js';
@@ -29,6 +33,9 @@ export class Connection implements ExitParticipant {
   readonly status: LogStatus;
   readonly view: LiveView;
   readonly recovery: RecoveryReport;
+  readonly checkpoints: CheckpointList;
+  /** Only with the option `archive`. */
+  readonly archiver: Archiver | undefined;
   readonly #threads: LogThreads;
   readonly #onError: ErrorReporter;
   /** The lanes of other threads, by number. Each port closes when the lane's thread ends, or has closed the lane. */
@@ -40,28 +47,37 @@ export class Connection implements ExitParticipant {
   #hasEnded = false;
   readonly #openedMs = nowMs();
 
-  private constructor(threads: LogThreads, opened: Extract<ToLane, { kind: 'opened' }>, directory: string) {
+  private constructor(
+    threads: LogThreads,
+    opened: Extract<ToLane, { kind: 'opened' }>,
+    { writer: { directory }, archive }: CheckedOptions,
+  ) {
     this.#threads = threads;
     this.#onError = threads.onError;
     this.lane = threads.lane;
     this.status = threads.status;
     this.recovery = opened.recovery;
+    this.checkpoints = new CheckpointList(opened.kept.namedCheckpoints);
+    threads.lane.checkpoints.onDone = (change) => this.checkpoints.apply(change);
     this.view = new LiveView(
       directory,
       threads.status,
       opened.segments,
       opened.times,
       opened.origin,
+      this.checkpoints,
       () => threads.lane.drainPorts(),
       (isHeld) => threads.hold(isHeld),
       threads.engine,
     );
     threads.onFailure = (failure, toldUnsynced, isTold) => {
       this.view.fail(failure);
+      this.archiver?.abort(failure());
       const error = failure();
       if (isTold || !this.#tellOfUnsynced(error, toldUnsynced)) publish('error', { directory, error });
     };
     threads.onLogMessage = (message) => this.#receive(message);
+    this.archiver = archive && this.#startArchiver(archive, opened);
     addExitParticipant(this);
     publish('open', { directory, recovery: this.recovery });
     if (this.recovery.verdict !== 'clean') publish('recover', { directory, recovery: this.recovery });
@@ -78,7 +94,7 @@ export class Connection implements ExitParticipant {
     try {
       const opened = await threads.waitForOpening(checked.signal);
       threads.watchLives();
-      return new Connection(threads, opened, checked.writer.directory);
+      return new Connection(threads, opened, checked);
     } catch (error) {
       await threads.terminate();
       if (error instanceof WalError) publish('error', { directory: checked.writer.directory, error });
@@ -97,6 +113,7 @@ export class Connection implements ExitParticipant {
    */
   abandon(): void {
     this.#closed.skip();
+    this.archiver?.letGo();
     this.#threads.abandon();
     removeExitParticipant(this);
   }
@@ -171,8 +188,10 @@ export class Connection implements ExitParticipant {
 
   async #close(): Promise<void> {
     const filesClosed = this.view.close();
+    this.archiver?.abort(closedError(this.view.directory));
     this.#threads.startClosing();
     await this.#threads.waitForEnd();
+    await this.archiver?.ended();
     this.#threads.detach();
     for (const [lane, { lifePort }] of this.#others) {
       this.#others.delete(lane);
@@ -189,10 +208,36 @@ export class Connection implements ExitParticipant {
     if (message.kind === 'trouble') this.#onError.report(errorFromFailure(message.failure));
     else if (message.kind === 'lane-opened') this.#watchLane(message);
     else if (message.kind === 'sync-made') this.#tellOfSync(message.watermark, message.durationMs);
+    else if (message.kind === 'segments-sealed') this.archiver?.noteSealed(message.upTo);
     else {
       this.view.receive(message);
+      if (message.kind === 'truncated')
+        this.archiver?.noteCut(message.segments.at(-1)?.number ?? 0, message.branch);
       if (message.kind === 'segment-opened' && message.number > 0) this.#tellOfRotation(message);
     }
+  }
+
+  #startArchiver(
+    archive: Archive,
+    { origin, kept, segments }: Extract<ToLane, { kind: 'opened' }>,
+  ): Archiver {
+    const { view, lane } = this;
+    const { engine } = this.#threads;
+    return new Archiver({
+      directory: view.directory,
+      archive,
+      logId: origin.logId,
+      branch: kept.branch,
+      archived: kept.archived,
+      sealed: (segments.at(-1)?.number ?? 0) - 1,
+      segmentAfter: (number) => view.segmentAfter(number),
+      segments: () => view.segments(),
+      cuts: () => view.truncations.length,
+      record: (change) => lane.checkpoints.request(change),
+      report: (error) => this.#onError.report(error),
+      nowMs: () => engine.nowMs(),
+      delay: (ms, options) => engine.delay(ms, options),
+    });
   }
 
   #tellOfSync(durableLsn: number, durationMs: number): void {

@@ -1,7 +1,7 @@
 import type { MessagePort, Worker } from 'node:worker_threads';
 import { identifyPath, openForReading } from '../../files/async-file.js';
 import { LockWatch } from '../../files/lock.js';
-import { nowMs, wallMs } from '../../files/node-globals.js';
+import { clearTimeout, nowMs, setTimeout, wallMs } from '../../files/node-globals.js';
 import type { SyncThreadData, WriterThreadData } from '../../protocol/thread-data.js';
 import { Doorbell } from '../../ring/doorbell.js';
 import type { ReadAccess } from '../read/log-view.js';
@@ -23,6 +23,11 @@ export interface LifeWatch {
   close(): void;
 }
 
+export interface DelayOptions {
+  readonly signal: AbortSignal;
+  readonly ref: boolean;
+}
+
 /**
  * What an open log runs on: its two threads, the way to wake them, and the files that readers open. A log of the system runs on
  * worker threads and Node's file system. `ringwal/testing` gives another engine, whose threads take turns with the caller on a
@@ -42,6 +47,8 @@ export interface LogEngine extends ReadAccess {
   ): LogThread;
   /** @throws the system's error: no descriptor is left for it */
   watchLives(lockFile: string, lifeline: number): LifeWatch;
+  /** Resolves after `ms`, or when `signal` aborts. `ref`: keeps the process alive meanwhile. */
+  delay(ms: number, options: DelayOptions): Promise<void>;
   /** Whether other threads may attach. */
   readonly hasOtherThreads: boolean;
 }
@@ -56,6 +63,21 @@ export function systemEngine(workerUrl: URL | undefined): LogEngine {
     identifyPath,
     nowMs,
     wallMs,
+    delay,
     hasOtherThreads: true,
   };
+}
+
+function delay(ms: number, { signal, ref }: DelayOptions): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    if (!ref) timer.unref();
+    signal.addEventListener('abort', end);
+  });
 }

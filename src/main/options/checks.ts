@@ -105,6 +105,7 @@ const UNITS: Readonly<Record<string, string>> = {
   maxPending: 'bytes',
   maxEntrySize: 'bytes',
   maxAge: 'milliseconds',
+  archiveTimeout: 'milliseconds',
   syncInterval: 'milliseconds',
   commitDelay: 'milliseconds',
   timeResolution: 'milliseconds',

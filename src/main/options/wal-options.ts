@@ -1,6 +1,7 @@
 import { DEFAULT_RESOLUTION_MS, RESOLUTION_MS_MAX } from '../../format/time-walk.js';
 import type { WriterOptions } from '../../protocol/thread-data.js';
-import type { WalError } from '../errors/wal-error.js';
+import { WalError } from '../errors/wal-error.js';
+import type { Archive } from './archive-option.js';
 import {
   callback,
   checkSignal,
@@ -59,10 +60,29 @@ export interface WalOptions {
    */
   maxAge?: number | undefined;
   /**
-   * `'checkpoint'`: retention keeps every segment with an entry above the checkpoint (`Wal.checkpoint`). Default: the checkpoint holds
-   * nothing back.
+   * `'checkpoint'`: retention keeps every segment with an entry above the lowest checkpoint (`Wal.checkpoint`), named and unnamed.
+   * The unnamed one counts unless it is 0 and there are named ones: as long as no checkpoint was set, retention removes nothing.
+   * Default: checkpoints hold nothing back.
    */
   retainFrom?: 'checkpoint' | undefined;
+  /**
+   * Copies a segment to where it is safe. The log calls it for each sealed segment, in order, one at a time and at least once; also for
+   * those that were sealed before, in earlier runs. Retention and `truncateBefore` keep a segment until the call for it has
+   * resolved. A call that fails is repeated after 1 s, 2 s, … 60 s, for as long as it takes, and each failure is told by `onError`;
+   * appends go on. `ArchiveSegment` says what it is given.
+   *
+   * The progress is recorded in the log. After a crash the call for the segment under way is repeated, so the archive must accept a
+   * segment that it has already.
+   */
+  archive?: Archive | undefined;
+  /**
+   * With `archive`: milliseconds after which a segment is sealed although it has room, counted from its first entry (in a log that was
+   * just opened, from the first one since), so that entries of a slow log do not wait for days to be archived. Such segments count for
+   * `maxFiles` like any other. 0 = segments are sealed only when they are full.
+   *
+   * @defaultValue 0
+   */
+  archiveTimeout?: number | undefined;
   /**
    * Milliseconds that written data stays unsynced at the longest, 1 to 60,000.
    *
@@ -209,6 +229,7 @@ export interface CheckedOptions {
   readonly workerUrl: URL | undefined;
   readonly signal: AbortSignal | undefined;
   readonly onError: ((error: WalError) => void) | undefined;
+  readonly archive: Archive | undefined;
 }
 
 const KNOWN_OPTIONS: readonly (keyof WalOptions)[] = [
@@ -219,6 +240,8 @@ const KNOWN_OPTIONS: readonly (keyof WalOptions)[] = [
   'maxTotalSize',
   'maxAge',
   'retainFrom',
+  'archive',
+  'archiveTimeout',
   'syncInterval',
   'commitDelay',
   'commit',
@@ -257,6 +280,8 @@ export function checkOptions(directory: unknown, given: WalOptions | WalReaderOp
       retainFromCheckpoint:
         options.retainFrom !== undefined &&
         oneOf('retainFrom', options.retainFrom, ['checkpoint']) === 'checkpoint',
+      hasArchive: options.archive !== undefined,
+      archiveTimeout: checkArchiveTimeout(options),
       syncInterval: integer('syncInterval', options.syncInterval, 200, 1, 60_000),
       commitDelay: number('commitDelay', options.commitDelay, 0, 0, 1_000),
       timeResolution: integer(
@@ -285,7 +310,25 @@ export function checkOptions(directory: unknown, given: WalOptions | WalReaderOp
     workerUrl: checkWorkerUrl(options.workerUrl),
     signal: checkSignal(options.signal),
     onError: callback('onError', options.onError),
+    archive: checkArchive(options.archive),
   };
+}
+
+function checkArchive(archive: Archive | undefined): Archive | undefined {
+  if (archive !== undefined && typeof archive !== 'function') refuse('archive', 'a function', archive);
+  return archive;
+}
+
+/** Milliseconds; Infinity = never. */
+function checkArchiveTimeout({ archive, archiveTimeout }: WalOptions | WalReaderOptions): number {
+  const ms = integer('archiveTimeout', archiveTimeout, 0, 0, 0x7fff_ffff);
+  if (ms > 0 && archive === undefined) {
+    throw new WalError(
+      'ERR_WAL_OPTION',
+      'archiveTimeout says how long entries may wait for the option archive, which is not given.',
+    );
+  }
+  return ms === 0 ? Number.POSITIVE_INFINITY : ms;
 }
 
 function checkPreallocate(value: unknown): WriterOptions['preallocate'] {

@@ -14,7 +14,9 @@ import { parseCutLsn, parseSegmentName, STATE_FILE, segmentName } from '../../fo
 import { decodeState, type LogState, STATE_BYTES_MAX } from '../../format/state-file.js';
 import { segmentTimeOf, segmentTimes } from '../../format/time-walk.js';
 import { describeTrouble, type Judgement, wayOutOf } from '../../format/verdict.js';
+import type { NamedCheckpoint } from '../../protocol/checkpoint-changes.js';
 import type { RecoveryReport, SegmentInfo } from '../../protocol/reports.js';
+import { copyCheckpoints } from '../checkpoints/checkpoint-list.js';
 import { WalError } from '../errors/wal-error.js';
 import { inspectLog } from '../jobs/inspect-log.js';
 import type { JobOptions } from '../jobs/job-pool.js';
@@ -200,6 +202,11 @@ export class DirectoryView implements LogView {
   segments(): readonly SegmentInfo[] {
     this.#look();
     return this.#segments.toArray().map((segment) => ({ ...segment }));
+  }
+
+  checkpoints(): Map<string, NamedCheckpoint> {
+    this.assertOpen();
+    return copyCheckpoints(this.#readState()?.namedCheckpoints ?? new Map());
   }
 
   segmentOf(lsn: number): SegmentInfo | undefined {

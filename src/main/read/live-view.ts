@@ -2,10 +2,12 @@ import { join } from 'node:path';
 import { type FileIdentity, isSameFile } from '../../files/disk.js';
 import { segmentName } from '../../format/segment-name.js';
 import type { SegmentTime } from '../../format/time-walk.js';
+import type { NamedCheckpoint } from '../../protocol/checkpoint-changes.js';
 import type { LogOrigin, ToLane } from '../../protocol/lane-messages.js';
 import type { SegmentInfo } from '../../protocol/reports.js';
 import type { LogStatus } from '../../ring/log-status.js';
 import { closedError } from '../append/lane-errors.js';
+import type { CheckpointList } from '../checkpoints/checkpoint-list.js';
 import type { WalError } from '../errors/wal-error.js';
 import { openOwnFile, openSegmentFile, replaced } from './log-segments.js';
 import type { LogView, ReadAccess } from './log-view.js';
@@ -41,6 +43,7 @@ export class LiveView implements LogView {
   readonly #unnamed: Map<number, FileIdentity>;
   readonly #identifyPath: ReadAccess['identifyPath'];
   readonly #status: LogStatus;
+  readonly #checkpoints: CheckpointList;
   /** Processes messages that the event loop has not delivered yet. */
   readonly #catchUp: () => void;
   #segments: SegmentList;
@@ -62,6 +65,7 @@ export class LiveView implements LogView {
     segments: readonly SegmentInfo[],
     times: ReadonlyMap<number, SegmentTime>,
     origin: LogOrigin,
+    checkpoints: CheckpointList,
     catchUp: () => void,
     hold: (isHeld: boolean) => void,
     access: ReadAccess,
@@ -71,6 +75,7 @@ export class LiveView implements LogView {
     this.#status = status;
     this.times = new LogTimes(times);
     this.wallMs = () => access.wallMs();
+    this.#checkpoints = checkpoints;
     this.openForReading = (path) => access.openForReading(path);
     this.#identifyPath = (path) => access.identifyPath(path);
     this.recent = new RecentReads(status.get('lastLsn'), () => access.nowMs());
@@ -96,6 +101,11 @@ export class LiveView implements LogView {
 
   segments(): readonly SegmentInfo[] {
     return this.#current().toArray();
+  }
+
+  checkpoints(): Map<string, NamedCheckpoint> {
+    this.#catchUp();
+    return this.#checkpoints.copy();
   }
 
   segmentOf(lsn: number): SegmentInfo | undefined {
@@ -216,6 +226,7 @@ export class LiveView implements LogView {
       this.#withdraw(message.number);
     } else if (message.kind === 'truncated') {
       this.#truncations.push(message.lsn);
+      this.#checkpoints.lower(message.endLsn);
       this.indexes.clear();
       this.files.clear();
       // The writer has made another file of it.

@@ -1,5 +1,6 @@
 import type { AsyncFile } from '../../files/async-file.js';
 import type { FileIdentity } from '../../files/disk.js';
+import type { NamedCheckpoint } from '../../protocol/checkpoint-changes.js';
 import type { SegmentInfo } from '../../protocol/reports.js';
 import type { OpenFiles } from './open-files.js';
 import type { Readers } from './readers.js';
@@ -34,6 +35,8 @@ export interface LogView {
    * the methods below: they do not copy.
    */
   segments(): readonly SegmentInfo[];
+  /** A copy of the named checkpoints. */
+  checkpoints(): ReadonlyMap<string, NamedCheckpoint>;
   /** The last segment that begins at or before entry `lsn`. */
   segmentOf(lsn: number): SegmentInfo | undefined;
   /** The first segment with an entry after segment `number`. */

@@ -1,4 +1,5 @@
 import type { Disk } from '../../files/disk.js';
+import type { ChangeResult, CheckpointChange } from '../../protocol/checkpoint-changes.js';
 import type { Failure } from '../../protocol/errors.js';
 import type { LogCommand } from '../../protocol/lane-messages.js';
 import type { WriterOptions } from '../../protocol/thread-data.js';
@@ -7,21 +8,23 @@ import type { LogDirectory } from '../directory/log-directory.js';
 import { failureOf, LogFailure, mayPass, PassingError } from '../errors/failure.js';
 import type { AckChannel } from '../intake/ack-channel.js';
 import type { Committer } from '../sync/committer.js';
+import { changePlaces } from '../upkeep/kept-places.js';
 import type { LogTail } from '../write/log-tail.js';
 import type { SegmentCatalog } from '../write/segment-catalog.js';
 import { LogCuts } from './log-cuts.js';
 
 /**
- * Runs `checkpoint`, `truncateBefore`, `truncateAfter`, `reset` and `rotate`. A command runs to its end on the writer thread: the writer takes in
+ * Runs `checkpoint`, `truncateBefore`, `truncateAfter`, `reset` and `rotate`, and changes of named checkpoints. A command runs to its end on the writer thread: the writer takes in
  * nothing meanwhile, so no other change can come in between.
  */
 export class LogCommands {
   readonly #options: WriterOptions;
   readonly #status: LogStatus;
   readonly #cuts: LogCuts;
+  readonly #catalog: SegmentCatalog;
   readonly #tail: LogTail;
   readonly #committer: Committer;
-  readonly #rotate: () => void;
+  readonly #sealLive: () => void;
 
   constructor(parts: {
     readonly disk: Disk;
@@ -34,14 +37,15 @@ export class LogCommands {
     readonly tail: LogTail;
     readonly committer: Committer;
     /** Seals the live segment and begins the next one. */
-    readonly rotate: () => void;
+    readonly sealLive: () => void;
   }) {
     this.#options = parts.options;
     this.#status = parts.status;
+    this.#catalog = parts.catalog;
     this.#cuts = new LogCuts(parts);
     this.#tail = parts.tail;
     this.#committer = parts.committer;
-    this.#rotate = parts.rotate;
+    this.#sealLive = parts.sealLive;
   }
 
   /**
@@ -69,10 +73,11 @@ export class LogCommands {
       this.#checkRange(name, lsn);
       switch (name) {
         case 'rotate':
-          this.#sealLive();
+          // A segment without an entry is none that could be sealed.
+          if (this.#tail.progress.bytes > 0) this.#sealLive();
           break;
         case 'checkpoint':
-          committer.withRoom(() => housekeeper.setCheckpoint(lsn, committer.watermark));
+          committer.withRoom(() => housekeeper.keep({ checkpoint: lsn }, committer.watermark));
           break;
         case 'truncateBefore':
           if (lsn > this.#status.get('firstLsn'))
@@ -88,14 +93,42 @@ export class LogCommands {
     });
   }
 
+  /**
+   * Makes changes of named checkpoints, and of the archive's progress, durable in one step. Only the entries that they name must be
+   * durable before. A failure refuses all of them, and the log is then unchanged.
+   *
+   * @throws what the log must end for
+   */
+  change(changes: readonly CheckpointChange[]): { readonly results: ChangeResult[] } | Failure {
+    const committer = this.#committer;
+    const { housekeeper } = committer;
+    const { directory } = this.#options;
+    try {
+      const highest = Math.max(0, ...changes.map((change) => (change.kind === 'set' ? change.lsn : 0)));
+      committer.syncUpTo(Math.min(highest, this.#tail.wholeLsn));
+      this.#tail.checkPlace();
+      const { places, results } = changePlaces(housekeeper.places, changes, {
+        directory,
+        firstLsn: this.#status.get('firstLsn'),
+        lastLsn: this.#tail.wholeLsn,
+        live: this.#catalog.last?.number ?? 0,
+        cuts: this.#cuts.made,
+      });
+      if (places !== undefined) committer.withRoom(() => housekeeper.keep(places, committer.watermark));
+      return { results };
+    } catch (error) {
+      if (this.#isTerminal(error)) throw error;
+      return failureOf(causeOf(error), `record checkpoints of "${directory}"`, directory);
+    }
+  }
+
   #attempt(command: LogCommand, act: (command: LogCommand) => Failure | undefined): Failure | undefined {
     try {
       return act(command);
     } catch (error) {
       if (this.#isTerminal(error)) throw error;
       const { directory } = this.#options;
-      const cause = error instanceof PassingError ? error.cause : error;
-      return failureOf(cause, `${describeCommand(command)} on "${directory}"`, directory);
+      return failureOf(causeOf(error), `${describeCommand(command)} on "${directory}"`, directory);
     }
   }
 
@@ -104,16 +137,6 @@ export class LogCommands {
     if (error instanceof LogFailure)
       return error.failure.code === 'ERR_WAL_SYNC_FAILED' || error.failure.code === 'ERR_WAL_IO';
     return !mayPass(error);
-  }
-
-  /**
-   * When it returns, the sealed segment is durable and holds frames only. What a crash leaves is what one at any rotation leaves: the
-   * next segment is there, without an entry, or it is not.
-   */
-  #sealLive(): void {
-    if (this.#tail.progress.bytes === 0) return;
-    this.#rotate();
-    this.#committer.syncSealed();
   }
 
   #checkRange(name: LogCommand['name'], lsn: number): void {
@@ -143,4 +166,8 @@ function describeExtent(firstLsn: number, lastLsn: number): string {
   return firstLsn > lastLsn
     ? `is empty and goes on with entry ${firstLsn}`
     : `holds entries ${firstLsn} to ${lastLsn}`;
+}
+
+function causeOf(error: unknown): unknown {
+  return error instanceof PassingError ? error.cause : error;
 }

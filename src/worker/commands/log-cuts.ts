@@ -56,11 +56,17 @@ interface Cut {
 export class LogCuts {
   readonly #parts: LogCutsParts;
   readonly #log: LogOnDisk;
+  #made = 0;
 
   constructor(parts: LogCutsParts) {
     this.#parts = parts;
     const { disk, options, catalog, logId } = parts;
     this.#log = { disk, directory: options.directory, catalog, logId };
+  }
+
+  /** Cuts since the log was opened. */
+  get made(): number {
+    return this.#made;
   }
 
   /** Makes `wantedLsn` the last entry, or the one before it if `wantedLsn` was skipped: the next LSN depends on it. */
@@ -92,7 +98,7 @@ export class LogCuts {
     const { disk, catalog } = this.#parts;
     const segments = catalog.toArray().map(({ number }) => number);
     const extent = { ...this.#naming(lsn + 1), segments, place: { segment, offset }, keepsTail: true };
-    this.#carryOut(this.#stateEndingWith(lsn), {
+    this.#carryOut(this.#stateEndingWith(lsn, segment), {
       doing: `truncateAfter(${lsn})`,
       intent: { segment, offset, lsn },
       keptLsn: lsn,
@@ -116,7 +122,7 @@ export class LogCuts {
     const shortened = { directory, fileMode, logId, start, segments, lsn };
     const offset = committer.withRoom(() => writeShortened(disk, shortened));
     const place = { segment: start.segment, offset };
-    this.#carryOut(this.#stateEndingWith(lsn), {
+    this.#carryOut(this.#stateEndingWith(lsn, start.segment), {
       doing: `truncateAfter(${lsn})`,
       intent: { ...place, lsn },
       keptLsn: lsn,
@@ -152,7 +158,7 @@ export class LogCuts {
     const lsn = nextLsn - 1;
     const firstLsn = Math.max(1, status.get('firstLsn'));
     committer.withRoom(() => createEmptySegment(disk, directory, number, fileMode));
-    const state = { ...this.#stateEndingWith(lsn), floor: nextLsn === 1 ? 0 : nextLsn };
+    const state = { ...this.#stateEndingWith(lsn, number), floor: nextLsn === 1 ? 0 : nextLsn };
     this.#carryOut(state, {
       doing,
       intent: { segment: number, offset: 0, lsn },
@@ -209,19 +215,28 @@ export class LogCuts {
   #announce(state: LogState, cut: Cut): void {
     const { catalog, committer, status, opener, options } = this.#parts;
     const { lsn, offset } = cut.intent;
+    this.#made += 1;
     cut.changeCatalog();
     committer.lowerWatermark(cut.keptLsn);
     status.set('lastLsn', cut.keptLsn);
     status.set('liveBytes', offset);
     const segments = describeSegments(catalog, options.directory, lsn);
-    opener.post({ kind: 'truncated', lsn: cut.keptLsn, segments, replaced: cut.replaced });
+    const { branch } = state;
+    opener.post({
+      kind: 'truncated',
+      lsn: cut.keptLsn,
+      endLsn: lsn,
+      segments,
+      replaced: cut.replaced,
+      branch,
+    });
     committer.housekeeper.noteCut(state);
   }
 
   /** What the state file says once the log ends with entry `lsn`. */
-  #stateEndingWith(lsn: number): LogState {
+  #stateEndingWith(lsn: number, segment: number): LogState {
     const { committer, disk } = this.#parts;
-    return { ...endingWith(committer.housekeeper.state(lsn), lsn), branch: newBranch(disk) };
+    return { ...endingWith(committer.housekeeper.state(lsn), lsn, segment), branch: newBranch(disk) };
   }
 
   #naming(lsn: number) {

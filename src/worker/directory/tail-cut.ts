@@ -68,7 +68,7 @@ export function cutLog(disk: Disk, cut: Cut, recordIntent: () => void): string[]
   return sideFiles;
 }
 
-function truncateSegment(disk: Disk, path: string, size: number): void {
+export function truncateSegment(disk: Disk, path: string, size: number): void {
   const file = disk.open(path, 'r+');
   try {
     // Cut and synced even if nothing is left to cut: an earlier process may have cut it and been killed, or its sync may have

@@ -8,6 +8,7 @@ import {
   systemCode,
   writeFully,
 } from '../../files/disk.js';
+import type { SegmentPlace } from '../../format/place.js';
 import { segmentName } from '../../format/segment-name.js';
 import { emptyState, endingWith, type LogState } from '../../format/state-file.js';
 import { type SegmentTime, segmentTimes } from '../../format/time-walk.js';
@@ -20,7 +21,7 @@ import { layOut } from '../directory/log-layout.js';
 import { listLog, newBranch, newLogId } from '../directory/log-listing.js';
 import { syncDirectory, syncFile } from '../directory/side-files.js';
 import { readState, writeState } from '../directory/state-store.js';
-import { cutLog } from '../directory/tail-cut.js';
+import { cutLog, truncateSegment } from '../directory/tail-cut.js';
 import { LogFailure } from '../errors/failure.js';
 import { removeStats } from '../upkeep/stats-publisher.js';
 import { removeLeftovers } from '../write/preallocation.js';
@@ -93,8 +94,12 @@ export function recoverLog(disk: Disk, options: WriterOptions): Recovered {
   const logId = judgement.logId ?? newLogId(disk);
   const known = state !== undefined && 'logId' in state && state.logId === logId ? state : undefined;
   const { lastLsn, watermark } = judgement;
+  const next = continuesAt(judgement);
+  const kept = known ?? emptyState(logId);
   const recovered: LogState = {
-    ...endingWith(known ?? emptyState(logId), lastLsn),
+    ...endingWith(kept, lastLsn),
+    // A segment that entries may still come to is not archived, whatever a state file of another time says.
+    archived: Math.min(kept.archived, next.segment),
     // Never the branch of the newest frames: a state file that is lost may have told of a cut after them, by which their LSNs
     // are given out again.
     branch: known?.branch || newBranch(disk),
@@ -105,6 +110,7 @@ export function recoverLog(disk: Disk, options: WriterOptions): Recovered {
     options,
     place,
     judgement,
+    next,
     segments.map((segment) => segment.number),
   );
   const finishRecovery = () => {
@@ -122,7 +128,7 @@ export function recoverLog(disk: Disk, options: WriterOptions): Recovered {
       logId,
       place,
       unnamed: unnamedSegments(disk, directory, judgement),
-      catalog: new SegmentCatalog(keptRecords(judgement, startedMs)),
+      catalog: new SegmentCatalog(keptRecords(judgement, next, startedMs)),
       times: segmentTimes(judgement.segments),
       lastLsn,
       watermark: postponed === undefined ? lastLsn : Math.min(watermark, lastLsn),
@@ -180,6 +186,7 @@ class TailRepair {
   readonly #options: WriterOptions;
   readonly #place: LogDirectory;
   readonly #judgement: Judgement;
+  readonly #next: SegmentPlace;
   readonly #numbers: readonly number[];
   #isCut = false;
   #isRewritten = false;
@@ -191,12 +198,14 @@ class TailRepair {
     options: WriterOptions,
     place: LogDirectory,
     judgement: Judgement,
+    next: SegmentPlace,
     numbers: readonly number[],
   ) {
     this.#disk = disk;
     this.#options = options;
     this.#place = place;
     this.#judgement = judgement;
+    this.#next = next;
     this.#numbers = numbers;
   }
 
@@ -213,21 +222,25 @@ class TailRepair {
     const checkPlace = () => this.#place.check();
     // A clean end has nothing after it but room made ahead, or what a recycled file held before.
     const keepsTail = trouble !== undefined;
-    const tail = { segments: this.#numbers, place: end, lsn: lastLsn + 1, keepsTail };
+    const tail = { segments: this.#numbers, place: this.#next, lsn: lastLsn + 1, keepsTail };
     const cut = { directory, fileMode, checkPlace, ...tail };
     // The watermark stays as it is, so that an interrupted cut looks like the same torn tail to the next open.
     const sideFiles = cutLog(this.#disk, cut, () => {});
+    // The one before is sealed for good: the cut to its frames may be in memory only.
+    if (this.#next.segment !== end.segment)
+      truncateSegment(this.#disk, join(directory, segmentName(end.segment)), end.offset);
     if (trouble === undefined) return;
-    const behind = segments.filter((segment) => segment.number >= end.segment);
+    const { segment, offset } = this.#next;
+    const behind = segments.filter(({ number }) => number >= segment);
     this.cut = {
-      path: join(directory, segmentName(end.segment)),
-      offset: end.offset,
-      bytes: behind.reduce((sum, each) => sum + each.size, -end.offset),
+      path: join(directory, segmentName(segment)),
+      offset,
+      bytes: behind.reduce((sum, each) => sum + each.size, -offset),
       lsn: lastLsn + 1,
       reason: describeReason(trouble.reason),
       sideFiles,
       removedSegments: this.#numbers
-        .filter((number) => number > end.segment)
+        .filter((number) => number > segment)
         .map((number) => join(directory, segmentName(number))),
     };
   }
@@ -302,17 +315,27 @@ function unnamedSegments(
   return unnamed;
 }
 
+/**
+ * Where the next frame goes. That is after the last one, unless its segment is sealed: it was cut to its frames, and the next one is
+ * there, though no entry of it is kept. A sealed segment stays as it is, since the archive may have it already.
+ */
+function continuesAt({ segments, end }: Judgement): SegmentPlace {
+  const last = segments.find(({ number }) => number === end.segment);
+  const isCutToFrames = last !== undefined && end.offset > 0 && last.size === end.offset;
+  const isSealed = isCutToFrames && segments.some(({ number }) => number === end.segment + 1);
+  return isSealed ? { segment: end.segment + 1, offset: 0 } : end;
+}
+
 /** A segment of wal-go has no stamp and no known age; one of which nothing is kept is as good as new. */
-function keptRecords(judgement: Judgement, nowMs: number): SegmentRecord[] {
-  const { end } = judgement;
+function keptRecords(judgement: Judgement, next: SegmentPlace, nowMs: number): SegmentRecord[] {
   return judgement.segments
-    .filter((segment) => segment.number <= end.segment)
+    .filter((segment) => segment.number <= next.segment)
     .map(({ number, firstLsn, skipped, size, stamp, latestMs }) => ({
       number,
       firstLsn,
       skipped,
       latestMs,
-      bytes: number === end.segment ? end.offset : size,
+      bytes: number === next.segment ? next.offset : size,
       createdMs: stamp?.createdMs ?? (firstLsn === 0 ? nowMs : 0),
     }));
 }

@@ -178,7 +178,7 @@ function truncate(job: RepairJob, { place, firstLsn, lastLsn }: End): Done {
   const last = job.segments.find(({ number }) => number === place.segment);
   const isShortened = last !== undefined && withSource(last, ({ size }) => size > place.offset);
   // What is kept may never have been synced: `open` sees to that, since the watermark says no more than it did.
-  const state = stateUpTo(job, lastLsn);
+  const state = stateUpTo(job, lastLsn, place.segment);
   let sideFiles: string[] = [];
   if (!job.dryRun) {
     // If it is all that is left at a crash, and another log's, it would make this intent another log's.
@@ -213,7 +213,8 @@ function rewrite(job: RepairJob): Done {
   const lastLsn = plan.lastLsn === 0 ? Math.max(0, floor - 1) : plan.lastLsn;
   let sideFiles: string[] = [];
   if (!job.dryRun) {
-    const state = stateUpTo(job, lastLsn);
+    const changed = Math.min(...rewritten.map(({ number }) => number), ...removed);
+    const state = stateUpTo(job, lastLsn, changed);
     sideFiles = salvage(disk, home, segments, plan, watermark, fileMode, () => {
       writeState(disk, directory, state, fileMode);
     });
@@ -229,9 +230,12 @@ function rewrite(job: RepairJob): Done {
   };
 }
 
-/** The state of the repaired log, which ends with entry `lastLsn`. The LSNs after it are given out again: on another branch. */
-function stateUpTo({ disk, state, watermark }: RepairJob, lastLsn: number): LogState {
-  return { ...endingWith({ ...state, watermark }, lastLsn), branch: newBranch(disk) };
+/**
+ * The state of the repaired log, which ends with entry `lastLsn`. The LSNs after it are given out again: on another branch. `changed`:
+ * the lowest segment whose content changes, which the archive has to get again.
+ */
+function stateUpTo({ disk, state, watermark }: RepairJob, lastLsn: number, changed: number): LogState {
+  return { ...endingWith({ ...state, watermark }, lastLsn, changed), branch: newBranch(disk) };
 }
 
 function unsupported(directory: string, trouble: Trouble | undefined): LogFailure {

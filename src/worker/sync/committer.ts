@@ -87,6 +87,8 @@ export class Committer {
   readonly #statsSchedule: StatsSchedule;
   readonly #preallocation: Preallocation;
   #watermark: number;
+  /** The archive knows that segments up to this number are sealed and durable. */
+  #finalSegment: number;
   /** The end of recovery that was postponed for lack of room: nothing is written or synced before it has run. */
   #finishRecovery: (() => void) | undefined;
   #isClosing = false;
@@ -116,6 +118,7 @@ export class Committer {
     this.#statsSchedule = new StatsSchedule(nowMs());
     this.#preallocation = preallocation;
     this.#watermark = start.watermark;
+    this.#finalSegment = (start.catalog.last?.number ?? 0) - 1;
     this.#finishRecovery = start.finishRecovery;
     this.housekeeper = new Housekeeper(
       {
@@ -188,6 +191,7 @@ export class Committer {
   lowerWatermark(lsn: number): void {
     this.#watermark = lsn;
     this.#status.set('durableLsn', lsn);
+    this.#finalSegment = Math.min(this.#finalSegment, (this.#start.catalog.last?.number ?? 0) - 1);
   }
 
   /** Was a lone durable append acknowledged since the last call? Its producer may make the next one at once. */
@@ -301,6 +305,13 @@ export class Committer {
     if (!this.#isUnsynced) return;
     this.#startJob(true);
     this.finishJob();
+  }
+
+  /** When it returns, entries up to `lsn` are durable and no job is under way. @throws PassingError as [finishRecovery] */
+  syncUpTo(lsn: number): void {
+    this.finishRecovery();
+    this.finishJob();
+    if (lsn > this.#watermark) this.syncAll();
   }
 
   /** Takes in a finished job; true = there was one. @throws LogFailure if it failed */
@@ -591,9 +602,17 @@ export class Committer {
   #noteSynced(job: SyncJob<DiskFile>): void {
     this.#tail.synced(job.files);
     this.#watermark = job.watermark;
+    if (this.#options.hasArchive) this.#tellOfSealed();
     if (job.files.length > 0 && job.statsSnapshot === undefined) this.#statsSchedule.noteNews();
     // A state file that found no room waits for the next sync: a retry at once would only report the same failure again.
     if (job.files.length > 0) this.#expectIdle();
+  }
+
+  #tellOfSealed(): void {
+    const upTo = this.#tail.finalSegment(this.#watermark);
+    if (upTo <= this.#finalSegment) return;
+    this.#finalSegment = upTo;
+    this.#tell({ kind: 'segments-sealed', upTo });
   }
 
   #expectIdle(): void {

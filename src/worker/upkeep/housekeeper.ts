@@ -10,6 +10,7 @@ import type { Preallocation } from '../write/preallocation.js';
 import type { SegmentCatalog, SegmentRecord } from '../write/segment-catalog.js';
 import { ClockLead } from './clock-lead.js';
 import { type Housekeeping, type Housework, keepHouse } from './keep-house.js';
+import { type KeptPlaces, lowestCheckpoint } from './kept-places.js';
 import { expiredSegments, RetentionHolds, segmentsBelow } from './retention.js';
 
 export interface HousekeeperParts {
@@ -26,6 +27,12 @@ export interface HousekeeperParts {
   readonly stateWatermark: number;
   readonly tell: (message: ToLane) => void;
 }
+
+/**
+ * Segments that one job removes at most. Each costs a sync of the directory, and a durable append that comes meanwhile waits for
+ * the job: with thousands expired, a job without a limit would stop such appends for seconds.
+ */
+export const REMOVALS_MAX = 8;
 
 /**
  * Does the work that follows from durability and that no thread waits for: the state file records how far the log is durable, and
@@ -50,13 +57,9 @@ export class Housekeeper {
     this.#clockLead = new ClockLead(() => parts.disk.now(), parts.nowMs);
     this.#state = parts.state;
     this.#stateWatermark = parts.stateWatermark;
-    this.noteCheckpoint(parts.state.checkpoint);
+    this.noteKept({});
     parts.status.set('floor', parts.state.floor);
     this.#isWorkDue = this.#isExpired(watermark);
-  }
-
-  get checkpoint(): number {
-    return this.#state.checkpoint;
   }
 
   /** Must the next job do the housework, whatever else it does? */
@@ -104,17 +107,23 @@ export class Housekeeper {
   takeWork(watermark: number): Pick<Housework, 'state' | 'removals' | 'recycling'> {
     this.#isWorkDue = false;
     this.noteNews();
-    const expired = this.#giveUp((pinned) => this.#expired(watermark, pinned));
+    const overdue = this.#unremoved.slice(0, REMOVALS_MAX);
+    this.#unremoved = this.#unremoved.slice(REMOVALS_MAX);
+    const room = REMOVALS_MAX - overdue.length;
+    const expired = room === 0 ? [] : this.#giveUp((pinned) => this.#expired(watermark, pinned, room));
     return {
       state: this.state(watermark),
-      removals: [...this.#unremoved, ...expired],
+      removals: [...overdue, ...expired],
       recycling: this.#recyclingOf(expired),
     };
   }
 
   noteDone(job: Housework & { readonly watermark: number }, { stateWritten, unremoved }: Housekeeping): void {
     if (stateWritten) this.#stateWatermark = job.watermark;
-    if (job.removals.length > 0) this.#unremoved = unremoved;
+    this.#unremoved = [...unremoved, ...this.#unremoved];
+    // A job that reached its limit has left the rest to the next one. After a failure the next reason for housework retries.
+    if (job.removals.length === REMOVALS_MAX && unremoved.length === 0)
+      this.#isWorkDue ||= this.#unremoved.length > 0 || this.#isExpired(job.watermark);
   }
 
   /** Postponed recovery has finished and written the state file. */
@@ -133,18 +142,28 @@ export class Housekeeper {
     this.#stateWatermark = state.watermark;
   }
 
+  get places(): KeptPlaces {
+    return this.#state;
+  }
+
+  /** Of the entries that the log writes next. */
+  get branch(): bigint {
+    return this.#state.branch;
+  }
+
   /** Durable when it returns. @throws as [writeState]; nothing has changed then */
-  setCheckpoint(lsn: number, watermark: number): void {
-    this.writeState({ ...this.state(watermark), checkpoint: lsn });
-    this.noteCheckpoint(lsn);
+  keep(places: Partial<KeptPlaces>, watermark: number): void {
+    this.writeState({ ...this.state(watermark), ...places });
+    this.noteKept(places);
     this.#isWorkDue ||= this.#isExpired(watermark);
   }
 
-  /** The state file holds this checkpoint already. */
-  noteCheckpoint(lsn: number): void {
-    this.#state = { ...this.#state, checkpoint: lsn };
-    if (this.#parts.options.retainFromCheckpoint) this.#holds.set('checkpoint', lsn);
-    this.#parts.status.set('checkpointLsn', lsn);
+  /** The state file holds these places already. */
+  noteKept(places: Partial<KeptPlaces>): void {
+    this.#state = { ...this.#state, ...places };
+    if (this.#parts.options.retainFromCheckpoint)
+      this.#holds.set('checkpoint', lowestCheckpoint(this.#state));
+    this.#parts.status.set('checkpointLsn', this.#state.checkpoint);
   }
 
   /** The log begins with entry `lsn`. Durable when it returns. @throws as [writeState]; nothing has changed then */
@@ -158,14 +177,14 @@ export class Housekeeper {
   /** The log is being cut, and the state file holds `state`, but for the intent. */
   noteCut(state: LogState): void {
     this.#state = state;
-    this.noteCheckpoint(state.checkpoint);
+    this.noteKept({});
     this.#parts.status.set('floor', state.floor);
   }
 
-  /** Removes the segments that hold only entries below `lsn`, except those that readers hold. Returns what went wrong. */
+  /** Removes the segments that hold only entries below `lsn`, except those that a reader or the archive holds. Returns what went wrong. */
   removeBelow(lsn: number): Failure | undefined {
     const { disk, options, place, catalog } = this.#parts;
-    const removals = this.#giveUp((pinned) => segmentsBelow(catalog, lsn, pinned));
+    const removals = this.#giveUp((pinned) => segmentsBelow(catalog, lsn, this.#lowestHeld(pinned)));
     const work = { state: undefined, removals: [...this.#unremoved, ...removals] };
     const { unremoved, troubles } = keepHouse(disk, place, work, options.fileMode);
     this.#unremoved = unremoved;
@@ -208,7 +227,15 @@ export class Housekeeper {
     const { floor } = this.#state;
     const { releasedLsn } = this.#holds;
     const leadMs = (segment: SegmentRecord) => this.#clockLead.sinceMs(segment);
-    const view = { segments, watermark, floor, releasedLsn, pinned, nowMs: disk.now(), leadMs };
+    const held = this.#lowestHeld(pinned);
+    const view = { segments, watermark, floor, releasedLsn, pinned: held, nowMs: disk.now(), leadMs };
     return expiredSegments(options, view, countMax);
+  }
+
+  /** The lowest segment that a reader has open (`pinned`, -1 = none) or that is not archived; -1 = there is none. */
+  #lowestHeld(pinned: number): number {
+    if (!this.#parts.options.hasArchive) return pinned;
+    const { archived } = this.#state;
+    return pinned < 0 ? archived : Math.min(pinned, archived);
   }
 }

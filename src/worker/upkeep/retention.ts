@@ -9,7 +9,7 @@ export interface RetentionPolicy {
   readonly maxAge: number;
 }
 
-/** Reasons inside the log to keep entries from retention. Readers hold segments instead: [RetentionView.pinned]. */
+/** Reasons inside the log to keep entries from retention. Readers and the archive hold segments instead: [RetentionView.pinned]. */
 export type RetentionHold = 'checkpoint';
 
 export class RetentionHolds {
@@ -34,7 +34,7 @@ export interface RetentionView {
   readonly floor: number;
   /** Entries above it are held, Infinity = none: [RetentionHolds]. */
   readonly releasedLsn: number;
-  /** Lowest segment that a reader of this process has open, -1 = none. */
+  /** Lowest segment that a reader of this process has open, or that is still to be archived; -1 = none. */
   readonly pinned: number;
   readonly nowMs: number;
   /** How much of a segment's age comes from jumps of the clock: see [ClockLead.sinceMs]. */
@@ -47,9 +47,9 @@ export interface RetentionView {
  *   - the live segment
  *   - a segment with an entry above the watermark, or with the last durable entry: without it `open` could not tell where LSNs
  *     continue
- *   - a segment that a reader has open, and every later one
- *   - a segment with an entry above the checkpoint, if the option `retainFromCheckpoint` is set, unless all of it is below the
- *     floor: `truncateBefore` gave it up
+ *   - a segment that a reader has open or that the archive waits for, and every later one
+ *   - a segment with an entry above the lowest checkpoint, if the option `retainFromCheckpoint` is set, unless all of it is below
+ *     the floor: `truncateBefore` gave it up
  *
  * The clock alone does not make a segment old: a clock that reads earlier than the newest segment's stamp was set back, and
  * removes nothing; and a jump forward while the log is open makes no segment older.
@@ -87,7 +87,7 @@ export function expiredSegments(
   return expired;
 }
 
-/** Numbers of the segments that hold only entries below `lsn` and that no reader has open (`pinned`, -1 = none). */
+/** Numbers of the segments that hold only entries below `lsn` and that no reader has open and no archive waits for (`pinned`, -1 = none). */
 export function segmentsBelow(segments: SegmentCatalog, lsn: number, pinned: number): number[] {
   const numbers: number[] = [];
   for (let at = 0; at + 1 < segments.length; at++) {

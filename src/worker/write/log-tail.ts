@@ -441,6 +441,19 @@ export class LogTail {
   }
 
   /**
+   * Segments up to this number are sealed, durable, and hold only entries up to the watermark: nothing but `truncateAfter` changes
+   * them any more. -1 = there is none.
+   */
+  finalSegment(watermark: number): number {
+    const [unsynced] = this.#sealed;
+    const end = (unsynced ?? this.#live)?.record.number ?? 0;
+    // [takeBack] may cut off an unfinished batch, which may have begun in an earlier segment.
+    const isAllDurable = this.#nextLsn === watermark + 1;
+    const durableEnd = isAllDurable ? end : (this.#catalog.holderOf(watermark + 1)?.number ?? end);
+    return Math.min(end, durableEnd) - 1;
+  }
+
+  /**
    * Writes zeros after the frames of a live segment that has no allocated room left, if little is to be synced: the sync that
    * follows allocates the blocks.
    */

@@ -36,6 +36,8 @@ test('stats() counts what was taken, written, synced and rotated', async (t) => 
     lastLsn: 0,
     durableLsn: 0,
     checkpointLsn: 0,
+    checkpoints: [],
+    archive: undefined,
     segments: 0,
     segmentBytes: 0,
     readers: { open: 0, pinnedLsn: 0, pinnedMs: 0 },

@@ -35,6 +35,40 @@ test('a scrape has the figures of the log, under its label', async (t) => {
   }
 });
 
+test('a scrape has the lag of each checkpoint, and of those that are removed no more; and what the archive has', async (t) => {
+  const registry = new Registry();
+  const wal = await freshLog(t, { maxFileSize: 4096, archive: async () => {} });
+  registerWal(wal, { registry, log: 'orders' });
+  for (let at = 0; at < 4; at++) await wal.append(new Uint8Array(1200), { durable: true });
+  await wal.checkpoint(3);
+  await wal.checkpoint(1, { name: 'mailer' });
+  await wal.checkpoint(4, { name: 'index' });
+  const lags = async () => {
+    const samples = (await scrape(registry)).get('ringwal_checkpoint_lag_entries')?.samples ?? [];
+    return samples.map(({ labels, value }) => [labels.log, labels.name, value]);
+  };
+  assert.deepEqual(await lags(), [
+    ['orders', 'mailer', 3],
+    ['orders', '', 1],
+    ['orders', 'index', 0],
+  ]);
+  await wal.removeCheckpoint('mailer');
+  assert.deepEqual(await lags(), [
+    ['orders', '', 1],
+    ['orders', 'index', 0],
+  ]);
+  await until(() => wal.stats().archive?.archived === 1);
+  const families = await scrape(registry);
+  for (const [name, value] of [
+    ['archived_segments_total', 1],
+    ['archive_failures_total', 0],
+    ['archive_pending_segments', 0],
+    ['archive_pending_bytes', 0],
+    ['archive_pending_seconds', 0],
+  ] as const)
+    assert.equal(families.get(`ringwal_${name}`)?.samples[0]?.value, value, name);
+});
+
 test('a scrape sees the ring that another thread fills, and what found no room there, also once its lane is closed', async (t) => {
   const registry = new Registry();
   const faults = new Faults(t);

@@ -41,6 +41,7 @@ async function shrinkingView(directory: string, at: number): Promise<LogView> {
     lastLsn,
     durableLsn: lastLsn,
     segments: () => segments,
+    checkpoints: () => new Map(),
     truncations: [],
     indexes: new SparseIndexes(),
     times: new LogTimes(),

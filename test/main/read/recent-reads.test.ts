@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { AsyncFile } from '../../../src/files/async-file.js';
+import { CheckpointList } from '../../../src/main/checkpoints/checkpoint-list.js';
 import { systemEngine } from '../../../src/main/log/log-engine.js';
 import { LiveView } from '../../../src/main/read/live-view.js';
 import { RecentReads } from '../../../src/main/read/recent-reads.js';
@@ -54,6 +55,7 @@ test('what was there before this process is old also where the last segment was 
     found,
     new Map(),
     { logId: 1n, place: { dev: 0n, ino: 0n }, unnamed: new Map() },
+    new CheckpointList(new Map()),
     () => {},
     () => {},
     systemEngine(undefined),

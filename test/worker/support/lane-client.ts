@@ -1,5 +1,6 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { packBatch } from '../../../src/main/append/packed-batch.js';
+import type { CheckpointChange } from '../../../src/protocol/checkpoint-changes.js';
 import type { AckRuns, LogCommand, ToLane, ToWriter } from '../../../src/protocol/lane-messages.js';
 import { type AckRun, AckSlotReader } from '../../../src/ring/ack-slot.js';
 import { GrowingChunk } from '../../../src/ring/chunk.js';
@@ -162,6 +163,13 @@ export class LaneClient {
   }
 
   /** Returns the id that the reply will have. */
+  /** Changes of named checkpoints and of the archive's progress, in one request. */
+  change(...changes: CheckpointChange[]): number {
+    this.#lastId += 1;
+    this.#post({ kind: 'checkpoints', position: this.#producer.position, id: this.#lastId, changes }, 0);
+    return this.#lastId;
+  }
+
   command(name: LogCommand['name'], lsn: number, splitBatch = false): number {
     this.#lastId += 1;
     const command = { name, lsn, splitBatch };

@@ -33,6 +33,8 @@ export const OPTIONS: WriterOptions = {
   maxTotalSize: Number.POSITIVE_INFINITY,
   maxAge: Number.POSITIVE_INFINITY,
   retainFromCheckpoint: false,
+  hasArchive: false,
+  archiveTimeout: Number.POSITIVE_INFINITY,
   syncInterval: 200,
   commitDelay: 0,
   recovery: 'strict',

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { REMOVALS_MAX } from '../../../src/worker/upkeep/housekeeper.js';
 import { expiredSegments } from '../../../src/worker/upkeep/retention.js';
 import { SegmentCatalog } from '../../../src/worker/write/segment-catalog.js';
 import { Level } from '../support/lane-client.js';
@@ -129,6 +130,37 @@ test('segments go lowest first, each made durable before the next', () => {
   assert.equal(again.status.get('firstLsn'), 4);
   assert.equal(again.lane.all('segments-removed').at(-1)?.upTo, 2);
   again.disk.onOperation(undefined);
+  again.close();
+});
+
+test('one job removes a few of many expired segments, so that a durable append does not wait for all of them', () => {
+  const log = fill(new TestLog({ options: { maxFileSize: 100 } }), 3 * REMOVALS_MAX + 2);
+  log.close();
+  const again = new TestLog({ disk: log.disk, options: { maxFileSize: 100, maxFiles: 1 } });
+  again.run();
+  const sequence = again.lane.append(new Uint8Array(90), Level.durable);
+  again.finishSync();
+  assert.equal(again.segments[0], REMOVALS_MAX, 'the job that the append waited for');
+  while (again.syncer.busy) again.finishSync();
+  assert.ok(again.lane.acknowledged('durable').has(sequence));
+  const removed = again.syncer.jobs.map(({ removals }) => removals.length);
+  assert.deepEqual(removed, [REMOVALS_MAX, REMOVALS_MAX, REMOVALS_MAX, 2]);
+  assert.equal(again.segments.length, 1);
+  again.syncer.isPrompt = true;
+  again.close();
+});
+
+test('removals that fail are left for the next reason, and none of them is forgotten', () => {
+  const log = fill(new TestLog({ options: { maxFileSize: 100 } }), 2 * REMOVALS_MAX);
+  log.close();
+  const again = new TestLog({ disk: log.disk, options: { maxFileSize: 100, maxFiles: 2 } });
+  again.syncer.isPrompt = true;
+  again.disk.failNext('unlink', 'EPERM', { path: 'wal-3' });
+  again.run();
+  assert.deepEqual(again.segments[0], 3, 'nothing overtakes the one that stays');
+  fill(again, 1);
+  again.run();
+  assert.equal(again.segments.length, 2);
   again.close();
 });
 

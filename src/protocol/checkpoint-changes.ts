@@ -1,0 +1,30 @@
+import type { Failure } from './errors.js';
+
+/** A named checkpoint: {@link WalReader.checkpoints}. */
+export interface NamedCheckpoint {
+  /** The consumer has processed all entries up to this LSN; 0 = none. */
+  readonly lsn: number;
+  /** What the consumer keeps with it, at most 4,096 bytes; empty = nothing. */
+  readonly data: Uint8Array;
+}
+
+/**
+ * Changes of what `ringwal.state` keeps for others: the places of consumers, and how far the archive has come. One
+ * request to the writer carries many of them, and one write of the file makes all of them durable.
+ */
+export type CheckpointChange =
+  | { readonly kind: 'set'; readonly name: string; readonly lsn: number; readonly data: Uint8Array }
+  | { readonly kind: 'remove'; readonly name: string }
+  /**
+   * Segments with lower numbers than `before` were handed to the archive. `cuts`: how many cuts of the log the archiver had
+   * heard of. The writer takes no mark that an unheard cut may have made wrong: a number may stand for other content now.
+   */
+  | { readonly kind: 'archived'; readonly before: number; readonly cuts: number };
+
+/** What became of one change. */
+export interface ChangeResult {
+  /** Why it was refused. The other changes of its request are made all the same. */
+  readonly failure?: Failure;
+  /** False: there was nothing to change. */
+  readonly isChanged: boolean;
+}
