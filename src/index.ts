@@ -31,9 +31,20 @@ export type {
 } from './main/options/job-options.js';
 export type { LogStreamOptions } from './main/options/log-stream-options.js';
 export type { EntriesOptions, ReadOptions } from './main/options/read-options.js';
-export type { WalOptions, WalReaderOptions } from './main/options/wal-options.js';
+export type {
+  ReadSnapshotOptions,
+  RecoverOptions,
+  SnapshotProgress,
+  VerifySnapshotsOptions,
+  WriteSnapshotOptions,
+} from './main/options/snapshot-options.js';
+export type { RetainFrom, WalOptions, WalReaderOptions } from './main/options/wal-options.js';
 export type { WalIterator } from './main/read/entry-iterator.js';
 export type { WalEntry } from './main/read/segment-reader.js';
+export type { RecoveredState } from './main/snapshot/recover-state.js';
+export type { SnapshotSource } from './main/snapshot/snapshot-source.js';
+export type { SnapshotsStats } from './main/snapshot/snapshots.js';
+export type { SnapshotReport } from './main/snapshot/verify-snapshots.js';
 export type { LogStream } from './main/stream/log-stream.js';
 export type { WalErrorCode } from './protocol/errors.js';
 export type {
@@ -42,3 +53,4 @@ export type {
   RepairReport as WalRepair,
   SegmentInfo,
 } from './protocol/reports.js';
+export type { RejectedSnapshot, SnapshotInfo } from './protocol/snapshots.js';

@@ -7,6 +7,8 @@ export interface WriterOptions {
   readonly maxAge: number;
   /** Retention keeps every segment with an entry above the checkpoint. */
   readonly retainFromCheckpoint: boolean;
+  /** Retention keeps every segment with an entry above the oldest kept snapshot. */
+  readonly retainFromSnapshot: boolean;
   readonly syncInterval: number;
   readonly commitDelay: number;
   readonly recovery: 'strict' | 'point-in-time' | 'skip-corrupt';

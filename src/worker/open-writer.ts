@@ -66,11 +66,12 @@ export function createWriter({ disk, lock, nowMs, data, syncer, recovered }: Wri
 
 /** The message to the opener once the log takes entries. */
 export function openedMessage({ report, start }: Recovered, directory: string): ToLane {
-  const { logId, place, unnamed, catalog, lastLsn } = start;
+  const { logId, place, unnamed, catalog, lastLsn, snapshots } = start;
   return {
     kind: 'opened',
     recovery: report,
     segments: describeSegments(catalog, directory, lastLsn),
     origin: { logId, place: place.identity, unnamed },
+    snapshots,
   };
 }

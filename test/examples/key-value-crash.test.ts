@@ -5,7 +5,6 @@ import {
   type CrashTestOptions,
   crashTest,
   type SimulatedMachine,
-  type SimulatedPromises,
 } from '#ringwal/testing';
 import { startExample } from './example.js';
 
@@ -27,7 +26,7 @@ type Options = CrashTestOptions<Store, Content, readonly Change[]>;
 // By URL, since it has no types.
 const { openOn, STORE } = (await import(
   new URL('../../examples/key-value-store/crash-test.mjs', import.meta.url).href
-)) as { openOn(machine: SimulatedMachine, fs?: SimulatedPromises): Promise<Store>; STORE: Options };
+)) as { openOn(machine: SimulatedMachine): Promise<Store>; STORE: Options };
 
 test('the store keeps what it has acknowledged and shown, whatever the power and the disk do', async () => {
   const report = await crashTest({ ...STORE, lives: 50 });
@@ -49,8 +48,8 @@ const MUTANTS: Readonly<Record<string, Partial<Options>>> = {
   'acknowledges before the sync': {
     boot: (machine) => openOn(withOpen(machine, { durable: false })),
   },
-  'does not sync the snapshot': {
-    boot: (machine) => openOn(machine, withoutSync(machine.fs.promises)),
+  'snapshots changes before they are acknowledged': {
+    boot: (machine) => openOn(withEarlySnapshots(machine)),
   },
   'shows a change before it is acknowledged': {
     boot: async (machine) => showingEarly(await openOn(machine)),

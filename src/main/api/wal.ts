@@ -1,4 +1,5 @@
 import type { RepairReport } from '../../protocol/reports.js';
+import type { SnapshotInfo } from '../../protocol/snapshots.js';
 import type { EntryData } from '../append/entry-data.js';
 import { WalError } from '../errors/wal-error.js';
 import { runJob } from '../jobs/job-pool.js';
@@ -19,12 +20,20 @@ import {
 } from '../options/job-options.js';
 import { checkLogStreamOptions, type LogStreamOptions } from '../options/log-stream-options.js';
 import { checkPath } from '../options/paths.js';
+import {
+  checkRecoverOptions,
+  checkWriteSnapshotOptions,
+  type RecoverOptions,
+  type WriteSnapshotOptions,
+} from '../options/snapshot-options.js';
 import { checkOptions, type WalOptions, type WalReaderOptions } from '../options/wal-options.js';
 import { DirectoryView } from '../read/directory-view.js';
 import type { WalIterator } from '../read/entry-iterator.js';
 import { followDirectory } from '../read/follow.js';
 import { readSegment } from '../read/read-segment.js';
 import type { WalEntry } from '../read/segment-reader.js';
+import { infoOf, type RecoveredState, recoverState } from '../snapshot/recover-state.js';
+import { checkSource, type SnapshotSource } from '../snapshot/snapshot-source.js';
 import { LogStream } from '../stream/log-stream.js';
 import { PRINTED, type PrintArguments, printed } from './printed.js';
 import { readStats, type WalStats } from './stats.js';
@@ -322,7 +331,7 @@ export class Wal extends WalReader {
    */
   async checkpoint(lsn: number): Promise<void> {
     if (lsn !== 0) checkLsn('lsn', lsn);
-    return this.#connection.lane.command({ name: 'checkpoint', lsn });
+    await this.#connection.lane.command({ name: 'checkpoint', lsn });
   }
 
   /**
@@ -336,7 +345,7 @@ export class Wal extends WalReader {
    * @throws ERR_WAL_CLOSED, ERR_WAL_SYNC_FAILED, ERR_WAL_WORKER_DIED: the log is closed or has ended
    */
   async truncateBefore(lsn: number): Promise<void> {
-    return this.#connection.lane.command({ name: 'truncateBefore', lsn: checkLsn('lsn', lsn) });
+    await this.#connection.lane.command({ name: 'truncateBefore', lsn: checkLsn('lsn', lsn) });
   }
 
   /**
@@ -351,7 +360,48 @@ export class Wal extends WalReader {
    * @throws ERR_WAL_CLOSED, ERR_WAL_SYNC_FAILED, ERR_WAL_WORKER_DIED: the log is closed or has ended
    */
   async truncateAfter(lsn: number): Promise<void> {
-    return this.#connection.lane.command({ name: 'truncateAfter', lsn: checkLsn('lsn', lsn) });
+    await this.#connection.lane.command({ name: 'truncateAfter', lsn: checkLsn('lsn', lsn) });
+  }
+
+  /**
+   * Writes a snapshot: the application's state after entry `lsn`. Resolves once it is durable under its name; then snapshots beyond
+   * `keep` are removed. Another thread writes the file, so that the event loop stays free, and memory stays the same however large the
+   * snapshot is: nothing is taken from `source` while some MiB are on their way.
+   *
+   * Until it resolves, the older snapshots stay as they are. If it rejects, nothing of the new one is left.
+   *
+   * @param lsn the last entry that the state contains: from `firstLsn`, not inside a batch. It becomes durable first
+   * @param source yields the state's bytes, in pieces of any size: an iterable, an async iterable or a stream
+   * @throws ERR_WAL_OPTION: `lsn` is above `lastLsn`, below `firstLsn` or inside a batch; a snapshot at `lsn` is being written; the source
+   *   yields a value that is no `Uint8Array`
+   * @throws ERR_WAL_TRUNCATED: `truncateAfter` cut off entry `lsn` meanwhile
+   * @throws ERR_WAL_IO: the file could not be written, for example because the disk is full; the log continues
+   * @throws ERR_WAL_CLOSED, ERR_WAL_SYNC_FAILED, ERR_WAL_WORKER_DIED: the log is closed or has ended; or its own thread ended
+   * @throws what the source throws; the signal's reason
+   */
+  async writeSnapshot(
+    lsn: number,
+    source: SnapshotSource,
+    options: WriteSnapshotOptions = {},
+  ): Promise<SnapshotInfo> {
+    const checked = checkWriteSnapshotOptions(options);
+    return infoOf(await this.#connection.snapshots.write(checkLsn('lsn', lsn), checkSource(source), checked));
+  }
+
+  /**
+   * Removes the file of the snapshot at `lsn`, also one that cannot be used. Resolves once that is durable; at once if there is none.
+   *
+   * @throws ERR_WAL_IO: the file could not be removed
+   * @throws ERR_WAL_CLOSED, ERR_WAL_SYNC_FAILED, ERR_WAL_WORKER_DIED: the log is closed or has ended
+   */
+  async removeSnapshot(lsn: number): Promise<void> {
+    await this.#connection.snapshots.remove(checkLsn('lsn', lsn));
+  }
+
+  override async recover(options: RecoverOptions): Promise<RecoveredState> {
+    const { used, ...recovered } = await recoverState(this.#connection.view, checkRecoverOptions(options));
+    if (used !== undefined) await this.#connection.snapshots.noteVerified(used);
+    return recovered;
   }
 
   /**

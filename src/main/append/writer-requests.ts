@@ -1,4 +1,4 @@
-import type { LogCommand, ToLane } from '../../protocol/lane-messages.js';
+import type { AnyCommand, CommandResult, ToLane } from '../../protocol/lane-messages.js';
 import type { Doorbell } from '../../ring/doorbell.js';
 import { errorFromFailure } from '../errors/wal-error.js';
 import type { Appender } from './appender.js';
@@ -26,7 +26,7 @@ export class WriterRequests {
   readonly #overflow: OverflowQueue;
   readonly #doorbell: Doorbell;
   readonly #syncs: PendingRequests<number>;
-  readonly #commands: PendingRequests<void>;
+  readonly #commands: PendingRequests<CommandResult | undefined>;
 
   constructor({ appender, overflow, doorbell, promises }: WriterRequestsParts) {
     this.#overflow = overflow;
@@ -48,7 +48,7 @@ export class WriterRequests {
   }
 
   /** Makes the writer execute a command on the whole log, after everything that was accepted before. */
-  command(command: LogCommand): Promise<void> {
+  command(command: AnyCommand): Promise<CommandResult | undefined> {
     return this.#commands.make(undefined, (id) => {
       this.#overflow.post({ kind: 'command', id, command });
       this.#doorbell.ring(true);
@@ -64,7 +64,7 @@ export class WriterRequests {
         this.#syncs.reject(answer.id, errorFromFailure(answer.failure));
         break;
       case 'command-done':
-        this.#commands.resolve(answer.id, undefined);
+        this.#commands.resolve(answer.id, answer.result);
         break;
       case 'command-rejected':
         this.#commands.reject(answer.id, errorFromFailure(answer.failure));

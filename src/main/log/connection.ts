@@ -7,9 +7,11 @@ import type { RecoveryReport } from '../../protocol/reports.js';
 import { ringUsed } from '../../ring/layout.js';
 import type { LogStatus } from '../../ring/log-status.js';
 import type { Lane } from '../append/lane.js';
+import { closedError } from '../append/lane-errors.js';
 import { errorFromFailure, WalError } from '../errors/wal-error.js';
 import type { CheckedOptions } from '../options/wal-options.js';
 import { LiveView } from '../read/live-view.js';
+import { Snapshots } from '../snapshot/snapshots.js';
 import { createAttachment, type WalAttachment } from './attachment.js';
 import { CloseOnce } from './close-once.js';
 import { publish } from './diagnostics.js';
@@ -29,6 +31,7 @@ export class Connection implements ExitParticipant {
   readonly status: LogStatus;
   readonly view: LiveView;
   readonly recovery: RecoveryReport;
+  readonly snapshots: Snapshots;
   readonly #threads: LogThreads;
   readonly #onError: ErrorReporter;
   /** The lanes of other threads, by number. Each port closes when the lane's thread ends, or has closed the lane. */
@@ -40,7 +43,11 @@ export class Connection implements ExitParticipant {
   #hasEnded = false;
   readonly #openedMs = nowMs();
 
-  private constructor(threads: LogThreads, opened: Extract<ToLane, { kind: 'opened' }>, directory: string) {
+  private constructor(
+    threads: LogThreads,
+    opened: Extract<ToLane, { kind: 'opened' }>,
+    { directory, fileMode }: CheckedOptions['writer'],
+  ) {
     this.#threads = threads;
     this.#onError = threads.onError;
     this.lane = threads.lane;
@@ -51,10 +58,20 @@ export class Connection implements ExitParticipant {
       threads.status,
       opened.segments,
       opened.origin,
+      opened.snapshots,
       () => threads.lane.drainPorts(),
       (isHeld) => threads.hold(isHeld),
       threads.engine,
     );
+    this.snapshots = new Snapshots({
+      directory,
+      lane: threads.lane,
+      view: this.view,
+      jobs: threads.engine.snapshotJobs,
+      fileMode,
+      nowMs: () => threads.engine.nowMs(),
+      onError: (error) => threads.onError.report(error),
+    });
     threads.onFailure = (failure, toldUnsynced, isTold) => {
       this.view.fail(failure);
       const error = failure();
@@ -77,7 +94,7 @@ export class Connection implements ExitParticipant {
     try {
       const opened = await threads.waitForOpening(checked.signal);
       threads.watchLives();
-      return new Connection(threads, opened, checked.writer.directory);
+      return new Connection(threads, opened, checked.writer);
     } catch (error) {
       await threads.terminate();
       if (error instanceof WalError) publish('error', { directory: checked.writer.directory, error });
@@ -170,7 +187,9 @@ export class Connection implements ExitParticipant {
 
   async #close(): Promise<void> {
     const filesClosed = this.view.close();
+    const snapshotsClosed = this.snapshots.close(() => closedError(this.view.directory));
     this.#threads.startClosing();
+
     await this.#threads.waitForEnd();
     this.#threads.detach();
     for (const [lane, { lifePort }] of this.#others) {
@@ -179,7 +198,7 @@ export class Connection implements ExitParticipant {
     }
     removeExitParticipant(this);
     this.#hasEnded = true;
-    await filesClosed;
+    await Promise.all([filesClosed, snapshotsClosed]);
     const { failure } = this.lane;
     if (failure !== undefined) throw failure;
   }

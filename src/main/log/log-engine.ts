@@ -4,6 +4,7 @@ import { LockWatch } from '../../files/lock.js';
 import { nowMs } from '../../files/node-globals.js';
 import type { SyncThreadData, WriterThreadData } from '../../protocol/thread-data.js';
 import { Doorbell } from '../../ring/doorbell.js';
+import { systemSnapshotJobs } from '../jobs/snapshot-jobs.js';
 import type { ReadAccess } from '../read/log-view.js';
 import { startThread } from '../threads/start-thread.js';
 
@@ -55,6 +56,7 @@ export function systemEngine(workerUrl: URL | undefined): LogEngine {
     openForReading,
     identifyPath,
     nowMs,
+    snapshotJobs: systemSnapshotJobs(workerUrl),
     hasOtherThreads: true,
   };
 }

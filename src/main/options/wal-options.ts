@@ -52,10 +52,11 @@ export interface WalOptions {
    */
   maxAge?: number | undefined;
   /**
-   * `'checkpoint'`: retention keeps every segment with an entry above the checkpoint (`Wal.checkpoint`). Default: the checkpoint holds
-   * nothing back.
+   * What keeps segments from retention; with several, a segment goes only if none of them keeps it. `'checkpoint'`: every segment with
+   * an entry above the checkpoint (`Wal.checkpoint`). `'snapshot'`: every segment that the oldest kept snapshot needs for its replay
+   * (`Wal.writeSnapshot`). Until a snapshot is written, or `Wal.recover` has read one, it keeps everything. Default: nothing.
    */
-  retainFrom?: 'checkpoint' | undefined;
+  retainFrom?: RetainFrom | readonly RetainFrom[] | undefined;
   /**
    * Milliseconds that written data stays unsynced at the longest, 1 to 60,000.
    *
@@ -171,6 +172,11 @@ export interface WalReaderOptions extends Omit<WalOptions, 'readOnly'> {
   readOnly: true;
 }
 
+/** What keeps segments from retention: the option `retainFrom` of {@link WalOptions}. */
+export type RetainFrom = 'checkpoint' | 'snapshot';
+
+const RETAIN_FROM: readonly RetainFrom[] = ['checkpoint', 'snapshot'];
+
 const KiB = 1024;
 const MiB = 1024 * KiB;
 const GiB = 1024 * MiB;
@@ -229,6 +235,7 @@ export function checkOptions(directory: unknown, given: WalOptions | WalReaderOp
   if (!isIntegerWithin(ringSize, 64 * KiB, GiB) || (ringSize & (ringSize - 1)) !== 0) {
     refuse('ringSize', 'a power of two from 64 KiB to 1 GiB, in bytes', ringSize);
   }
+  const retainFrom = checkRetainFrom(options.retainFrom);
   return {
     writer: {
       directory: checkPath('directory', directory),
@@ -236,9 +243,8 @@ export function checkOptions(directory: unknown, given: WalOptions | WalReaderOp
       maxFiles: limit('maxFiles', options.maxFiles, 1),
       maxTotalSize: limit('maxTotalSize', options.maxTotalSize, 1),
       maxAge: limit('maxAge', options.maxAge, 1),
-      retainFromCheckpoint:
-        options.retainFrom !== undefined &&
-        oneOf('retainFrom', options.retainFrom, ['checkpoint']) === 'checkpoint',
+      retainFromCheckpoint: retainFrom.includes('checkpoint'),
+      retainFromSnapshot: retainFrom.includes('snapshot'),
       syncInterval: integer('syncInterval', options.syncInterval, 200, 1, 60_000),
       commitDelay: number('commitDelay', options.commitDelay, 0, 0, 1_000),
       recovery: oneOf('recovery', options.recovery, ['strict', 'point-in-time', 'skip-corrupt']),
@@ -261,6 +267,14 @@ export function checkOptions(directory: unknown, given: WalOptions | WalReaderOp
     signal: checkSignal(options.signal),
     onError: callback('onError', options.onError),
   };
+}
+
+function checkRetainFrom(value: unknown): readonly RetainFrom[] {
+  if (value === undefined) return [];
+  const names: readonly unknown[] = Array.isArray(value) ? [...value] : [value];
+  const isKnown = (name: unknown): name is RetainFrom => RETAIN_FROM.includes(name as RetainFrom);
+  if (!names.every(isKnown)) refuse('retainFrom', "'checkpoint' or 'snapshot', or an array of them", value);
+  return names;
 }
 
 function checkPreallocate(value: unknown): WriterOptions['preallocate'] {

@@ -14,14 +14,18 @@ import { parseCutLsn, parseSegmentName, STATE_FILE, segmentName } from '../../fo
 import { decodeState, type LogState, STATE_BYTES_MAX } from '../../format/state-file.js';
 import { describeTrouble, type Judgement, wayOutOf } from '../../format/verdict.js';
 import type { RecoveryReport, SegmentInfo } from '../../protocol/reports.js';
+import type { SnapshotRecord } from '../../protocol/snapshots.js';
 import { WalError } from '../errors/wal-error.js';
 import { inspectLog } from '../jobs/inspect-log.js';
 import type { JobOptions } from '../jobs/job-pool.js';
 import { hasField } from '../jobs/own-field.js';
+import { type SnapshotJobs, systemSnapshotJobs } from '../jobs/snapshot-jobs.js';
 import { openSegmentFile, replaced } from './log-segments.js';
 import type { LogView } from './log-view.js';
 import { Readers } from './readers.js';
 import { SegmentList } from './segment-list.js';
+import { SnapshotFiles } from './snapshot-files.js';
+import { readOutlines } from './snapshot-outlines.js';
 import { SparseIndexes } from './sparse-index.js';
 import { Wakeups } from './wakeups.js';
 
@@ -52,6 +56,8 @@ export class DirectoryView implements LogView {
   readonly indexes = new SparseIndexes();
   readonly openForReading = openForReading;
   readonly files = undefined;
+  readonly snapshotJobs: SnapshotJobs;
+  readonly snapshotFiles = new SnapshotFiles(openForReading);
   readonly recent = undefined;
   readonly readers: Readers = new Readers({
     open: (segment, lsn) => openSegmentFile(this, segment, lsn),
@@ -79,6 +85,8 @@ export class DirectoryView implements LogView {
   #endBytes: Uint8Array | undefined;
   /** The state file may order the next writer to cut the log after some entry. */
   #isCutDue: boolean;
+  /** As the directory was at this look. */
+  #snapshots: { readonly listing: Listing; readonly found: readonly SnapshotRecord[] } | undefined;
   readonly #truncations: number[] = [];
   /** All names seen in the directory that may be side files of cuts. */
   readonly #cutFiles: Set<string>;
@@ -94,7 +102,9 @@ export class DirectoryView implements LogView {
     judgement: Judgement,
     recovery: RecoveryReport,
     isCutDue: boolean,
+    workerUrl: URL | undefined,
   ) {
+    this.snapshotJobs = systemSnapshotJobs(workerUrl);
     this.#listing = listing;
     this.#seen = seen;
     this.#isCutDue = isCutDue;
@@ -149,7 +159,7 @@ export class DirectoryView implements LogView {
       foreignFiles,
       durationMs: nowMs() - started,
     };
-    return new DirectoryView(directory, listing, seen, judgement, recovery, isCutDue);
+    return new DirectoryView(directory, listing, seen, judgement, recovery, isCutDue, options.workerUrl);
   }
 
   get firstLsn(): number {
@@ -193,6 +203,17 @@ export class DirectoryView implements LogView {
   segmentBefore(number: number): SegmentInfo | undefined {
     this.#look();
     return this.#segments.before(number);
+  }
+
+  /** Files do not change under the name of a snapshot, so that they are read again only once names have changed. */
+  snapshots(): readonly SnapshotRecord[] {
+    this.#look();
+    const listing = this.#seen;
+    if (this.#snapshots?.listing !== listing) {
+      const found = readOutlines(this.#disk, this.directory, listing.names, this.logId);
+      this.#snapshots = { listing, found };
+    }
+    return this.#snapshots.found;
   }
 
   bytesFrom({ number }: SegmentInfo): number | undefined {
@@ -244,7 +265,7 @@ export class DirectoryView implements LogView {
     this.#watch?.close();
     this.#watch = undefined;
     this.#followers.wakeAll();
-    await this.readers.endAll();
+    await Promise.all([this.readers.endAll(), this.snapshotFiles.closeAll()]);
   }
 
   /** Reads what was written since the last look. @throws ERR_WAL_IO, also if another log has replaced this one */

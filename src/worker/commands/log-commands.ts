@@ -1,6 +1,7 @@
 import type { Disk } from '../../files/disk.js';
 import type { Failure } from '../../protocol/errors.js';
-import type { LogCommand } from '../../protocol/lane-messages.js';
+import type { AnyCommand, CommandResult, LogCommand, SnapshotCommand } from '../../protocol/lane-messages.js';
+import type { SnapshotRecord } from '../../protocol/snapshots.js';
 import type { WriterOptions } from '../../protocol/thread-data.js';
 import type { LogStatus } from '../../ring/log-status.js';
 import type { LogDirectory } from '../directory/log-directory.js';
@@ -11,9 +12,16 @@ import type { Committer } from '../sync/committer.js';
 import type { LogTail } from '../write/log-tail.js';
 import { describeSegments, type SegmentCatalog } from '../write/segment-catalog.js';
 import { findEntryEnd } from './entry-end.js';
+import { SnapshotCommands } from './snapshot-commands.js';
+
+/** `failure`: the command was refused, or could not be carried out. */
+export interface CommandOutcome {
+  readonly failure: Failure | undefined;
+  readonly result?: CommandResult | undefined;
+}
 
 /**
- * Runs `checkpoint`, `truncateBefore` and `truncateAfter`. A command runs to its end on the writer thread: the writer takes in
+ * Runs `checkpoint`, `truncateBefore`, `truncateAfter`, and the steps of snapshots. A command runs to its end on the writer thread: the writer takes in
  * nothing meanwhile, so no other change can come in between.
  */
 export class LogCommands {
@@ -26,6 +34,7 @@ export class LogCommands {
   readonly #opener: AckChannel;
   readonly #tail: LogTail;
   readonly #committer: Committer;
+  readonly #snapshots: SnapshotCommands;
 
   constructor(parts: {
     readonly disk: Disk;
@@ -37,6 +46,7 @@ export class LogCommands {
     readonly opener: AckChannel;
     readonly tail: LogTail;
     readonly committer: Committer;
+    readonly snapshots: readonly SnapshotRecord[];
   }) {
     this.#disk = parts.disk;
     this.#options = parts.options;
@@ -47,47 +57,57 @@ export class LogCommands {
     this.#opener = parts.opener;
     this.#tail = parts.tail;
     this.#committer = parts.committer;
+    this.#snapshots = new SnapshotCommands(parts);
   }
 
   /**
-   * Makes everything durable that was accepted before the command. Returns why that failed; the log is then unchanged.
+   * Makes everything durable that was accepted before the command, unless it is about a snapshot: its entry is durable, or it is
+   * refused. Returns why that failed; the log is then unchanged.
    *
    * @throws an error that ends the log
    */
-  prepare(command: LogCommand): Failure | undefined {
-    return this.#attempt(command, () => {
+  prepare(command: AnyCommand): Failure | undefined {
+    if (isAboutSnapshot(command)) return undefined;
+    const done = this.#attempt(command, () => {
       this.#committer.syncAll();
-      return undefined;
+      return { failure: undefined };
     });
+    return done.failure;
   }
 
   /**
-   * Carries the command out, after [prepare]. Returns why it could not be carried out; the log is then unchanged.
+   * Carries the command out, after [prepare]. Returns its answer, or why it could not be carried out; the log is then unchanged.
    *
    * @throws what the log must end for
    */
-  run(command: LogCommand): Failure | undefined {
-    const committer = this.#committer;
-    const { housekeeper } = committer;
-    return this.#attempt(command, ({ name, lsn }) => {
+  run(command: AnyCommand): CommandOutcome {
+    return this.#attempt(command, () => {
       this.#tail.checkPlace();
-      this.#checkRange(name, lsn);
-      if (name === 'truncateBefore') return housekeeper.removeBelow(lsn);
-      if (name === 'checkpoint')
-        committer.withRoom(() => housekeeper.setCheckpoint(lsn, committer.watermark));
-      else if (lsn < this.#tail.wholeLsn) this.#truncateAfter(lsn);
-      return undefined;
+      if (isAboutSnapshot(command)) return { failure: undefined, result: this.#snapshots.run(command) };
+      return { failure: this.#runOnRange(command) };
     });
   }
 
-  #attempt(command: LogCommand, act: (command: LogCommand) => Failure | undefined): Failure | undefined {
+  #runOnRange({ name, lsn }: LogCommand): Failure | undefined {
+    const committer = this.#committer;
+    const { housekeeper } = committer;
+    this.#checkRange(name, lsn);
+    if (name === 'truncateBefore') return housekeeper.removeBelow(lsn);
+    if (name === 'checkpoint') committer.withRoom(() => housekeeper.setCheckpoint(lsn, committer.watermark));
+    else if (lsn < this.#tail.wholeLsn) this.#truncateAfter(lsn);
+    return undefined;
+  }
+
+  #attempt(command: AnyCommand, act: () => CommandOutcome): CommandOutcome {
     try {
-      return act(command);
+      return act();
     } catch (error) {
       if (this.#isTerminal(error)) throw error;
       const { directory } = this.#options;
       const cause = error instanceof PassingError ? error.cause : error;
-      return failureOf(cause, `${command.name}(${command.lsn}) on "${directory}"`, directory);
+      return {
+        failure: failureOf(cause, `${command.name}(${command.lsn}) on "${directory}"`, directory),
+      };
     }
   }
 
@@ -133,7 +153,16 @@ export class LogCommands {
     try {
       // Checks the directory only: the live segment may be among those that are removed.
       const checkPlace = () => this.#place.check();
-      const cut = { directory, segments, place, lsn: lsn + 1, fileMode, keepsTail: true, checkPlace };
+      const cut = {
+        directory,
+        segments,
+        place,
+        lsn: lsn + 1,
+        fileMode,
+        keepsTail: true,
+        checkPlace,
+        logId: this.#logId,
+      };
       cutLog(this.#disk, cut, () => {
         committer.withRoom(() => housekeeper.writeState({ ...state, pendingCut: { ...place, lsn } }));
         isBegun = true;
@@ -156,9 +185,14 @@ export class LogCommands {
     this.#catalog.cutAfter(place.segment, place.offset);
     this.#committer.lowerWatermark(lsn);
     this.#committer.housekeeper.noteCheckpoint(checkpoint);
+    this.#snapshots.noteCut(lsn);
     this.#status.set('lastLsn', lsn);
     this.#status.set('liveBytes', place.offset);
     const segments = describeSegments(this.#catalog, this.#options.directory, lsn);
     this.#opener.post({ kind: 'truncated', lsn, segments });
   }
+}
+
+function isAboutSnapshot(command: AnyCommand): command is SnapshotCommand {
+  return command.name.includes('Snapshot');
 }

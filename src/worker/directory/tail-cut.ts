@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { type Disk, isRefusal } from '../../files/disk.js';
-import { segmentName } from '../../format/segment-name.js';
+import { cutSnapshotName, segmentName, snapshotName } from '../../format/segment-name.js';
 import {
   copyTailAside,
   discard,
@@ -8,7 +8,9 @@ import {
   setSegmentAside,
   syncDirectory,
   syncFile,
+  uniqueName,
 } from './side-files.js';
+import { listSnapshots } from './snapshot-listing.js';
 
 /** The place where a log is cut: everything after it is removed. */
 export interface CutPlace {
@@ -24,6 +26,8 @@ export interface Cut extends SideFileNaming {
   readonly keepsTail: boolean;
   /** Throws if the directory is no longer the log's. */
   readonly checkPlace: () => void;
+  /** Of the log. Its snapshots of entries that go are taken out of it too; `undefined`: it has none. */
+  readonly logId: bigint | undefined;
   /** Empties the segment of `place` before the later ones are removed, not after. */
   readonly emptiesFirst?: boolean;
 }
@@ -34,10 +38,11 @@ export interface Cut extends SideFileNaming {
  *
  *   1. copy the tail, sync it and its name
  *   2. `recordIntent`: after it the next open finishes the cut; before it nothing has changed
- *   3. remove later segments, highest first, with a sync of the directory after each
- *   4. truncate the segment, sync it
+ *   3. give the log's snapshots of entries that go names of side files, sync the directory
+ *   4. remove later segments, highest first, with a sync of the directory after each
+ *   5. truncate the segment, sync it
  *
- * If power goes between 3 and 4 the log still ends after the same entry.
+ * If power goes between 4 and 5 the log still ends after the same entry.
  *
  * @returns paths of the side files
  * @throws the system's error; ENOSPC in 1 or 2 leaves the log untouched
@@ -45,6 +50,8 @@ export interface Cut extends SideFileNaming {
 export function cutLog(disk: Disk, cut: Cut, recordIntent: () => void): string[] {
   const { directory, segments, place } = cut;
   const isThere = segments.includes(place.segment);
+  // Before the intent: a disk that cannot be read refuses the cut, and does not interrupt it.
+  const snapshots = snapshotsToCut(disk, cut);
   const sideFiles = isThere && cut.keepsTail ? copyTailAside(disk, cut, place.segment, place.offset) : [];
   try {
     recordIntent();
@@ -53,6 +60,11 @@ export function cutLog(disk: Disk, cut: Cut, recordIntent: () => void): string[]
     if (isRefusal(error)) discard(disk, sideFiles);
     throw error;
   }
+  for (const lsn of snapshots) {
+    cut.checkPlace();
+    sideFiles.push(setSnapshotAside(disk, directory, lsn));
+  }
+  if (snapshots.length > 0) syncDirectory(disk, directory);
   if (cut.emptiesFirst && isThere) truncateSegment(disk, join(directory, segmentName(place.segment)), 0);
   for (const number of segments.filter((each) => each > place.segment).reverse()) {
     // Checked before each removal: removing thousands of segments durably may take minutes.
@@ -66,6 +78,21 @@ export function cutLog(disk: Disk, cut: Cut, recordIntent: () => void): string[]
   if (segments.includes(place.segment))
     truncateSegment(disk, join(directory, segmentName(place.segment)), place.offset);
   return sideFiles;
+}
+
+/** The log's own ones only: another log's file is left alone. */
+function snapshotsToCut(disk: Disk, { directory, logId, lsn }: Cut): number[] {
+  if (logId === undefined) return [];
+  return listSnapshots(disk, directory)
+    .filter((snapshot) => snapshot.logId === logId && snapshot.lsn >= lsn)
+    .map((snapshot) => snapshot.lsn);
+}
+
+/** Takes a snapshot out of the log by renaming it. The directory is not synced. */
+export function setSnapshotAside(disk: Disk, directory: string, lsn: number): string {
+  const aside = join(directory, cutSnapshotName(lsn, uniqueName(disk)));
+  disk.rename(join(directory, snapshotName(lsn)), aside);
+  return aside;
 }
 
 function truncateSegment(disk: Disk, path: string, size: number): void {

@@ -17,7 +17,7 @@ export function finishCut(
   const { directory } = home;
   const { segments } = listLog(disk, directory);
   const pendingCut = pendingCutOf(segments, state);
-  if (pendingCut === undefined) return;
+  if (pendingCut === undefined || state === undefined || 'fault' in state) return;
   const { segment, offset, lsn } = pendingCut;
   const cut: Cut = {
     directory,
@@ -25,6 +25,7 @@ export function finishCut(
     place: { segment, offset },
     lsn: lsn + 1,
     fileMode,
+    logId: state.logId,
     keepsTail: false,
     checkPlace: () => home.check(),
     // As the repair that was interrupted: see there.

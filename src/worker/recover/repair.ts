@@ -10,8 +10,10 @@ import type { RepairReport } from '../../protocol/reports.js';
 import { lockDirectory, lookBeforeLock } from '../directory/directory-lock.js';
 import { LogDirectory } from '../directory/log-directory.js';
 import { listLog, newLogId, pendingCutOf, withoutCut } from '../directory/log-listing.js';
+import { syncDirectory } from '../directory/side-files.js';
+import { listSnapshots, snapshotsUpTo } from '../directory/snapshot-listing.js';
 import { readState, writeState } from '../directory/state-store.js';
-import { type CutPlace, cutLog } from '../directory/tail-cut.js';
+import { type CutPlace, cutLog, setSnapshotAside } from '../directory/tail-cut.js';
 import { failureOf, LogFailure } from '../errors/failure.js';
 import { finishCut } from './interrupted-cut.js';
 import { planSalvage, readSalvageMark, type SalvagePlan, salvage } from './salvage-segments.js';
@@ -69,8 +71,10 @@ export function repairLog(
   const state = readState(disk, directory);
   if (!dryRun) finishCut(disk, home, fileMode, state);
   const { segments, isBeingSalvaged } = listLog(disk, directory);
-  const files = withoutCut(segments, pendingCutOf(segments, state));
-  const judgement = judgeLog({ segments: files, state, full: true });
+  const cut = pendingCutOf(segments, state);
+  const files = withoutCut(segments, cut);
+  const snapshots = snapshotsUpTo(listSnapshots(disk, directory), cut);
+  const judgement = judgeLog({ segments: files, state, full: true, snapshots });
   if (judgement.verdict === 'unsupported') throw unsupported(directory, judgement.trouble);
   const untouched = {
     row: judgement.row,
@@ -184,7 +188,7 @@ function truncate(job: RepairJob, { place, firstLsn, lastLsn }: End): Done {
     const emptiesFirst = place.offset === 0;
     const checkPlace = () => home.check();
     checkPlace();
-    const extent = { segments, place, lsn: lastLsn + 1, keepsTail: true, emptiesFirst };
+    const extent = { segments, place, lsn: lastLsn + 1, keepsTail: true, emptiesFirst, logId: job.logId };
     const cut = { directory, fileMode, checkPlace, ...extent };
     sideFiles = cutLog(disk, cut, () => {
       writeState(disk, directory, { ...state, pendingCut: { ...place, lsn: lastLsn } }, fileMode);
@@ -210,6 +214,7 @@ function rewrite(job: RepairJob): Done {
   if (!job.dryRun) {
     const state = stateUpTo(job, lastLsn);
     sideFiles = salvage(disk, home, segments, plan, watermark, fileMode, () => {
+      setSnapshotsAside(disk, home, job.logId, lastLsn);
       writeState(disk, directory, state, fileMode);
     });
   }
@@ -222,6 +227,17 @@ function rewrite(job: RepairJob): Done {
     removedSegments: removed.map(pathOf),
     sideFiles,
   };
+}
+
+/** A snapshot of entries that the repair has lost would be evidence that the log still lacks them. Interrupted, it is begun again. */
+function setSnapshotsAside(disk: Disk, home: LogDirectory, logId: bigint, lastLsn: number): void {
+  const { directory } = home;
+  const lost = listSnapshots(disk, directory).filter((each) => each.logId === logId && each.lsn > lastLsn);
+  for (const { lsn } of lost) {
+    home.check();
+    setSnapshotAside(disk, directory, lsn);
+  }
+  if (lost.length > 0) syncDirectory(disk, directory);
 }
 
 /** The state of the repaired log, which ends with entry `lastLsn`. */

@@ -51,6 +51,8 @@ export class Housekeeper {
     this.#state = parts.state;
     this.#stateWatermark = parts.stateWatermark;
     this.noteCheckpoint(parts.state.checkpoint);
+    // No snapshot was read yet that would show which entries it stands for.
+    if (parts.options.retainFromSnapshot) this.#holds.set('snapshot', 0);
     this.#isWorkDue = this.#isExpired(watermark);
   }
 
@@ -144,6 +146,13 @@ export class Housekeeper {
     this.#state = { ...this.#state, checkpoint: lsn };
     if (this.#parts.options.retainFromCheckpoint) this.#holds.set('checkpoint', lsn);
     this.#parts.status.set('checkpointLsn', lsn);
+  }
+
+  /** Some snapshot is intact, and none that is kept needs entries up to `lsn`. */
+  releaseForSnapshots(lsn: number, watermark: number): void {
+    if (!this.#parts.options.retainFromSnapshot) return;
+    this.#holds.set('snapshot', lsn);
+    this.#isWorkDue ||= this.#isExpired(watermark);
   }
 
   /** Removes the segments that hold only entries below `lsn`, except those that readers hold. Returns what went wrong. */

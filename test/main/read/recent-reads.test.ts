@@ -53,6 +53,7 @@ test('what was there before this process is old also where the last segment was 
     status,
     found,
     { logId: 1n, place: { dev: 0n, ino: 0n }, unnamed: new Map() },
+    [],
     () => {},
     () => {},
     systemEngine(undefined),

@@ -32,6 +32,7 @@ export const OPTIONS: WriterOptions = {
   maxTotalSize: Number.POSITIVE_INFINITY,
   maxAge: Number.POSITIVE_INFINITY,
   retainFromCheckpoint: false,
+  retainFromSnapshot: false,
   syncInterval: 200,
   commitDelay: 0,
   recovery: 'strict',
