@@ -7,7 +7,7 @@ import { callback, checkSignal, integer, number, refuse, takeOptions } from './c
 /** Options of {@link Wal.writeSnapshot}. */
 export interface WriteSnapshotOptions {
   /**
-   * Snapshots that are kept, this one included: the newest ones that are intact. The others are removed.
+   * Snapshots that are kept, this one included: the newest ones that are intact. Older ones are removed; newer ones never are.
    *
    * @defaultValue 2
    */

@@ -173,7 +173,7 @@ export class Snapshots {
 
   /**
    * Of the snapshots besides the new one: the LSNs of those that are kept, and of those that are not. Only one that is intact counts
-   * as kept. One that is not stays where it is, for a person to look at.
+   * as kept. One that is not stays where it is, for a person to look at, and so does each one that is newer.
    */
   async #choose(
     call: SnapshotCall,
@@ -185,7 +185,8 @@ export class Snapshots {
     const surplus: number[] = [];
     for (const other of view.snapshots()) {
       if (other.lsn === lsn) continue;
-      if (kept.length === keep - 1) surplus.push(other.lsn);
+      const isOlder = other.lsn < lsn;
+      if (isOlder && kept.length >= keep - 1) surplus.push(other.lsn);
       else if (await this.#isIntact(other, call.signal)) kept.push(other.lsn);
     }
     return { kept, surplus };
