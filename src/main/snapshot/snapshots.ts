@@ -22,6 +22,8 @@ export interface SnapshotsStats {
   readonly newestBytes: number;
   /** When the newest one was begun, milliseconds since 1970; 0 = there is none. */
   readonly newestMs: number;
+  /** Milliseconds since then, by the wall clock; 0 = there is none. */
+  readonly newestAgeMs: number;
   /** Snapshots written since open. */
   readonly written: number;
   /** Calls of `writeSnapshot` that failed since open. Calls that their signal or `close` ended are not among them. */
@@ -117,6 +119,7 @@ export class Snapshots {
       newestLsn: newest?.lsn ?? 0,
       newestBytes: newest?.bytes ?? 0,
       newestMs: newest?.createdMs ?? 0,
+      newestAgeMs: newest === undefined ? 0 : Math.max(0, Date.now() - newest.createdMs),
       written: this.#written,
       failures: this.#failures,
     };
