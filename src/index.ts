@@ -42,7 +42,13 @@ export type { RetainFrom, WalOptions, WalReaderOptions } from './main/options/wa
 export type { WalIterator } from './main/read/entry-iterator.js';
 export type { WalEntry } from './main/read/segment-reader.js';
 export type { RecoveredState } from './main/snapshot/recover-state.js';
-export type { SnapshotSource } from './main/snapshot/snapshot-source.js';
+export type {
+  AsyncBytesIterable,
+  BytesIterable,
+  BytesIterator,
+  BytesResult,
+  SnapshotSource,
+} from './main/snapshot/snapshot-source.js';
 export type { SnapshotsStats } from './main/snapshot/snapshots.js';
 export type { SnapshotReport } from './main/snapshot/verify-snapshots.js';
 export type { LogStream } from './main/stream/log-stream.js';

@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { FORMAT_BYTES_MAX } from '../../format/snapshot-file.js';
 import type { SnapshotInfo } from '../../protocol/snapshots.js';
+import type { WalIterator } from '../read/entry-iterator.js';
 import type { WalEntry } from '../read/segment-reader.js';
 import { callback, checkSignal, integer, number, refuse, takeOptions } from './checks.js';
 
@@ -56,7 +57,7 @@ export interface RecoverOptions {
    * Takes over a snapshot: `stream` yields its data, every chunk of it checked. Called once at most, before `apply`, and not at all if
    * there is no snapshot. The data ends with the call.
    */
-  load: (stream: AsyncIterable<Uint8Array>, snapshot: SnapshotInfo) => unknown;
+  load: (stream: WalIterator<Uint8Array>, snapshot: SnapshotInfo) => unknown;
   /** Takes over entries that come after the snapshot, in order: as {@link WalReader.batches} yields them. */
   apply: (batch: WalEntry[]) => unknown;
   /** Ends the call: it rejects with the signal's reason. */

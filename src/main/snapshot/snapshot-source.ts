@@ -6,8 +6,29 @@ import { describeValue } from '../errors/describe-value.js';
 import { WalError } from '../errors/wal-error.js';
 import type { SnapshotSink } from '../jobs/snapshot-jobs.js';
 
-/** Yields the data of a snapshot, in pieces of any size. Streams of bytes (`Readable`) are among them. */
-export type SnapshotSource = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+/** Yields the data of a snapshot, in pieces of any size: an iterable, an async iterable, or a stream of bytes (`Readable`). */
+export type SnapshotSource = BytesIterable | AsyncBytesIterable;
+
+/** `Iterable<Uint8Array>`, without the `any` that TypeScript's own has. */
+export interface BytesIterable {
+  [Symbol.iterator](): BytesIterator<BytesResult>;
+}
+
+/** `AsyncIterable<Uint8Array>`, without the `any` that TypeScript's own has. */
+export interface AsyncBytesIterable {
+  [Symbol.asyncIterator](): BytesIterator<PromiseLike<BytesResult>>;
+}
+
+/** What is used of an iterator. */
+export interface BytesIterator<Result> {
+  next(): Result;
+  return?(value: never): unknown;
+}
+
+/** A piece of the data, or the end. */
+export type BytesResult =
+  | { readonly done?: false | undefined; readonly value: Uint8Array }
+  | { readonly done: true; readonly value?: unknown };
 
 /**
  * Chunks that are filled, or on their way to the job thread and back. Bet: one is filled while another is written and a third is on
@@ -26,7 +47,7 @@ export function checkSource(source: unknown): SnapshotSource {
   const isText = typeof source === 'string';
   if (!isText && !isUint8Array(source) && typeof source === 'object' && source !== null) {
     const { [Symbol.asyncIterator]: asynchronous, [Symbol.iterator]: synchronous } = source as Partial<
-      AsyncIterable<unknown> & Iterable<unknown>
+      AsyncBytesIterable & BytesIterable
     >;
     if (typeof asynchronous === 'function' || typeof synchronous === 'function')
       return source as SnapshotSource;
@@ -189,7 +210,7 @@ export class SnapshotPump {
   }
 
   /** As `await`, but [interrupt] ends it. There is one wait at a time, so that a long run gathers no reactions on one promise. */
-  #wait<T>(promise: Promise<T> | T): Promise<T> {
+  #wait<T>(promise: PromiseLike<T> | T): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       this.#reject = reject;
       Promise.resolve(promise).then(resolve, reject);
@@ -201,13 +222,11 @@ export class SnapshotPump {
   }
 }
 
-type AnyIterator = Iterator<Uint8Array> | AsyncIterator<Uint8Array>;
+type AnyIterator = BytesIterator<BytesResult | PromiseLike<BytesResult>>;
 
 function iteratorOf(source: SnapshotSource): AnyIterator {
-  const { [Symbol.asyncIterator]: open } = source as Partial<AsyncIterable<Uint8Array>>;
-  return open === undefined
-    ? (source as Iterable<Uint8Array>)[Symbol.iterator]()
-    : (open.call(source) as AsyncIterator<Uint8Array>);
+  const { [Symbol.asyncIterator]: open } = source as Partial<AsyncBytesIterable>;
+  return open === undefined ? (source as BytesIterable)[Symbol.iterator]() : open.call(source);
 }
 
 /**
@@ -216,7 +235,7 @@ function iteratorOf(source: SnapshotSource): AnyIterator {
  */
 function leave(iterator: AnyIterator): void {
   try {
-    const left: unknown = iterator.return?.();
+    const left: unknown = iterator.return?.(undefined as never);
     Promise.resolve(left).catch(() => {});
   } catch {
     // See above.
