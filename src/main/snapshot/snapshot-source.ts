@@ -34,7 +34,7 @@ export type BytesResult =
  * Chunks that are filled, or on their way to the job thread and back. Bet: one is filled while another is written and a third is on
  * the way; more would be memory for nothing.
  */
-const BUFFERS = 4;
+const BUFFERS = 8;
 const BUFFER_BYTES = CHUNK_HEAD_BYTES + CHUNK_BYTES_MAX + CHUNK_TAIL_BYTES;
 
 /** A source that never waits gives the event loop its turn after this long. */
