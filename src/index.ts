@@ -44,8 +44,10 @@ export type { WalEntry } from './main/read/segment-reader.js';
 export type { RecoveredState } from './main/snapshot/recover-state.js';
 export type {
   AsyncBytesIterable,
+  BytesEnd,
   BytesIterable,
   BytesIterator,
+  BytesPiece,
   BytesResult,
   SnapshotSource,
 } from './main/snapshot/snapshot-source.js';

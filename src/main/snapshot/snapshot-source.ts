@@ -11,24 +11,46 @@ export type SnapshotSource = BytesIterable | AsyncBytesIterable;
 
 /** `Iterable<Uint8Array>`, without the `any` that TypeScript's own has. */
 export interface BytesIterable {
+  /** Begins with the first piece. */
   [Symbol.iterator](): BytesIterator<BytesResult>;
 }
 
 /** `AsyncIterable<Uint8Array>`, without the `any` that TypeScript's own has. */
 export interface AsyncBytesIterable {
+  /** Begins with the first piece. */
   [Symbol.asyncIterator](): BytesIterator<PromiseLike<BytesResult>>;
 }
 
-/** What is used of an iterator. */
+/**
+ * What is used of an iterator.
+ *
+ * @typeParam Result a piece, or a promise of one
+ */
 export interface BytesIterator<Result> {
+  /** The next piece, or the end. */
   next(): Result;
+  /** Called if the call of `writeSnapshot` ends early. */
   return?(value: never): unknown;
 }
 
 /** A piece of the data, or the end. */
-export type BytesResult =
-  | { readonly done?: false | undefined; readonly value: Uint8Array }
-  | { readonly done: true; readonly value?: unknown };
+export type BytesResult = BytesPiece | BytesEnd;
+
+/** A piece of the data. */
+export interface BytesPiece {
+  /** It is not the end. */
+  readonly done?: false | undefined;
+  /** Of any length. */
+  readonly value: Uint8Array;
+}
+
+/** There are no more pieces. */
+export interface BytesEnd {
+  /** It is the end. */
+  readonly done: true;
+  /** Not looked at. */
+  readonly value?: unknown;
+}
 
 /**
  * Chunks that are filled, or on their way to the job thread and back. Bet: one is filled while another is written and a third is on
