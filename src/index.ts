@@ -33,7 +33,6 @@ export type { LogStreamOptions } from './main/options/log-stream-options.js';
 export type { EntriesOptions, ReadOptions } from './main/options/read-options.js';
 export type {
   ReadSnapshotOptions,
-  RecoverOptions,
   SnapshotProgress,
   VerifySnapshotsOptions,
   WriteSnapshotOptions,
@@ -41,6 +40,7 @@ export type {
 export type { RetainFrom, WalOptions, WalReaderOptions } from './main/options/wal-options.js';
 export type { WalIterator } from './main/read/entry-iterator.js';
 export type { WalEntry } from './main/read/segment-reader.js';
+export type { RecoverOptions } from './main/snapshot/recover-options.js';
 export type { RecoveredState } from './main/snapshot/recover-state.js';
 export type {
   AsyncBytesIterable,

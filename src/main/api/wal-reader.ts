@@ -5,10 +5,8 @@ import { type FollowOptions, takeFollowOptions } from '../options/follow-options
 import { type EntriesOptions, type ReadOptions, takeReadOptions } from '../options/read-options.js';
 import {
   checkReadSnapshotOptions,
-  checkRecoverOptions,
   checkVerifySnapshotsOptions,
   type ReadSnapshotOptions,
-  type RecoverOptions,
   type VerifySnapshotsOptions,
 } from '../options/snapshot-options.js';
 import type { WalIterator } from '../read/entry-iterator.js';
@@ -17,6 +15,7 @@ import type { LogView } from '../read/log-view.js';
 import { readBatches, readEntries, readEntry } from '../read/read-log.js';
 import type { WalEntry } from '../read/segment-reader.js';
 import { readSnapshot } from '../snapshot/read-snapshot.js';
+import { checkRecoverOptions, type RecoverOptions } from '../snapshot/recover-options.js';
 import { infoOf, type RecoveredState, recoverState } from '../snapshot/recover-state.js';
 import { type SnapshotReport, verifySnapshots } from '../snapshot/verify-snapshots.js';
 import { PRINTED, type PrintArguments, printed } from './printed.js';

@@ -20,18 +20,14 @@ import {
 } from '../options/job-options.js';
 import { checkLogStreamOptions, type LogStreamOptions } from '../options/log-stream-options.js';
 import { checkPath } from '../options/paths.js';
-import {
-  checkRecoverOptions,
-  checkWriteSnapshotOptions,
-  type RecoverOptions,
-  type WriteSnapshotOptions,
-} from '../options/snapshot-options.js';
+import { checkWriteSnapshotOptions, type WriteSnapshotOptions } from '../options/snapshot-options.js';
 import { checkOptions, type WalOptions, type WalReaderOptions } from '../options/wal-options.js';
 import { DirectoryView } from '../read/directory-view.js';
 import type { WalIterator } from '../read/entry-iterator.js';
 import { followDirectory } from '../read/follow.js';
 import { readSegment } from '../read/read-segment.js';
 import type { WalEntry } from '../read/segment-reader.js';
+import { checkRecoverOptions, type RecoverOptions } from '../snapshot/recover-options.js';
 import { infoOf, type RecoveredState, recoverState } from '../snapshot/recover-state.js';
 import { checkSource, type SnapshotSource } from '../snapshot/snapshot-source.js';
 import { LogStream } from '../stream/log-stream.js';

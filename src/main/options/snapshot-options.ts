@@ -1,8 +1,5 @@
 import { Buffer } from 'node:buffer';
 import { FORMAT_BYTES_MAX } from '../../format/snapshot-file.js';
-import type { SnapshotInfo } from '../../protocol/snapshots.js';
-import type { WalIterator } from '../read/entry-iterator.js';
-import type { WalEntry } from '../read/segment-reader.js';
 import { callback, checkSignal, integer, number, refuse, takeOptions } from './checks.js';
 
 /** Options of {@link Wal.writeSnapshot}. */
@@ -51,19 +48,6 @@ export interface SnapshotProgress {
   readonly bytesTotal: number;
 }
 
-/** Options of {@link WalReader.recover}. */
-export interface RecoverOptions {
-  /**
-   * Takes over a snapshot: `stream` yields its data, every chunk of it checked. Called once at most, before `apply`, and not at all if
-   * there is no snapshot. The data ends with the call.
-   */
-  load: (stream: WalIterator<Uint8Array>, snapshot: SnapshotInfo) => unknown;
-  /** Takes over entries that come after the snapshot, in order: as {@link WalReader.batches} yields them. */
-  apply: (batch: WalEntry[]) => unknown;
-  /** Ends the call: it rejects with the signal's reason. */
-  signal?: AbortSignal | undefined;
-}
-
 export interface CheckedWriteSnapshotOptions {
   readonly keep: number;
   readonly format: string;
@@ -102,11 +86,4 @@ export function checkReadSnapshotOptions(given: ReadSnapshotOptions): AbortSigna
 export function checkVerifySnapshotsOptions(given: VerifySnapshotsOptions): VerifySnapshotsOptions {
   const options = takeOptions(given, 'verifySnapshots option', ['signal', 'onProgress']);
   return { signal: checkSignal(options.signal), onProgress: callback('onProgress', options.onProgress) };
-}
-
-export function checkRecoverOptions(given: RecoverOptions): RecoverOptions {
-  const { load, apply, signal } = takeOptions(given, 'recover option', ['load', 'apply', 'signal']);
-  if (typeof load !== 'function') refuse('load', 'a function', load);
-  if (typeof apply !== 'function') refuse('apply', 'a function', apply);
-  return { load, apply, signal: checkSignal(signal) };
 }

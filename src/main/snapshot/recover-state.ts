@@ -4,10 +4,10 @@ import type { SnapshotContext } from '../../protocol/snapshot-jobs.js';
 import type { RejectedSnapshot, SnapshotInfo, SnapshotRecord } from '../../protocol/snapshots.js';
 import { WalError } from '../errors/wal-error.js';
 import { hasField } from '../jobs/own-field.js';
-import type { RecoverOptions } from '../options/snapshot-options.js';
 import type { LogView } from '../read/log-view.js';
 import { readBatches } from '../read/read-log.js';
 import { readSnapshot } from './read-snapshot.js';
+import type { RecoverOptions } from './recover-options.js';
 
 /** What {@link WalReader.recover} did. */
 export interface RecoveredState {

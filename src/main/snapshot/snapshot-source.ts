@@ -62,7 +62,8 @@ const BUFFER_BYTES = CHUNK_HEAD_BYTES + CHUNK_BYTES_MAX + CHUNK_TAIL_BYTES;
 /** A source that never waits gives the event loop its turn after this long. */
 const TURN_MS = 0.5;
 
-const { setTimeout, clearTimeout } = timers;
+/** Node's own timer: see node-globals.ts. */
+const { setTimeout: startTimer, clearTimeout: stopTimer } = timers;
 
 /** @throws WalError ERR_WAL_OPTION: nothing can be read from `source` */
 export function checkSource(source: unknown): SnapshotSource {
@@ -203,11 +204,11 @@ export class SnapshotPump {
     try {
       await this.#wait(
         new Promise<void>((resolve) => {
-          timer = setTimeout(resolve, restMs);
+          timer = startTimer(resolve, restMs);
         }),
       );
     } finally {
-      clearTimeout(timer);
+      stopTimer(timer);
     }
     this.#turnMs = nowMs();
   }
