@@ -45,7 +45,9 @@ class SteppedSink implements SnapshotSink {
 
   write(buffer: ArrayBuffer, dataBytes: number): Promise<ArrayBuffer> {
     return this.#inTurn(() => {
-      this.#begun.writer.write(new Uint8Array(buffer), dataBytes);
+      const { writer } = this.#begun;
+      if (writer.isSyncDue) writer.sync();
+      writer.write(new Uint8Array(buffer), dataBytes);
       return buffer;
     });
   }

@@ -72,7 +72,6 @@ class ThreadSink implements SnapshotSink {
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
     port1.on('message', (message: ToSource) => this.#receive(message));
-    // The thread keeps the process alive, as long as it works.
     port1.unref();
     this.begun = this.#answer();
     runSnapshotThread({ ...request, port: port2 }, workerUrl).catch((error: unknown) => {
@@ -112,18 +111,22 @@ class ThreadSink implements SnapshotSink {
 
   #answer(): Promise<unknown> {
     return new Promise((resolve, reject) => {
+      // The thread may have nothing left to do, and end, before its answer is here.
+      this.#port.ref();
       this.#pending.push({ resolve, reject });
     });
   }
 
   #receive(message: ToSource): void {
     const pending = this.#pending.shift();
+    if (this.#pending.length === 0) this.#port.unref();
     if (message.kind === 'failed') pending?.reject(errorFromFailure(message.failure));
     else pending?.resolve(message);
   }
 
   #die(error: unknown): void {
     this.#death = error;
+    this.#port.unref();
     for (const { reject } of this.#pending.splice(0)) reject(error);
   }
 }

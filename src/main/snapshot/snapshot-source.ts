@@ -53,8 +53,8 @@ export interface BytesEnd {
 }
 
 /**
- * Chunks that are filled, or on their way to the job thread and back. Bet: one is filled while another is written and a third is on
- * the way; more would be memory for nothing.
+ * Chunks that are filled, or on their way to the job thread and back, 8 MiB in all. Bet: the job thread has work while this one is
+ * busy with something else, and the other way round; more would be memory for nothing (bench/workloads/snapshot.ts).
  */
 const BUFFERS = 8;
 const BUFFER_BYTES = CHUNK_HEAD_BYTES + CHUNK_BYTES_MAX + CHUNK_TAIL_BYTES;

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { MessagePort } from 'node:worker_threads';
+import { datasyncAside } from '../../files/async-file.js';
 import type { Disk } from '../../files/disk.js';
 import { createNodeDisk } from '../../files/node-disk.js';
 import { snapshotAsideName, snapshotName } from '../../format/segment-name.js';
@@ -75,55 +76,92 @@ export async function writeSnapshot(
   request: WriteSnapshotRequest & { readonly port: MessagePort },
 ): Promise<void> {
   const { port } = request;
-  const answer = (message: ToSource, buffers: ArrayBuffer[] = []) => port.postMessage(message, buffers);
   const path = join(request.directory, snapshotAsideName(request.lsn));
-  const attempt = (act: () => void) => {
+  const answer = (message: ToSource, buffers: ArrayBuffer[] = []) => port.postMessage(message, buffers);
+  const attempt = async (act: () => void | Promise<void>) => {
     try {
-      act();
+      await act();
     } catch (error) {
       answer({ kind: 'failed', failure: failureOf(error, `write the snapshot "${path}"`, path) });
     }
   };
-  let begun: BegunSnapshot | undefined;
-  /** The file is the opening thread's: it gives it its name, or asks to have it removed. */
-  let isFinished = false;
-  attempt(() => {
-    begun = beginSnapshot(createNodeDisk(), request);
+  let snapshot: SnapshotInThread | undefined;
+  await attempt(() => {
+    snapshot = new SnapshotInThread(beginSnapshot(createNodeDisk(), request), answer);
     answer({ kind: 'begun' });
   });
+  const begun = snapshot;
+  if (begun === undefined) {
+    port.close();
+    return;
+  }
   await new Promise<void>((resolve) => {
-    if (begun === undefined) {
-      port.close();
-      resolve();
-      return;
-    }
-    const { writer, finish } = begun;
+    // One after the other: a step may wait for a sync.
+    let last: Promise<void> = Promise.resolve();
     port.on('message', (message: FromSource) => {
-      if (message.kind === 'chunk') {
-        const { buffer, dataBytes } = message;
-        attempt(() => {
-          writer.write(new Uint8Array(buffer), dataBytes);
-          answer({ kind: 'written', buffer }, [buffer]);
-        });
-      } else if (message.kind === 'finish') {
-        attempt(() => {
-          const snapshot = finish();
-          isFinished = true;
-          answer({ kind: 'finished', snapshot });
-        });
-      } else {
-        attempt(() => {
-          isFinished = true;
-          writer.abort();
-          answer({ kind: 'aborted' });
-        });
-      }
+      last = last.then(() => attempt(() => begun.take(message)));
     });
     port.on('close', () => {
-      if (!isFinished) attempt(() => writer.abort());
-      resolve();
+      last.then(() => attempt(() => begun.leave())).then(resolve);
     });
   });
+}
+
+/** The steps of one snapshot on its thread. Syncs run beside the writing, at most one at a time: the disk and the processor are both busy. */
+class SnapshotInThread {
+  readonly #begun: BegunSnapshot;
+  readonly #answer: (message: ToSource, buffers?: ArrayBuffer[]) => void;
+  /** Resolves to the error of the sync under way, if it fails. */
+  #syncing: Promise<{ readonly error: unknown } | undefined> = Promise.resolve(undefined);
+  /** The file is the opening thread's: it gives it its name, or asks to have it removed. */
+  #isFinished = false;
+
+  constructor(begun: BegunSnapshot, answer: (message: ToSource, buffers?: ArrayBuffer[]) => void) {
+    this.#begun = begun;
+    this.#answer = answer;
+  }
+
+  async take(message: FromSource): Promise<void> {
+    const { writer, finish } = this.#begun;
+    if (message.kind === 'chunk') {
+      const { buffer, dataBytes } = message;
+      if (writer.isSyncDue) await this.#startSync();
+      writer.write(new Uint8Array(buffer), dataBytes);
+      this.#answer({ kind: 'written', buffer }, [buffer]);
+    } else if (message.kind === 'finish') {
+      await this.#endSync();
+      const snapshot = finish();
+      this.#isFinished = true;
+      this.#answer({ kind: 'finished', snapshot });
+    } else {
+      this.#isFinished = true;
+      await this.#syncing;
+      writer.abort();
+      this.#answer({ kind: 'aborted' });
+    }
+  }
+
+  /** The opening thread is gone, or has let go of the file. */
+  async leave(): Promise<void> {
+    await this.#syncing;
+    if (!this.#isFinished) this.#begun.writer.abort();
+  }
+
+  async #startSync(): Promise<void> {
+    await this.#endSync();
+    const { writer } = this.#begun;
+    this.#syncing = datasyncAside(writer.fd).then(
+      () => undefined,
+      (error: unknown) => ({ error }),
+    );
+    writer.noteSyncStarted();
+  }
+
+  /** @throws LogFailure ERR_WAL_IO: the sync has failed. It is not tried again */
+  async #endSync(): Promise<void> {
+    const failed = await this.#syncing;
+    if (failed !== undefined) throw this.#begun.writer.failureOf(failed.error);
+  }
 }
 
 /** Job of the pool: LSNs of the files that have the name of a snapshot, newest first. */

@@ -72,7 +72,30 @@ export class SnapshotWriter {
     this.#unsyncedBytes += length;
     this.#bytes += dataBytes;
     this.#chunks += 1;
-    if (this.#unsyncedBytes >= SYNC_BYTES) this.#sync();
+  }
+
+  /** So much is not synced that [sync] is to be called, or its descriptor synced elsewhere, before more is written. */
+  get isSyncDue(): boolean {
+    return this.#unsyncedBytes >= SYNC_BYTES;
+  }
+
+  /** For a sync by another thread while this one goes on writing: see [noteSyncStarted]. */
+  get fd(): number {
+    return this.#file.fd;
+  }
+
+  /** A sync of [fd] has started. The caller waits for it before the next one, and before [finish] and [abort]. */
+  noteSyncStarted(): void {
+    this.#unsyncedBytes = 0;
+  }
+
+  /** The failure of a sync that was started elsewhere. */
+  failureOf(error: unknown): LogFailure {
+    return new LogFailure(
+      'ERR_WAL_IO',
+      `Cannot write the snapshot "${this.#path}": ${systemCause(error).message}. The log and its other snapshots are as they were.`,
+      { path: this.#path, cause: error },
+    );
   }
 
   /** Writes the footer and makes the file durable, under its aside name. Returns the bytes of data. @throws as [write] */
@@ -80,7 +103,7 @@ export class SnapshotWriter {
     const footer = { bytes: this.#bytes, chunks: this.#chunks };
     const end = encodeSnapshotEnd(codecTools(), this.#seal, footer);
     this.#attempt(() => writeFully(this.#file, end, 0, end.length, this.#position));
-    this.#sync();
+    this.sync();
     // The path may lead to another directory since the file was opened: nothing there may be renamed.
     this.#attempt(() => {
       const found = this.#disk.stat(this.#path);
@@ -112,7 +135,8 @@ export class SnapshotWriter {
     }
   }
 
-  #sync(): void {
+  /** @throws as [write] */
+  sync(): void {
     // A failed sync is not tried again: the call fails, and its file goes.
     this.#attempt(() => this.#file.datasync());
     this.#unsyncedBytes = 0;
@@ -122,11 +146,7 @@ export class SnapshotWriter {
     try {
       return act();
     } catch (error) {
-      throw new LogFailure(
-        'ERR_WAL_IO',
-        `Cannot write the snapshot "${this.#path}": ${systemCause(error).message}. The log and its other snapshots are as they were.`,
-        { path: this.#path, cause: error },
-      );
+      throw this.failureOf(error);
     }
   }
 }
