@@ -177,6 +177,27 @@ const GOALS: readonly Goal[] = [
   ),
   plain('the same, warm', 'at most', 1, 'ms', of('times', 'ringwal', 'timeWarmMs')),
   plain(
+    'writing a snapshot: throughput to 1 MiB-block writes + fsync of the same bytes',
+    'at least',
+    0.8,
+    '×',
+    of('snapshot', 'ringwal', 'snapshotShare'),
+  ),
+  plain(
+    'durable append, one at a time: p99 during a snapshot to p99 alone',
+    'at most',
+    1.5,
+    '×',
+    of('snapshot', 'ringwal', 'meanwhileGrowth'),
+  ),
+  plain(
+    'the same, during a snapshot with maxBytesPerSecond of 50 MiB',
+    'at most',
+    1.5,
+    '×',
+    of('snapshot', 'ringwal', 'pacedGrowth'),
+  ),
+  plain(
     'event-loop delay p99 of an HTTP server at half load, beyond without the appends',
     'at most',
     1,

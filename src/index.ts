@@ -35,10 +35,29 @@ export type {
 } from './main/options/job-options.js';
 export type { LogStreamOptions } from './main/options/log-stream-options.js';
 export type { EntriesOptions, ReadOptions } from './main/options/read-options.js';
+export type {
+  ReadSnapshotOptions,
+  SnapshotProgress,
+  VerifySnapshotsOptions,
+  WriteSnapshotOptions,
+} from './main/options/snapshot-options.js';
 export type { WalTime } from './main/options/times.js';
-export type { WalOptions, WalReaderOptions } from './main/options/wal-options.js';
+export type { RetainFrom, WalOptions, WalReaderOptions } from './main/options/wal-options.js';
 export type { WalIterator } from './main/read/entry-iterator.js';
 export type { WalEntry } from './main/read/segment-reader.js';
+export type { RecoverOptions } from './main/snapshot/recover-options.js';
+export type { RecoveredState } from './main/snapshot/recover-state.js';
+export type {
+  AsyncBytesIterable,
+  BytesEnd,
+  BytesIterable,
+  BytesIterator,
+  BytesPiece,
+  BytesResult,
+  SnapshotSource,
+} from './main/snapshot/snapshot-source.js';
+export type { SnapshotsStats } from './main/snapshot/snapshots.js';
+export type { SnapshotReport } from './main/snapshot/verify-snapshots.js';
 export type { LogStream } from './main/stream/log-stream.js';
 export type { NamedCheckpoint } from './protocol/checkpoint-changes.js';
 export type { WalErrorCode } from './protocol/errors.js';
@@ -48,3 +67,4 @@ export type {
   RepairReport as WalRepair,
   SegmentInfo,
 } from './protocol/reports.js';
+export type { RejectedSnapshot, SnapshotInfo } from './protocol/snapshots.js';

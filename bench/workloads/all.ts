@@ -15,6 +15,7 @@ import { open } from './open.js';
 import { overrun } from './overrun.js';
 import { replay } from './replay.js';
 import { scavenges } from './scavenges.js';
+import { snapshot } from './snapshot.js';
 import { times } from './times.js';
 import { verify } from './verify.js';
 import type { Workload } from './workload.js';
@@ -35,6 +36,7 @@ export const WORKLOADS: readonly Workload[] = [
   manySegments,
   times,
   verify,
+  snapshot,
   eventLoop,
   memory,
   memoryInFlight,

@@ -13,11 +13,10 @@ import { KeyValueStore } from './store.mjs';
 /** So small that a life makes several snapshots. */
 const SNAPSHOT_BYTES = 16 * 1024;
 
-/** Opens the store on a machine. `fs`: the machine's files, or a wrapper that a test puts around them. */
-export function openOn(machine, fs = machine.fs.promises) {
+/** Opens the store on a machine. */
+export function openOn(machine) {
   return KeyValueStore.open('./store', {
     openLog: machine.open,
-    fs,
     snapshotBytes: SNAPSHOT_BYTES,
     // A failed snapshot loses nothing.
     onError: () => {},

@@ -1,6 +1,6 @@
-import * as promises from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+import { Readable } from 'node:stream';
 import { Wal } from 'ringwal';
-import { readNewestSnapshot, removeLeftovers, writeSnapshot } from './snapshots.mjs';
 
 const SEGMENTS_PER_SNAPSHOT = 4;
 
@@ -11,14 +11,14 @@ const SEGMENTS_PER_SNAPSHOT = 4;
  *   can it be read, so no reader sees a value that a crash could take back.
  * - An entry is a change, `{"key":…,"value":…}`. An entry without a value removes the key. The changes of one `putMany` are
  *   one atomic batch: a crash leaves all of them or none.
- * - After every `snapshotBytes` of log the store writes its whole content into a snapshot, and the log's retention may remove
- *   the entries that the snapshot covers. This limits the size of the log and the time that opening takes.
+ * - After every `snapshotBytes` of log the store writes its whole content into a snapshot of the log, a line for each key, and the
+ *   log's retention may remove the entries that its two newest snapshots do not need. This limits the size of the log and the
+ *   time that opening takes.
  *
- * To open, the store reads the newest snapshot and replays the log after it.
+ * To open, `recover` reads the newest snapshot that is intact and replays the log after it.
  */
 export class KeyValueStore {
   #wal;
-  #fs;
   #values = new Map();
   /** The content is that of the log up to this entry, which is the last of its batch. */
   #lsn = 0;
@@ -32,7 +32,7 @@ export class KeyValueStore {
 
   /**
    * `snapshotBytes`: bytes of log between two snapshots. `onError` gets the error of a snapshot that failed. Nothing is lost by
-   * it, since the log keeps every entry that no snapshot covers. `openLog`, `fs`: in a test, those of a simulated machine.
+   * it, since the log keeps every entry that no snapshot covers. `openLog`: in a test, that of a simulated machine.
    */
   static async open(
     directory,
@@ -40,17 +40,16 @@ export class KeyValueStore {
       snapshotBytes = 64 * 2 ** 20,
       onError = (error) => process.emitWarning(error),
       openLog = Wal.open,
-      fs = promises,
     } = {},
   ) {
     const wal = await openLog(directory, {
       durable: true,
-      // Retention may remove all segments that the checkpoint covers, except the live one.
+      // Retention may remove all segments that no snapshot needs, except the live one.
       maxFileSize: snapshotBytes / SEGMENTS_PER_SNAPSHOT,
       maxFiles: 1,
-      retainFrom: 'checkpoint',
+      retainFrom: 'snapshot',
     });
-    const store = new KeyValueStore(wal, fs, snapshotBytes, onError);
+    const store = new KeyValueStore(wal, snapshotBytes, onError);
     try {
       await store.#recover();
     } catch (error) {
@@ -61,9 +60,8 @@ export class KeyValueStore {
   }
 
   /** Use `KeyValueStore.open`. */
-  constructor(wal, fs, snapshotBytes, onError) {
+  constructor(wal, snapshotBytes, onError) {
     this.#wal = wal;
-    this.#fs = fs;
     this.#snapshotBytes = snapshotBytes;
     this.#onError = onError;
   }
@@ -114,48 +112,43 @@ export class KeyValueStore {
 
   async #recover() {
     const startedAt = performance.now();
-    const { lsn, values } = await readNewestSnapshot(this.#fs, this.#wal.directory);
-    this.#values = new Map(values);
-    this.#lsn = lsn;
-    // A crash may have come between a snapshot and the steps after it.
-    if (lsn > 0) await this.#finishSnapshot(lsn);
     let bytes = 0;
-    if (this.#wal.lastLsn > lsn) {
-      for await (const batch of this.#wal.batches({ from: lsn + 1 })) {
+    const { snapshotLsn, replayed } = await this.#wal.recover({
+      load: (stream) => this.#load(stream),
+      apply: (batch) => {
         for (const { data } of batch) {
           this.#apply(Buffer.from(data).toString());
           bytes += data.length;
         }
-      }
-      this.#lsn = this.#wal.lastLsn;
-    }
+      },
+    });
+    this.#lsn = this.#wal.lastLsn;
     // Replayed bytes count too: otherwise a store that crashes often would never make a snapshot.
     this.#nextSnapshotAt = this.#snapshotBytes - bytes;
-    this.opened = { snapshotLsn: lsn, replayed: this.#lsn - lsn, ms: performance.now() - startedAt };
+    this.opened = { snapshotLsn, replayed, ms: performance.now() - startedAt };
+  }
+
+  async #load(stream) {
+    for await (const line of createInterface({ input: Readable.from(stream) })) this.#apply(line);
   }
 
   /** Runs in the background, one at a time. It copies the content at once, as it is after the last acknowledged batch. */
   #startSnapshot() {
     if (this.#snapshot !== undefined) return;
     this.#nextSnapshotAt = this.#wal.stats().frameBytes + this.#snapshotBytes;
-    this.#snapshot = this.#saveSnapshot(this.#lsn, JSON.stringify([...this.#values]))
+    this.#snapshot = this.#wal
+      .writeSnapshot(this.#lsn, lines([...this.#values]))
       .catch((error) => {
-        // The next opening finishes the snapshot that closing has interrupted.
+        // Closing interrupts a snapshot. The log still has everything.
         if (error.code !== 'ERR_WAL_CLOSED') this.#onError(error);
       })
       .finally(() => {
         this.#snapshot = undefined;
       });
   }
+}
 
-  async #saveSnapshot(lsn, content) {
-    await writeSnapshot(this.#fs, this.#wal.directory, lsn, content);
-    await this.#finishSnapshot(lsn);
-  }
-
-  /** Tells the log which entries it may remove. Called only once the snapshot is durable. */
-  async #finishSnapshot(lsn) {
-    await this.#wal.checkpoint(lsn);
-    await removeLeftovers(this.#fs, this.#wal.directory, lsn);
-  }
+/** The content as changes, a line for each. JSON has no line breaks. */
+function* lines(content) {
+  for (const [key, value] of content) yield Buffer.from(`${JSON.stringify({ key, value })}\n`);
 }

@@ -7,6 +7,7 @@ import { get } from './commands/get.js';
 import { inspect } from './commands/inspect.js';
 import { createMan } from './commands/man.js';
 import { repair } from './commands/repair.js';
+import { snapshot } from './commands/snapshot.js';
 import { stats } from './commands/stats.js';
 import { tail } from './commands/tail.js';
 import { top } from './commands/top.js';
@@ -25,6 +26,7 @@ export const COMMANDS: readonly Command[] = [
   repair,
   truncate,
   checkpoint,
+  snapshot,
   stats,
   top,
   bench,

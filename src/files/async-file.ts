@@ -1,4 +1,4 @@
-import { close, fstat, read, readSync, stat } from 'node:fs';
+import { close, fdatasync, fstat, read, readSync, stat } from 'node:fs';
 import { DiskError, type FileIdentity, isMissing, isSameFile, systemCode } from './disk.js';
 import { type OpenedFile, openRegularFileAside } from './regular-file.js';
 
@@ -42,6 +42,13 @@ export async function identifyPath(path: string): Promise<FileIdentity | undefin
     if (isMissing(error) || systemCode(error) === 'ENOTDIR') return undefined;
     throw error;
   }
+}
+
+/** fdatasync of a descriptor, which stays open until this settles, without blocking the thread. @throws EIO, ENOSPC, EDQUOT, EBADF */
+export function datasyncAside(fd: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    fdatasync(fd, (error) => (error === null ? resolve() : reject(error)));
+  });
 }
 
 class CallbackFile implements AsyncFile {

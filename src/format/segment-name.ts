@@ -12,6 +12,9 @@
  *   ringwal.salvage.aside            the readable rest of a damaged segment while it is being written anew
  *   ringwal.shortened                a segment as it will be after a cut inside a batch, see src/worker/rewrite/shortened-segment.ts
  *   ringwal.cut-<n>-<lsn>-<unique>   bytes that were cut from segment n, from entry lsn on
+ *   ringwal.snapshot-<lsn>           the application's state after entry lsn, see snapshot-file.ts
+ *   ringwal.snapshot-<lsn>.aside     the same while it is being written
+ *   ringwal.cut-snapshot-<lsn>-<unique>   a snapshot of entries that a cut removed
  *
  * Whatever else lies there is foreign and left alone. No side file can be taken for a segment.
  */
@@ -38,6 +41,9 @@ const SIDE_FILES: readonly string[] = [
   SHORTENED_FILE,
 ];
 const SEGMENT_NAME = /^wal-(0|[1-9]\d*)$/;
+const SNAPSHOT_NAME = /^ringwal\.snapshot-([1-9]\d*)$/;
+const SNAPSHOT_ASIDE_NAME = /^ringwal\.snapshot-[1-9]\d*\.aside$/;
+const CUT_SNAPSHOT_NAME = /^ringwal\.cut-snapshot-[1-9]\d*-[0-9a-z]+$/;
 const CUT_NAME = /^ringwal\.cut-(0|[1-9]\d*)-(0|[1-9]\d*)-[0-9a-z]+$/;
 
 export function segmentName(number: number): string {
@@ -66,7 +72,37 @@ export function parseCutLsn(name: string): number | undefined {
   return Number.isSafeInteger(lsn) ? lsn : undefined;
 }
 
+export function snapshotName(lsn: number): string {
+  return `ringwal.snapshot-${lsn}`;
+}
+
+/** The name of a snapshot while it is being written. */
+export function snapshotAsideName(lsn: number): string {
+  return `${snapshotName(lsn)}.aside`;
+}
+
+export function isSnapshotAsideName(name: string): boolean {
+  return SNAPSHOT_ASIDE_NAME.test(name);
+}
+
+/** The name of a snapshot that a cut took out of the log. `unique`: as of [cutFileName]. */
+export function cutSnapshotName(lsn: number, unique: string): string {
+  return `ringwal.cut-snapshot-${lsn}-${unique}`;
+}
+
+/** The LSN of a snapshot by its name; `undefined` for every other name. */
+export function parseSnapshotName(name: string): number | undefined {
+  const lsn = Number(SNAPSHOT_NAME.exec(name)?.[1]);
+  return Number.isSafeInteger(lsn) ? lsn : undefined;
+}
+
 export function classifyName(name: string): 'segment' | 'ours' | 'foreign' {
   if (parseSegmentName(name) !== undefined) return 'segment';
-  return SIDE_FILES.includes(name) || isCutFileName(name) ? 'ours' : 'foreign';
+  const isOurs =
+    SIDE_FILES.includes(name) ||
+    isCutFileName(name) ||
+    parseSnapshotName(name) !== undefined ||
+    SNAPSHOT_ASIDE_NAME.test(name) ||
+    CUT_SNAPSHOT_NAME.test(name);
+  return isOurs ? 'ours' : 'foreign';
 }

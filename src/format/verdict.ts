@@ -25,8 +25,20 @@ export interface LogFiles {
   readonly state: LogState | StateFault | undefined;
   /** Scan every segment, not only those from the one that holds W: for `verify`. */
   readonly full?: boolean | undefined;
+  /** Snapshots in the log's directory, of whatever log. */
+  readonly snapshots?: readonly SnapshotEvidence[] | undefined;
   /** Segments that were walked already: what holds of them is not read again. */
   readonly known?: KnownWalks | undefined;
+}
+
+/**
+ * What a snapshot shows: it was given its name once its entry was durable. That holds for the log as it goes on now: after a cut, which
+ * begins another branch, its entry may be another one.
+ */
+export interface SnapshotEvidence {
+  readonly logId: bigint;
+  readonly branch: bigint;
+  readonly lsn: number;
 }
 
 export interface Judgement {
@@ -146,14 +158,14 @@ export function judgeLog(log: LogFiles): Judgement {
   return isSameEnd ? found : { ...found, row: 4, verdict: 'corrupt' };
 }
 
-function readLog({ segments: files, state, full = false, known }: LogFiles): Judgement {
+function readLog({ segments: files, state, full = false, known, snapshots = [] }: LogFiles): Judgement {
   const survey = surveyLog(files, state !== undefined && 'fault' in state ? undefined : state);
   const { starts } = survey;
   const from = full ? 0 : holderOf(starts, survey.watermark);
   const walk = walkLog(files, from, survey.logId, known);
   // Only the state file named the log, and an intact Segment names another one: the state file is not this log's.
   if (walk.fault?.reason === 'other-log' && !survey.isNamedBySegment) {
-    return readLog({ segments: files, state: undefined, full, known });
+    return readLog({ segments: files, state: undefined, full, known, snapshots });
   }
 
   const { end } = walk;
@@ -166,7 +178,13 @@ function readLog({ segments: files, state, full = false, known }: LogFiles): Jud
     .some((file) => !withSource(file, (source) => isZeroFrom(source, 0)));
   const heads = tail === 'bytes' || tail === 'stale' || laterBytes ? headsAfter(files, walk) : NO_HEADS;
   const syncedLsn = Math.max(survey.syncedLsn, walk.syncedLsn, heads.syncedLsn);
-  const watermark = Math.max(0, syncedLsn, survey.state?.watermark ?? 0);
+  const reports = reportsOf(starts, walk);
+  const branch =
+    survey.state?.branch || (reports.findLast(({ stamp }) => stamp !== undefined)?.stamp?.branch ?? 0n);
+  const snapshotLsns = snapshots
+    .filter((snapshot) => snapshot.logId === walk.logId && snapshot.branch === branch)
+    .map(({ lsn }) => lsn);
+  const watermark = Math.max(0, syncedLsn, survey.state?.watermark ?? 0, ...snapshotLsns);
   const unsupported = unsupportedOf(files, starts, walk, heads);
   const gap = placelessOf(survey) ?? gapOf(starts, Math.min(holderOf(starts, watermark), end.index));
 
@@ -174,13 +192,13 @@ function readLog({ segments: files, state, full = false, known }: LogFiles): Jud
     unsupported: unsupported !== undefined,
     watermark,
     lastLsn,
-    hasWatermarks: syncedLsn >= 0 || survey.state !== undefined,
+    hasWatermarks: syncedLsn >= 0 || survey.state !== undefined || snapshotLsns.length > 0,
     frameFollows: () => walk.fault !== undefined && frameFollows(files, walk.fault),
     gap: gap !== undefined,
     laterBytes,
     tail,
   });
-  const segments = reportsOf(starts, walk);
+  const segments = reports;
   const first = segments.find(({ firstLsn }) => firstLsn > 0);
   const placeOf = ({ index, offset }: FilePlace) => ({ segment: files[index]?.number ?? 0, offset });
   const firstUnsynced = walk.firstAbove(watermark);

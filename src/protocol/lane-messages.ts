@@ -2,6 +2,7 @@ import type { MessagePort } from 'node:worker_threads';
 import type { ChangeResult, CheckpointChange, NamedCheckpoint } from './checkpoint-changes.js';
 import type { Failure } from './errors.js';
 import type { RecoveryReport, SegmentInfo } from './reports.js';
+import type { SnapshotRecord } from './snapshots.js';
 import type { LaneHandle } from './thread-data.js';
 
 /**
@@ -77,6 +78,42 @@ export interface Expectation {
   readonly entries: number;
 }
 
+export type AnyCommand = LogCommand | SnapshotCommand;
+
+/** The steps of a snapshot on the writer thread: src/worker/commands/snapshot-commands.ts. */
+export type SnapshotCommand =
+  /** A snapshot at entry `lsn` is about to be written. Answered by a [BegunSnapshotPlace]. */
+  | { readonly name: 'beginSnapshot'; readonly lsn: number }
+  /** The file is complete under its aside name. `surplus`: LSNs of snapshots that will be removed. */
+  | {
+      readonly name: 'installSnapshot';
+      readonly lsn: number;
+      readonly snapshot: SnapshotRecord;
+      /** Of its [BegunSnapshotPlace]. */
+      readonly cuts: number;
+      /** LSN of the oldest snapshot that is kept and known to be intact. */
+      readonly keptLsn: number;
+      readonly surplus: readonly number[];
+    }
+  /** Some snapshot is intact, and none that is kept needs entries up to `lsn`. */
+  | { readonly name: 'releaseSnapshots'; readonly lsn: number }
+  | { readonly name: 'removeSnapshot'; readonly lsn: number };
+
+/** What the file of a snapshot needs to know of the log. */
+export interface BegunSnapshotPlace {
+  readonly logId: bigint;
+  readonly branch: bigint;
+  /** The log's directory. */
+  readonly place: PlaceIdentity;
+  /** n of the segment that holds the entry; `undefined`: the log is empty, and goes on after that LSN. */
+  readonly segment: number | undefined;
+  /** How many cuts there were since the log was opened. */
+  readonly cuts: number;
+}
+
+/** What a command answers besides that it is done. */
+export type CommandResult = BegunSnapshotPlace;
+
 /**
  * `position` is the lane's head when the message was posted: the message comes after the ring records before that position and
  * before those after it.
@@ -116,7 +153,7 @@ export type ToWriter =
   /** Make everything durable that every lane holds now; answered by `synced` or `sync-rejected`. */
   | { readonly kind: 'sync'; readonly position: number; readonly id: number }
   /** Answered by `command-done` or `command-rejected`. */
-  | { readonly kind: 'command'; readonly position: number; readonly id: number; readonly command: LogCommand }
+  | { readonly kind: 'command'; readonly position: number; readonly id: number; readonly command: AnyCommand }
   /** Answered by `checkpoints-done` or `checkpoints-rejected`. */
   | {
       readonly kind: 'checkpoints';
@@ -152,6 +189,7 @@ export type ToLane =
       readonly times: ReadonlyMap<number, FirstFrameTime>;
       readonly origin: LogOrigin;
       readonly kept: KeptState;
+      readonly snapshots: readonly SnapshotRecord[];
     }
   | { readonly kind: 'refused'; readonly failure: Failure }
   /** Entries of this lane have reached the level. */
@@ -185,6 +223,8 @@ export type ToLane =
   /** The watermark moved, and a follower had asked for it. */
   | { readonly kind: 'watermark' }
   | { readonly kind: 'segments-removed'; readonly upTo: number }
+  /** To the opening thread: the log's snapshots now, newest first. */
+  | { readonly kind: 'snapshots'; readonly snapshots: readonly SnapshotRecord[] }
   /**
    * The log was cut after entry `lsn`; these are its segments now. `replaced`: the one whose file is another one now.
    */
@@ -198,7 +238,7 @@ export type ToLane =
       /** Of the entries that the log writes next. */
       readonly branch: bigint;
     }
-  | { readonly kind: 'command-done'; readonly id: number }
+  | { readonly kind: 'command-done'; readonly id: number; readonly result?: CommandResult | undefined }
   | { readonly kind: 'next-lsn'; readonly id: number; readonly lsn: number }
   | { readonly kind: 'command-rejected'; readonly id: number; readonly failure: Failure }
   /** One result for each change of the request; the changes are durable. */

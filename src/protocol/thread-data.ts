@@ -13,6 +13,8 @@ export interface WriterOptions {
   readonly hasArchive: boolean;
   /** Milliseconds after which the live segment is sealed although it has room; Infinity = never. */
   readonly archiveTimeout: number;
+  /** Retention keeps every segment with an entry above the oldest kept snapshot. */
+  readonly retainFromSnapshot: boolean;
   readonly syncInterval: number;
   readonly commitDelay: number;
   /** Milliseconds between two time stamps of a segment; 0 = none. */

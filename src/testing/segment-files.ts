@@ -1,5 +1,5 @@
 import type { AsyncFile } from '../files/async-file.js';
-import { type DiskFile, type FileIdentity, isSameFile } from '../files/disk.js';
+import { type DiskFile, type FileIdentity, isSameFile, isTransient } from '../files/disk.js';
 import type { Boot } from './boot.js';
 
 /** Opens a segment of a log for its readers. @throws ENOENT, EMFILE, … */
@@ -29,7 +29,18 @@ class SegmentFile implements AsyncFile {
   }
 
   read(target: Uint8Array, position: number): Promise<number> {
-    return this.#call(() => this.#file.read(target, position));
+    return this.#call(() => this.#readUninterrupted(target, position));
+  }
+
+  /** As libuv, which Node reads with: an interrupted read is made again. */
+  #readUninterrupted(target: Uint8Array, position: number): number {
+    for (;;) {
+      try {
+        return this.#file.read(target, position);
+      } catch (error) {
+        if (!isTransient(error)) throw error;
+      }
+    }
   }
 
   readNow(target: Uint8Array, position: number): number {

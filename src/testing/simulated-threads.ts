@@ -2,6 +2,7 @@ import type { MessagePort } from 'node:worker_threads';
 import type { AsyncFile } from '../files/async-file.js';
 import type { DiskLock, FileIdentity } from '../files/disk.js';
 import { SimulatedCrash } from '../files/simulation/simulated-disk.js';
+import type { SnapshotJobs } from '../main/jobs/snapshot-jobs.js';
 import type { DelayOptions, LifeWatch, LogEngine, LogThread } from '../main/log/log-engine.js';
 import type { SyncThreadData, WriterThreadData } from '../protocol/thread-data.js';
 import { Doorbell } from '../ring/doorbell.js';
@@ -14,6 +15,7 @@ import { SyncRound } from '../worker/sync/sync-round.js';
 import type { Writer } from '../worker/writer.js';
 import type { Boot } from './boot.js';
 import { openSimulated } from './segment-files.js';
+import { simulatedSnapshotJobs } from './simulated-snapshots.js';
 import { SteppedSyncer } from './stepped-syncer.js';
 import type { TimelineEvent } from './timeline.js';
 
@@ -29,6 +31,7 @@ const EVENTS_MAX = 1_000_000;
  */
 export class SimulatedThreads implements LogEngine {
   readonly hasOtherThreads = false;
+  readonly snapshotJobs: SnapshotJobs;
   readonly #boot: Boot;
   readonly #pid: number;
   readonly #syncThread = new SimulatedThread();
@@ -45,6 +48,7 @@ export class SimulatedThreads implements LogEngine {
 
   constructor(boot: Boot, pid: number) {
     this.#boot = boot;
+    this.snapshotJobs = simulatedSnapshotJobs(boot);
     this.#pid = pid;
   }
 

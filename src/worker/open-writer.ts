@@ -68,7 +68,7 @@ export function createWriter({ disk, lock, nowMs, data, syncer, recovered }: Wri
 
 /** The message to the opener once the log takes entries. */
 export function openedMessage({ report, start }: Recovered, directory: string): ToLane {
-  const { logId, place, unnamed, catalog, times, lastLsn, state } = start;
+  const { logId, place, unnamed, catalog, times, lastLsn, state, snapshots } = start;
   return {
     kind: 'opened',
     recovery: report,
@@ -76,5 +76,6 @@ export function openedMessage({ report, start }: Recovered, directory: string): 
     times,
     origin: { logId, place: place.identity, unnamed },
     kept: { namedCheckpoints: state.namedCheckpoints, archived: state.archived, branch: state.branch },
+    snapshots,
   };
 }

@@ -17,3 +17,4 @@ else if (!isMainThread && data?.role === 'sync') void runSyncThread(data as Sync
 export { walkRun } from './inspect/divided-walk.js';
 export { inspect, inspectFile, inspectOrDivide } from './inspect/inspect.js';
 export { repair } from './recover/repair.js';
+export { findSnapshots, removeSnapshots, verifySnapshot, writeSnapshot } from './snapshot/snapshot-jobs.js';

@@ -1,6 +1,6 @@
 import type { Disk, DiskLock } from '../files/disk.js';
 import type { Failure } from '../protocol/errors.js';
-import type { AttachRequest, LogCommand } from '../protocol/lane-messages.js';
+import type { AnyCommand, AttachRequest } from '../protocol/lane-messages.js';
 import type { WriterOptions } from '../protocol/thread-data.js';
 import type { Doorbell } from '../ring/doorbell.js';
 import type { LogStatus } from '../ring/log-status.js';
@@ -140,6 +140,7 @@ export class Writer {
       tail,
       committer,
       sealLive: () => this.#sealLive(),
+      snapshots: start.snapshots,
     });
   }
 
@@ -398,14 +399,17 @@ export class Writer {
     return true;
   }
 
-  #runCommand(lane: WriterLane, id: number, command: LogCommand): void {
+  #runCommand(lane: WriterLane, id: number, command: AnyCommand): void {
     const unprepared = this.#commands.prepare(command);
     // Requests that came before the command are durable now. They are answered before a cut lowers the watermark.
     this.#answerRequests();
-    const failure = unprepared ?? this.#commands.run(command);
+    const { failure, result } =
+      unprepared === undefined ? this.#commands.run(command) : { failure: unprepared, result: undefined };
     this.#noteLive();
     lane.post(
-      failure === undefined ? { kind: 'command-done', id } : { kind: 'command-rejected', id, failure },
+      failure === undefined
+        ? { kind: 'command-done', id, result }
+        : { kind: 'command-rejected', id, failure },
     );
   }
 

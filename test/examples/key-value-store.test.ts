@@ -68,7 +68,7 @@ test('a store under load for long stays as small as its content', async (t) => {
   });
   assert.equal(snapshotLsn + replayed, WRITERS * 400 * 3);
   assert.ok(snapshotLsn > 0);
-  assert.equal(namesIn(directory, /^snapshot/).length, 1);
+  assert.equal(namesIn(directory, /^ringwal\.snapshot-\d+$/).length, 2);
   const logBytes = namesIn(directory, /^wal-/).reduce(
     (sum, name) => sum + statSync(join(directory, name)).size,
     0,
@@ -127,18 +127,33 @@ test('of a putMany of which a crash has left a part nothing is there', async (t)
   }
 });
 
-test('whatever a crash leaves of a snapshot, the store opens with all that it had', async (t) => {
+test('whatever a crash leaves of a snapshot, and if one is damaged, the store opens with all that it had', async (t) => {
   const directory = temporaryDirectory(t);
-  const store = (await KeyValueStore.open(directory)) as Store;
-  for (const n of [1, 2, 3]) await store.put(`key ${n}`, n);
+  const store = (await KeyValueStore.open(directory, {
+    snapshotBytes: 16 * 1024,
+    onError: assert.fail,
+  })) as Store;
+  for (let n = 1; n <= 200; n++) await store.put(`key ${n % 50}`, `${n} `.padEnd(500, '.'));
+  const content = new Map(store.entries());
   await store.close();
-  // One that is not finished; one that is, without the log having heard of it.
-  writeFileSync(join(directory, 'snapshot.unfinished'), '[["key 1",');
-  writeFileSync(join(directory, 'snapshot-1'), '[["key 1",1]]');
-  writeFileSync(join(directory, 'snapshot-2'), '[["key 1",1],["key 2",2]]');
-  const found = await withStore(directory, ({ opened, size }) => ({ ...opened, size }));
-  assert.deepEqual([found.snapshotLsn, found.replayed, found.size], [2, 1, 3]);
-  assert.deepEqual(namesIn(directory, /^snapshot/), ['snapshot-2']);
+  const names = namesIn(directory, /^ringwal\.snapshot-\d+$/);
+  assert.equal(names.length, 2);
+  const newest = join(
+    directory,
+    `ringwal.snapshot-${Math.max(...names.map((name) => Number(name.slice(17))))}`,
+  );
+  // One that is not finished; one of which a bit has flipped.
+  writeFileSync(`${newest}.aside`, 'rwsnapsh');
+  const bytes = readFileSync(newest);
+  bytes.writeUInt8(bytes.readUInt8(2000) ^ 1, 2000);
+  writeFileSync(newest, bytes);
+  const found = await withStore(directory, (again) => ({
+    ...again.opened,
+    content: new Map(again.entries()),
+  }));
+  assert.deepEqual(found.content, content);
+  assert.equal(found.snapshotLsn + found.replayed, 200);
+  assert.deepEqual(namesIn(directory, /\.aside$/), []);
 });
 
 test('the proof notices a step that is lost, in part, or not the one that was begun', async () => {

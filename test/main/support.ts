@@ -30,7 +30,8 @@ const WORKER = pathToFileURL(
 ).href;
 
 /** What the pool calls in it by name. */
-const JOBS = 'inspect, inspectFile, inspectOrDivide, repair, walkRun';
+const JOBS =
+  'findSnapshots, inspect, inspectFile, inspectOrDivide, removeSnapshots, repair, verifySnapshot, walkRun, writeSnapshot';
 
 let childModule: string | undefined;
 

@@ -24,12 +24,23 @@ import {
   type ReadersStats,
   type ReadOptions,
   type ReadSegmentOptions,
+  type ReadSnapshotOptions,
+  type RecoveredState,
+  type RecoverOptions,
   type RecoveryStats,
+  type RejectedSnapshot,
   type RepairOptions,
+  type RetainFrom,
   type SegmentInfo,
+  type SnapshotInfo,
+  type SnapshotProgress,
+  type SnapshotReport,
+  type SnapshotSource,
+  type SnapshotsStats,
   type VerifyProgress,
   type VerifyReport,
   type VerifySegment,
+  type VerifySnapshotsOptions,
   type VerifyTrouble,
   Wal,
   type WalAttachment,
@@ -48,6 +59,7 @@ import {
   type WalRecoveryCut,
   type WalRepair,
   type WalStats,
+  type WriteSnapshotOptions,
 } from '#ringwal';
 
 // ── Means ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -119,6 +131,18 @@ type Surface = [
   ArchiveStats,
   CheckpointOptions,
   NamedCheckpoint,
+  ReadSnapshotOptions,
+  RecoveredState,
+  RecoverOptions,
+  RejectedSnapshot,
+  RetainFrom,
+  SnapshotInfo,
+  SnapshotProgress,
+  SnapshotReport,
+  SnapshotSource,
+  SnapshotsStats,
+  VerifySnapshotsOptions,
+  WriteSnapshotOptions,
 ];
 
 // biome-ignore lint/suspicious/noExplicitAny: what is looked for
@@ -316,6 +340,50 @@ export async function reading(wal: WalReader, signal: AbortSignal): Promise<void
   wal.lastLsn = 1;
 }
 
+// ── Snapshots ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+export async function keeping(wal: Wal, reader: WalReader, file: ReadStream): Promise<void> {
+  const bytes = new Uint8Array(1);
+  const written = await wal.writeSnapshot(1, [bytes], { keep: 3, format: 'v3', maxBytesPerSecond: 1e6 });
+  same<typeof written, SnapshotInfo>();
+  async function* pieces() {
+    yield Buffer.from('');
+    return 1;
+  }
+  await wal.writeSnapshot(1, pieces());
+  await wal.writeSnapshot(1, file);
+  await wal.writeSnapshot(1, Readable.from([]));
+  await wal.writeSnapshot(1, new Set([bytes]).values());
+  const source: SnapshotSource = reader.readSnapshot(1, { signal: AbortSignal.timeout(1) });
+  await wal.writeSnapshot(1, source, { signal: undefined });
+  // @ts-expect-error bytes at hand come in an array
+  await wal.writeSnapshot(1, bytes);
+  // @ts-expect-error text is no bytes
+  await wal.writeSnapshot(1, ['text']);
+  // @ts-expect-error a reader writes nothing
+  await reader.writeSnapshot(1, []);
+  same<ReturnType<WalReader['snapshots']>, SnapshotInfo[]>();
+  const reports = await reader.verifySnapshots({
+    onProgress: (progress) => same<typeof progress, SnapshotProgress>(),
+  });
+  same<typeof reports, SnapshotReport[]>();
+  const recovered = await wal.recover({
+    load: (stream, info) => {
+      same<typeof stream, WalIterator<Uint8Array>>();
+      same<typeof info, SnapshotInfo>();
+    },
+    apply: (batch) => same<typeof batch, WalEntry[]>(),
+  });
+  same<typeof recovered, RecoveredState>();
+  same<typeof recovered.rejected, readonly RejectedSnapshot[]>();
+  // @ts-expect-error both are needed
+  await wal.recover({ load() {} });
+  same<ReturnType<Wal['removeSnapshot']>, Promise<void>>();
+  await Wal.open('./log', { retainFrom: ['checkpoint', 'snapshot'] });
+  // @ts-expect-error one of two
+  await Wal.open('./log', { retainFrom: ['else'] });
+}
+
 // ── The log as a whole ──────────────────────────────────────────────────────────────────────────────────────────
 
 export async function managing(wal: Wal): Promise<void> {
@@ -333,6 +401,7 @@ export async function managing(wal: Wal): Promise<void> {
   const all: AllLanesStats = wal.stats().allLanes;
   const lane: LaneStats = wal.stats();
   const recovered: RecoveryStats = wal.stats().recovered;
+  const snapshots: SnapshotsStats = wal.stats().snapshots;
   const readers: ReadersStats = wal.stats().readers;
   const latency: WalHistogram = wal.stats().syncMicros;
   const error: WalError = ({} as WalDiagnostics['error']).error;
@@ -341,6 +410,7 @@ export async function managing(wal: Wal): Promise<void> {
     all.fullestRingUsed,
     lane.accepted,
     recovered.cutBytes,
+    snapshots.newestAgeMs,
     readers.pinnedMs,
     latency.p99,
     error.code,

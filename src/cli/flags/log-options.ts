@@ -15,7 +15,10 @@ export const LOG_OPTIONS: readonly Option[] = [
     'total size of the segments to keep; the oldest are removed first',
   ).argParser(parseBytes),
   new Option('--max-age <time>', 'remove segments older than this, like 7d').argParser(parseDuration),
-  new Option('--retain-from <what>', 'keep all entries above the checkpoint').choices(['checkpoint']),
+  new Option(
+    '--retain-from <what>',
+    'keep all entries above the checkpoint, or all that the oldest kept snapshot needs',
+  ).choices(['checkpoint', 'snapshot']),
   new Option('--sync-interval <time>', 'sync written data within this time (default: 200ms)').argParser(
     parseDuration,
   ),

@@ -5,6 +5,7 @@ import type { ArchiveStats } from '../archive/archive-backlog.js';
 import { type CheckpointStats, readCheckpoints } from '../checkpoints/checkpoint-stats.js';
 import type { Connection } from '../log/connection.js';
 import type { ReadersStats } from '../read/readers.js';
+import type { SnapshotsStats } from '../snapshot/snapshots.js';
 
 /**
  * Figures of a log since it was opened: {@link Wal.stats}. Counts begin at 0; an LSN of 0 means that there is no
@@ -61,6 +62,8 @@ export interface WalStats extends LaneStats {
   readonly segmentBytes: number;
   /** The active readers of the opening thread. Retention waits for them. */
   readonly readers: ReadersStats;
+  /** The log's snapshots, and the calls that wrote them. */
+  readonly snapshots: SnapshotsStats;
   /** What recovery found and did when the log was opened. */
   readonly recovered: RecoveryStats;
   /** The lanes of all threads. Each attached one has its own {@link WalLane.stats}. */
@@ -144,6 +147,7 @@ export function readStats(connection: Connection): WalStats {
     segments,
     segmentBytes,
     readers: view.readers.read(),
+    snapshots: connection.snapshots.read(),
     recovered: {
       durationMs: recovery.durationMs,
       cutBytes: recovery.cut?.bytes ?? 0,

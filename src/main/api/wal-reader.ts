@@ -1,8 +1,15 @@
 import type { NamedCheckpoint } from '../../protocol/checkpoint-changes.js';
 import type { RecoveryReport, SegmentInfo } from '../../protocol/reports.js';
+import type { SnapshotInfo } from '../../protocol/snapshots.js';
 import { checkLsn } from '../options/checks.js';
 import { type FollowOptions, takeFollowOptions } from '../options/follow-options.js';
 import { type EntriesOptions, type ReadOptions, takeReadOptions } from '../options/read-options.js';
+import {
+  checkReadSnapshotOptions,
+  checkVerifySnapshotsOptions,
+  type ReadSnapshotOptions,
+  type VerifySnapshotsOptions,
+} from '../options/snapshot-options.js';
 import { checkTime, type WalTime } from '../options/times.js';
 import type { WalIterator } from '../read/entry-iterator.js';
 import { follow } from '../read/follow.js';
@@ -10,6 +17,10 @@ import type { LogView } from '../read/log-view.js';
 import { readBatches, readEntries, readEntry } from '../read/read-log.js';
 import type { WalEntry } from '../read/segment-reader.js';
 import { firstLsnAt } from '../read/time-search.js';
+import { readSnapshot } from '../snapshot/read-snapshot.js';
+import { checkRecoverOptions, type RecoverOptions } from '../snapshot/recover-options.js';
+import { infoOf, type RecoveredState, recoverState } from '../snapshot/recover-state.js';
+import { type SnapshotReport, verifySnapshots } from '../snapshot/verify-snapshots.js';
 import { PRINTED, type PrintArguments, printed } from './printed.js';
 
 /**
@@ -157,6 +168,53 @@ export class WalReader {
    */
   async lsnAt(time: WalTime): Promise<number> {
     return firstLsnAt(this.#view, checkTime('time', time));
+  }
+
+  /**
+   * The snapshots of this log at the time of the call, newest first. Only their first and last bytes were read: a snapshot whose data is
+   * damaged is among them. {@link WalReader.verifySnapshots} reads everything.
+   */
+  snapshots(): SnapshotInfo[] {
+    return this.#view.snapshots().map(infoOf);
+  }
+
+  /**
+   * The data of the snapshot at entry `lsn`, in chunks of at most 1 MiB. Each chunk is checked before it is handed out, and has memory
+   * of its own. Leaving the loop closes the file.
+   *
+   * @param lsn of one of {@link WalReader.snapshots}
+   * @throws ERR_WAL_OPTION: there is no such snapshot
+   * @throws ERR_WAL_CORRUPT: a chunk is damaged, or the file is no snapshot of this log
+   * @throws ERR_WAL_IO: the file cannot be read
+   * @throws ERR_WAL_CLOSED: the log is closed, or is closed while the iterator runs
+   */
+  readSnapshot(lsn: number, options: ReadSnapshotOptions = {}): WalIterator<Uint8Array> {
+    return readSnapshot(this.#view, checkLsn('lsn', lsn), checkReadSnapshotOptions(options));
+  }
+
+  /**
+   * Reads every file with the name of a snapshot, and compares each with the log. Changes nothing. Newest first.
+   *
+   * @throws ERR_WAL_IO: the directory cannot be read
+   * @throws ERR_WAL_WORKER_DIED: the thread that reads could not load its code, or ended
+   * @throws ERR_WAL_CLOSED: the log is closed
+   */
+  async verifySnapshots(options: VerifySnapshotsOptions = {}): Promise<SnapshotReport[]> {
+    return verifySnapshots(this.#view, checkVerifySnapshotsOptions(options));
+  }
+
+  /**
+   * Brings the application's state up to `lastLsn`: hands the newest snapshot that can be used to `load`, and every entry after it to
+   * `apply`, in order. It reads the whole snapshot before `load` sees a byte. If the newest one cannot be used, an older one takes its
+   * place, and the result says why. Without a snapshot, `apply` gets the whole log, if the log still has its first entry.
+   *
+   * @returns the snapshot's LSN (0 = none), the number of entries replayed, and the snapshots that could not be used
+   * @throws ERR_WAL_PURGED: no snapshot can be used, and the first entries of the log were removed; the message names the gap
+   * @throws what `load` or `apply` throws; as {@link WalReader.batches}; the signal's reason
+   */
+  async recover(options: RecoverOptions): Promise<RecoveredState> {
+    const { used: _, ...recovered } = await recoverState(this.#view, checkRecoverOptions(options));
+    return recovered;
   }
 
   /** @internal How `console.log` prints it. */

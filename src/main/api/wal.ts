@@ -1,4 +1,5 @@
 import type { RepairReport } from '../../protocol/reports.js';
+import type { SnapshotInfo } from '../../protocol/snapshots.js';
 import type { EntryData } from '../append/entry-data.js';
 import {
   type CheckpointOptions,
@@ -31,12 +32,16 @@ import {
 } from '../options/job-options.js';
 import { checkLogStreamOptions, type LogStreamOptions } from '../options/log-stream-options.js';
 import { checkPath } from '../options/paths.js';
+import { checkWriteSnapshotOptions, type WriteSnapshotOptions } from '../options/snapshot-options.js';
 import { checkOptions, type WalOptions, type WalReaderOptions } from '../options/wal-options.js';
 import { DirectoryView } from '../read/directory-view.js';
 import type { WalIterator } from '../read/entry-iterator.js';
 import { followDirectory } from '../read/follow.js';
 import { readSegment } from '../read/read-segment.js';
 import type { WalEntry } from '../read/segment-reader.js';
+import { checkRecoverOptions, type RecoverOptions } from '../snapshot/recover-options.js';
+import { infoOf, type RecoveredState, recoverState } from '../snapshot/recover-state.js';
+import { checkSource, type SnapshotSource } from '../snapshot/snapshot-source.js';
 import { LogStream } from '../stream/log-stream.js';
 import { PRINTED, type PrintArguments, printed } from './printed.js';
 import { readStats, type WalStats } from './stats.js';
@@ -342,8 +347,8 @@ export class Wal extends WalReader {
     if (lsn !== 0) checkLsn('lsn', lsn);
     const named = takeCheckpointOptions(options);
     const { lane } = this.#connection;
-    if (named === undefined) return lane.command({ name: 'checkpoint', lsn });
-    await lane.checkpoints.request({ kind: 'set', lsn, ...named });
+    if (named === undefined) await lane.command({ name: 'checkpoint', lsn });
+    else await lane.checkpoints.request({ kind: 'set', lsn, ...named });
   }
 
   /**
@@ -371,7 +376,7 @@ export class Wal extends WalReader {
    * @throws ERR_WAL_CLOSED, ERR_WAL_SYNC_FAILED, ERR_WAL_WORKER_DIED: the log is closed or has ended
    */
   async truncateBefore(lsn: number): Promise<void> {
-    return this.#connection.lane.command({ name: 'truncateBefore', lsn: checkLsn('lsn', lsn) });
+    await this.#connection.lane.command({ name: 'truncateBefore', lsn: checkLsn('lsn', lsn) });
   }
 
   /**
@@ -396,7 +401,7 @@ export class Wal extends WalReader {
     if (lsn !== 0) checkLsn('lsn', lsn);
     const { splitBatch } = takeOptions(options, 'option', ['splitBatch']);
     const command = { name: 'truncateAfter', lsn, splitBatch: flag('splitBatch', splitBatch) } as const;
-    return this.#connection.lane.command(command);
+    await this.#connection.lane.command(command);
   }
 
   /**
@@ -411,7 +416,7 @@ export class Wal extends WalReader {
    * @throws ERR_WAL_CLOSED, ERR_WAL_SYNC_FAILED, ERR_WAL_WORKER_DIED: the log is closed or has ended
    */
   async reset(nextLsn: number): Promise<void> {
-    return this.#connection.lane.command({ name: 'reset', lsn: checkLsn('nextLsn', nextLsn) });
+    await this.#connection.lane.command({ name: 'reset', lsn: checkLsn('nextLsn', nextLsn) });
   }
 
   /**
@@ -422,7 +427,48 @@ export class Wal extends WalReader {
    * @throws ERR_WAL_CLOSED, ERR_WAL_SYNC_FAILED, ERR_WAL_WORKER_DIED: the log is closed or has ended
    */
   async rotate(): Promise<void> {
-    return this.#connection.lane.command({ name: 'rotate', lsn: 0 });
+    await this.#connection.lane.command({ name: 'rotate', lsn: 0 });
+  }
+
+  /**
+   * Writes a snapshot: the application's state after entry `lsn`. Resolves once it is durable under its name; then snapshots beyond
+   * `keep` are removed. Another thread writes the file, so that the event loop stays free, and memory stays the same however large the
+   * snapshot is: nothing is taken from `source` while some MiB are on their way.
+   *
+   * Until it resolves, the older snapshots stay as they are. If it rejects, nothing of the new one is left.
+   *
+   * @param lsn the last entry that the state contains: from `firstLsn`, not inside a batch. It becomes durable first
+   * @param source yields the state's bytes, in pieces of any size: an iterable, an async iterable or a stream
+   * @throws ERR_WAL_OPTION: `lsn` is above `lastLsn`, below `firstLsn` or inside a batch; a snapshot at `lsn` is being written; the source
+   *   yields a value that is no `Uint8Array`
+   * @throws ERR_WAL_TRUNCATED: `truncateAfter` cut off entry `lsn` meanwhile
+   * @throws ERR_WAL_IO: the file could not be written, for example because the disk is full; the log continues
+   * @throws ERR_WAL_CLOSED, ERR_WAL_SYNC_FAILED, ERR_WAL_WORKER_DIED: the log is closed or has ended; or its own thread ended
+   * @throws what the source throws; the signal's reason
+   */
+  async writeSnapshot(
+    lsn: number,
+    source: SnapshotSource,
+    options: WriteSnapshotOptions = {},
+  ): Promise<SnapshotInfo> {
+    const checked = checkWriteSnapshotOptions(options);
+    return infoOf(await this.#connection.snapshots.write(checkLsn('lsn', lsn), checkSource(source), checked));
+  }
+
+  /**
+   * Removes the file of the snapshot at `lsn`, also one that cannot be used. Resolves once that is durable; at once if there is none.
+   *
+   * @throws ERR_WAL_IO: the file could not be removed
+   * @throws ERR_WAL_CLOSED, ERR_WAL_SYNC_FAILED, ERR_WAL_WORKER_DIED: the log is closed or has ended
+   */
+  async removeSnapshot(lsn: number): Promise<void> {
+    await this.#connection.snapshots.remove(checkLsn('lsn', lsn));
+  }
+
+  override async recover(options: RecoverOptions): Promise<RecoveredState> {
+    const { used, ...recovered } = await recoverState(this.#connection.view, checkRecoverOptions(options));
+    if (used !== undefined) await this.#connection.snapshots.noteVerified(used);
+    return recovered;
   }
 
   /**

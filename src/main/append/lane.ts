@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import type { LogCommand, ToLane } from '../../protocol/lane-messages.js';
+import type { AnyCommand, CommandResult, ToLane } from '../../protocol/lane-messages.js';
 import type { Doorbell } from '../../ring/doorbell.js';
 import { ringUsed } from '../../ring/layout.js';
 import { LaneProducer, Want } from '../../ring/producer.js';
@@ -199,7 +199,7 @@ export class Lane {
   }
 
   /** Makes the writer execute a command on the whole log, after everything that was accepted before. */
-  command(command: LogCommand): Promise<void> {
+  command(command: AnyCommand): Promise<CommandResult | undefined> {
     return this.#requests.command(command);
   }
 

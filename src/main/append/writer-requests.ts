@@ -1,4 +1,4 @@
-import type { LogCommand, ToLane } from '../../protocol/lane-messages.js';
+import type { AnyCommand, CommandResult, ToLane } from '../../protocol/lane-messages.js';
 import type { Doorbell } from '../../ring/doorbell.js';
 import { errorFromFailure } from '../errors/wal-error.js';
 import type { Appender } from './appender.js';
@@ -38,8 +38,8 @@ export class WriterRequests {
   readonly #overflow: OverflowQueue;
   readonly #doorbell: Doorbell;
   readonly #syncs: PendingRequests<number>;
-  /** Commands, whose answer is nothing, and questions for an LSN. */
-  readonly #commands: PendingRequests<number | undefined>;
+  /** Commands, and questions for an LSN. */
+  readonly #commands: PendingRequests<CommandResult | number | undefined>;
 
   constructor({ appender, overflow, doorbell, promises, directory }: WriterRequestsParts) {
     this.#overflow = overflow;
@@ -65,13 +65,14 @@ export class WriterRequests {
   }
 
   /** Makes the writer execute a command on the whole log, after everything that was accepted before. */
-  async command(command: LogCommand): Promise<void> {
-    await this.#commands.make(undefined, (id) => {
+  async command(command: AnyCommand): Promise<CommandResult | undefined> {
+    const result = await this.#commands.make(undefined, (id) => {
       // In the order of the calls.
       this.checkpoints.postWaiting();
       this.#overflow.post({ kind: 'command', id, command });
       this.#doorbell.ring(true);
     });
+    return typeof result === 'number' ? undefined : result;
   }
 
   /**
@@ -96,7 +97,7 @@ export class WriterRequests {
         this.#syncs.reject(answer.id, errorFromFailure(answer.failure));
         break;
       case 'command-done':
-        this.#commands.resolve(answer.id, undefined);
+        this.#commands.resolve(answer.id, answer.result);
         break;
       case 'next-lsn':
         this.#commands.resolve(answer.id, answer.lsn);

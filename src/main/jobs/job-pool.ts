@@ -1,7 +1,14 @@
 import timers from 'node:timers';
+import type { MessagePort } from 'node:worker_threads';
 import type { Judgement } from '../../format/verdict.js';
 import type { Failure } from '../../protocol/errors.js';
 import type { RepairReport } from '../../protocol/reports.js';
+import type {
+  RemoveSnapshotsRequest,
+  SnapshotCheck,
+  VerifySnapshotRequest,
+  WriteSnapshotRequest,
+} from '../../protocol/snapshot-jobs.js';
 import type { RunOfWalks, WalkRequest } from '../../worker/inspect/divided-walk.js';
 import type {
   Division,
@@ -31,6 +38,12 @@ interface Jobs {
   walkRun: { request: WalkRequest; answer: Fallible<RunOfWalks> };
   inspectFile: { request: InspectFileRequest; answer: Fallible<Judgement> };
   repair: { request: RepairRequest; answer: Fallible<RepairReport> };
+  findSnapshots: {
+    request: { readonly directory: string };
+    answer: Fallible<{ readonly lsns: readonly number[] }>;
+  };
+  verifySnapshot: { request: VerifySnapshotRequest; answer: Fallible<SnapshotCheck> };
+  removeSnapshots: { request: RemoveSnapshotsRequest; answer: Fallible<{ readonly removed: number }> };
 }
 
 type Fallible<T> = T | { readonly failure: Failure };
@@ -41,6 +54,9 @@ const JOB_TEXT: Readonly<Record<keyof Jobs, string>> = {
   walkRun: 'read',
   inspectFile: 'read',
   repair: 'repair',
+  findSnapshots: 'read',
+  verifySnapshot: 'read',
+  removeSnapshots: 'remove snapshots of',
 };
 
 /** An idle thread ends after this time. */
@@ -89,6 +105,28 @@ export async function runJob<Name extends keyof Jobs>(
   });
   if (hasField(answer, 'failure')) throw errorFromFailure(answer.failure);
   return answer as Exclude<Jobs[Name]['answer'], { readonly failure: Failure }>;
+}
+
+/**
+ * Runs the job that writes a snapshot. Its thread does not count among those of the pool: it waits for the application's source for as
+ * long as that takes, and the source may need a job itself.
+ *
+ * @throws what ended the thread
+ */
+export async function runSnapshotThread(
+  request: WriteSnapshotRequest & { readonly port: MessagePort },
+  workerUrl: URL | undefined,
+): Promise<void> {
+  const thread = takeIdle() ?? new JobThread();
+  try {
+    const filename = (workerUrl ?? workerFile()).href;
+    const task = { name: 'writeSnapshot', filename, signal: undefined, transferList: [request.port] };
+    await thread.run(request, task);
+    keepIdle(thread);
+  } catch (error) {
+    thread.end();
+    throw error;
+  }
 }
 
 function takeIdle(): JobThread | undefined {

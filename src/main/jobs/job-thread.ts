@@ -1,3 +1,4 @@
+import type { Transferable } from 'node:worker_threads';
 import type { Piscina } from 'piscina';
 import { loadModule } from '../../files/package-modules.js';
 import { threadOptions } from '../threads/start-thread.js';
@@ -7,6 +8,8 @@ export interface Task {
   readonly name: string;
   readonly filename: string;
   readonly signal: AbortSignal | undefined;
+  /** What moves to the thread with the request. */
+  readonly transferList?: Transferable[] | undefined;
 }
 
 /**
@@ -57,10 +60,11 @@ export class JobThread {
    * Rejects with the error that the job threw, with the error that ended the thread at any time, or, after an abort,
    * with an error of piscina.
    */
-  async run(request: unknown, { signal, ...task }: Task): Promise<unknown> {
+  async run(request: unknown, { signal, transferList, ...named }: Task): Promise<unknown> {
     try {
       return await new Promise((resolve, reject) => {
         this.#onDeath = reject;
+        const task = transferList === undefined ? named : { ...named, transferList };
         this.#pool.run(request, signal === undefined ? task : { ...task, signal }).then(resolve, reject);
         // The thread is referenced, not its port: the port closes as soon as the thread dies, before the death is
         // reported.

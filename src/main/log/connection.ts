@@ -14,6 +14,7 @@ import { errorFromFailure, WalError } from '../errors/wal-error.js';
 import type { Archive } from '../options/archive-option.js';
 import type { CheckedOptions } from '../options/wal-options.js';
 import { LiveView } from '../read/live-view.js';
+import { Snapshots } from '../snapshot/snapshots.js';
 import { createAttachment, type WalAttachment } from './attachment.js';
 import { CloseOnce } from './close-once.js';
 import { publish } from './diagnostics.js';
@@ -36,6 +37,7 @@ export class Connection implements ExitParticipant {
   readonly checkpoints: CheckpointList;
   /** Only with the option `archive`. */
   readonly archiver: Archiver | undefined;
+  readonly snapshots: Snapshots;
   readonly #threads: LogThreads;
   readonly #onError: ErrorReporter;
   /** The lanes of other threads, by number. Each port closes when the lane's thread ends, or has closed the lane. */
@@ -50,7 +52,7 @@ export class Connection implements ExitParticipant {
   private constructor(
     threads: LogThreads,
     opened: Extract<ToLane, { kind: 'opened' }>,
-    { writer: { directory }, archive }: CheckedOptions,
+    { writer: { directory, fileMode }, archive }: CheckedOptions,
   ) {
     this.#threads = threads;
     this.#onError = threads.onError;
@@ -66,10 +68,20 @@ export class Connection implements ExitParticipant {
       opened.times,
       opened.origin,
       this.checkpoints,
+      opened.snapshots,
       () => threads.lane.drainPorts(),
       (isHeld) => threads.hold(isHeld),
       threads.engine,
     );
+    this.snapshots = new Snapshots({
+      directory,
+      lane: threads.lane,
+      view: this.view,
+      jobs: threads.engine.snapshotJobs,
+      fileMode,
+      nowMs: () => threads.engine.nowMs(),
+      onError: (error) => threads.onError.report(error),
+    });
     threads.onFailure = (failure, toldUnsynced, isTold) => {
       this.view.fail(failure);
       this.archiver?.abort(failure());
@@ -189,7 +201,9 @@ export class Connection implements ExitParticipant {
   async #close(): Promise<void> {
     const filesClosed = this.view.close();
     this.archiver?.abort(closedError(this.view.directory));
+    const snapshotsClosed = this.snapshots.close(() => closedError(this.view.directory));
     this.#threads.startClosing();
+
     await this.#threads.waitForEnd();
     await this.archiver?.ended();
     this.#threads.detach();
@@ -199,7 +213,7 @@ export class Connection implements ExitParticipant {
     }
     removeExitParticipant(this);
     this.#hasEnded = true;
-    await filesClosed;
+    await Promise.all([filesClosed, snapshotsClosed]);
     const { failure } = this.lane;
     if (failure !== undefined) throw failure;
   }

@@ -4,6 +4,7 @@ import { LockWatch } from '../../files/lock.js';
 import { clearTimeout, nowMs, setTimeout, wallMs } from '../../files/node-globals.js';
 import type { SyncThreadData, WriterThreadData } from '../../protocol/thread-data.js';
 import { Doorbell } from '../../ring/doorbell.js';
+import { systemSnapshotJobs } from '../jobs/snapshot-jobs.js';
 import type { ReadAccess } from '../read/log-view.js';
 import { startThread } from '../threads/start-thread.js';
 
@@ -64,6 +65,7 @@ export function systemEngine(workerUrl: URL | undefined): LogEngine {
     nowMs,
     wallMs,
     delay,
+    snapshotJobs: systemSnapshotJobs(workerUrl),
     hasOtherThreads: true,
   };
 }

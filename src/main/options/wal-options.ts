@@ -60,11 +60,13 @@ export interface WalOptions {
    */
   maxAge?: number | undefined;
   /**
-   * `'checkpoint'`: retention keeps every segment with an entry above the lowest checkpoint (`Wal.checkpoint`), named and unnamed.
-   * The unnamed one counts unless it is 0 and there are named ones: as long as no checkpoint was set, retention removes nothing.
-   * Default: checkpoints hold nothing back.
+   * What keeps segments from retention; with several, a segment goes only if none of them keeps it. `'checkpoint'`: every segment with
+   * an entry above the lowest checkpoint (`Wal.checkpoint`), named and unnamed. The unnamed one counts unless it is 0 and there are
+   * named ones: as long as no checkpoint was set, retention removes nothing. `'snapshot'`: every segment that the oldest kept snapshot
+   * needs for its replay (`Wal.writeSnapshot`). Until a snapshot is written, or `Wal.recover` has read one, it keeps everything.
+   * Default: nothing.
    */
-  retainFrom?: 'checkpoint' | undefined;
+  retainFrom?: RetainFrom | readonly RetainFrom[] | undefined;
   /**
    * Copies a segment to where it is safe. The log calls it for each sealed segment, in order, one at a time and at least once; also for
    * those that were sealed before, in earlier runs. Retention and `truncateBefore` keep a segment until the call for it has
@@ -206,6 +208,11 @@ export interface WalReaderOptions extends Omit<WalOptions, 'readOnly'> {
   readOnly: true;
 }
 
+/** What keeps segments from retention: the option `retainFrom` of {@link WalOptions}. */
+export type RetainFrom = 'checkpoint' | 'snapshot';
+
+const RETAIN_FROM: readonly RetainFrom[] = ['checkpoint', 'snapshot'];
+
 const KiB = 1024;
 const MiB = 1024 * KiB;
 const GiB = 1024 * MiB;
@@ -269,6 +276,7 @@ export function checkOptions(directory: unknown, given: WalOptions | WalReaderOp
   if (!isIntegerWithin(ringSize, 64 * KiB, GiB) || (ringSize & (ringSize - 1)) !== 0) {
     refuse('ringSize', 'a power of two from 64 KiB to 1 GiB, in bytes', ringSize);
   }
+  const retainFrom = checkRetainFrom(options.retainFrom);
   return {
     writer: {
       directory: checkPath('directory', directory),
@@ -277,9 +285,8 @@ export function checkOptions(directory: unknown, given: WalOptions | WalReaderOp
       maxFiles: limit('maxFiles', options.maxFiles, 1),
       maxTotalSize: limit('maxTotalSize', options.maxTotalSize, 1),
       maxAge: limit('maxAge', options.maxAge, 1),
-      retainFromCheckpoint:
-        options.retainFrom !== undefined &&
-        oneOf('retainFrom', options.retainFrom, ['checkpoint']) === 'checkpoint',
+      retainFromCheckpoint: retainFrom.includes('checkpoint'),
+      retainFromSnapshot: retainFrom.includes('snapshot'),
       hasArchive: options.archive !== undefined,
       archiveTimeout: checkArchiveTimeout(options),
       syncInterval: integer('syncInterval', options.syncInterval, 200, 1, 60_000),
@@ -329,6 +336,14 @@ function checkArchiveTimeout({ archive, archiveTimeout }: WalOptions | WalReader
     );
   }
   return ms === 0 ? Number.POSITIVE_INFINITY : ms;
+}
+
+function checkRetainFrom(value: unknown): readonly RetainFrom[] {
+  if (value === undefined) return [];
+  const names: readonly unknown[] = Array.isArray(value) ? [...value] : [value];
+  const isKnown = (name: unknown): name is RetainFrom => RETAIN_FROM.includes(name as RetainFrom);
+  if (!names.every(isKnown)) refuse('retainFrom', "'checkpoint' or 'snapshot', or an array of them", value);
+  return names;
 }
 
 function checkPreallocate(value: unknown): WriterOptions['preallocate'] {

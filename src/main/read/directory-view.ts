@@ -16,15 +16,19 @@ import { segmentTimeOf, segmentTimes } from '../../format/time-walk.js';
 import { describeTrouble, type Judgement, wayOutOf } from '../../format/verdict.js';
 import type { NamedCheckpoint } from '../../protocol/checkpoint-changes.js';
 import type { RecoveryReport, SegmentInfo } from '../../protocol/reports.js';
+import type { SnapshotRecord } from '../../protocol/snapshots.js';
 import { copyCheckpoints } from '../checkpoints/checkpoint-list.js';
 import { WalError } from '../errors/wal-error.js';
 import { inspectLog } from '../jobs/inspect-log.js';
 import type { JobOptions } from '../jobs/job-pool.js';
 import { hasField } from '../jobs/own-field.js';
+import { type SnapshotJobs, systemSnapshotJobs } from '../jobs/snapshot-jobs.js';
 import { openSegmentFile, replaced } from './log-segments.js';
 import type { LogView } from './log-view.js';
 import { Readers } from './readers.js';
 import { SegmentList } from './segment-list.js';
+import { SnapshotFiles } from './snapshot-files.js';
+import { readOutlines } from './snapshot-outlines.js';
 import { SparseIndexes } from './sparse-index.js';
 import { LogTimes } from './time-index.js';
 import { Wakeups } from './wakeups.js';
@@ -58,6 +62,8 @@ export class DirectoryView implements LogView {
   readonly wallMs = wallMs;
   readonly openForReading = openForReading;
   readonly files = undefined;
+  readonly snapshotJobs: SnapshotJobs;
+  readonly snapshotFiles = new SnapshotFiles(openForReading);
   readonly recent = undefined;
   readonly readers: Readers = new Readers({
     open: (segment, lsn) => openSegmentFile(this, segment, lsn),
@@ -89,6 +95,8 @@ export class DirectoryView implements LogView {
   #endBytes: Uint8Array | undefined;
   /** The state file may order the next writer to cut the log after some entry. */
   #isCutDue: boolean;
+  /** As the directory was at this look. */
+  #snapshots: { readonly listing: Listing; readonly found: readonly SnapshotRecord[] } | undefined;
   readonly #truncations: number[] = [];
   /** All names seen in the directory that may be side files of cuts. */
   readonly #cutFiles: Set<string>;
@@ -104,7 +112,9 @@ export class DirectoryView implements LogView {
     judgement: Judgement,
     recovery: RecoveryReport,
     isCutDue: boolean,
+    workerUrl: URL | undefined,
   ) {
+    this.snapshotJobs = systemSnapshotJobs(workerUrl);
     this.#listing = listing;
     this.#seen = seen;
     this.#isCutDue = isCutDue;
@@ -166,7 +176,7 @@ export class DirectoryView implements LogView {
       foreignFiles,
       durationMs: nowMs() - started,
     };
-    return new DirectoryView(directory, listing, seen, judgement, recovery, isCutDue);
+    return new DirectoryView(directory, listing, seen, judgement, recovery, isCutDue, options.workerUrl);
   }
 
   get firstLsn(): number {
@@ -224,6 +234,17 @@ export class DirectoryView implements LogView {
     return this.#segments.before(number);
   }
 
+  /** Files do not change under the name of a snapshot, so that they are read again only once names have changed. */
+  snapshots(): readonly SnapshotRecord[] {
+    this.#look();
+    const listing = this.#seen;
+    if (this.#snapshots?.listing !== listing) {
+      const found = readOutlines(this.#disk, this.directory, listing.names, this.logId);
+      this.#snapshots = { listing, found };
+    }
+    return this.#snapshots.found;
+  }
+
   bytesFrom({ number }: SegmentInfo): number | undefined {
     this.#look();
     return this.#segments.has(number) ? this.#segments.bytesFrom(number) : undefined;
@@ -273,7 +294,7 @@ export class DirectoryView implements LogView {
     this.#watch?.close();
     this.#watch = undefined;
     this.#followers.wakeAll();
-    await this.readers.endAll();
+    await Promise.all([this.readers.endAll(), this.snapshotFiles.closeAll()]);
   }
 
   /** Reads what was written since the last look. @throws ERR_WAL_IO, also if another log has replaced this one */

@@ -5,16 +5,19 @@ import type { SegmentTime } from '../../format/time-walk.js';
 import type { NamedCheckpoint } from '../../protocol/checkpoint-changes.js';
 import type { LogOrigin, ToLane } from '../../protocol/lane-messages.js';
 import type { SegmentInfo } from '../../protocol/reports.js';
+import type { SnapshotRecord } from '../../protocol/snapshots.js';
 import type { LogStatus } from '../../ring/log-status.js';
 import { closedError } from '../append/lane-errors.js';
 import type { CheckpointList } from '../checkpoints/checkpoint-list.js';
 import type { WalError } from '../errors/wal-error.js';
+import type { SnapshotJobs } from '../jobs/snapshot-jobs.js';
 import { openOwnFile, openSegmentFile, replaced } from './log-segments.js';
 import type { LogView, ReadAccess } from './log-view.js';
 import { OpenFiles } from './open-files.js';
 import { Readers } from './readers.js';
 import { RecentReads } from './recent-reads.js';
 import { SegmentList } from './segment-list.js';
+import { SnapshotFiles } from './snapshot-files.js';
 import { SparseIndexes } from './sparse-index.js';
 import { LogTimes } from './time-index.js';
 import { Wakeups } from './wakeups.js';
@@ -37,8 +40,10 @@ export class LiveView implements LogView {
     assertOpen: () => this.assertOpen(),
   });
   readonly logId: bigint;
+  readonly snapshotJobs: SnapshotJobs;
+  readonly snapshotFiles: SnapshotFiles;
   /** Identity of the directory in which the log was opened. */
-  readonly #place: FileIdentity;
+  readonly place: FileIdentity;
   /** Identities of the segments whose first frames do not name the log. */
   readonly #unnamed: Map<number, FileIdentity>;
   readonly #identifyPath: ReadAccess['identifyPath'];
@@ -56,6 +61,8 @@ export class LiveView implements LogView {
   readonly #pins = new Map<object, number>();
   /** The last LSN after each `truncateAfter`, in the order of the calls. */
   readonly #truncations: number[] = [];
+  /** Newest first. */
+  #snapshots: readonly SnapshotRecord[];
   #isClosed = false;
 
   /** `hold` keeps the process alive or stops doing so. */
@@ -66,6 +73,7 @@ export class LiveView implements LogView {
     times: ReadonlyMap<number, SegmentTime>,
     origin: LogOrigin,
     checkpoints: CheckpointList,
+    snapshots: readonly SnapshotRecord[],
     catchUp: () => void,
     hold: (isHeld: boolean) => void,
     access: ReadAccess,
@@ -82,7 +90,10 @@ export class LiveView implements LogView {
     this.#segments = new SegmentList(segments);
     this.#liveFirstLsn = this.#segments.last?.firstLsn ?? 0;
     this.logId = origin.logId;
-    this.#place = origin.place;
+    this.place = origin.place;
+    this.#snapshots = snapshots;
+    this.snapshotJobs = access.snapshotJobs;
+    this.snapshotFiles = new SnapshotFiles((path) => access.openForReading(path));
     this.#unnamed = new Map(origin.unnamed);
     this.#catchUp = catchUp;
   }
@@ -118,6 +129,11 @@ export class LiveView implements LogView {
 
   segmentBefore(number: number): SegmentInfo | undefined {
     return this.#current().before(number);
+  }
+
+  snapshots(): readonly SnapshotRecord[] {
+    this.#catchUp();
+    return this.#snapshots;
   }
 
   /** The number of segments, and the bytes of their frames. */
@@ -156,7 +172,7 @@ export class LiveView implements LogView {
    */
   async proveOwn({ number, path }: SegmentInfo, file: FileIdentity | undefined): Promise<void> {
     const found = await this.#identifyPath(this.directory);
-    if (found === undefined || !isSameFile(found, this.#place))
+    if (found === undefined || !isSameFile(found, this.place))
       throw replaced(this.directory, path, `"${this.directory}"`);
     const known = this.#unnamed.get(number);
     if (file !== undefined && known !== undefined && !isSameFile(file, known))
@@ -212,7 +228,7 @@ export class LiveView implements LogView {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#followers.wakeAll();
-    await Promise.all([this.readers.endAll(), this.files.close()]);
+    await Promise.all([this.readers.endAll(), this.files.close(), this.snapshotFiles.closeAll()]);
   }
 
   /** Processes a message of the writer about its segments. */
@@ -235,6 +251,8 @@ export class LiveView implements LogView {
       this.#segments = new SegmentList(message.segments);
       this.#liveFirstLsn = this.#segments.last?.firstLsn ?? 0;
       this.#followers.wakeAll();
+    } else if (message.kind === 'snapshots') {
+      this.#snapshots = message.snapshots;
     } else if (message.kind === 'watermark') {
       this.#followers.wakeAll();
     }

@@ -2,9 +2,12 @@ import type { AsyncFile } from '../../files/async-file.js';
 import type { FileIdentity } from '../../files/disk.js';
 import type { NamedCheckpoint } from '../../protocol/checkpoint-changes.js';
 import type { SegmentInfo } from '../../protocol/reports.js';
+import type { SnapshotRecord } from '../../protocol/snapshots.js';
+import type { SnapshotJobs } from '../jobs/snapshot-jobs.js';
 import type { OpenFiles } from './open-files.js';
 import type { Readers } from './readers.js';
 import type { RecentReads } from './recent-reads.js';
+import type { SnapshotFiles } from './snapshot-files.js';
 import type { SparseIndexes } from './sparse-index.js';
 import type { LogTimes } from './time-index.js';
 
@@ -18,6 +21,7 @@ export interface ReadAccess {
   nowMs(): number;
   /** The wall clock, milliseconds since 1970. */
   wallMs(): number;
+  readonly snapshotJobs: SnapshotJobs;
 }
 
 /** A log as readers see it: the live log of this process, or a directory that another process may write. */
@@ -60,6 +64,11 @@ export interface LogView {
   readonly files: OpenFiles | undefined;
   /** How recent entries are read; only for a log that this process writes. */
   readonly recent: RecentReads | undefined;
+  /** The log's snapshots whose two ends are intact, newest first. */
+  snapshots(): readonly SnapshotRecord[];
+  readonly snapshotJobs: SnapshotJobs;
+  /** The files of snapshots that are being read. */
+  readonly snapshotFiles: SnapshotFiles;
   /** Bytes from the start of `segment` to the end of the log; `undefined` if the segment is gone. */
   bytesFrom(segment: SegmentInfo): number | undefined;
   /**

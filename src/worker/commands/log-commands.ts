@@ -1,7 +1,8 @@
 import type { Disk } from '../../files/disk.js';
 import type { ChangeResult, CheckpointChange } from '../../protocol/checkpoint-changes.js';
 import type { Failure } from '../../protocol/errors.js';
-import type { LogCommand } from '../../protocol/lane-messages.js';
+import type { AnyCommand, CommandResult, LogCommand, SnapshotCommand } from '../../protocol/lane-messages.js';
+import type { SnapshotRecord } from '../../protocol/snapshots.js';
 import type { WriterOptions } from '../../protocol/thread-data.js';
 import type { LogStatus } from '../../ring/log-status.js';
 import type { LogDirectory } from '../directory/log-directory.js';
@@ -12,9 +13,17 @@ import { changePlaces } from '../upkeep/kept-places.js';
 import type { LogTail } from '../write/log-tail.js';
 import type { SegmentCatalog } from '../write/segment-catalog.js';
 import { LogCuts } from './log-cuts.js';
+import { SnapshotCommands } from './snapshot-commands.js';
+
+/** `failure`: the command was refused, or could not be carried out. */
+export interface CommandOutcome {
+  readonly failure: Failure | undefined;
+  readonly result?: CommandResult | undefined;
+}
 
 /**
- * Runs `checkpoint`, `truncateBefore`, `truncateAfter`, `reset` and `rotate`, and changes of named checkpoints. A command runs to its end on the writer thread: the writer takes in
+ * Runs `checkpoint`, `truncateBefore`, `truncateAfter`, `reset` and `rotate`, changes of named checkpoints, and the steps of
+ * snapshots. A command runs to its end on the writer thread: the writer takes in
  * nothing meanwhile, so no other change can come in between.
  */
 export class LogCommands {
@@ -25,6 +34,7 @@ export class LogCommands {
   readonly #tail: LogTail;
   readonly #committer: Committer;
   readonly #sealLive: () => void;
+  readonly #snapshots: SnapshotCommands;
 
   constructor(parts: {
     readonly disk: Disk;
@@ -38,59 +48,69 @@ export class LogCommands {
     readonly committer: Committer;
     /** Seals the live segment and begins the next one. */
     readonly sealLive: () => void;
+    readonly snapshots: readonly SnapshotRecord[];
   }) {
     this.#options = parts.options;
     this.#status = parts.status;
     this.#catalog = parts.catalog;
-    this.#cuts = new LogCuts(parts);
     this.#tail = parts.tail;
     this.#committer = parts.committer;
     this.#sealLive = parts.sealLive;
+    this.#snapshots = new SnapshotCommands(parts);
+    this.#cuts = new LogCuts({ ...parts, snapshots: this.#snapshots });
   }
 
   /**
-   * Makes everything durable that was accepted before the command. Returns why that failed; the log is then unchanged.
+   * Makes everything durable that was accepted before the command, unless it is about a snapshot: its entry is durable, or it is
+   * refused. Returns why that failed; the log is then unchanged.
    *
    * @throws an error that ends the log
    */
-  prepare(command: LogCommand): Failure | undefined {
-    return this.#attempt(command, () => {
+  prepare(command: AnyCommand): Failure | undefined {
+    if (isAboutSnapshot(command)) return undefined;
+    const done = this.#attempt(command, () => {
       this.#committer.syncAll();
-      return undefined;
+      return { failure: undefined };
     });
+    return done.failure;
   }
 
   /**
-   * Carries the command out, after [prepare]. Returns why it could not be carried out; the log is then unchanged.
+   * Carries the command out, after [prepare]. Returns its answer, or why it could not be carried out; the log is then unchanged.
    *
    * @throws what the log must end for
    */
-  run(command: LogCommand): Failure | undefined {
+  run(command: AnyCommand): CommandOutcome {
+    return this.#attempt(command, () => {
+      this.#tail.checkPlace();
+      if (isAboutSnapshot(command)) return { failure: undefined, result: this.#snapshots.run(command) };
+      return { failure: this.#runOnLog(command) };
+    });
+  }
+
+  #runOnLog({ name, lsn, splitBatch = false }: LogCommand): Failure | undefined {
     const committer = this.#committer;
     const { housekeeper } = committer;
-    return this.#attempt(command, ({ name, lsn, splitBatch = false }) => {
-      this.#tail.checkPlace();
-      this.#checkRange(name, lsn);
-      switch (name) {
-        case 'rotate':
-          // A segment without an entry is none that could be sealed.
-          if (this.#tail.progress.bytes > 0) this.#sealLive();
-          break;
-        case 'checkpoint':
-          committer.withRoom(() => housekeeper.keep({ checkpoint: lsn }, committer.watermark));
-          break;
-        case 'truncateBefore':
-          if (lsn > this.#status.get('firstLsn'))
-            committer.withRoom(() => housekeeper.raiseFloor(lsn, committer.watermark));
-          return housekeeper.removeBelow(lsn);
-        case 'truncateAfter':
-          if (lsn < this.#tail.wholeLsn) this.#cuts.truncateAfter(lsn, splitBatch);
-          break;
-        case 'reset':
-          this.#cuts.reset(lsn);
-      }
-      return undefined;
-    });
+    this.#checkRange(name, lsn);
+    switch (name) {
+      case 'rotate':
+        // A segment without an entry is none that could be sealed.
+        if (this.#tail.progress.bytes > 0) this.#sealLive();
+        return undefined;
+      case 'checkpoint':
+        committer.withRoom(() => housekeeper.keep({ checkpoint: lsn }, committer.watermark));
+        return undefined;
+      case 'truncateBefore':
+        if (lsn > this.#status.get('firstLsn'))
+          committer.withRoom(() => housekeeper.raiseFloor(lsn, committer.watermark));
+        return housekeeper.removeBelow(lsn);
+      case 'truncateAfter':
+        if (lsn < this.#tail.wholeLsn) this.#cuts.truncateAfter(lsn, splitBatch);
+        return undefined;
+      case 'reset':
+        this.#cuts.reset(lsn);
+        return undefined;
+    }
   }
 
   /**
@@ -122,13 +142,15 @@ export class LogCommands {
     }
   }
 
-  #attempt(command: LogCommand, act: (command: LogCommand) => Failure | undefined): Failure | undefined {
+  #attempt(command: AnyCommand, act: () => CommandOutcome): CommandOutcome {
     try {
-      return act(command);
+      return act();
     } catch (error) {
       if (this.#isTerminal(error)) throw error;
       const { directory } = this.#options;
-      return failureOf(causeOf(error), `${describeCommand(command)} on "${directory}"`, directory);
+      return {
+        failure: failureOf(causeOf(error), `${describeCommand(command)} on "${directory}"`, directory),
+      };
     }
   }
 
@@ -157,7 +179,7 @@ export class LogCommands {
   }
 }
 
-function describeCommand({ name, lsn }: LogCommand): string {
+function describeCommand({ name, lsn }: AnyCommand): string {
   return name === 'rotate' ? 'rotate()' : `${name}(${lsn})`;
 }
 
@@ -170,4 +192,8 @@ function describeExtent(firstLsn: number, lastLsn: number): string {
 
 function causeOf(error: unknown): unknown {
   return error instanceof PassingError ? error.cause : error;
+}
+
+function isAboutSnapshot(command: AnyCommand): command is SnapshotCommand {
+  return command.name.includes('Snapshot');
 }

@@ -7,7 +7,7 @@ import type { LogDirectory } from '../directory/log-directory.js';
 import { createEmptySegment, removeEmptySegment, setAllAside } from '../directory/log-emptying.js';
 import { listLog, newBranch } from '../directory/log-listing.js';
 import { copyTailAside, removeIfThere } from '../directory/side-files.js';
-import { type CutPlace, cutLog } from '../directory/tail-cut.js';
+import { type CutPlace, cutLog, setSnapshotsAside, snapshotsToCut } from '../directory/tail-cut.js';
 import { LogFailure, systemCause } from '../errors/failure.js';
 import type { AckChannel } from '../intake/ack-channel.js';
 import { removeShortened, useShortened, writeShortened } from '../rewrite/shortened-segment.js';
@@ -15,6 +15,7 @@ import type { Committer } from '../sync/committer.js';
 import type { LogTail } from '../write/log-tail.js';
 import { describeSegments, type SegmentCatalog } from '../write/segment-catalog.js';
 import { type EntryEnd, findBatchStart, findEntryEnd, type LogOnDisk } from './entry-end.js';
+import type { SnapshotCommands } from './snapshot-commands.js';
 
 export interface LogCutsParts {
   readonly disk: Disk;
@@ -26,6 +27,7 @@ export interface LogCutsParts {
   readonly opener: AckChannel;
   readonly tail: LogTail;
   readonly committer: Committer;
+  readonly snapshots: SnapshotCommands;
 }
 
 /** One cut. */
@@ -163,7 +165,11 @@ export class LogCuts {
       doing,
       intent: { segment: number, offset: 0, lsn },
       keptLsn: Math.min(lsn, firstLsn - 1),
-      begin: (recordIntent) => recordIntent(),
+      begin: (recordIntent) => {
+        const snapshots = snapshotsToCut(disk, this.#naming(nextLsn));
+        recordIntent();
+        setSnapshotsAside(disk, this.#naming(nextLsn), snapshots);
+      },
       changeCatalog: () => catalog.restart({ number, createdMs: disk.now(), firstLsn: 0, bytes: 0 }),
       finish: () => {
         // Also those that retention gave up and could not remove yet.
@@ -231,6 +237,7 @@ export class LogCuts {
       branch,
     });
     committer.housekeeper.noteCut(state);
+    this.#parts.snapshots.noteCut(cut.keptLsn, lsn);
   }
 
   /** What the state file says once the log ends with entry `lsn`. */
@@ -240,10 +247,10 @@ export class LogCuts {
   }
 
   #naming(lsn: number) {
-    const { options, place } = this.#parts;
+    const { options, place, logId } = this.#parts;
     const { directory, fileMode } = options;
     // Checks the directory only: the live segment may be among those that are removed.
-    return { directory, lsn, fileMode, checkPlace: () => place.check() };
+    return { directory, lsn, fileMode, logId, checkPlace: () => place.check() };
   }
 
   #endOfBatch({ lsn, batchRemaining }: EntryEnd): CutPlace {

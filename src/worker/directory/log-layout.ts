@@ -1,7 +1,9 @@
 import type { Disk } from '../../files/disk.js';
 import { contentEnd, type SegmentFile, withSource } from '../../format/bytes.js';
 import type { LogState, StateFault } from '../../format/state-file.js';
+import type { SnapshotRecord } from '../../protocol/snapshots.js';
 import { type DueCut, listLog, pendingCutOf, withoutCut } from './log-listing.js';
+import { listSnapshots, snapshotsUpTo } from './snapshot-listing.js';
 import { readState } from './state-store.js';
 
 /** The files of a log in its directory, for reading only. */
@@ -13,6 +15,8 @@ export interface Layout {
   /** Ascending by number. */
   readonly files: readonly SegmentFile[];
   readonly foreignFiles: readonly string[];
+  /** Of whatever log; without those of entries that the cut removes. */
+  readonly snapshots: readonly SnapshotRecord[];
   /** See `LogListing`. */
   readonly isBeingSalvaged: boolean;
 }
@@ -23,7 +27,16 @@ export function layOut(disk: Disk, directory: string): Layout {
   const listing = listLog(disk, directory);
   const { segments, foreignFiles, isBeingSalvaged } = listing;
   const cut = pendingCutOf(listing, state);
-  return { directory, state, cut, files: withoutCut(segments, cut), foreignFiles, isBeingSalvaged };
+  const snapshots = snapshotsUpTo(listSnapshots(disk, directory), cut);
+  return {
+    directory,
+    state,
+    cut,
+    files: withoutCut(segments, cut),
+    foreignFiles,
+    snapshots,
+    isBeingSalvaged,
+  };
 }
 
 export function sizesOf(files: readonly SegmentFile[]): number[] {

@@ -80,8 +80,12 @@ export function setSegmentAside(disk: Disk, naming: SideFileNaming, number: numb
 }
 
 function sideFile(disk: Disk, naming: SideFileNaming, number: number): string {
-  const unique = BigInt.asUintN(48, disk.random64()).toString(16).padStart(12, '0');
-  return join(naming.directory, cutFileName(number, naming.lsn, unique));
+  return join(naming.directory, cutFileName(number, naming.lsn, uniqueName(disk)));
+}
+
+/** Makes the name of a side file new. */
+export function uniqueName(disk: Disk): string {
+  return BigInt.asUintN(48, disk.random64()).toString(16).padStart(12, '0');
 }
 
 function copy(disk: Disk, source: DiskFile, from: number, to: number, path: string, fileMode: number): void {

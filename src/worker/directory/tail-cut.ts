@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { type Disk, isRefusal } from '../../files/disk.js';
-import { segmentName } from '../../format/segment-name.js';
+import { cutSnapshotName, segmentName, snapshotName } from '../../format/segment-name.js';
 import {
   copyTailAside,
   discard,
@@ -8,7 +8,9 @@ import {
   setSegmentAside,
   syncDirectory,
   syncFile,
+  uniqueName,
 } from './side-files.js';
+import { listSnapshots } from './snapshot-listing.js';
 
 /** The place where a log is cut: everything after it is removed. */
 export interface CutPlace {
@@ -24,6 +26,8 @@ export interface Cut extends SideFileNaming {
   readonly keepsTail: boolean;
   /** Throws if the directory is no longer the log's. */
   readonly checkPlace: () => void;
+  /** Of the log. Its snapshots of entries that go are taken out of it too; `undefined`: it has none. */
+  readonly logId: bigint | undefined;
   /** Empties the segment of `place` before the later ones are removed, not after. */
   readonly emptiesFirst?: boolean;
 }
@@ -34,10 +38,11 @@ export interface Cut extends SideFileNaming {
  *
  *   1. copy the tail, sync it and its name
  *   2. `recordIntent`: after it the next open finishes the cut; before it nothing has changed
- *   3. remove later segments, highest first, with a sync of the directory after each
- *   4. truncate the segment, sync it
+ *   3. give the log's snapshots of entries that go names of side files, sync the directory
+ *   4. remove later segments, highest first, with a sync of the directory after each
+ *   5. truncate the segment, sync it
  *
- * If power goes between 3 and 4 the log still ends after the same entry.
+ * If power goes between 4 and 5 the log still ends after the same entry.
  *
  * @returns paths of the side files
  * @throws the system's error; ENOSPC in 1 or 2 leaves the log untouched
@@ -45,6 +50,8 @@ export interface Cut extends SideFileNaming {
 export function cutLog(disk: Disk, cut: Cut, recordIntent: () => void): string[] {
   const { directory, segments, place } = cut;
   const isThere = segments.includes(place.segment);
+  // Before the intent: a disk that cannot be read refuses the cut, and does not interrupt it.
+  const snapshots = snapshotsToCut(disk, cut);
   const sideFiles = isThere && cut.keepsTail ? copyTailAside(disk, cut, place.segment, place.offset) : [];
   try {
     recordIntent();
@@ -53,6 +60,7 @@ export function cutLog(disk: Disk, cut: Cut, recordIntent: () => void): string[]
     if (isRefusal(error)) discard(disk, sideFiles);
     throw error;
   }
+  sideFiles.push(...setSnapshotsAside(disk, cut, snapshots));
   if (cut.emptiesFirst && isThere) truncateSegment(disk, join(directory, segmentName(place.segment)), 0);
   for (const number of segments.filter((each) => each > place.segment).reverse()) {
     // Checked before each removal: removing thousands of segments durably may take minutes.
@@ -65,6 +73,33 @@ export function cutLog(disk: Disk, cut: Cut, recordIntent: () => void): string[]
   syncDirectory(disk, directory);
   if (segments.includes(place.segment))
     truncateSegment(disk, join(directory, segmentName(place.segment)), place.offset);
+  return sideFiles;
+}
+
+/** The log's own ones only: another log's file is left alone. */
+export function snapshotsToCut(
+  disk: Disk,
+  { directory, logId, lsn }: Pick<Cut, 'directory' | 'logId' | 'lsn'>,
+): number[] {
+  if (logId === undefined) return [];
+  return listSnapshots(disk, directory)
+    .filter((snapshot) => snapshot.logId === logId && snapshot.lsn >= lsn)
+    .map((snapshot) => snapshot.lsn);
+}
+
+/** Takes snapshots out of the log by renaming them, durably. @returns paths of the side files */
+export function setSnapshotsAside(
+  disk: Disk,
+  { directory, checkPlace }: Pick<Cut, 'directory' | 'checkPlace'>,
+  lsns: readonly number[],
+): string[] {
+  const sideFiles = lsns.map((lsn) => {
+    checkPlace();
+    const aside = join(directory, cutSnapshotName(lsn, uniqueName(disk)));
+    disk.rename(join(directory, snapshotName(lsn)), aside);
+    return aside;
+  });
+  if (lsns.length > 0) syncDirectory(disk, directory);
   return sideFiles;
 }
 

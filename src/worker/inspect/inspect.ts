@@ -124,7 +124,7 @@ interface Look extends Omit<Inspection, 'damage'> {
 }
 
 function look(layout: Layout, { full, progress }: InspectRequest, known: KnownWalks | undefined): Look {
-  const { state, cut, foreignFiles, isBeingSalvaged } = layout;
+  const { state, cut, foreignFiles, snapshots, isBeingSalvaged } = layout;
   let files = layout.files;
   if (progress !== undefined) {
     announce(progress, sizesOf(files));
@@ -133,7 +133,7 @@ function look(layout: Layout, { full, progress }: InspectRequest, known: KnownWa
   }
   return {
     files,
-    judgement: judgeLog({ segments: files, state, full: full || isBeingSalvaged, known }),
+    judgement: judgeLog({ segments: files, state, full: full || isBeingSalvaged, known, snapshots }),
     foreignFiles,
     isCutDue: cut !== undefined,
     stateFault: state !== undefined && 'fault' in state ? state.fault : undefined,

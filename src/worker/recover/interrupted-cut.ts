@@ -20,7 +20,7 @@ export function finishCut(
   const { directory } = home;
   const listing = listLog(disk, directory);
   const pendingCut = pendingCutOf(listing, state);
-  if (pendingCut === undefined) {
+  if (pendingCut === undefined || state === undefined || 'fault' in state) {
     // Left by a cut that did not begin. Gone before another cut records its intent.
     if (listing.shortenedFile !== undefined) removeShortened(disk, directory);
     return;
@@ -44,6 +44,7 @@ export function finishCut(
     place: { segment, offset },
     lsn: lsn + 1,
     fileMode,
+    logId: state.logId,
     keepsTail: false,
     checkPlace,
     // As the repair that was interrupted: see there.

@@ -15,11 +15,13 @@ import { type SegmentTime, segmentTimes } from '../../format/time-walk.js';
 import { describeReason, describeTrouble, type Judgement, judgeLog, wayOutOf } from '../../format/verdict.js';
 import type { LogOrigin, PlaceIdentity } from '../../protocol/lane-messages.js';
 import type { RecoveryCut, RecoveryReport, RepairReport } from '../../protocol/reports.js';
+import type { SnapshotRecord } from '../../protocol/snapshots.js';
 import type { WriterOptions } from '../../protocol/thread-data.js';
 import { LogDirectory } from '../directory/log-directory.js';
 import { layOut } from '../directory/log-layout.js';
 import { listLog, newBranch, newLogId } from '../directory/log-listing.js';
 import { syncDirectory, syncFile } from '../directory/side-files.js';
+import { listSnapshots, removeSnapshotAsides } from '../directory/snapshot-listing.js';
 import { readState, writeState } from '../directory/state-store.js';
 import { cutLog, truncateSegment } from '../directory/tail-cut.js';
 import { LogFailure } from '../errors/failure.js';
@@ -44,6 +46,8 @@ export interface LogStart {
   readonly watermark: number;
   /** What the state file says, but for the watermark, as soon as recovery is finished. */
   readonly state: LogState;
+  /** The log's own whose two ends are intact, newest first. */
+  readonly snapshots: readonly SnapshotRecord[];
   /**
    * What recovery could not do yet, for lack of room: throws the system's error as long as it cannot; after it the
    * state file is written and everything that was recovered is durable. `undefined`: it is done.
@@ -85,7 +89,7 @@ export function recoverLog(disk: Disk, options: WriterOptions): Recovered {
     repair = repairLog(disk, directory, mode, false, options.fileMode);
     found = judgeDirectory(disk, options, place);
   }
-  const { state, segments, foreignFiles, judgement } = found;
+  const { state, segments, foreignFiles, judgement, snapshots } = found;
   refuse(judgement, directory);
   place.check();
   // What cannot be removed is nobody's trouble yet: the first publication tells of it.
@@ -117,6 +121,7 @@ export function recoverLog(disk: Disk, options: WriterOptions): Recovered {
     place.check();
     // First: on a full disk that is the room for the rest.
     removeLeftovers(disk, directory);
+    removeSnapshotAsides(disk, directory);
     tail.run();
     if (known?.watermark !== lastLsn || known.branch !== recovered.branch || known.pendingCut !== undefined) {
       writeState(disk, directory, recovered, options.fileMode);
@@ -133,6 +138,7 @@ export function recoverLog(disk: Disk, options: WriterOptions): Recovered {
       lastLsn,
       watermark: postponed === undefined ? lastLsn : Math.min(watermark, lastLsn),
       state: recovered,
+      snapshots: snapshots.filter((snapshot) => snapshot.logId === logId),
       finishRecovery: postponed === undefined ? undefined : finishRecovery,
     },
     report: {
@@ -155,8 +161,8 @@ export function recoverLog(disk: Disk, options: WriterOptions): Recovered {
 /** Throws what [recoverLog] would refuse as the log is now; changes nothing. */
 export function refuseUntouched(disk: Disk, options: WriterOptions): void {
   const { directory, fileMode } = options;
-  const { state, files, isBeingSalvaged } = layOut(disk, directory);
-  const judgement = judgeLog({ segments: files, state });
+  const { state, files, isBeingSalvaged, snapshots } = layOut(disk, directory);
+  const judgement = judgeLog({ segments: files, state, snapshots });
   const mode = repairModeFor({ judgement, isBeingSalvaged }, options);
   if (mode === undefined) refuse(judgement, directory);
   else repairLog(disk, directory, mode, true, fileMode);
@@ -177,7 +183,13 @@ function judgeDirectory(disk: Disk, { directory, fileMode }: WriterOptions, plac
   const state = readState(disk, directory);
   finishCut(disk, place, fileMode, state);
   const listing = listLog(disk, directory);
-  return { state, ...listing, judgement: judgeLog({ segments: listing.segments, state }) };
+  const snapshots = listSnapshots(disk, directory);
+  return {
+    state,
+    ...listing,
+    snapshots,
+    judgement: judgeLog({ segments: listing.segments, state, snapshots }),
+  };
 }
 
 /** Steps 2 and 3. Goes on where it was interrupted when it is run again. */
@@ -223,7 +235,8 @@ class TailRepair {
     // A clean end has nothing after it but room made ahead, or what a recycled file held before.
     const keepsTail = trouble !== undefined;
     const tail = { segments: this.#numbers, place: this.#next, lsn: lastLsn + 1, keepsTail };
-    const cut = { directory, fileMode, checkPlace, ...tail };
+    // A snapshot of an entry that was never whole is not this log's, whatever it says.
+    const cut = { directory, fileMode, checkPlace, logId: undefined, ...tail };
     // The watermark stays as it is, so that an interrupted cut looks like the same torn tail to the next open.
     const sideFiles = cutLog(this.#disk, cut, () => {});
     // The one before is sealed for good: the cut to its frames may be in memory only.

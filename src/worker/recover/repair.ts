@@ -10,8 +10,9 @@ import type { RepairReport } from '../../protocol/reports.js';
 import { lockDirectory, lookBeforeLock } from '../directory/directory-lock.js';
 import { LogDirectory } from '../directory/log-directory.js';
 import { listLog, newBranch, newLogId, pendingCutOf, withoutCut } from '../directory/log-listing.js';
+import { listSnapshots, snapshotsUpTo } from '../directory/snapshot-listing.js';
 import { readState, writeState } from '../directory/state-store.js';
-import { type CutPlace, cutLog } from '../directory/tail-cut.js';
+import { type CutPlace, cutLog, setSnapshotsAside, snapshotsToCut } from '../directory/tail-cut.js';
 import { failureOf, LogFailure } from '../errors/failure.js';
 import { finishCut } from './interrupted-cut.js';
 import { planSalvage, readSalvageMark, type SalvagePlan, salvage } from './salvage-segments.js';
@@ -70,8 +71,10 @@ export function repairLog(
   if (!dryRun) finishCut(disk, home, fileMode, state);
   const listing = listLog(disk, directory);
   const { isBeingSalvaged } = listing;
-  const files = withoutCut(listing.segments, pendingCutOf(listing, state));
-  const judgement = judgeLog({ segments: files, state, full: true });
+  const cut = pendingCutOf(listing, state);
+  const files = withoutCut(listing.segments, cut);
+  const snapshots = snapshotsUpTo(listSnapshots(disk, directory), cut);
+  const judgement = judgeLog({ segments: files, state, full: true, snapshots });
   if (judgement.verdict === 'unsupported') throw unsupported(directory, judgement.trouble);
   const untouched = {
     row: judgement.row,
@@ -185,7 +188,7 @@ function truncate(job: RepairJob, { place, firstLsn, lastLsn }: End): Done {
     const emptiesFirst = place.offset === 0;
     const checkPlace = () => home.check();
     checkPlace();
-    const extent = { segments, place, lsn: lastLsn + 1, keepsTail: true, emptiesFirst };
+    const extent = { segments, place, lsn: lastLsn + 1, keepsTail: true, emptiesFirst, logId: job.logId };
     const cut = { directory, fileMode, checkPlace, ...extent };
     sideFiles = cutLog(disk, cut, () => {
       writeState(disk, directory, { ...state, pendingCut: { ...place, lsn: lastLsn } }, fileMode);
@@ -216,6 +219,7 @@ function rewrite(job: RepairJob): Done {
     const changed = Math.min(...rewritten.map(({ number }) => number), ...removed);
     const state = stateUpTo(job, lastLsn, changed);
     sideFiles = salvage(disk, home, segments, plan, watermark, fileMode, () => {
+      setLostSnapshotsAside(disk, home, job.logId, lastLsn);
       writeState(disk, directory, state, fileMode);
     });
   }
@@ -228,6 +232,13 @@ function rewrite(job: RepairJob): Done {
     removedSegments: removed.map(pathOf),
     sideFiles,
   };
+}
+
+/** A snapshot of entries that the repair has lost would be evidence that the log still lacks them. Interrupted, it is begun again. */
+function setLostSnapshotsAside(disk: Disk, home: LogDirectory, logId: bigint, lastLsn: number): void {
+  const { directory } = home;
+  const lost = snapshotsToCut(disk, { directory, logId, lsn: lastLsn + 1 });
+  setSnapshotsAside(disk, { directory, checkPlace: () => home.check() }, lost);
 }
 
 /**

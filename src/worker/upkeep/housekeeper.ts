@@ -59,6 +59,8 @@ export class Housekeeper {
     this.#stateWatermark = parts.stateWatermark;
     this.noteKept({});
     parts.status.set('floor', parts.state.floor);
+    // No snapshot was read yet that would show which entries it stands for.
+    if (parts.options.retainFromSnapshot) this.#holds.set('snapshot', 0);
     this.#isWorkDue = this.#isExpired(watermark);
   }
 
@@ -164,6 +166,13 @@ export class Housekeeper {
     if (this.#parts.options.retainFromCheckpoint)
       this.#holds.set('checkpoint', lowestCheckpoint(this.#state));
     this.#parts.status.set('checkpointLsn', this.#state.checkpoint);
+  }
+
+  /** Some snapshot is intact, and none that is kept needs entries up to `lsn`. */
+  releaseForSnapshots(lsn: number, watermark: number): void {
+    if (!this.#parts.options.retainFromSnapshot) return;
+    this.#holds.set('snapshot', lsn);
+    this.#isWorkDue ||= this.#isExpired(watermark);
   }
 
   /** The log begins with entry `lsn`. Durable when it returns. @throws as [writeState]; nothing has changed then */

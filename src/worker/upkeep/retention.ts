@@ -10,7 +10,7 @@ export interface RetentionPolicy {
 }
 
 /** Reasons inside the log to keep entries from retention. Readers and the archive hold segments instead: [RetentionView.pinned]. */
-export type RetentionHold = 'checkpoint';
+export type RetentionHold = 'checkpoint' | 'snapshot';
 
 export class RetentionHolds {
   readonly #lsns = new Map<RetentionHold, number>();

@@ -41,6 +41,16 @@ test('stats() counts what was taken, written, synced and rotated', async (t) => 
     segments: 0,
     segmentBytes: 0,
     readers: { open: 0, pinnedLsn: 0, pinnedMs: 0 },
+    snapshots: {
+      count: 0,
+      totalBytes: 0,
+      newestLsn: 0,
+      newestBytes: 0,
+      newestMs: 0,
+      newestAgeMs: 0,
+      written: 0,
+      failures: 0,
+    },
     lanes: { open: 1, pooled: 0, reused: 0, gone: 0 },
     allLanes: { fullestRingUsed: 0, lost: 0, refused: 0, queued: 0, waits: 0, droppedLines: 0 },
   });

@@ -3,10 +3,12 @@ import { rmSync } from 'node:fs';
 import { test } from 'node:test';
 import { type SegmentInfo, Wal, WalError } from '#ringwal';
 import { openForReading } from '../../../src/files/async-file.js';
+import { systemSnapshotJobs } from '../../../src/main/jobs/snapshot-jobs.js';
 import type { LogView } from '../../../src/main/read/log-view.js';
 import { readBatches, readEntries } from '../../../src/main/read/read-log.js';
 import { Readers } from '../../../src/main/read/readers.js';
 import { SegmentList } from '../../../src/main/read/segment-list.js';
+import { SnapshotFiles } from '../../../src/main/read/snapshot-files.js';
 import { SparseIndexes } from '../../../src/main/read/sparse-index.js';
 import { LogTimes } from '../../../src/main/read/time-index.js';
 import { makeLog, range, temporaryLog, walError } from '../support.js';
@@ -47,6 +49,9 @@ async function shrinkingView(directory: string, at: number): Promise<LogView> {
     times: new LogTimes(),
     wallMs: () => Date.now(),
     openForReading,
+    snapshots: () => [],
+    snapshotJobs: systemSnapshotJobs(undefined),
+    snapshotFiles: new SnapshotFiles(openForReading),
     files: undefined,
     recent: undefined,
     logId: undefined,

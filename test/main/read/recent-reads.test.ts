@@ -56,6 +56,7 @@ test('what was there before this process is old also where the last segment was 
     new Map(),
     { logId: 1n, place: { dev: 0n, ino: 0n }, unnamed: new Map() },
     new CheckpointList(new Map()),
+    [],
     () => {},
     () => {},
     systemEngine(undefined),

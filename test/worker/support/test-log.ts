@@ -35,6 +35,7 @@ export const OPTIONS: WriterOptions = {
   retainFromCheckpoint: false,
   hasArchive: false,
   archiveTimeout: Number.POSITIVE_INFINITY,
+  retainFromSnapshot: false,
   syncInterval: 200,
   commitDelay: 0,
   recovery: 'strict',

@@ -1,0 +1,48 @@
+import { join } from 'node:path';
+import { codecTools } from '../../files/codec-tools.js';
+import { type Disk, isOutOfDescriptors } from '../../files/disk.js';
+import { WindowedSource } from '../../files/windowed-source.js';
+import { parseSnapshotName, snapshotName } from '../../format/segment-name.js';
+import { readOutline } from '../../format/snapshot-file.js';
+import type { SnapshotRecord } from '../../protocol/snapshots.js';
+
+/** A file's two ends are read, and no more. */
+const NO_READ_AHEAD = 0;
+
+/**
+ * The snapshots among the files `names` of `directory` whose two ends are intact, of log `logId`, newest first. It blocks the calling
+ * thread for some small reads. A file that cannot be read is none of them: `verifySnapshots` names it.
+ *
+ * @throws EMFILE, ENFILE
+ */
+export function readOutlines(
+  disk: Disk,
+  directory: string,
+  names: readonly string[],
+  logId: bigint | undefined,
+): SnapshotRecord[] {
+  const lsns = names.flatMap((name) => parseSnapshotName(name) ?? []).sort((a, b) => b - a);
+  return lsns.flatMap((lsn) => recordOf(disk, join(directory, snapshotName(lsn)), lsn, logId) ?? []);
+}
+
+function recordOf(
+  disk: Disk,
+  path: string,
+  lsn: number,
+  ownId: bigint | undefined,
+): SnapshotRecord | undefined {
+  try {
+    const file = disk.open(path, 'r');
+    try {
+      const found = readOutline(codecTools(), new WindowedSource(file, NO_READ_AHEAD), lsn);
+      if ('fault' in found || found.header.logId !== ownId) return undefined;
+      const { format, createdMs, logId, branch, entryCrc } = found.header;
+      return { lsn, format, bytes: found.footer.bytes, createdMs, path, logId, branch, entryCrc };
+    } finally {
+      file.close();
+    }
+  } catch (error) {
+    if (isOutOfDescriptors(error)) throw error;
+    return undefined;
+  }
+}

@@ -1,0 +1,31 @@
+/** A snapshot of a log: {@link WalReader.snapshots}. */
+export interface SnapshotInfo {
+  /** It is the application's state after this entry. */
+  readonly lsn: number;
+  /** The format that `writeSnapshot` was given; `''` = none. */
+  readonly format: string;
+  /** Bytes of data. */
+  readonly bytes: number;
+  /** When it was begun, milliseconds since 1970. */
+  readonly createdMs: number;
+  /** The file, absolute. */
+  readonly path: string;
+}
+
+/** A snapshot as the log's threads know it: what its header says of its entry, too. */
+export interface SnapshotRecord extends SnapshotInfo {
+  readonly logId: bigint;
+  readonly branch: bigint;
+  /** `undefined`: see `SnapshotHeader`. */
+  readonly entryCrc: number | undefined;
+}
+
+/** A file with the name of a snapshot that is not a valid one of this log. */
+export interface RejectedSnapshot {
+  /** The LSN in the file's name. */
+  readonly lsn: number;
+  /** The file, absolute. */
+  readonly path: string;
+  /** Why it is not used, in words. */
+  readonly reason: string;
+}

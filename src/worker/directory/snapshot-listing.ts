@@ -1,0 +1,73 @@
+import { join } from 'node:path';
+import { codecTools } from '../../files/codec-tools.js';
+import { type Disk, IrregularFile, isOutOfDescriptors, systemCode } from '../../files/disk.js';
+import type { ByteSource } from '../../format/bytes.js';
+import { isSnapshotAsideName, parseSnapshotName, snapshotName } from '../../format/segment-name.js';
+import { readOutline, type SnapshotOutline } from '../../format/snapshot-file.js';
+import type { MessageFault } from '../../format/snapshot-messages.js';
+import type { PendingCut } from '../../format/state-file.js';
+import type { SnapshotRecord } from '../../protocol/snapshots.js';
+import { openSource } from './log-listing.js';
+import { removeIfThere } from './side-files.js';
+
+/** LSNs of the files that have the name of a snapshot, newest first. */
+export function snapshotLsns(names: readonly string[]): number[] {
+  return names.flatMap((name) => parseSnapshotName(name) ?? []).sort((a, b) => b - a);
+}
+
+/**
+ * The snapshots in a log's directory whose two ends are intact, of whatever log, newest first. Their chunks are not read. A file that
+ * cannot be read is none of them: it is named when somebody asks for it.
+ *
+ * @throws EMFILE, ENFILE
+ */
+export function listSnapshots(disk: Disk, directory: string): SnapshotRecord[] {
+  return snapshotLsns(disk.list(directory)).flatMap((lsn) => {
+    try {
+      const found = outlineOf(disk, directory, lsn);
+      return 'fault' in found ? [] : recordOf(directory, found);
+    } catch (error) {
+      if (isOutOfDescriptors(error) || systemCode(error) === '') throw error;
+      return [];
+    }
+  });
+}
+
+/** Without those of entries that an interrupted cut removes. */
+export function snapshotsUpTo(
+  snapshots: readonly SnapshotRecord[],
+  cut: PendingCut | undefined,
+): readonly SnapshotRecord[] {
+  return cut === undefined ? snapshots : snapshots.filter(({ lsn }) => lsn <= cut.lsn);
+}
+
+/** Removes, unread, what interrupted calls of `writeSnapshot` have left. @throws the system's error */
+export function removeSnapshotAsides(disk: Disk, directory: string): void {
+  for (const name of disk.list(directory)) {
+    const path = join(directory, name);
+    if (isSnapshotAsideName(name) && disk.stat(path)?.kind === 'file') removeIfThere(disk, path);
+  }
+}
+
+/** The two ends of a snapshot. @throws the system's error; ENOENT */
+export function outlineOf(disk: Disk, directory: string, lsn: number): SnapshotOutline | MessageFault {
+  let source: ByteSource;
+  try {
+    source = openSource(disk, join(directory, snapshotName(lsn)));
+  } catch (error) {
+    if (error instanceof IrregularFile)
+      return { fault: `it is ${error.message.split(',')[0]?.split(': ')[1]}` };
+    throw error;
+  }
+  try {
+    return readOutline(codecTools(), source, lsn);
+  } finally {
+    source.close?.();
+  }
+}
+
+export function recordOf(directory: string, { header, footer }: SnapshotOutline): SnapshotRecord {
+  const { lsn, format, createdMs, logId, branch, entryCrc } = header;
+  const path = join(directory, snapshotName(lsn));
+  return { lsn, format, bytes: footer.bytes, createdMs, path, logId, branch, entryCrc };
+}

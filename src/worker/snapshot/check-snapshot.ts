@@ -1,0 +1,82 @@
+import { join } from 'node:path';
+import { codecTools } from '../../files/codec-tools.js';
+import { type Disk, isMissing } from '../../files/disk.js';
+import { snapshotName } from '../../format/segment-name.js';
+import { ChunkWalk, type SnapshotOutline } from '../../format/snapshot-file.js';
+import type { SnapshotHeader } from '../../format/snapshot-messages.js';
+import type { SnapshotCheck, SnapshotContext, VerifySnapshotRequest } from '../../protocol/snapshot-jobs.js';
+import { openSource } from '../directory/log-listing.js';
+import { outlineOf, recordOf } from '../directory/snapshot-listing.js';
+import { identifyEntry } from './entry-identity.js';
+
+/**
+ * Reads a whole snapshot: is it intact, and is it the state of this log after its entry? Memory is one chunk.
+ *
+ * @throws the system's error of reading the file, or the segment of its entry
+ */
+export function checkSnapshot(disk: Disk, request: VerifySnapshotRequest): SnapshotCheck {
+  const { directory, lsn, log, progress } = request;
+  try {
+    const outline = outlineOf(disk, directory, lsn);
+    if ('fault' in outline) return { reason: outline.fault };
+    const reason =
+      strangerReason(outline.header, log) ??
+      staleReason(disk, directory, outline.header, log) ??
+      damageReason(disk, directory, outline, progress);
+    return reason === undefined ? { snapshot: recordOf(directory, outline) } : { reason };
+  } catch (error) {
+    if (isMissing(error)) return { reason: 'it was removed' };
+    throw error;
+  }
+}
+
+/** It cannot be of this log, or of no use to it. */
+function strangerReason(
+  { logId, lsn }: SnapshotHeader,
+  { logId: ownId, firstLsn, lastLsn }: SnapshotContext,
+): string | undefined {
+  if (ownId === undefined) return 'the log has no name that it could prove to belong to';
+  if (logId !== ownId) return 'it is of another log';
+  if (lsn > lastLsn) return `the log ends before it, ${lastLsn === 0 ? 'empty' : `at entry ${lastLsn}`}`;
+  if (firstLsn > lsn + 1)
+    return `the entries ${lsn + 1} to ${firstLsn - 1} after it are gone: the log begins at ${firstLsn}`;
+  return undefined;
+}
+
+/** Its LSN names another entry now: (log_id, branch, LSN) names one entry for ever. */
+function staleReason(
+  disk: Disk,
+  directory: string,
+  { logId, lsn, branch, entryCrc }: SnapshotHeader,
+  { segment }: SnapshotContext,
+): string | undefined {
+  if (segment === undefined) return undefined;
+  const entry = identifyEntry(disk, directory, logId, segment, lsn);
+  // A repair has skipped the entry, or retention has removed it since.
+  if (entry === undefined) return undefined;
+  if (entry.branch === branch && entry.crc === entryCrc) return undefined;
+  return `entry ${lsn} is another one now: the log was cut before it and has grown again`;
+}
+
+function damageReason(
+  disk: Disk,
+  directory: string,
+  outline: SnapshotOutline,
+  progress: SharedArrayBuffer | undefined,
+): string | undefined {
+  const source = openSource(disk, join(directory, snapshotName(outline.header.lsn)));
+  const words = progress && new BigInt64Array(progress);
+  if (words !== undefined) Atomics.add(words, 1, BigInt(source.size));
+  try {
+    const walk = new ChunkWalk(outline, codecTools().crc32);
+    while (!walk.isAtEnd) {
+      const { reach } = walk;
+      const taken = walk.take(source.read(walk.offset, reach));
+      if ('fault' in taken) return taken.fault;
+      if (words !== undefined) Atomics.add(words, 0, BigInt(taken.length));
+    }
+    return undefined;
+  } finally {
+    source.close?.();
+  }
+}

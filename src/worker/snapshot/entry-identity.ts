@@ -1,0 +1,51 @@
+import { join } from 'node:path';
+import { type Disk, isMissing } from '../../files/disk.js';
+import type { ByteSource } from '../../format/bytes.js';
+import { FrameCursor } from '../../format/frame-cursor.js';
+import { segmentName } from '../../format/segment-name.js';
+import { openSource } from '../directory/log-listing.js';
+
+/** What tells an entry from every other one that had, or will have, its LSN in this log. */
+export interface EntryIdentity {
+  /** Of the last Segment at or before it in its segment; 0 = none. */
+  readonly branch: bigint;
+  /** Field 3 of its frame. */
+  readonly crc: number;
+  /** More entries of its batch that follow. */
+  readonly batchRemaining: number;
+}
+
+/**
+ * Finds entry `lsn` in segment `number`. Reads the segment from its start up to the entry; work for a job thread.
+ *
+ * @returns `undefined`: there is no such entry in it, or no such file
+ * @throws the system's error
+ */
+export function identifyEntry(
+  disk: Disk,
+  directory: string,
+  logId: bigint,
+  number: number,
+  lsn: number,
+): EntryIdentity | undefined {
+  let source: ByteSource;
+  try {
+    source = openSource(disk, join(directory, segmentName(number)));
+  } catch (error) {
+    // Retention has removed it.
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+  try {
+    const cursor = new FrameCursor().start({ logId, expectedLsn: 0, batchRemaining: 0 });
+    const { frame } = cursor.enter(source, number);
+    let branch = 0n;
+    while (cursor.next() === undefined && frame.lsn <= lsn) {
+      branch = frame.segment?.branch ?? branch;
+      if (frame.lsn === lsn) return { branch, crc: frame.crc, batchRemaining: frame.batchRemaining };
+    }
+    return undefined;
+  } finally {
+    source.close?.();
+  }
+}
