@@ -11,6 +11,9 @@
  *   ringwal.salvage                  a salvage was begun and is to be finished, see salvage-mark.ts
  *   ringwal.salvage.aside            the readable rest of a damaged segment while it is being written anew
  *   ringwal.cut-<n>-<lsn>-<unique>   bytes that were cut from segment n, from entry lsn on
+ *   ringwal.backup                   the manifest of a backup: the directory is one, see docs/format.md
+ *   ringwal.backup.aside             the same while it is being written: the backup is not finished
+ *   ringwal.part-<n>-<offset>        in an incremental backup: bytes of segment n, from that offset on
  *
  * Whatever else lies there is foreign and left alone. No side file can be taken for a segment.
  */
@@ -23,6 +26,8 @@ export const NEXT_FILE = 'ringwal.next';
 export const SPARE_FILE = 'ringwal.spare';
 export const SALVAGE_FILE = 'ringwal.salvage';
 export const SALVAGE_FILE_ASIDE = 'ringwal.salvage.aside';
+export const BACKUP_FILE = 'ringwal.backup';
+export const BACKUP_FILE_ASIDE = 'ringwal.backup.aside';
 
 const SIDE_FILES: readonly string[] = [
   STATE_FILE,
@@ -33,9 +38,13 @@ const SIDE_FILES: readonly string[] = [
   SPARE_FILE,
   SALVAGE_FILE,
   SALVAGE_FILE_ASIDE,
+  BACKUP_FILE,
+  BACKUP_FILE_ASIDE,
 ];
 const SEGMENT_NAME = /^wal-(0|[1-9]\d*)$/;
 const CUT_NAME = /^ringwal\.cut-(0|[1-9]\d*)-(0|[1-9]\d*)-[0-9a-z]+$/;
+const PART_NAME = /^ringwal\.part-(0|[1-9]\d*)-(0|[1-9]\d*)$/;
+const SNAPSHOT_NAME = /^ringwal\.snapshot-([1-9]\d*)$/;
 
 export function segmentName(number: number): string {
   return `wal-${number}`;
@@ -63,7 +72,24 @@ export function parseCutLsn(name: string): number | undefined {
   return Number.isSafeInteger(lsn) ? lsn : undefined;
 }
 
+/** Bytes of segment n, from `offset` on, in an incremental backup. */
+export function partName(segment: number, offset: number): string {
+  return `ringwal.part-${segment}-${offset}`;
+}
+
+export function parsePartName(name: string): { segment: number; offset: number } | undefined {
+  const [, segment, offset] = PART_NAME.exec(name)?.map(Number) ?? [];
+  if (!Number.isSafeInteger(segment) || !Number.isSafeInteger(offset)) return undefined;
+  return { segment, offset } as { segment: number; offset: number };
+}
+
+/** The LSN of a snapshot by its name; `undefined` for every other name. */
+export function parseSnapshotName(name: string): number | undefined {
+  const lsn = Number(SNAPSHOT_NAME.exec(name)?.[1]);
+  return Number.isSafeInteger(lsn) ? lsn : undefined;
+}
+
 export function classifyName(name: string): 'segment' | 'ours' | 'foreign' {
   if (parseSegmentName(name) !== undefined) return 'segment';
-  return SIDE_FILES.includes(name) || isCutFileName(name) ? 'ours' : 'foreign';
+  return SIDE_FILES.includes(name) || isCutFileName(name) || PART_NAME.test(name) ? 'ours' : 'foreign';
 }
