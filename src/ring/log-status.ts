@@ -34,6 +34,9 @@
  *    144  syncsWatched     main            1 = `ringwal:sync` has a subscriber: each sync is reported. Ordered against
  *         (int32)                          nothing: with the old value one sync more or less is reported
  *    152  retries          writer          calls of the writer that were repeated: short writes, EINTR, EAGAIN
+ *    160  cuts             writer          cuts (`truncateAfter`) since open; counted after the intent is durable and before a byte
+ *                                          goes: a thread that copies files and finds the same count before and after copied no
+ *                                          mixture
  *
  *    256  refused          producers       of all lanes since open, closed ones included: pushes that found no room and took
  *                                          nothing. These five have lines of their own: a producer that finds no room may try
@@ -76,6 +79,7 @@ const WORDS = {
   lanesReused: 15,
   lanesGone: 17,
   retries: 19,
+  cuts: 20,
   refused: 32,
   queued: 33,
   waits: 34,

@@ -143,7 +143,8 @@ function refuseOccupied(disk: Disk, directory: string): void {
   const names = disk.list(directory);
   if (names.includes(BACKUP_FILE)) throw occupied(directory, 'it holds a backup already');
   const isUnfinished = names.includes(BACKUP_FILE_ASIDE);
-  const isOwn = (name: string) => name === LOCK_FILE || name === BACKUP_FILE_ASIDE || (isUnfinished && isContent(name));
+  const isOwn = (name: string) =>
+    name === LOCK_FILE || name === BACKUP_FILE_ASIDE || (isUnfinished && isContent(name));
   const other = names.filter((name) => !isOwn(name)).sort()[0];
   if (other !== undefined) throw occupied(directory, `it is not empty: it holds "${other}"`);
 }

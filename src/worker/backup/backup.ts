@@ -16,13 +16,14 @@ import { join } from 'node:path';
 import { type Disk, isMissing, isSameFile } from '../../files/disk.js';
 import { createNodeDisk } from '../../files/node-disk.js';
 import { FileShrank } from '../../files/windowed-source.js';
-import { BACKUP_FILE, partName, segmentName, STATE_FILE } from '../../format/segment-name.js';
+import { BACKUP_FILE, partName, STATE_FILE, segmentName } from '../../format/segment-name.js';
 import { emptyState, encodeState, type LogState } from '../../format/state-file.js';
 import type { BackupReport, StoppedJob } from '../../protocol/backup-reports.js';
 import type { Failure } from '../../protocol/errors.js';
 import { JobControl } from '../../protocol/job-control.js';
 import { LogStatus } from '../../ring/log-status.js';
-import { failureOf, LogFailure } from '../errors/failure.js';
+import { newLogId } from '../directory/log-listing.js';
+import { failureOf, LogFailure, systemCause } from '../errors/failure.js';
 import { BackupTarget, digestOf, FILE_MODE } from './backup-target.js';
 import { checkStop, FileCopier, StopRequest, writeSmall } from './copy-file.js';
 import { evidenceOfCuts, type LogPicture, takePicture } from './log-picture.js';
@@ -101,8 +102,7 @@ class BackupJob {
         picture = this.#look(earlier);
       }
     } catch (error) {
-      undo(target);
-      throw error;
+      throw undone(target, error);
     }
   }
 
@@ -151,7 +151,16 @@ class BackupJob {
     };
     const firstLsn = files.find(({ firstLsn: lsn }) => lsn > 0)?.firstLsn ?? 0;
     const isEmpty = picture.segments.length === 0 && earlier !== undefined;
-    return { logId, branch, firstLsn, watermark, createdMs, since, end: isEmpty ? earlier.manifest.end : end, files };
+    return {
+      logId,
+      branch,
+      firstLsn,
+      watermark,
+      createdMs,
+      since,
+      end: isEmpty ? earlier.manifest.end : end,
+      files,
+    };
   }
 
   /** The parts of segments that are to be copied, in the order of the log. */
@@ -246,7 +255,7 @@ class BackupJob {
   }
 
   #writeState(target: BackupTarget, picture: LogPicture): BackupFile {
-    const bytes = encodeState(stateOf(picture));
+    const bytes = encodeState(stateOf(picture, newLogId(this.#disk)));
     writeSmall(this.#disk, target.pathOf(STATE_FILE), bytes, FILE_MODE);
     return {
       kind: 'state',
@@ -280,7 +289,9 @@ class BackupJob {
       segments: segments.length,
       snapshots: files.filter(({ kind }) => kind === 'snapshot').length,
       bytes: sum(own),
-      linkedBytes: link ? sum(segments.filter(({ offset }, at) => offset === 0 && at < segments.length - 1)) : 0,
+      linkedBytes: link
+        ? sum(segments.filter(({ offset }, at) => offset === 0 && at < segments.length - 1))
+        : 0,
       createdMs: startedMs,
       durationMs: Math.max(0, this.#disk.now() - startedMs),
     };
@@ -295,9 +306,13 @@ class BackupJob {
         cause: { code: 'ENOENT', message: `ENOENT: no such directory, '${directory}'` },
       });
     if (found === undefined || !isSameFile(source, found)) return;
-    throw new LogFailure('ERR_WAL_OPTION', `Cannot back up "${directory}" to itself. Choose another target.`, {
-      path: target,
-    });
+    throw new LogFailure(
+      'ERR_WAL_OPTION',
+      `Cannot back up "${directory}" to itself. Choose another target.`,
+      {
+        path: target,
+      },
+    );
   }
 
   #removedMeanwhile({ number, firstLsn, lastLsn }: PlannedPart): LogFailure {
@@ -335,8 +350,9 @@ interface PlannedPart {
 }
 
 /** What the log knows beyond its segments, as of W: the restored log opens with it. */
-function stateOf({ state, logId, branch, watermark }: LogPicture): LogState {
-  const known = state ?? emptyState(logId);
+function stateOf({ state, logId, branch, watermark }: LogPicture, newId: bigint): LogState {
+  // The segments of wal-go do not name their log.
+  const known = state ?? emptyState(logId === 0n ? newId : logId);
   const upToW = (lsn: number) => Math.min(lsn, watermark);
   return {
     ...known,
@@ -352,11 +368,20 @@ function stateOf({ state, logId, branch, watermark }: LogPicture): LogState {
   };
 }
 
-/** The error that led here is the one to report. What is left has no manifest, and the next backup to the same place removes it. */
-function undo(target: BackupTarget): void {
+/** Removes what was copied. The error to throw: `error`, which also says what could not be removed. */
+function undone(target: BackupTarget, error: unknown): unknown {
   try {
     target.undo();
-  } catch {
-    return;
+    return error;
+  } catch (left) {
+    // What is left has no manifest, and the next backup to the same place removes it. An abort has its own error.
+    if (error instanceof StopRequest) return error;
+    const { directory } = target;
+    const failure = failureOf(error, `write a backup to "${directory}"`, directory);
+    const { message } = systemCause(left);
+    return LogFailure.of({
+      ...failure,
+      message: `${failure.message} What was copied could not be removed (${message}); it is not a backup.`,
+    });
   }
 }

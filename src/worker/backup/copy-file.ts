@@ -1,11 +1,4 @@
-import {
-  type Disk,
-  type DiskFile,
-  isMissing,
-  isSameFile,
-  readFully,
-  writeFully,
-} from '../../files/disk.js';
+import { type Disk, type DiskFile, isMissing, isSameFile, readFully, writeFully } from '../../files/disk.js';
 import { createSha256 } from '../../files/sha256.js';
 import type { JobControl } from '../../protocol/job-control.js';
 import { LogFailure, systemCause } from '../errors/failure.js';
@@ -72,7 +65,14 @@ export class FileCopier {
   }
 
   /** Appends bytes `[start, end)` of `from` to the open file `to`, at `position`. Returns the SHA-256 of `[start, hashEnd)`. */
-  append(source: DiskFile, start: number, end: number, hashEnd: number, to: DiskFile, position: number): Uint8Array {
+  append(
+    source: DiskFile,
+    start: number,
+    end: number,
+    hashEnd: number,
+    to: DiskFile,
+    position: number,
+  ): Uint8Array {
     const sha256 = createSha256();
     this.#eachPiece(source, start, hashEnd, (piece, at) => {
       sha256.update(piece);
@@ -80,6 +80,13 @@ export class FileCopier {
       if (kept > 0) writeFully(to, piece, 0, kept, position + (at - start));
     });
     return sha256.digest();
+  }
+
+  /** The first `end` bytes of an open file, which are few. */
+  read(file: DiskFile, end: number): Uint8Array {
+    const bytes = new Uint8Array(end);
+    if (readFully(file, bytes, 0) < end) throw tooShort(file.path, end);
+    return bytes;
   }
 
   /** The SHA-256 of the first `end` bytes of an open file. */

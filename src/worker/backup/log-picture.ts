@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import type { Disk } from '../../files/disk.js';
 import { withSource } from '../../format/bytes.js';
+import { describeFault } from '../../format/frame.js';
 import { FrameCursor } from '../../format/frame-cursor.js';
 import { isCutFileName, parseSnapshotName, segmentName } from '../../format/segment-name.js';
 import type { LogState } from '../../format/state-file.js';
 import { type SegmentStart, surveyLog } from '../../format/survey.js';
-import { describeFault } from '../../format/frame.js';
 import { describeReason, wayOutOf } from '../../format/verdict.js';
 import type { LogStatus } from '../../ring/log-status.js';
 import { type Layout, layOut } from '../directory/log-layout.js';

@@ -152,7 +152,10 @@ export function decodeManifest(bytes: Uint8Array): Manifest | ManifestFault {
   return fault === undefined ? manifest : { fault };
 }
 
-type Found = { -readonly [Name in keyof Manifest]: Manifest[Name] } & { version: number; files: BackupFile[] };
+type Found = { -readonly [Name in keyof Manifest]: Manifest[Name] } & {
+  version: number;
+  files: BackupFile[];
+};
 
 function readMessage(reader: protobuf.Reader): Found {
   const found: Found = {

@@ -3,8 +3,8 @@ import { type Disk, isMissing } from '../../files/disk.js';
 import { withSource } from '../../format/bytes.js';
 import { FrameCursor } from '../../format/frame-cursor.js';
 import { segmentName } from '../../format/segment-name.js';
-import { LogFailure } from '../errors/failure.js';
 import { segmentFile } from '../directory/log-listing.js';
+import { LogFailure } from '../errors/failure.js';
 import type { LogPicture } from './log-picture.js';
 import { type Backup, hex } from './read-backup.js';
 
@@ -41,7 +41,7 @@ export function checkContinues(disk: Disk, directory: string, picture: LogPictur
     );
   }
   // The segment may be gone: then every later entry is in later ones, which the branch vouches for.
-  if (watermark === 0 || !picture.segments.some(({ number }) => number === end.segment)) return;
+  if (end.offset === 0 || !picture.segments.some(({ number }) => number === end.segment)) return;
   if (!standsThere(disk, directory, earlier))
     throw refuse(
       `its last entry, ${watermark}, is not in "${join(directory, segmentName(end.segment))}" at byte ${end.frameOffset} any more`,

@@ -154,6 +154,7 @@ export class LogCommands {
   /** Before any file is removed: a reader learns of the cut, not of a missing file. From here on the cut succeeds or the log ends. */
   #announceCut(place: CutPlace, lsn: number, checkpoint: number): void {
     this.#catalog.cutAfter(place.segment, place.offset);
+    this.#status.add('cuts', 1);
     this.#committer.lowerWatermark(lsn);
     this.#committer.housekeeper.noteCheckpoint(checkpoint);
     this.#status.set('lastLsn', lsn);
