@@ -7,6 +7,7 @@ import type { SyncThreadData, WriterThreadData } from '../protocol/thread-data.j
 import { Doorbell } from '../ring/doorbell.js';
 import { LaneWord, viewLane } from '../ring/layout.js';
 import { LogStatus } from '../ring/log-status.js';
+import { type BackupRequest, backupOn } from '../worker/backup/backup.js';
 import { failureOf } from '../worker/errors/failure.js';
 import { createWriter, lockLog, openedMessage } from '../worker/open-writer.js';
 import { recoverLog } from '../worker/recover/recovery.js';
@@ -83,6 +84,11 @@ export class SimulatedThreads implements LogEngine {
 
   nowMs(): number {
     return this.#boot.timeline.nowMs;
+  }
+
+  /** The whole job is one event: the log's threads do not run meanwhile. */
+  backup(request: BackupRequest): Promise<ReturnType<typeof backupOn>> {
+    return this.#boot.later(() => backupOn(this.#boot.disk, request));
   }
 
   /** Both threads have ended, in whatever way. */

@@ -1,6 +1,7 @@
 import type { WalErrorCode } from '../../protocol/errors.js';
 import type { HistogramReading as WalHistogram } from '../../ring/shared-histogram.js';
 import type { LaneStats } from '../append/lane-tallies.js';
+import type { BackupsStats } from '../backup/live-backups.js';
 import type { Connection } from '../log/connection.js';
 import type { ReadersStats } from '../read/readers.js';
 
@@ -52,6 +53,8 @@ export interface WalStats extends LaneStats {
   readonly segmentBytes: number;
   /** The active readers of the opening thread. Retention waits for them. */
   readonly readers: ReadersStats;
+  /** Backups by {@link Wal.backup} of this object. Those of other processes are not known here. */
+  readonly backups: BackupsStats;
   /** What recovery found and did when the log was opened. */
   readonly recovered: RecoveryStats;
   /** The lanes of all threads. Each attached one has its own {@link WalLane.stats}. */
@@ -103,7 +106,7 @@ export interface AllLanesStats {
   readonly droppedLines: number;
 }
 
-export type { ReadersStats, WalHistogram };
+export type { BackupsStats, ReadersStats, WalHistogram };
 
 export function readStats(connection: Connection): WalStats {
   const { status, lane, recovery, view } = connection;
@@ -133,6 +136,7 @@ export function readStats(connection: Connection): WalStats {
     segments,
     segmentBytes,
     readers: view.readers.read(),
+    backups: connection.backups.read(),
     recovered: {
       durationMs: recovery.durationMs,
       cutBytes: recovery.cut?.bytes ?? 0,

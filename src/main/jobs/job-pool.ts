@@ -1,7 +1,11 @@
 import timers from 'node:timers';
 import type { Judgement } from '../../format/verdict.js';
+import type { BackupReport, RestoreReport, StoppedJob } from '../../protocol/backup-reports.js';
 import type { Failure } from '../../protocol/errors.js';
 import type { RepairReport } from '../../protocol/reports.js';
+import type { BackupRequest } from '../../worker/backup/backup.js';
+import type { RestoreRequest } from '../../worker/backup/restore.js';
+import type { BackupInspection, VerifyBackupRequest } from '../../worker/backup/verify-backup.js';
 import type { RunOfWalks, WalkRequest } from '../../worker/inspect/divided-walk.js';
 import type {
   Division,
@@ -31,6 +35,9 @@ interface Jobs {
   walkRun: { request: WalkRequest; answer: Fallible<RunOfWalks> };
   inspectFile: { request: InspectFileRequest; answer: Fallible<Judgement> };
   repair: { request: RepairRequest; answer: Fallible<RepairReport> };
+  backup: { request: BackupRequest; answer: Fallible<BackupReport | StoppedJob> };
+  restore: { request: RestoreRequest; answer: Fallible<RestoreReport | StoppedJob> };
+  verifyBackup: { request: VerifyBackupRequest; answer: Fallible<BackupInspection | StoppedJob> };
 }
 
 type Fallible<T> = T | { readonly failure: Failure };
@@ -41,6 +48,9 @@ const JOB_TEXT: Readonly<Record<keyof Jobs, string>> = {
   walkRun: 'read',
   inspectFile: 'read',
   repair: 'repair',
+  backup: 'back up',
+  restore: 'restore',
+  verifyBackup: 'verify',
 };
 
 /** An idle thread ends after this time. */

@@ -7,6 +7,7 @@ import type { RecoveryReport } from '../../protocol/reports.js';
 import { ringUsed } from '../../ring/layout.js';
 import type { LogStatus } from '../../ring/log-status.js';
 import type { Lane } from '../append/lane.js';
+import { LiveBackups } from '../backup/live-backups.js';
 import { errorFromFailure, WalError } from '../errors/wal-error.js';
 import type { CheckedOptions } from '../options/wal-options.js';
 import { LiveView } from '../read/live-view.js';
@@ -29,6 +30,7 @@ export class Connection implements ExitParticipant {
   readonly status: LogStatus;
   readonly view: LiveView;
   readonly recovery: RecoveryReport;
+  readonly backups: LiveBackups;
   readonly #threads: LogThreads;
   readonly #onError: ErrorReporter;
   /** The lanes of other threads, by number. Each port closes when the lane's thread ends, or has closed the lane. */
@@ -40,7 +42,11 @@ export class Connection implements ExitParticipant {
   #hasEnded = false;
   readonly #openedMs = nowMs();
 
-  private constructor(threads: LogThreads, opened: Extract<ToLane, { kind: 'opened' }>, directory: string) {
+  private constructor(
+    threads: LogThreads,
+    opened: Extract<ToLane, { kind: 'opened' }>,
+    { directory, preallocate }: CheckedOptions['writer'],
+  ) {
     this.#threads = threads;
     this.#onError = threads.onError;
     this.lane = threads.lane;
@@ -55,6 +61,13 @@ export class Connection implements ExitParticipant {
       (isHeld) => threads.hold(isHeld),
       threads.engine,
     );
+    this.backups = new LiveBackups({
+      view: this.view,
+      status: threads.surroundings.status,
+      recycles: preallocate === 'recycle',
+      sync: (signal) => this.lane.sync(signal),
+      run: (request) => threads.engine.backup(request),
+    });
     threads.onFailure = (failure, toldUnsynced, isTold) => {
       this.view.fail(failure);
       const error = failure();
@@ -77,7 +90,7 @@ export class Connection implements ExitParticipant {
     try {
       const opened = await threads.waitForOpening(checked.signal);
       threads.watchLives();
-      return new Connection(threads, opened, checked.writer.directory);
+      return new Connection(threads, opened, checked.writer);
     } catch (error) {
       await threads.terminate();
       if (error instanceof WalError) publish('error', { directory: checked.writer.directory, error });
@@ -169,7 +182,7 @@ export class Connection implements ExitParticipant {
   }
 
   async #close(): Promise<void> {
-    const filesClosed = this.view.close();
+    const filesClosed = Promise.all([this.view.close(), this.backups.close()]);
     this.#threads.startClosing();
     await this.#threads.waitForEnd();
     this.#threads.detach();

@@ -2,8 +2,12 @@ import type { MessagePort, Worker } from 'node:worker_threads';
 import { identifyPath, openForReading } from '../../files/async-file.js';
 import { LockWatch } from '../../files/lock.js';
 import { nowMs } from '../../files/node-globals.js';
+import type { BackupReport, StoppedJob } from '../../protocol/backup-reports.js';
+import type { Failure } from '../../protocol/errors.js';
 import type { SyncThreadData, WriterThreadData } from '../../protocol/thread-data.js';
 import { Doorbell } from '../../ring/doorbell.js';
+import type { BackupRequest } from '../../worker/backup/backup.js';
+import { runJob } from '../jobs/job-pool.js';
 import type { ReadAccess } from '../read/log-view.js';
 import { startThread } from '../threads/start-thread.js';
 
@@ -42,6 +46,8 @@ export interface LogEngine extends ReadAccess {
   ): LogThread;
   /** @throws the system's error: no descriptor is left for it */
   watchLives(lockFile: string, lifeline: number): LifeWatch;
+  /** Copies the log to another directory: see src/worker/backup/backup.ts. */
+  backup(request: BackupRequest): Promise<BackupReport | StoppedJob | { readonly failure: Failure }>;
   /** Whether other threads may attach. */
   readonly hasOtherThreads: boolean;
 }
@@ -55,6 +61,7 @@ export function systemEngine(workerUrl: URL | undefined): LogEngine {
     openForReading,
     identifyPath,
     nowMs,
+    backup: (request) => runJob('backup', request, { workerUrl }),
     hasOtherThreads: true,
   };
 }
