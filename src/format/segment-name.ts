@@ -11,6 +11,7 @@
  *   ringwal.salvage                  a salvage was begun and is to be finished, see salvage-mark.ts
  *   ringwal.salvage.aside            the readable rest of a damaged segment while it is being written anew
  *   ringwal.cut-<n>-<lsn>-<unique>   bytes that were cut from segment n, from entry lsn on
+ *   ringwal.snapshot-<lsn>           the application's state after entry lsn
  *   ringwal.backup                   the manifest of a backup: the directory is one, see docs/format.md
  *   ringwal.backup.aside             the same while it is being written: the backup is not finished
  *   ringwal.part-<n>-<offset>        in an incremental backup: bytes of segment n, from that offset on
@@ -91,5 +92,5 @@ export function parseSnapshotName(name: string): number | undefined {
 
 export function classifyName(name: string): 'segment' | 'ours' | 'foreign' {
   if (parseSegmentName(name) !== undefined) return 'segment';
-  return SIDE_FILES.includes(name) || isCutFileName(name) || PART_NAME.test(name) ? 'ours' : 'foreign';
+  return SIDE_FILES.includes(name) || isCutFileName(name) || PART_NAME.test(name) || parseSnapshotName(name) !== undefined ? 'ours' : 'foreign';
 }

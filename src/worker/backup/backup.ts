@@ -88,10 +88,11 @@ class BackupJob {
     this.#refuseSameDirectory();
     const earlier = since === undefined ? undefined : readBackup(disk, backupDirectory(since));
     let picture = this.#look(earlier);
+    if (this.#request.link && picture.isRecycling) throw this.#recycles();
     const target = BackupTarget.begin(disk, this.#request.target);
     try {
       for (let attempt = 1; ; attempt += 1) {
-        const manifest = this.#copy(target, picture, earlier, startedMs);
+        const manifest = this.#tryCopy(target, picture, earlier, startedMs);
         if (manifest !== undefined) {
           checkStop(this.#control);
           target.finish(manifest);
@@ -106,20 +107,42 @@ class BackupJob {
     }
   }
 
-  /** Looks again as long as segments go while they are being looked at. */
+  /** Looks again if the log changes under the look. What is wrong with it is believed when two looks in a row find the same. */
   #look(earlier: Backup | undefined): LogPicture {
     const { directory } = this.#request;
+    let complaint: string | undefined;
     for (let attempt = 1; ; attempt += 1) {
       checkStop(this.#control);
+      const cuts = this.#cuts;
       try {
-        const picture = takePicture(this.#disk, directory, this.#status);
+        const picture = takePicture(this.#disk, directory, this.#status, cuts);
         if (earlier !== undefined) checkContinues(this.#disk, directory, picture, earlier);
         return picture;
       } catch (error) {
-        const hasMoved = isMissing(error) || error instanceof FileShrank;
-        const isThere = this.#disk.stat(directory)?.kind === 'directory';
-        if (!hasMoved || !isThere || attempt === ATTEMPTS_MAX) throw error;
+        if (attempt === ATTEMPTS_MAX || !mayBeOfChange(error)) throw error;
+        const { message } = error as Error;
+        if (message === complaint && this.#cuts === cuts) throw error;
+        complaint = message;
       }
+    }
+  }
+
+  get #cuts(): string {
+    return evidenceOfCuts(this.#disk, this.#request.directory, this.#status);
+  }
+
+  /** As [#copy]. What a cut that came meanwhile has made unreadable is no error. */
+  #tryCopy(
+    target: BackupTarget,
+    picture: LogPicture,
+    earlier: Backup | undefined,
+    createdMs: number,
+  ): Manifest | undefined {
+    try {
+      return this.#copy(target, picture, earlier, createdMs);
+    } catch (error) {
+      if (!mayBeOfChange(error) || this.#cuts === picture.cuts) throw error;
+      return undefined;
     }
   }
 
@@ -130,7 +153,6 @@ class BackupJob {
     earlier: Backup | undefined,
     createdMs: number,
   ): Manifest | undefined {
-    const { directory } = this.#request;
     const segments = this.#planSegments(picture, earlier);
     const snapshots = [...picture.snapshots].map(([lsn, bytes]) => ({ lsn, bytes }));
     this.#control.start([...segments, ...snapshots].reduce((sum, { bytes }) => sum + bytes, 0));
@@ -142,7 +164,7 @@ class BackupJob {
       files.push(file);
     }
     files.push(this.#writeState(target, picture));
-    if (evidenceOfCuts(this.#disk, directory, this.#status) !== picture.cuts) return undefined;
+    if (this.#cuts !== picture.cuts) return undefined;
     const { logId, branch, watermark, end } = picture;
     const since = earlier && {
       manifestSha256: earlier.sha256,
@@ -315,6 +337,15 @@ class BackupJob {
     );
   }
 
+  #recycles(): LogFailure {
+    const { directory } = this.#request;
+    return new LogFailure(
+      'ERR_WAL_OPTION',
+      `Cannot link the segments of "${directory}": the log writes into the files of old segments again (preallocate: 'recycle'). Copy them.`,
+      { path: directory },
+    );
+  }
+
   #removedMeanwhile({ number, firstLsn, lastLsn }: PlannedPart): LogFailure {
     const { directory, since } = this.#request;
     return new LogFailure(
@@ -327,7 +358,7 @@ class BackupJob {
 
   #changesTooFast({ cuts }: LogPicture): LogFailure {
     const { directory } = this.#request;
-    const isCut = evidenceOfCuts(this.#disk, directory, this.#status) !== cuts;
+    const isCut = this.#cuts !== cuts;
     const why = isCut
       ? 'it was cut again and again while it was being copied'
       : 'its segments were removed faster than they could be copied. Back it up in the process that writes it, which keeps them';
@@ -338,6 +369,19 @@ class BackupJob {
     );
   }
 }
+
+/** Was the log at fault, and not the target? A log that changes while it is read looks damaged, or loses files. */
+function mayBeOfChange(error: unknown): boolean {
+  if (isMissing(error) || error instanceof FileShrank) return true;
+  return error instanceof LogFailure && CODES_OF_CHANGE.includes(error.failure.code);
+}
+
+const CODES_OF_CHANGE: readonly string[] = [
+  'ERR_WAL_CORRUPT',
+  'ERR_WAL_UNSUPPORTED',
+  'ERR_WAL_PURGED',
+  'ERR_WAL_IO',
+];
 
 interface PlannedPart {
   readonly number: number;

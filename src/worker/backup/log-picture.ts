@@ -3,7 +3,7 @@ import type { Disk } from '../../files/disk.js';
 import { withSource } from '../../format/bytes.js';
 import { describeFault } from '../../format/frame.js';
 import { FrameCursor } from '../../format/frame-cursor.js';
-import { isCutFileName, parseSnapshotName, segmentName } from '../../format/segment-name.js';
+import { isCutFileName, parseSnapshotName, SPARE_FILE, segmentName } from '../../format/segment-name.js';
 import type { LogState } from '../../format/state-file.js';
 import { type SegmentStart, surveyLog } from '../../format/survey.js';
 import { describeReason, wayOutOf } from '../../format/verdict.js';
@@ -28,6 +28,8 @@ export interface LogPicture {
   readonly end: BackupEnd;
   /** LSNs of the snapshots of entries up to W, with the sizes of their files. */
   readonly snapshots: ReadonlyMap<number, number>;
+  /** Files of old segments are written to again. */
+  readonly isRecycling: boolean;
   /** See [evidenceOfCuts]. */
   readonly cuts: string;
 }
@@ -45,15 +47,19 @@ export interface PicturedSegment {
 /**
  * Looks at a log that somebody may be writing.
  *
- *   1. note what shows a cut (`truncateAfter`, a repair): a cut that begins after this leaves another mark, which the caller looks
- *      for when it has read the files
- *   2. learn W. Of a log that this process writes, `status` has it; else the files show it, as they do to a reader
- *   3. find where entry W ends
+ *   1. learn W. Of a log that this process writes, `status` has it; else the files show it, as they do to a reader
+ *   2. find where entry W ends
  *
+ * @param cuts [evidenceOfCuts], from before this call: a cut that begins later leaves another mark, which the caller looks for when it
+ * has read the files
  * @throws LogFailure ERR_WAL_CORRUPT, ERR_WAL_UNSUPPORTED; the system's errors, ENOENT of a segment that was removed meanwhile
  */
-export function takePicture(disk: Disk, directory: string, status: LogStatus | undefined): LogPicture {
-  const cuts = evidenceOfCuts(disk, directory, status);
+export function takePicture(
+  disk: Disk,
+  directory: string,
+  status: LogStatus | undefined,
+  cuts: string,
+): LogPicture {
   // Before the segments are listed: the one that holds entry W is then among them.
   const watermark = status?.get('durableLsn') ?? judgeFromOutside(disk, directory);
   const layout = layOut(disk, directory);
@@ -61,10 +67,14 @@ export function takePicture(disk: Disk, directory: string, status: LogStatus | u
   const found = layout.state !== undefined && 'logId' in layout.state ? layout.state : undefined;
   const { starts, logId = 0n, state } = surveyLog(layout.files, found);
   const branch = state?.branch || (starts.findLast(({ stamp }) => stamp !== undefined)?.stamp?.branch ?? 0n);
-  const base = { logId, branch, state, cuts };
+  const isRecycling =
+    starts.some(({ stamp }) => stamp?.recycled) || disk.stat(join(directory, SPARE_FILE)) !== undefined;
+  const base = { logId, branch, state, cuts, isRecycling };
   const holder = starts.findLastIndex(({ fault, lsn }) => fault === undefined && lsn <= watermark);
-  // A cut of all entries leaves a log without one, which goes on at a higher LSN.
   if (watermark === 0 || holder < 0) {
+    // A cut of all entries leaves a log without one, which goes on at a higher LSN. Otherwise retention was faster than this look.
+    const hasEntries = starts.some(({ lsn }) => lsn > 0);
+    if (watermark > 0 && hasEntries && (state?.floor ?? 0) <= watermark) throw movedOn(directory, watermark);
     const snapshots = snapshotsUpTo(disk, directory, watermark);
     return { ...base, watermark, snapshots, segments: [], end: END_OF_NOTHING };
   }
@@ -153,6 +163,14 @@ function snapshotsUpTo(disk: Disk, directory: string, lastLsn: number): Readonly
     if (found?.kind === 'file') snapshots.set(lsn, found.size);
   }
   return new Map([...snapshots].sort(([one], [other]) => one - other));
+}
+
+function movedOn(directory: string, lsn: number): LogFailure {
+  return new LogFailure(
+    'ERR_WAL_PURGED',
+    `Cannot back up "${directory}": its segments are removed faster than they can be looked at. Back it up in the process that writes it.`,
+    { path: directory, lsn },
+  );
 }
 
 function refuseHalfSalvaged({ directory, isBeingSalvaged }: Layout): void {
