@@ -144,6 +144,8 @@ export interface FileStat extends FileIdentity {
   readonly kind: 'file' | 'directory' | 'other';
   readonly size: number;
   readonly mtimeMs: number;
+  /** Number of names that lead to it: see [Disk.link]. Of a directory any number. */
+  readonly links: number;
 }
 
 export interface DiskLock {

@@ -116,6 +116,7 @@ class NodeDisk implements MachineDisk {
       kind: stat.isFile() ? 'file' : stat.isDirectory() ? 'directory' : 'other',
       size: Number(stat.size),
       mtimeMs: Number(stat.mtimeMs),
+      links: Number(stat.nlink),
       dev: stat.dev,
       ino: stat.ino,
     };

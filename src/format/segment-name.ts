@@ -92,5 +92,10 @@ export function parseSnapshotName(name: string): number | undefined {
 
 export function classifyName(name: string): 'segment' | 'ours' | 'foreign' {
   if (parseSegmentName(name) !== undefined) return 'segment';
-  return SIDE_FILES.includes(name) || isCutFileName(name) || PART_NAME.test(name) || parseSnapshotName(name) !== undefined ? 'ours' : 'foreign';
+  return SIDE_FILES.includes(name) ||
+    isCutFileName(name) ||
+    PART_NAME.test(name) ||
+    parseSnapshotName(name) !== undefined
+    ? 'ours'
+    : 'foreign';
 }

@@ -255,7 +255,9 @@ export function testDiskContract(name: string, make: (t: TestContext) => Candida
     const [one, other] = [join(root, 'one'), join(root, 'other')];
     assert.throws(() => disk.link(one, other), { code: 'ENOENT' });
     const file = put(disk, one, 'before');
+    assert.equal(disk.stat(one)?.links, 1);
     disk.link(one, other);
+    assert.deepEqual([disk.stat(one)?.links, disk.stat(other)?.links], [2, 2]);
     assert.throws(() => disk.link(one, other), { code: 'EEXIST' });
     writeFully(file, bytes('after!'), 0, 6, 0);
     assert.equal(get(disk, other), 'after!');

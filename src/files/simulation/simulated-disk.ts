@@ -120,7 +120,8 @@ export class SimulatedDisk implements Disk {
       const node = this.#find(path);
       if (node === undefined) return undefined;
       const size = node.kind === 'file' ? node.content.size : 0;
-      return { kind: node.kind, size, mtimeMs: node.mtimeMs, ...identityOf(node) };
+      const links = node.kind === 'file' ? this.#names.countOf(node) : 1;
+      return { kind: node.kind, size, mtimeMs: node.mtimeMs, links, ...identityOf(node) };
     });
   }
 
@@ -156,7 +157,7 @@ export class SimulatedDisk implements Disk {
       const node = fileIn(this.#names.place(from, 'link'), from, 'link');
       const target = this.#names.place(to, 'link');
       if (target.node !== undefined) throw failure('EEXIST', 'link', to);
-      if (fault.ignored !== true) this.#names.link(target, node, at);
+      if (fault.ignored !== true) this.#names.linkAgain(target, node, at);
     });
   }
 

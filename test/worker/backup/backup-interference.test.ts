@@ -227,9 +227,23 @@ test('a linked backup takes no room for sealed segments, and is refused where fi
 
   const recycling = openLog({ maxFiles: 3, preallocate: 'recycle' });
   cleanUp(t, () => recycling.dispose());
+  fill(recycling, 'new', 40);
   const failure = failureIn(() => backUp(recycling.disk, FULL, { link: true }));
   assert.equal(failure.code, 'ERR_WAL_OPTION');
   assert.match(failure.message, /recycle/);
+});
+
+test('retention does not write into a segment that a linked backup has', (t) => {
+  const log = openLog({ maxFiles: 3 });
+  log.close();
+  const { disk } = log;
+  backUp(disk, FULL, { link: true });
+  const recycling = new TestLog({ disk, options: { maxFileSize: 400, maxFiles: 3, preallocate: 'recycle' } });
+  cleanUp(t, () => recycling.dispose());
+  recycling.syncer.isPrompt = true;
+  fill(recycling, 'new', 60);
+  assert.ok(recycling.status.get('removed') > 3);
+  assert.equal(verifyIn(disk, FULL).verdict, 'clean');
 });
 
 function failureOrUndefined(run: () => unknown): ReturnType<typeof failureIn> | undefined {
