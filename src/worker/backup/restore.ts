@@ -123,8 +123,11 @@ class RestoreJob {
     const { logId, watermark } = last.manifest;
     const cut = this.#placeOf(stored, logId, watermark);
     const lastLsn = cut?.lsn ?? watermark;
-    // The state of the log, and its snapshots, as the first backup that has entry `lastLsn` knew them.
-    const at = chain.findIndex(({ manifest }) => manifest.watermark >= lastLsn);
+    // The state of the log, and its snapshots, as the first backup that has entry `lastLsn` knew them; of the whole log, the last one.
+    const at =
+      lastLsn === watermark
+        ? chain.length - 1
+        : chain.findIndex(({ manifest }) => manifest.watermark >= lastLsn);
     const segments = cut === undefined ? stored : stored.slice(0, cut.index + 1);
     const snapshots = this.#snapshots(chain, at, lastLsn);
     const bytes = [...segments, ...snapshots].reduce((sum, file) => sum + file.bytes, 0);
