@@ -30,7 +30,7 @@ const WORKER = pathToFileURL(
 ).href;
 
 /** What the pool calls in it by name. */
-const JOBS = 'inspect, inspectFile, inspectOrDivide, repair, walkRun';
+const JOBS = 'backup, inspect, inspectFile, inspectOrDivide, repair, restore, verifyBackup, walkRun';
 
 let childModule: string | undefined;
 
