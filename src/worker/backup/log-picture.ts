@@ -123,7 +123,10 @@ function judgeFromOutside(disk: Disk, directory: string): number {
   return hasWatermarks || state !== undefined ? Math.min(watermark, lastLsn) : lastLsn;
 }
 
-/** Where entry W ends, by the frames of the segment that holds it, each of which is checked. */
+/**
+ * Where entry W ends, by the frames of the segment that holds it. Only its own frame is checked whole: the checksums of all data would
+ * take longer than the copy of the segment, and [verifyBackupOn] checks them.
+ */
 function endOf(
   layout: Layout,
   { number }: SegmentStart,
@@ -139,7 +142,11 @@ function endOf(
     let lastLsn = 0;
     while (lastLsn < watermark) {
       const frameOffset = cursor.offset;
-      const fault = cursor.check();
+      const { expectedLsn } = cursor;
+      const fault = cursor.parse() ?? (cursor.frame.lsn < watermark ? undefined : cursor.validate());
+      const isNext = expectedLsn === 0 || cursor.frame.lsn === expectedLsn + cursor.frame.skipped;
+      if (fault === undefined && !isNext)
+        throw unreadable(layout.directory, number, frameOffset, expectedLsn, describeFault('lsn'));
       if (fault !== undefined) {
         throw unreadable(layout.directory, number, frameOffset, cursor.expectedLsn, describeFault(fault));
       }
