@@ -162,7 +162,7 @@ class Life {
   #act(): void {
     const simulation = this.#simulation;
     const random = this.#random;
-    const pick = random.below(this.#nature.isCalm ? 20 : 24);
+    const pick = random.below(this.#nature.isCalm ? 20 : 25);
     if (pick < 7) simulation.append(this.#payload(), this.#level());
     else if (pick < 8) this.#appendQueued();
     else if (pick < 10) this.#appendBatch();
@@ -175,7 +175,8 @@ class Life {
     else if (pick < 21) this.#command();
     else if (pick < 22) this.#fillDisk();
     else if (pick < 23) simulation.disk.advance(random.pick([-1000, 1000]));
-    else this.#planFault();
+    else if (pick < 24) this.#planFault();
+    else simulation.backUp(random);
   }
 
   #appendQueued(): void {

@@ -15,6 +15,7 @@ import { assertNothingGone, type Image, imageOf, judgeFully } from '../worker/re
 import { Level } from '../worker/support/lane-client.js';
 import { readFrames } from '../worker/support/segments.js';
 import { DIRECTORY, OPTIONS, TestLog } from '../worker/support/test-log.js';
+import { backUpAndRestore } from './backups.js';
 import { inflictDamage } from './damage.js';
 import { type CrashKind, LogModel, type RepairMode, type Retention } from './model.js';
 
@@ -150,6 +151,13 @@ export class Simulation {
   command(name: LogCommand['name'], lsn: number): void {
     const id = this.log.lane.command(name, lsn);
     this.model.noteCommand(id, { name, lsn }, this.log.lane.sequence);
+  }
+
+  /** See [backUpAndRestore]. Not of a log that was damaged, nor with a writer that is broken on purpose. */
+  backUp(random: Random): void {
+    if (this.model.isDamaged || this.#settings.tamper !== undefined) return;
+    backUpAndRestore(this.log, random);
+    if (this.#hasStopped) throw new Stopped();
   }
 
   /** The producer starts to poll the acknowledgement slot, or stops. */

@@ -102,6 +102,8 @@ export class BackupTarget {
     try {
       this.remove(BACKUP_FILE);
       this.clear();
+      // The mark goes last: without it a file that a power cut brings back would look like somebody else's.
+      syncNames(this.#disk, this.directory);
       this.remove(BACKUP_FILE_ASIDE);
       if (this.#isNew) {
         // While the lock is held: another process that waits for this file finds that its name is gone.

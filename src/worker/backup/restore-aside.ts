@@ -23,6 +23,8 @@ export class RestoreAside {
   readonly #wanted: string;
   readonly #disk: Disk;
   readonly #lock: DiskLock;
+  /** It has the wanted name: nothing is to be undone. */
+  #isNamed = false;
 
   private constructor(disk: Disk, wanted: string, directory: string, lock: DiskLock) {
     this.#disk = disk;
@@ -75,12 +77,22 @@ export class RestoreAside {
         { path: wanted, cause: error },
       );
     }
+    this.#isNamed = true;
     this.#lock.release();
-    syncNames(disk, dirname(wanted));
+    try {
+      syncNames(disk, dirname(wanted));
+    } catch (error) {
+      throw new LogFailure(
+        'ERR_WAL_IO',
+        `The restored log is whole in "${wanted}", but its name may be lost if the power fails now: ${systemCause(error).message}.`,
+        { path: wanted, cause: error instanceof LogFailure ? error.failure.cause : error },
+      );
+    }
   }
 
   /** What cannot be removed is removed by the next restore to the same name. */
   undo(): void {
+    if (this.#isNamed) return;
     try {
       this.#clear();
       // While the lock is held: another restore that waits for this file finds that its name is gone.
