@@ -98,7 +98,7 @@ class BackupJob {
           target.finish(manifest);
           return this.#report(manifest, earlier, startedMs);
         }
-        if (attempt === ATTEMPTS_MAX) throw this.#changesTooFast(picture);
+        if (attempt === ATTEMPTS_MAX) throw this.#changesTooFast(picture.cuts);
         target.clear();
         picture = this.#look(earlier);
       }
@@ -119,7 +119,8 @@ class BackupJob {
         if (earlier !== undefined) checkContinues(this.#disk, directory, picture, earlier);
         return picture;
       } catch (error) {
-        if (attempt === ATTEMPTS_MAX || !mayBeOfChange(error)) throw error;
+        if (!mayBeOfChange(error)) throw error;
+        if (attempt === ATTEMPTS_MAX) throw this.#cuts === cuts ? error : this.#changesTooFast(cuts);
         const { message } = error as Error;
         if (message === complaint && this.#cuts === cuts) throw error;
         complaint = message;
@@ -356,7 +357,7 @@ class BackupJob {
     );
   }
 
-  #changesTooFast({ cuts }: LogPicture): LogFailure {
+  #changesTooFast(cuts: string): LogFailure {
     const { directory } = this.#request;
     const isCut = this.#cuts !== cuts;
     const why = isCut
