@@ -61,8 +61,10 @@ export function takePicture(
   cuts: string,
 ): LogPicture {
   // Before the segments are listed: the one that holds entry W is then among them.
-  const watermark = status?.get('durableLsn') ?? judgeFromOutside(disk, directory);
+  const known = status?.get('durableLsn') ?? judgeFromOutside(disk, directory);
   const layout = layOut(disk, directory);
+  // A cut is durable as soon as its intent is, which is before the writer lowers its watermark.
+  const watermark = Math.min(known, layout.cut?.lsn ?? known);
   refuseHalfSalvaged(layout);
   const found = layout.state !== undefined && 'logId' in layout.state ? layout.state : undefined;
   const { starts, logId = 0n, state } = surveyLog(layout.files, found);

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { BACKUP_FILE } from '../../../src/format/segment-name.js';
+import { BACKUP_FILE, STATE_FILE } from '../../../src/format/segment-name.js';
+import { encodeState } from '../../../src/format/state-file.js';
 import { JobControl } from '../../../src/protocol/job-control.js';
 import { backupOn } from '../../../src/worker/backup/backup.js';
 import { cleanUp } from '../../cleanup.js';
@@ -159,6 +160,20 @@ test('a backup ends with the watermark, and not with what was written after it',
   assert.equal(backUp(log.disk, FULL, { status: log.statusMemory }).lastLsn, 24);
   restoreTo(log.disk, [FULL]);
   assert.equal(openClean(log.disk, RESTORED).lastLsn, 24);
+});
+
+test('a cut whose intent is recorded counts, though the writer has not lowered its watermark yet', (t) => {
+  const log = openLog();
+  cleanUp(t, () => log.dispose());
+  const { segment, offset, byteLength } =
+    log.frames.find(({ lsn }) => lsn === 10) ?? assert.fail('no entry 10');
+  const pendingCut = { segment, offset: offset + byteLength, lsn: 10 };
+  const state = log.state ?? assert.fail('no state file');
+  log.disk.plant(join(DIRECTORY, STATE_FILE), encodeState({ ...state, watermark: 10, pendingCut }));
+  assert.equal(log.status.get('durableLsn'), 24);
+  assert.equal(backUp(log.disk, FULL, { status: log.statusMemory }).lastLsn, 10);
+  restoreTo(log.disk, [FULL]);
+  assert.equal(openClean(log.disk, RESTORED).lastLsn, 10);
 });
 
 test('an incremental backup fails by name if retention has removed what would have to be in it', (t) => {
