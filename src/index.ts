@@ -6,6 +6,7 @@
 
 export type {
   AllLanesStats,
+  BackupsStats,
   LanesStats,
   ReadersStats,
   RecoveryStats,
@@ -21,11 +22,20 @@ export type { ArchiveStats } from './main/archive/archive-backlog.js';
 export type { CheckpointOptions } from './main/checkpoints/checkpoint-options.js';
 export type { CheckpointStats } from './main/checkpoints/checkpoint-stats.js';
 export { WalError, type WalErrorDetails } from './main/errors/wal-error.js';
+export type { BackupInfo, BackupVerifyReport, DamagedFile } from './main/jobs/backup.js';
 export type { LsnRange, VerifyReport, VerifySegment, VerifyTrouble } from './main/jobs/verify.js';
 export type { WalAttachment } from './main/log/attachment.js';
 export type { Diagnostics as WalDiagnostics } from './main/log/diagnostics.js';
 export type { AppendOptions } from './main/options/append-options.js';
 export type { Archive, ArchiveSegment } from './main/options/archive-option.js';
+export type {
+  BackupOptions,
+  BackupPlace,
+  BackupProgress,
+  DirectoryBackupOptions,
+  RestoreOptions,
+  VerifyBackupOptions,
+} from './main/options/backup-options.js';
 export type { DirectoryFollowOptions, FollowOptions } from './main/options/follow-options.js';
 export type {
   ReadSegmentOptions,
@@ -59,6 +69,7 @@ export type {
 export type { SnapshotsStats } from './main/snapshot/snapshots.js';
 export type { SnapshotReport } from './main/snapshot/verify-snapshots.js';
 export type { LogStream } from './main/stream/log-stream.js';
+export type { BackupReport, RestoreReport } from './protocol/backup-reports.js';
 export type { NamedCheckpoint } from './protocol/checkpoint-changes.js';
 export type { WalErrorCode } from './protocol/errors.js';
 export type {

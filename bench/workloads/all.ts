@@ -3,6 +3,7 @@ import { copy } from '../functions/copy.js';
 import { encode } from '../functions/encode.js';
 import { figures } from '../functions/figures.js';
 import { kernel } from '../functions/kernel.js';
+import { backup } from './backup.js';
 import { durableLatency } from './durable-latency.js';
 import { eventLoop } from './event-loop.js';
 import { fireAndForget, preallocated, tuned } from './fire-and-forget.js';
@@ -36,6 +37,7 @@ export const WORKLOADS: readonly Workload[] = [
   manySegments,
   times,
   verify,
+  backup,
   snapshot,
   eventLoop,
   memory,

@@ -1,4 +1,5 @@
 import { append } from './commands/append.js';
+import { backup } from './commands/backup.js';
 import { bench } from './commands/bench.js';
 import { cat } from './commands/cat.js';
 import { checkpoint } from './commands/checkpoint.js';
@@ -7,6 +8,7 @@ import { get } from './commands/get.js';
 import { inspect } from './commands/inspect.js';
 import { createMan } from './commands/man.js';
 import { repair } from './commands/repair.js';
+import { restore } from './commands/restore.js';
 import { snapshot } from './commands/snapshot.js';
 import { stats } from './commands/stats.js';
 import { tail } from './commands/tail.js';
@@ -24,6 +26,8 @@ export const COMMANDS: readonly Command[] = [
   inspect,
   verify,
   repair,
+  backup,
+  restore,
   truncate,
   checkpoint,
   snapshot,

@@ -101,7 +101,7 @@ function createSubcommand(
   for (const argument of command.arguments) sub.addArgument(argument);
   for (const option of optionsOf(command)) sub.addOption(option);
   return sub.action(async () => {
-    onDone(await command.run(context, sub.opts<GlobalOptions>(), sub.processedArgs.map(asText)));
+    onDone(await command.run(context, sub.opts<GlobalOptions>(), sub.processedArgs.flat().map(asText)));
   });
 }
 

@@ -39,8 +39,23 @@ export interface Disk {
   stat(path: string): FileStat | undefined;
   /** Creates one directory; its parent must exist. @throws EEXIST, ENOENT, ENOTDIR, EACCES, ENOSPC, EROFS */
   mkdir(directory: string, mode?: number): void;
-  /** Renames a file, atomically, replacing a file of the new name. @throws ENOENT, EACCES, ENOSPC, EISDIR */
+  /** Removes an empty directory. @throws ENOTEMPTY (or EEXIST), ENOENT, ENOTDIR, EACCES, EBUSY */
+  rmdir(directory: string): void;
+  /**
+   * Renames a file, atomically, replacing a file of the new name; or a directory to a name that does not exist.
+   *
+   * @throws ENOENT, EACCES, ENOSPC, EISDIR
+   */
   rename(from: string, to: string): void;
+  /** Gives a file a second name, which must not exist. Both lead to the same bytes. @throws EEXIST, ENOENT, EXDEV, EPERM, EMLINK */
+  link(from: string, to: string): void;
+  /**
+   * Makes the file `to`, which must not exist, a copy of `from` that shares its blocks until one of them is changed. False: the
+   * file system cannot do that, and there is no file `to`. As after a write, nothing of the copy is durable.
+   *
+   * @throws EEXIST, ENOENT, EACCES, ENOSPC, EMFILE
+   */
+  clone(from: string, to: string): boolean;
   /** Removes a name; a process that has the file open keeps it. @throws ENOENT, EACCES, EPERM or EISDIR for a directory */
   unlink(path: string): void;
   /** Makes the directory's names durable, not the content of the files. @throws ENOENT, EIO, EMFILE, EACCES */
@@ -129,6 +144,8 @@ export interface FileStat extends FileIdentity {
   readonly kind: 'file' | 'directory' | 'other';
   readonly size: number;
   readonly mtimeMs: number;
+  /** Number of names that lead to it: see [Disk.link]. Of a directory any number. */
+  readonly links: number;
 }
 
 export interface DiskLock {

@@ -2,14 +2,17 @@ import {
   type BigIntStats,
   closeSync,
   constants,
+  copyFileSync,
   fdatasyncSync,
   fstatSync,
   fsyncSync,
   ftruncateSync,
+  linkSync,
   mkdirSync,
   readdirSync,
   readSync,
   renameSync,
+  rmdirSync,
   statfsSync,
   statSync,
   unlinkSync,
@@ -73,6 +76,17 @@ const OPEN_FLAGS: Readonly<Record<OpenFlags, number>> = {
   'wx+': constants.O_RDWR | constants.O_EXCL | CREATED,
 };
 
+/** What systems answer that have no shared blocks, not for these two files, or not on this file system. */
+const CANNOT_CLONE: readonly string[] = [
+  'ENOTSUP',
+  'EOPNOTSUPP',
+  'ENOSYS',
+  'EXDEV',
+  'ENOTTY',
+  'EINVAL',
+  'EBADF',
+];
+
 /** Node refuses a length above 2^31 - 1. A call may be short anyway. */
 const CALL_BYTES_MAX = 2 ** 30;
 
@@ -102,6 +116,7 @@ class NodeDisk implements MachineDisk {
       kind: stat.isFile() ? 'file' : stat.isDirectory() ? 'directory' : 'other',
       size: Number(stat.size),
       mtimeMs: Number(stat.mtimeMs),
+      links: Number(stat.nlink),
       dev: stat.dev,
       ino: stat.ino,
     };
@@ -111,8 +126,26 @@ class NodeDisk implements MachineDisk {
     mkdirSync(directory, mode);
   }
 
+  rmdir(directory: string): void {
+    rmdirSync(directory);
+  }
+
   rename(from: string, to: string): void {
     renameSync(from, to);
+  }
+
+  link(from: string, to: string): void {
+    linkSync(from, to);
+  }
+
+  clone(from: string, to: string): boolean {
+    try {
+      copyFileSync(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE_FORCE);
+      return true;
+    } catch (error) {
+      if (CANNOT_CLONE.includes(systemCode(error))) return false;
+      throw error;
+    }
   }
 
   unlink(path: string): void {

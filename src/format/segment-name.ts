@@ -15,6 +15,9 @@
  *   ringwal.snapshot-<lsn>           the application's state after entry lsn, see snapshot-file.ts
  *   ringwal.snapshot-<lsn>.aside     the same while it is being written
  *   ringwal.cut-snapshot-<lsn>-<unique>   a snapshot of entries that a cut removed
+ *   ringwal.backup                   the manifest of a backup: the directory is one, see docs/format.md
+ *   ringwal.backup.aside             the same while it is being written: the backup is not finished
+ *   ringwal.part-<n>-<offset>        in an incremental backup: bytes of segment n, from that offset on
  *
  * Whatever else lies there is foreign and left alone. No side file can be taken for a segment.
  */
@@ -28,6 +31,8 @@ export const SPARE_FILE = 'ringwal.spare';
 export const SALVAGE_FILE = 'ringwal.salvage';
 export const SALVAGE_FILE_ASIDE = 'ringwal.salvage.aside';
 export const SHORTENED_FILE = 'ringwal.shortened';
+export const BACKUP_FILE = 'ringwal.backup';
+export const BACKUP_FILE_ASIDE = 'ringwal.backup.aside';
 
 const SIDE_FILES: readonly string[] = [
   STATE_FILE,
@@ -39,12 +44,15 @@ const SIDE_FILES: readonly string[] = [
   SALVAGE_FILE,
   SALVAGE_FILE_ASIDE,
   SHORTENED_FILE,
+  BACKUP_FILE,
+  BACKUP_FILE_ASIDE,
 ];
 const SEGMENT_NAME = /^wal-(0|[1-9]\d*)$/;
 const SNAPSHOT_NAME = /^ringwal\.snapshot-([1-9]\d*)$/;
 const SNAPSHOT_ASIDE_NAME = /^ringwal\.snapshot-[1-9]\d*\.aside$/;
 const CUT_SNAPSHOT_NAME = /^ringwal\.cut-snapshot-[1-9]\d*-[0-9a-z]+$/;
 const CUT_NAME = /^ringwal\.cut-(0|[1-9]\d*)-(0|[1-9]\d*)-[0-9a-z]+$/;
+const PART_NAME = /^ringwal\.part-(0|[1-9]\d*)-(0|[1-9]\d*)$/;
 
 export function segmentName(number: number): string {
   return `wal-${number}`;
@@ -90,6 +98,17 @@ export function cutSnapshotName(lsn: number, unique: string): string {
   return `ringwal.cut-snapshot-${lsn}-${unique}`;
 }
 
+/** Bytes of segment n, from `offset` on, in an incremental backup. */
+export function partName(segment: number, offset: number): string {
+  return `ringwal.part-${segment}-${offset}`;
+}
+
+export function parsePartName(name: string): { segment: number; offset: number } | undefined {
+  const [, segment, offset] = PART_NAME.exec(name)?.map(Number) ?? [];
+  if (!Number.isSafeInteger(segment) || !Number.isSafeInteger(offset)) return undefined;
+  return { segment, offset } as { segment: number; offset: number };
+}
+
 /** The LSN of a snapshot by its name; `undefined` for every other name. */
 export function parseSnapshotName(name: string): number | undefined {
   const lsn = Number(SNAPSHOT_NAME.exec(name)?.[1]);
@@ -101,6 +120,7 @@ export function classifyName(name: string): 'segment' | 'ours' | 'foreign' {
   const isOurs =
     SIDE_FILES.includes(name) ||
     isCutFileName(name) ||
+    PART_NAME.test(name) ||
     parseSnapshotName(name) !== undefined ||
     SNAPSHOT_ASIDE_NAME.test(name) ||
     CUT_SNAPSHOT_NAME.test(name);

@@ -36,6 +36,9 @@
  *    152  retries          writer          calls of the writer that were repeated: short writes, EINTR, EAGAIN
  *    160  floor            writer          entries below it were given up, though their segment may be there; durable in the state
  *                                          file. 0 = none. Only a cut lowers it
+ *    168  cuts             writer          cuts (`truncateAfter`) since open; counted after the intent is durable and before a byte
+ *                                          goes: a thread that copies files and finds the same count before and after copied no
+ *                                          mixture
  *
  *    256  refused          producers       of all lanes since open, closed ones included: pushes that found no room and took
  *                                          nothing. These five have lines of their own: a producer that finds no room may try
@@ -79,6 +82,7 @@ const WORDS = {
   lanesGone: 17,
   retries: 19,
   floor: 20,
+  cuts: 21,
   refused: 32,
   queued: 33,
   waits: 34,

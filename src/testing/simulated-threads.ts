@@ -8,6 +8,7 @@ import type { SyncThreadData, WriterThreadData } from '../protocol/thread-data.j
 import { Doorbell } from '../ring/doorbell.js';
 import { LaneWord, viewLane } from '../ring/layout.js';
 import { LogStatus } from '../ring/log-status.js';
+import { type BackupRequest, backupOn } from '../worker/backup/backup.js';
 import { failureOf } from '../worker/errors/failure.js';
 import { createWriter, lockLog, openedMessage } from '../worker/open-writer.js';
 import { recoverLog } from '../worker/recover/recovery.js';
@@ -104,6 +105,11 @@ export class SimulatedThreads implements LogEngine {
       const event = this.#boot.plan(ms, end);
       signal.addEventListener('abort', end);
     });
+  }
+
+  /** The whole job is one event: the log's threads do not run meanwhile. */
+  backup(request: BackupRequest): Promise<ReturnType<typeof backupOn>> {
+    return this.#boot.later(() => backupOn(this.#boot.disk, request));
   }
 
   /** Both threads have ended, in whatever way. */

@@ -14,6 +14,9 @@ if (!isMainThread && data?.role === 'writer') void runWriterThread(data as Write
 else if (!isMainThread && data?.role === 'sync') void runSyncThread(data as SyncThreadData<MessagePort>);
 
 /** Jobs of the thread pool, called by name. */
+export { backup } from './backup/backup.js';
+export { restore } from './backup/restore.js';
+export { verifyBackup } from './backup/verify-backup.js';
 export { walkRun } from './inspect/divided-walk.js';
 export { inspect, inspectFile, inspectOrDivide } from './inspect/inspect.js';
 export { repair } from './recover/repair.js';

@@ -8,8 +8,10 @@ testDiskContract('node disk', (t) => ({ disk: createNodeDisk(), root: temporaryD
 
 testDiskContract('simulated disk', () => ({ disk: simulatedDisk(), root: '/root' }));
 
-function simulatedDisk(): SimulatedDisk {
-  const disk = new SimulatedDisk({ seed: SEED });
+testDiskContract('simulated disk that clones', () => ({ disk: simulatedDisk(true), root: '/root' }));
+
+function simulatedDisk(clones = false): SimulatedDisk {
+  const disk = new SimulatedDisk({ seed: SEED, clones });
   disk.mkdir('/root');
   return disk;
 }

@@ -224,6 +224,63 @@ export function testDiskContract(name: string, make: (t: TestContext) => Candida
     assert.ok(Buffer.from(sent).equals(received.subarray(0, sent.length)));
   });
 
+  check('rmdir removes an empty directory only', ({ disk, root }) => {
+    const directory = join(root, 'directory');
+    assert.throws(() => disk.rmdir(directory), { code: 'ENOENT' });
+    disk.mkdir(directory);
+    put(disk, join(directory, 'a'), '').close();
+    assert.throws(() => disk.rmdir(directory), { code: /^(ENOTEMPTY|EEXIST)$/ });
+    disk.unlink(join(directory, 'a'));
+    disk.rmdir(directory);
+    assert.equal(disk.stat(directory), undefined);
+    put(disk, directory, '').close();
+    assert.throws(() => disk.rmdir(directory), { code: 'ENOTDIR' });
+  });
+
+  check('a directory is renamed with what is in it, to a new name', ({ disk, root }) => {
+    disk.mkdir(join(root, 'old'));
+    put(disk, join(root, 'old', 'a'), 'content').close();
+    disk.rename(join(root, 'old'), join(root, 'new'));
+    assert.equal(get(disk, join(root, 'new', 'a')), 'content');
+    assert.equal(disk.stat(join(root, 'old')), undefined);
+    disk.mkdir(join(root, 'full'));
+    put(disk, join(root, 'full', 'b'), '').close();
+    assert.throws(() => disk.rename(join(root, 'new'), join(root, 'full')), {
+      code: /^(ENOTEMPTY|EEXIST|EPERM)$/,
+    });
+    assert.equal(get(disk, join(root, 'new', 'a')), 'content');
+  });
+
+  check('a second name leads to the same bytes, and stays when the first one goes', ({ disk, root }) => {
+    const [one, other] = [join(root, 'one'), join(root, 'other')];
+    assert.throws(() => disk.link(one, other), { code: 'ENOENT' });
+    const file = put(disk, one, 'before');
+    assert.equal(disk.stat(one)?.links, 1);
+    disk.link(one, other);
+    assert.deepEqual([disk.stat(one)?.links, disk.stat(other)?.links], [2, 2]);
+    assert.throws(() => disk.link(one, other), { code: 'EEXIST' });
+    writeFully(file, bytes('after!'), 0, 6, 0);
+    assert.equal(get(disk, other), 'after!');
+    disk.unlink(one);
+    assert.equal(get(disk, other), 'after!');
+  });
+
+  check('a clone has bytes of its own; where there are none no file is left', ({ disk, root }) => {
+    const [one, other] = [join(root, 'one'), join(root, 'other')];
+    assert.throws(() => disk.clone(one, other), { code: 'ENOENT' });
+    const file = put(disk, one, 'before');
+    if (disk.clone(one, other)) {
+      writeFully(file, bytes('after!'), 0, 6, 0);
+      assert.equal(get(disk, other), 'before');
+    } else {
+      assert.equal(disk.stat(other), undefined);
+      put(disk, other, 'kept').close();
+    }
+    const kept = get(disk, other);
+    assert.throws(() => disk.clone(one, other), { code: 'EEXIST' });
+    assert.equal(get(disk, other), kept);
+  });
+
   check('createDirectory makes every missing parent and is content with what is there', ({ disk, root }) => {
     const path = join(root, 'a', 'b', 'c');
     createDirectory(disk, path, 0o700);

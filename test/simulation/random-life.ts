@@ -169,7 +169,7 @@ class Life {
   #act(): void {
     const simulation = this.#simulation;
     const random = this.#random;
-    const pick = random.below(this.#nature.isCalm ? 20 : 26);
+    const pick = random.below(this.#nature.isCalm ? 20 : 27);
     if (pick < 7) simulation.append(this.#payload(), this.#level());
     else if (pick < 8) this.#appendQueued();
     else if (pick < 9) this.#appendBatch();
@@ -184,7 +184,8 @@ class Life {
     else if (pick < 23) this.#change();
     else if (pick < 24) this.#fillDisk();
     else if (pick < 25) this.#setClock();
-    else this.#planFault();
+    else if (pick < 26) this.#planFault();
+    else simulation.backUp(random);
   }
 
   /** By a second, or an hour; or to 2035 or 1970, and back. */

@@ -16,6 +16,7 @@ import { assertNothingGone, type Image, imageOf, judgeFully } from '../worker/re
 import { Level } from '../worker/support/lane-client.js';
 import { readFrames, readFramesBeforeFault } from '../worker/support/segments.js';
 import { DIRECTORY, OPTIONS, TestLog } from '../worker/support/test-log.js';
+import { backUpAndRestore } from './backups.js';
 import { inflictDamage } from './damage.js';
 import { EntryNames } from './entry-names.js';
 import { type CrashKind, LogModel, type RepairMode, type Retention } from './model.js';
@@ -188,6 +189,13 @@ export class Simulation {
   /** Cuts that the archive has heard of since the log was opened. */
   get cuts(): number {
     return this.log.lane.all('truncated').length;
+  }
+
+  /** See [backUpAndRestore]. Not of a log that was damaged, nor with a writer that is broken on purpose. */
+  backUp(random: Random): void {
+    if (this.model.isDamaged || this.#settings.tamper !== undefined) return;
+    backUpAndRestore(this.log, random);
+    if (this.#hasStopped) throw new Stopped();
   }
 
   /** The producer starts to poll the acknowledgement slot, or stops. */

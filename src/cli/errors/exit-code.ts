@@ -113,7 +113,9 @@ function hintFor({ code, path, message }: WalError): string | undefined {
   const log = path === undefined ? 'DIR' : shellPath(logOf(path));
   switch (code) {
     case 'ERR_WAL_CORRUPT':
-      return howToRepair(log);
+      return message.startsWith('The backup is damaged')
+        ? `\`ringwal verify ${log}\` shows what is damaged. Use another backup.`
+        : howToRepair(log);
     case 'ERR_WAL_LOCKED':
       return 'Commands that read still work: cat, tail, get, inspect, verify, stats.';
     case 'ERR_WAL_UNSUPPORTED':
@@ -121,6 +123,7 @@ function hintFor({ code, path, message }: WalError): string | undefined {
         ? "Import segments in wal-go's later format one by one, oldest first: `ringwal cat SEGMENT -f length-prefixed | ringwal append NEW_DIR -f length-prefixed`."
         : `\`ringwal inspect ${log}\` shows the place.`;
     case 'ERR_WAL_PURGED':
+      if (message.startsWith('Cannot restore')) return undefined;
       return `\`ringwal stats ${log}\` shows where the log begins.`;
     case 'ERR_WAL_TRUNCATED':
       return `Another process has cut off the end of the log. \`ringwal stats ${log}\` shows where it ends now.`;

@@ -96,10 +96,10 @@ function zshOption(option: Option): string[] {
   return optionFlags(option).map((flag) => quoted(`${flag}[${what}]${value}`));
 }
 
-function zshArgument({ argChoices, required, description }: Argument): string {
+function zshArgument({ argChoices, required, variadic, description }: Argument): string {
   const what = description.replaceAll(':', '\\:');
   const values = argChoices === undefined ? '_files' : `(${argChoices.join(' ')})`;
-  return quoted(`${required ? ':' : '::'}${what}:${values}`);
+  return quoted(`${variadic ? '*:' : required ? ':' : '::'}${what}:${values}`);
 }
 
 export function fishCompletion(commands: readonly Command[]): string {

@@ -64,7 +64,7 @@ function section(command: Command): string[] {
 
 function synopsis({ arguments: all }: Command): string {
   const named = all.map((argument) => {
-    const name = `\\fI${escaped(argument.name())}\\fR`;
+    const name = `\\fI${escaped(argument.name())}\\fR${argument.variadic ? '...' : ''}`;
     return argument.required ? name : `[${name}]`;
   });
   return ['[\\fIoptions\\fR]', ...named].join(' ');

@@ -59,6 +59,8 @@ interface NameEdit {
 export class Names {
   readonly root: DirectoryNode;
   #unsynced: NameChange[] = [];
+  /** A file was given a second name. */
+  #areLinked = false;
 
   constructor(root: DirectoryNode) {
     this.root = root;
@@ -86,6 +88,12 @@ export class Names {
 
   link({ directory, name }: Place, node: Node, at: number): void {
     this.#change({ at, edits: [{ directory, name, node }] });
+  }
+
+  /** As [link], of a file that has a name already. */
+  linkAgain(place: Place, node: FileNode, at: number): void {
+    this.#areLinked = true;
+    this.link(place, node, at);
   }
 
   unlink({ directory, name }: Place, at: number): void {
@@ -124,6 +132,16 @@ export class Names {
       for (const node of directory[view].values()) if (node.kind === 'file') files.add(node);
     }
     return files;
+  }
+
+  /** How many names lead to a file. Each but the first was made by a link. */
+  countOf(file: FileNode): number {
+    if (!this.#areLinked) return 1;
+    let count = 0;
+    for (const directory of directoriesIn(this.root, 'live')) {
+      for (const node of directory.live.values()) if (node === file) count += 1;
+    }
+    return count;
   }
 
   /** The paths of all files, as programs see them, from the root. */

@@ -37,6 +37,8 @@ export interface SimulatedDiskOptions {
    * written whole or not at all.
    */
   readonly tearsSectors?: boolean;
+  /** Whether [Disk.clone] works. Default false, as on ext4. */
+  readonly clones?: boolean;
   /** How often a write or read is short, or throws EINTR or EAGAIN, at random: 0 to 1. Default 0. */
   readonly nuisance?: number;
   /** Duration of every sync, by the virtual clock. Default 0. */
@@ -123,7 +125,8 @@ export class SimulatedDisk implements Disk {
       const node = this.#find(path);
       if (node === undefined) return undefined;
       const size = node.kind === 'file' ? node.content.size : 0;
-      return { kind: node.kind, size, mtimeMs: node.mtimeMs, ...identityOf(node) };
+      const links = node.kind === 'file' ? this.#names.countOf(node) : 1;
+      return { kind: node.kind, size, mtimeMs: node.mtimeMs, links, ...identityOf(node) };
     });
   }
 
@@ -143,6 +146,37 @@ export class SimulatedDisk implements Disk {
       if (node === undefined) throw failure('ENOENT', 'rename', from);
       checkReplaceable(node, target.node, to);
       if (node !== target.node && fault.ignored !== true) this.#names.rename(source, target, node, at);
+    });
+  }
+
+  rmdir(directory: string): void {
+    this.#machine.operate({ kind: 'rmdir', path: directory }, ({ fault, at }) => {
+      const place = this.#names.place(directory, 'rmdir');
+      if (this.#directory(directory, 'rmdir').live.size > 0) throw failure('ENOTEMPTY', 'rmdir', directory);
+      if (fault.ignored !== true) this.#names.unlink(place, at);
+    });
+  }
+
+  link(from: string, to: string): void {
+    this.#machine.operate({ kind: 'link', path: from }, ({ fault, at }) => {
+      const node = fileIn(this.#names.place(from, 'link'), from, 'link');
+      const target = this.#names.place(to, 'link');
+      if (target.node !== undefined) throw failure('EEXIST', 'link', to);
+      if (fault.ignored !== true) this.#names.linkAgain(target, node, at);
+    });
+  }
+
+  clone(from: string, to: string): boolean {
+    return this.#machine.operate({ kind: 'clone', path: from }, ({ at }) => {
+      const { content } = fileIn(this.#names.place(from, 'copyfile'), from, 'copyfile');
+      const target = this.#names.place(to, 'copyfile');
+      if (target.node !== undefined) throw failure('EEXIST', 'copyfile', to);
+      if (this.#options.clones !== true) return false;
+      const node = this.#fileAt(target, to, at);
+      const bytes = content.liveBytes();
+      if (this.#roomFor(node, 0, bytes.length) < bytes.length) throw failure('ENOSPC', 'copyfile', to);
+      node.content.write(bytes, 0, at);
+      return true;
     });
   }
 
@@ -436,6 +470,7 @@ const REASONS: Readonly<Record<string, string>> = {
   EEXIST: 'file already exists',
   EISDIR: 'illegal operation on a directory',
   EMFILE: 'too many open files',
+  ENOSPC: 'no space left on device',
   ENOENT: 'no such file or directory',
   ENOTDIR: 'not a directory',
   ENOTEMPTY: 'directory not empty',

@@ -2,6 +2,7 @@ import type { WalErrorCode } from '../../protocol/errors.js';
 import type { HistogramReading as WalHistogram } from '../../ring/shared-histogram.js';
 import type { LaneStats } from '../append/lane-tallies.js';
 import type { ArchiveStats } from '../archive/archive-backlog.js';
+import type { BackupsStats } from '../backup/live-backups.js';
 import { type CheckpointStats, readCheckpoints } from '../checkpoints/checkpoint-stats.js';
 import type { Connection } from '../log/connection.js';
 import type { ReadersStats } from '../read/readers.js';
@@ -64,6 +65,8 @@ export interface WalStats extends LaneStats {
   readonly readers: ReadersStats;
   /** The log's snapshots, and the calls that wrote them. */
   readonly snapshots: SnapshotsStats;
+  /** Backups by {@link Wal.backup} of this object. Those of other processes are not known here. */
+  readonly backups: BackupsStats;
   /** What recovery found and did when the log was opened. */
   readonly recovered: RecoveryStats;
   /** The lanes of all threads. Each attached one has its own {@link WalLane.stats}. */
@@ -115,7 +118,7 @@ export interface AllLanesStats {
   readonly droppedLines: number;
 }
 
-export type { ReadersStats, WalHistogram };
+export type { BackupsStats, ReadersStats, WalHistogram };
 
 export function readStats(connection: Connection): WalStats {
   const { status, lane, recovery, view } = connection;
@@ -148,6 +151,7 @@ export function readStats(connection: Connection): WalStats {
     segmentBytes,
     readers: view.readers.read(),
     snapshots: connection.snapshots.read(),
+    backups: connection.backups.read(),
     recovered: {
       durationMs: recovery.durationMs,
       cutBytes: recovery.cut?.bytes ?? 0,

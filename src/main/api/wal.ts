@@ -1,3 +1,4 @@
+import type { BackupReport, RestoreReport } from '../../protocol/backup-reports.js';
 import type { RepairReport } from '../../protocol/reports.js';
 import type { SnapshotInfo } from '../../protocol/snapshots.js';
 import type { EntryData } from '../append/entry-data.js';
@@ -7,6 +8,7 @@ import {
   takeCheckpointOptions,
 } from '../checkpoints/checkpoint-options.js';
 import { WalError } from '../errors/wal-error.js';
+import { type BackupVerifyReport, backupDirectory, restoreBackups, verifyBackup } from '../jobs/backup.js';
 import { runJob } from '../jobs/job-pool.js';
 import { type VerifyReport, verifyDirectory } from '../jobs/verify.js';
 import type { WalAttachment } from '../log/attachment.js';
@@ -14,6 +16,17 @@ import type { Connection as OpenConnection } from '../log/connection.js';
 import { Connection } from '../log/connection.js';
 import type { LogEngine } from '../log/log-engine.js';
 import type { AppendOptions } from '../options/append-options.js';
+import {
+  type BackupOptions,
+  type BackupPlace,
+  checkBackup,
+  checkBackupPlace,
+  checkRestore,
+  checkVerifyBackup,
+  type DirectoryBackupOptions,
+  type RestoreOptions,
+  type VerifyBackupOptions,
+} from '../options/backup-options.js';
 import {
   checkBytes,
   checkLsn,
@@ -194,6 +207,69 @@ export class Wal extends WalReader {
   static async repair(directory: string | URL, options: RepairOptions = {}): Promise<RepairReport> {
     const { repair, job } = checkRepairOptions(options);
     return runJob('repair', { directory: checkPath('directory', directory), ...repair }, job);
+  }
+
+  /**
+   * Copies a log to the directory `target`, also while another process writes it. It takes no lock on the log and changes nothing in
+   * it. The backup holds the entries that the files show to be durable, up to `syncInterval` behind the writer. Retention of the
+   * writer may remove the oldest segments meanwhile: a full backup then begins after them, an incremental one fails. In the process
+   * that writes the log use {@link Wal.backup} of the log itself.
+   *
+   * @param directory of the log, or its `file:` URL
+   * @param target a directory that does not exist, or is empty
+   * @throws ERR_WAL_OPTION: there is a backup in `target`, or anything else; `since` is of another log or branch
+   * @throws ERR_WAL_PURGED: entries after `since` are no longer in the log, or segments go faster than they can be copied
+   * @throws ERR_WAL_TRUNCATED: the log was cut again and again meanwhile
+   * @throws ERR_WAL_CORRUPT, ERR_WAL_UNSUPPORTED: the log, or the manifest of `since`, cannot be read
+   * @throws ERR_WAL_LOCKED: another backup is being written to `target`
+   * @throws ERR_WAL_IO: a file cannot be read, written or synced; what was copied is removed
+   * @throws ERR_WAL_WORKER_DIED: the copying thread could not load its code, or ended
+   */
+  static async backup(
+    directory: string | URL,
+    target: string | URL,
+    options: DirectoryBackupOptions = {},
+  ): Promise<BackupReport> {
+    return backupDirectory(checkPath('directory', directory), checkBackup(target, options, false));
+  }
+
+  /**
+   * Checks a backup: its manifest, the size and the SHA-256 of each file, and every frame of the log in it. It changes nothing.
+   * Damage is a verdict in the report, not an error.
+   *
+   * @param target the backup
+   * @throws ERR_WAL_OPTION: there is no finished backup
+   * @throws ERR_WAL_IO: a file cannot be read
+   * @throws ERR_WAL_WORKER_DIED: the reading thread could not load its code, or ended
+   */
+  static async verifyBackup(
+    target: BackupPlace,
+    options: VerifyBackupOptions = {},
+  ): Promise<BackupVerifyReport> {
+    return verifyBackup(checkBackupPlace('target', target), checkVerifyBackup(options));
+  }
+
+  /**
+   * Makes a log in `directory` of a full backup and the incremental ones that continue it. The log is written to
+   * `<directory>.restoring` and gets its name last, so that an interrupted restore leaves no part of a log; the next restore to the
+   * same directory removes what it left. The restored log has the same id and a new branch.
+   *
+   * @param backups the full backup, or an array: the full one, then those that continue it, in order
+   * @param directory a directory that does not exist, or is empty
+   * @throws ERR_WAL_OPTION: the directory is not empty; the backups are no chain (the message names the one that does not fit); `to`
+   *   is above the last entry, or is a time and no entry has a time stamp
+   * @throws ERR_WAL_PURGED: `to` is before the first entry
+   * @throws ERR_WAL_CORRUPT, ERR_WAL_UNSUPPORTED: a backup is damaged, or a later version wrote it; `path` is the file
+   * @throws ERR_WAL_LOCKED: another restore to the directory is at work
+   * @throws ERR_WAL_IO: a file cannot be read, written or synced; what was written is removed
+   * @throws ERR_WAL_WORKER_DIED: the restoring thread could not load its code, or ended
+   */
+  static async restore(
+    backups: BackupPlace | readonly BackupPlace[],
+    directory: string | URL,
+    options: RestoreOptions = {},
+  ): Promise<RestoreReport> {
+    return restoreBackups(checkRestore(backups, directory, options));
   }
 
   /**
@@ -469,6 +545,26 @@ export class Wal extends WalReader {
     const { used, ...recovered } = await recoverState(this.#connection.view, checkRecoverOptions(options));
     if (used !== undefined) await this.#connection.snapshots.noteVerified(used);
     return recovered;
+  }
+
+  /**
+   * Copies the log to the directory `target` while it is being written. The backup ends with the watermark: every entry that was
+   * accepted before the call is in it. Retention keeps the segments that are still to be copied. A job thread does the work; appends
+   * go on. A cut (`truncateAfter`) makes the backup begin again. `close()` ends it with `ERR_WAL_CLOSED`.
+   *
+   * The backup is finished when its manifest is written, last. If the call fails, what was copied is removed.
+   *
+   * @param target a directory that does not exist, or is empty
+   * @throws ERR_WAL_OPTION: there is a backup in `target`, or anything else; `since` is of another log or branch; `link` does not fit
+   * @throws ERR_WAL_PURGED: entries after `since` are no longer in the log
+   * @throws ERR_WAL_TRUNCATED: the log was cut again and again meanwhile
+   * @throws ERR_WAL_CORRUPT, ERR_WAL_UNSUPPORTED: the log, or the manifest of `since`, cannot be read
+   * @throws ERR_WAL_LOCKED: another backup is being written to `target`
+   * @throws ERR_WAL_IO: a file cannot be read, written or synced; the log goes on
+   * @throws ERR_WAL_CLOSED, ERR_WAL_SYNC_FAILED, ERR_WAL_WORKER_DIED: the log is closed or has ended
+   */
+  async backup(target: string | URL, options: BackupOptions = {}): Promise<BackupReport> {
+    return this.#connection.backups.make(checkBackup(target, options, true));
   }
 
   /**

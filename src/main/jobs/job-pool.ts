@@ -1,6 +1,7 @@
 import timers from 'node:timers';
 import type { MessagePort } from 'node:worker_threads';
 import type { Judgement } from '../../format/verdict.js';
+import type { BackupReport, RestoreReport, StoppedJob } from '../../protocol/backup-reports.js';
 import type { Failure } from '../../protocol/errors.js';
 import type { RepairReport } from '../../protocol/reports.js';
 import type {
@@ -9,6 +10,9 @@ import type {
   VerifySnapshotRequest,
   WriteSnapshotRequest,
 } from '../../protocol/snapshot-jobs.js';
+import type { BackupRequest } from '../../worker/backup/backup.js';
+import type { RestoreRequest } from '../../worker/backup/restore.js';
+import type { BackupInspection, VerifyBackupRequest } from '../../worker/backup/verify-backup.js';
 import type { RunOfWalks, WalkRequest } from '../../worker/inspect/divided-walk.js';
 import type {
   Division,
@@ -44,6 +48,9 @@ interface Jobs {
   };
   verifySnapshot: { request: VerifySnapshotRequest; answer: Fallible<SnapshotCheck> };
   removeSnapshots: { request: RemoveSnapshotsRequest; answer: Fallible<{ readonly removed: number }> };
+  backup: { request: BackupRequest; answer: Fallible<BackupReport | StoppedJob> };
+  restore: { request: RestoreRequest; answer: Fallible<RestoreReport | StoppedJob> };
+  verifyBackup: { request: VerifyBackupRequest; answer: Fallible<BackupInspection | StoppedJob> };
 }
 
 type Fallible<T> = T | { readonly failure: Failure };
@@ -57,6 +64,9 @@ const JOB_TEXT: Readonly<Record<keyof Jobs, string>> = {
   findSnapshots: 'read',
   verifySnapshot: 'read',
   removeSnapshots: 'remove snapshots of',
+  backup: 'back up',
+  restore: 'restore',
+  verifyBackup: 'verify',
 };
 
 /** An idle thread ends after this time. */

@@ -9,6 +9,7 @@ import type { LogStatus } from '../../ring/log-status.js';
 import type { Lane } from '../append/lane.js';
 import { closedError } from '../append/lane-errors.js';
 import { Archiver } from '../archive/archiver.js';
+import { LiveBackups } from '../backup/live-backups.js';
 import { CheckpointList } from '../checkpoints/checkpoint-list.js';
 import { errorFromFailure, WalError } from '../errors/wal-error.js';
 import type { Archive } from '../options/archive-option.js';
@@ -38,6 +39,7 @@ export class Connection implements ExitParticipant {
   /** Only with the option `archive`. */
   readonly archiver: Archiver | undefined;
   readonly snapshots: Snapshots;
+  readonly backups: LiveBackups;
   readonly #threads: LogThreads;
   readonly #onError: ErrorReporter;
   /** The lanes of other threads, by number. Each port closes when the lane's thread ends, or has closed the lane. */
@@ -52,7 +54,7 @@ export class Connection implements ExitParticipant {
   private constructor(
     threads: LogThreads,
     opened: Extract<ToLane, { kind: 'opened' }>,
-    { writer: { directory, fileMode }, archive }: CheckedOptions,
+    { writer: { directory, fileMode, preallocate }, archive }: CheckedOptions,
   ) {
     this.#threads = threads;
     this.#onError = threads.onError;
@@ -81,6 +83,13 @@ export class Connection implements ExitParticipant {
       fileMode,
       nowMs: () => threads.engine.nowMs(),
       onError: (error) => threads.onError.report(error),
+    });
+    this.backups = new LiveBackups({
+      view: this.view,
+      status: threads.surroundings.status,
+      recycles: preallocate === 'recycle',
+      sync: (signal) => this.lane.sync(signal),
+      run: (request) => threads.engine.backup(request),
     });
     threads.onFailure = (failure, toldUnsynced, isTold) => {
       this.view.fail(failure);
@@ -199,7 +208,7 @@ export class Connection implements ExitParticipant {
   }
 
   async #close(): Promise<void> {
-    const filesClosed = this.view.close();
+    const filesClosed = Promise.all([this.view.close(), this.backups.close()]);
     this.archiver?.abort(closedError(this.view.directory));
     const snapshotsClosed = this.snapshots.close(() => closedError(this.view.directory));
     this.#threads.startClosing();

@@ -2,8 +2,12 @@ import type { MessagePort, Worker } from 'node:worker_threads';
 import { identifyPath, openForReading } from '../../files/async-file.js';
 import { LockWatch } from '../../files/lock.js';
 import { clearTimeout, nowMs, setTimeout, wallMs } from '../../files/node-globals.js';
+import type { BackupReport, StoppedJob } from '../../protocol/backup-reports.js';
+import type { Failure } from '../../protocol/errors.js';
 import type { SyncThreadData, WriterThreadData } from '../../protocol/thread-data.js';
 import { Doorbell } from '../../ring/doorbell.js';
+import type { BackupRequest } from '../../worker/backup/backup.js';
+import { runJob } from '../jobs/job-pool.js';
 import { systemSnapshotJobs } from '../jobs/snapshot-jobs.js';
 import type { ReadAccess } from '../read/log-view.js';
 import { startThread } from '../threads/start-thread.js';
@@ -50,6 +54,8 @@ export interface LogEngine extends ReadAccess {
   watchLives(lockFile: string, lifeline: number): LifeWatch;
   /** Resolves after `ms`, or when `signal` aborts. `ref`: keeps the process alive meanwhile. */
   delay(ms: number, options: DelayOptions): Promise<void>;
+  /** Copies the log to another directory: see src/worker/backup/backup.ts. */
+  backup(request: BackupRequest): Promise<BackupReport | StoppedJob | { readonly failure: Failure }>;
   /** Whether other threads may attach. */
   readonly hasOtherThreads: boolean;
 }
@@ -66,6 +72,7 @@ export function systemEngine(workerUrl: URL | undefined): LogEngine {
     wallMs,
     delay,
     snapshotJobs: systemSnapshotJobs(workerUrl),
+    backup: (request) => runJob('backup', request, { workerUrl }),
     hasOtherThreads: true,
   };
 }

@@ -223,6 +223,7 @@ export class LogCuts {
     const { lsn, offset } = cut.intent;
     this.#made += 1;
     cut.changeCatalog();
+    status.add('cuts', 1);
     committer.lowerWatermark(cut.keptLsn);
     status.set('lastLsn', cut.keptLsn);
     status.set('liveBytes', offset);

@@ -102,6 +102,8 @@ export function recycle(disk: Disk, directory: string, { number, maxFileSize }: 
   // Before any byte is changed: otherwise the segment could come back after a power cut without its beginning.
   syncDirectory(disk, directory);
   if (!isThere) return { spareBytes: 0, troubles: [] };
+  // A linked backup has the same file: its bytes must stay.
+  if ((disk.stat(path)?.links ?? 1) > 1) return { spareBytes: 0, troubles: removed(disk, path) };
   let spareBytes = 0;
   const troubles = orRemoved(disk, path, () => {
     const file = disk.open(path, 'r+');

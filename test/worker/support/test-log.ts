@@ -80,7 +80,9 @@ export class TestLog {
   readonly options: WriterOptions;
   readonly recovered: Recovered;
   readonly lane: LaneClient;
-  readonly status = new LogStatus(createLogStatus());
+  /** Memory of [status]. */
+  readonly statusMemory = createLogStatus();
+  readonly status = new LogStatus(this.statusMemory);
   readonly syncer: SteppedSyncer;
   readonly doorbell = new Doorbell(createDoorbellMemory());
   readonly #writer: Writer;
