@@ -181,7 +181,7 @@ export class DamagedLog implements EntrySource {
     const { firstLsn } = this;
     if (from === undefined || from >= firstLsn) return;
     const { directory } = this.#report;
-    const message = `Entry ${from} of "${directory}" is gone: retention or truncateBefore has removed it. The log begins at ${firstLsn}.`;
+    const message = `Entry ${from} of "${directory}" is gone: it was removed. The log begins at ${firstLsn}.`;
     throw new WalError('ERR_WAL_PURGED', message, { path: directory, lsn: from });
   }
 

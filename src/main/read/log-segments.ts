@@ -75,7 +75,7 @@ export function truncated(view: LogView, lsn: number): WalError {
 export function purged(view: LogView, lsn: number): WalError {
   return new WalError(
     'ERR_WAL_PURGED',
-    `Entry ${lsn} of "${view.directory}" is gone: retention or truncateBefore has removed it. The log begins at ${view.firstLsn}. ` +
+    `Entry ${lsn} of "${view.directory}" is gone: it was removed. The log begins at ${view.firstLsn}. ` +
       'Begin there, or keep more (options maxFiles, maxTotalSize, maxAge, retainFrom).',
     { path: view.directory, lsn },
   );

@@ -393,7 +393,7 @@ const CASES: Readonly<Record<WalErrorCode, Readonly<Record<string, Case>> | 'res
           doing: /Entry 1 of/,
           path: wal.directory,
           lsn: 1,
-          why: /has removed it/,
+          why: /it was removed/,
           wayOut: /begins at 3\. Begin there/,
         },
       ];
