@@ -10,7 +10,8 @@
  *    36      8  floor         the log begins at this LSN at the earliest: entries below it were given up; 0 = none
  *    44      8  checkpoint    as the user set it; 0 = never
  *    52      8  archived      segments with lower numbers were handed to the archive; 0 = none
- *    60      4  cut           1 = a cut was begun and the three fields that follow are there; else 0
+ *    60      4  flags         1 = a cut was begun and the three fields that follow are there
+ *                            2 = the log was emptied, and no entry has become durable since: it has none up to its watermark
  *   [64      8  cut segment   the segment that the cut ends in; all later ones go
  *    72      8  cut offset    bytes of it that stay
  *    80      8  cut lsn]      the last entry that stays; 0 = none
@@ -51,6 +52,8 @@ export interface LogState {
   /** Segments with lower numbers were handed to the archive. */
   readonly archived: number;
   readonly namedCheckpoints: NamedCheckpoints;
+  /** Every entry was taken out of the log, and none has become durable since. `floor` is `watermark` + 1. */
+  readonly isEmptied: boolean;
   /** A cut that was begun; `watermark` is lowered to it already. */
   readonly pendingCut?: PendingCut | undefined;
 }
@@ -85,6 +88,8 @@ export const CHECKPOINT_DATA_MAX = 4096;
 
 const MAGIC = Uint8Array.of(0x72, 0x69, 0x6e, 0x67, 0x77, 0x61, 0x6c, 0x00);
 const VERSION = 2;
+const CUT_FLAG = 1;
+const EMPTIED_FLAG = 2;
 const CRC_BYTES = 4;
 const FIXED_BYTES = 64;
 const CUT_BYTES = 24;
@@ -109,6 +114,7 @@ export function emptyState(logId: bigint): LogState {
     checkpoint: 0,
     archived: 0,
     namedCheckpoints: new Map(),
+    isEmptied: false,
   };
 }
 
@@ -117,10 +123,12 @@ export function emptyState(logId: bigint): LogState {
  * content changes, which the archive has to get again once it is sealed. The data of checkpoints stay.
  */
 export function endingWith(state: LogState, lsn: number, segment = Number.POSITIVE_INFINITY): LogState {
+  const floor = state.floor > lsn + 1 ? (lsn === 0 ? 0 : lsn + 1) : state.floor;
   return {
     ...state,
     watermark: Math.min(state.watermark, lsn),
-    floor: state.floor > lsn + 1 ? (lsn === 0 ? 0 : lsn + 1) : state.floor,
+    floor,
+    isEmptied: state.isEmptied && floor === lsn + 1,
     checkpoint: Math.min(state.checkpoint, lsn),
     archived: Math.min(state.archived, segment),
     namedCheckpoints: new Map(
@@ -145,8 +153,8 @@ export function encodeState(state: LogState): Uint8Array {
   writeUint64(bytes, 36, state.floor);
   writeUint64(bytes, 44, state.checkpoint);
   writeUint64(bytes, 52, state.archived);
+  writeUint32(bytes, 60, (pendingCut === undefined ? 0 : CUT_FLAG) + (state.isEmptied ? EMPTIED_FLAG : 0));
   if (pendingCut !== undefined) {
-    writeUint32(bytes, 60, 1);
     writeUint64(bytes, 64, pendingCut.segment);
     writeUint64(bytes, 72, pendingCut.offset);
     writeUint64(bytes, 80, pendingCut.lsn);
@@ -177,9 +185,11 @@ export function decodeState(bytes: Uint8Array): LogState | StateFault {
     return { fault: 'its checksum does not match' };
   const version = readUint32(bytes, 8);
   if (version !== VERSION) return { fault: `its version ${version} is not known` };
-  const cutFlag = readUint32(bytes, 60);
-  const namesAt = FIXED_BYTES + (cutFlag === 1 ? CUT_BYTES : 0);
-  if (cutFlag > 1 || namesAt + COUNT_BYTES > end) return { fault: 'it contradicts itself' };
+  const flags = readUint32(bytes, 60);
+  const hasCut = (flags & CUT_FLAG) !== 0;
+  const namesAt = FIXED_BYTES + (hasCut ? CUT_BYTES : 0);
+  if (flags > CUT_FLAG + EMPTIED_FLAG || namesAt + COUNT_BYTES > end)
+    return { fault: 'it contradicts itself' };
   const namedCheckpoints = decodeNamed(bytes, namesAt, end);
   if (namedCheckpoints === undefined) return { fault: 'its named checkpoints are not as they are written' };
   const fixed = {
@@ -188,16 +198,16 @@ export function decodeState(bytes: Uint8Array): LogState | StateFault {
     checkpoint: readUint64(bytes, 44),
     archived: readUint64(bytes, 52),
   };
-  const pendingCut =
-    cutFlag === 1
-      ? { segment: readUint64(bytes, 64), offset: readUint64(bytes, 72), lsn: readUint64(bytes, 80) }
-      : undefined;
+  const pendingCut = hasCut
+    ? { segment: readUint64(bytes, 64), offset: readUint64(bytes, 72), lsn: readUint64(bytes, 80) }
+    : undefined;
   const lsns = [...namedCheckpoints.values()].map(({ lsn }) => lsn);
   const numbers = [...Object.values(fixed), ...Object.values(pendingCut ?? {}), ...lsns];
   if (!numbers.every(Number.isSafeInteger)) return { fault: 'it holds a number out of range' };
   const logId = readBigUint64(bytes, 12);
   const branch = readBigUint64(bytes, 20);
-  const state = { logId, branch, ...fixed, namedCheckpoints };
+  const isEmptied = (flags & EMPTIED_FLAG) !== 0;
+  const state = { logId, branch, ...fixed, namedCheckpoints, isEmptied };
   return pendingCut === undefined ? state : { ...state, pendingCut };
 }
 

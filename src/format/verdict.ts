@@ -170,8 +170,9 @@ function readLog({ segments: files, state, full = false, known, snapshots = [] }
 
   const { end } = walk;
   const floor = survey.state?.floor ?? 0;
-  // What is below the floor was given up on purpose: in a log without an entry nothing is missing before it.
-  const lastLsn = walk.lastLsn === 0 ? Math.max(0, floor - 1) : walk.lastLsn;
+  // Only of a log that was emptied: else a first entry that is damaged would make entries that are durable look given up.
+  const isEmptied = survey.state?.isEmptied === true && walk.lastLsn === 0;
+  const lastLsn = isEmptied ? Math.max(0, floor - 1) : walk.lastLsn;
   const tail = tailOf(files, walk, lastLsn);
   const laterBytes = files
     .slice(end.index + 1)

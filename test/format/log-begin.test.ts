@@ -31,9 +31,9 @@ test('the floor is where a log begins, if it is higher', () => {
   assert.deepEqual(bounds(builder.judge({ state: other })), [1, 10, 5], "another log's state file");
 });
 
-test('a log without an entry goes on at its floor, and what its watermark promises above that is missing', () => {
+test('a log that was emptied goes on at its floor, and what its watermark promises above that is missing', () => {
   const empty = [new Uint8Array(0)];
-  const state = { ...emptyState(LOG_ID), watermark: 999, floor: 1000 };
+  const state = { ...emptyState(LOG_ID), watermark: 999, floor: 1000, isEmptied: true };
   assert.deepEqual(bounds(judge(empty, { firstSegment: 6, state })), [1000, 999, 5]);
   assert.deepEqual(
     bounds(judge(empty, { firstSegment: 6, state: { ...state, watermark: 1000 } })),
@@ -41,6 +41,11 @@ test('a log without an entry goes on at its floor, and what its watermark promis
   );
   const torn = [Uint8Array.of(20, 0, 0, 0, 8)];
   assert.deepEqual(bounds(judge(torn, { firstSegment: 6, state })), [1000, 999, 6]);
+  // Of one that was not, the entries that the first frame should begin were durable.
+  assert.deepEqual(
+    bounds(judge(torn, { firstSegment: 6, state: { ...state, isEmptied: false } })),
+    [1000, 0, 2],
+  );
 });
 
 test('a log without an entry and without a state file is corrupt, unless it may be a new one', () => {

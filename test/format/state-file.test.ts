@@ -76,7 +76,7 @@ test('a state that says what no version writes is a fault, though its checksum m
   assert.match(faultOf(forge(PLAIN_BYTES, 8, '01'))!, /version 1/);
   assert.match(faultOf(forge(PLAIN_BYTES, 8, '03'))!, /version 3/);
   assert.match(faultOf(forge(PLAIN_BYTES, 60, '01'))!, /contradicts/);
-  assert.match(faultOf(forge(FULL_BYTES, 60, '02'))!, /contradicts/);
+  assert.match(faultOf(forge(FULL_BYTES, 60, '04'))!, /contradicts/);
   assert.match(faultOf(forge(FULL_BYTES, 60, '00'))!, /named checkpoints/);
   assert.match(faultOf(forge(PLAIN_BYTES, 28, '0000000000002000'))!, /out of range/);
   assert.match(faultOf(forge(FULL_BYTES, 72, 'ffffffffffffffff'))!, /out of range/);
@@ -124,9 +124,15 @@ propertyTest(
       fc.record({ lsn, data: fc.uint8Array({ maxLength: 50 }) }, { noNullPrototype: true }),
       { maxKeys: 5 },
     ),
-    (fixed, pendingCut, named) => {
+    fc.boolean(),
+    (fixed, pendingCut, named, isEmptied) => {
       const namedCheckpoints = new Map(Object.entries(named));
-      const state = { ...fixed, namedCheckpoints, ...(pendingCut === undefined ? {} : { pendingCut }) };
+      const state = {
+        ...fixed,
+        namedCheckpoints,
+        isEmptied,
+        ...(pendingCut === undefined ? {} : { pendingCut }),
+      };
       assert.deepEqual({ ...decodeState(encodeState(state)) }, state);
     },
   ),

@@ -447,6 +447,8 @@ describe('row 5, a clean end', () => {
           lastLsn: 18,
           skipped: 0,
           stamp: { logId: LOG_ID, number: 2, createdMs: 1_700_000_000_000, recycled: false, branch: 0n },
+          time: judgement.segments[2]?.time,
+          latestMs: undefined,
           scanned: true,
           frames: 6,
           validBytes: builder.offset,

@@ -93,6 +93,11 @@ export class CheckpointModel {
     this.#pending.clear();
   }
 
+  /** Segments below `first` went otherwise than by retention. */
+  noteGivenUp(first: number): void {
+    this.#archivedMost = Math.max(this.#archivedMost, first);
+  }
+
   /** The log begins with segment `first`, and no repair has taken any. */
   assertArchived(first: number): void {
     assert.ok(first <= this.#archivedMost, `wal-${first - 1} was removed and never archived`);

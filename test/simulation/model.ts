@@ -86,6 +86,7 @@ export class LogModel {
   #syncs = new Map<number, PendingSync>();
   #commands = new Map<number, PendingCommand>();
   #hasFailed = false;
+  #isEmptied = false;
 
   readonly places = new CheckpointModel();
 
@@ -139,6 +140,8 @@ export class LogModel {
 
   noteCommand(id: number, command: LogCommand, sequence: number): void {
     if (!this.#hasFailed) this.#commands.set(id, { ...command, sequence });
+    // Also if it fails, or is never answered: it may have begun. Where the log begins is not known before a command has run.
+    if (command.name === 'reset' || command.name === 'truncateAfter') this.#isEmptied = true;
   }
 
   noteChange(id: number, changes: readonly CheckpointChange[]): void {
@@ -226,12 +229,20 @@ export class LogModel {
     this.#assertFloor(firstLsn, lastLsn);
     if (frames.length > 0) assert.ok(this.#entries[lastLsn - 1]?.isWhole, `a part of a batch ends the log`);
     this.#assertCheckpoint(checkpoint, lastLsn, cuts);
-    const ends = this.#repairs.length > 0 ? [...cuts, lastLsn] : cuts;
+    const resets = this.#pending('reset').map((next) => next - 1);
+    const ends = [...cuts, ...resets, ...(this.#repairs.length > 0 ? [lastLsn] : [])];
     this.places.noteRecovered(namedCheckpoints, ends, this.#damage?.isOfState ?? false);
     this.#startOver(lastLsn, checkpoint, isDurable);
     this.#truncatedBefore = Math.min(this.#truncatedBefore, firstLsn);
     // Lower than before where the floor was lost.
     this.#firstLsn = firstLsn;
+  }
+
+  /** May the log have been emptied since the last call? Its segments then go without having been archived. */
+  takeEmptied(): boolean {
+    const isEmptied = this.#isEmptied;
+    this.#isEmptied = false;
+    return isEmptied;
   }
 
   /** The log holds no entry, and goes on after `lastLsn`: it was emptied, or is being emptied by a command that is not answered. */
@@ -423,6 +434,7 @@ export class LogModel {
     this.#firstLsn = lsn + 1;
     this.#truncatedBefore = lsn + 1;
     this.#checkpoint = Math.min(this.#checkpoint, lsn);
+    this.places.lower(lsn);
     this.#writtenLsn = lsn;
     this.#durableLsn = lsn;
     this.#stateProof = Math.min(this.#stateProof, lsn);

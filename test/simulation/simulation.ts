@@ -110,7 +110,9 @@ export class Simulation {
 
   #assertArchived(): void {
     if (!this.log.options.hasArchive || this.#mayHaveRepaired) return;
-    this.model.places.assertArchived(this.log.segments[0] ?? 0);
+    const first = this.log.segments[0] ?? 0;
+    if (this.model.takeEmptied()) this.model.places.noteGivenUp(first);
+    this.model.places.assertArchived(first);
   }
 
   /** Damages the files of a log that [isAtRest]. */
@@ -193,6 +195,8 @@ export class Simulation {
 
   /** See [backUpAndRestore]. Not of a log that was damaged, nor with a writer that is broken on purpose. */
   backUp(random: Random): void {
+    // A backup begins with a sync, which is refused as long as recovery has no room, and once the log has ended.
+    if (!this.#isSettled || this.model.hasFailed) return;
     if (this.model.isDamaged || this.#settings.tamper !== undefined) return;
     backUpAndRestore(this.log, random);
     if (this.#hasStopped) throw new Stopped();

@@ -84,7 +84,7 @@ class BackupJob {
   run(): BackupReport {
     const { since } = this.#request;
     const disk = this.#disk;
-    const startedMs = disk.now();
+    const startedMs = Math.max(0, disk.now());
     this.#refuseSameDirectory();
     const earlier = since === undefined ? undefined : readBackup(disk, backupDirectory(since));
     let picture = this.#look(earlier);

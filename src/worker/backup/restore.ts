@@ -210,12 +210,21 @@ class RestoreJob {
       const end = cut?.index === at ? cut.offset : segment.bytes;
       this.#writeSegment(aside, segment, end);
     }
+    // As emptying leaves it: if the state file is lost, it shows that the log does not begin at LSN 1 (log-emptying.ts).
+    if (segments.length === 0 && lastLsn > 0)
+      writeSmall(this.#disk, aside.pathOf(segmentName(1)), new Uint8Array(0), FILE_MODE);
     for (const { path, name, bytes, sha256 } of snapshots) {
       this.#copyWhole(path, aside.pathOf(name), bytes, sha256);
     }
     // The segments of wal-go do not name their log.
     const logId = plan.logId === 0n ? newLogId(this.#disk) : plan.logId;
-    const state = encodeState({ ...plan.state, logId, branch, watermark: lastLsn });
+    const state = encodeState({
+      ...plan.state,
+      logId,
+      branch,
+      watermark: lastLsn,
+      isEmptied: segments.length === 0 && lastLsn > 0,
+    });
     writeSmall(this.#disk, aside.pathOf(STATE_FILE), state, FILE_MODE);
     this.#judge(aside, plan);
   }

@@ -160,7 +160,8 @@ export class LogCuts {
     const lsn = nextLsn - 1;
     const firstLsn = Math.max(1, status.get('firstLsn'));
     committer.withRoom(() => createEmptySegment(disk, directory, number, fileMode));
-    const state = { ...this.#stateEndingWith(lsn, number), floor: nextLsn === 1 ? 0 : nextLsn };
+    const isEmptied = nextLsn > 1;
+    const state = { ...this.#stateEndingWith(lsn, number), floor: isEmptied ? nextLsn : 0, isEmptied };
     this.#carryOut(state, {
       doing,
       intent: { segment: number, offset: 0, lsn },

@@ -174,12 +174,13 @@ function endBefore(segments: readonly SegmentFile[], judgement: Judgement): End 
 }
 
 /** The intent and the lowered watermark are recorded before anything goes: a crash leaves a cut that `open` finishes. */
-function truncate(job: RepairJob, { place, firstLsn, lastLsn }: End): Done {
+function truncate(job: RepairJob, { place, ...kept }: End): Done {
   const { disk, home, fileMode, watermark, plan } = job;
   const { directory } = home;
   const segments = job.segments.map(({ number }) => number);
   const last = job.segments.find(({ number }) => number === place.segment);
   const isShortened = last !== undefined && withSource(last, ({ size }) => size > place.offset);
+  const { firstLsn, lastLsn } = goingOn(job, kept);
   // What is kept may never have been synced: `open` sees to that, since the watermark says no more than it did.
   const state = stateUpTo(job, lastLsn, place.segment);
   let sideFiles: string[] = [];
@@ -210,10 +211,7 @@ function rewrite(job: RepairJob): Done {
   const { disk, home, segments, fileMode, watermark, plan } = job;
   const { directory } = home;
   const { rewritten, removed } = plan;
-  // If nothing can be read, the log goes on at its floor.
-  const { floor } = job.state;
-  const firstLsn = Math.max(plan.firstLsn, floor);
-  const lastLsn = plan.lastLsn === 0 ? Math.max(0, floor - 1) : plan.lastLsn;
+  const { firstLsn, lastLsn } = goingOn(job, plan);
   let sideFiles: string[] = [];
   if (!job.dryRun) {
     const changed = Math.min(...rewritten.map(({ number }) => number), ...removed);
@@ -246,7 +244,22 @@ function setLostSnapshotsAside(disk: Disk, home: LogDirectory, logId: bigint, la
  * the lowest segment whose content changes, which the archive has to get again.
  */
 function stateUpTo({ disk, state, watermark }: RepairJob, lastLsn: number, changed: number): LogState {
-  return { ...endingWith({ ...state, watermark }, lastLsn, changed), branch: newBranch(disk) };
+  const ended = { ...endingWith({ ...state, watermark }, lastLsn, changed), branch: newBranch(disk) };
+  // No entry is left below the floor, nor above: as after an emptying.
+  return lastLsn > 0 && ended.floor === lastLsn + 1
+    ? { ...ended, watermark: lastLsn, isEmptied: true }
+    : ended;
+}
+
+/** Where the repaired log begins and ends. If nothing can be read, it goes on at its floor. */
+function goingOn(
+  { state: { floor } }: RepairJob,
+  { firstLsn, lastLsn }: { readonly firstLsn: number; readonly lastLsn: number },
+): { readonly firstLsn: number; readonly lastLsn: number } {
+  return {
+    firstLsn: Math.max(firstLsn, floor),
+    lastLsn: lastLsn === 0 ? Math.max(0, floor - 1) : lastLsn,
+  };
 }
 
 function unsupported(directory: string, trouble: Trouble | undefined): LogFailure {

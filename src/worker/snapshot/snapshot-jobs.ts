@@ -53,7 +53,7 @@ export function beginSnapshot(disk: Disk, request: WriteSnapshotRequest): BegunS
 
 function headerFor(disk: Disk, request: WriteSnapshotRequest): SnapshotHeader {
   const { directory, logId, lsn, segment, format } = request;
-  const common = { logId, lsn, format, createdMs: disk.now() };
+  const common = { logId, lsn, format, createdMs: Math.max(0, disk.now()) };
   if (segment === undefined) return { ...common, branch: request.branch, entryCrc: undefined };
   const entry = identifyEntry(disk, directory, logId, segment, lsn);
   if (entry === undefined)

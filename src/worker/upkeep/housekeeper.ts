@@ -134,7 +134,8 @@ export class Housekeeper {
   }
 
   state(watermark: number): LogState {
-    return { ...this.#state, watermark };
+    const { isEmptied, floor } = this.#state;
+    return { ...this.#state, watermark, isEmptied: isEmptied && watermark === floor - 1 };
   }
 
   /** @throws the system's error; LogFailure ERR_WAL_SYNC_FAILED */
@@ -177,7 +178,7 @@ export class Housekeeper {
 
   /** The log begins with entry `lsn`. Durable when it returns. @throws as [writeState]; nothing has changed then */
   raiseFloor(lsn: number, watermark: number): void {
-    const state = { ...this.#state, floor: lsn };
+    const state = { ...this.#state, floor: lsn, isEmptied: false };
     this.writeState({ ...state, watermark });
     this.#state = state;
     this.#parts.status.set('floor', lsn);

@@ -31,9 +31,11 @@ function chainOf(change: (image: Image) => void = () => {}): SimulatedDisk {
   change(image);
   const disk = diskOf(image);
   disk.plantDirectory('/backups');
+  disk.unlink(join(DIRECTORY, STATE_FILE));
   const ends = framesIn(disk, DIRECTORY);
   const grown = (lastLsn: number) => {
-    for (const name of disk.names(DIRECTORY)) disk.unlink(join(DIRECTORY, name));
+    // The state file stays: it is the one that says the branch.
+    for (const name of disk.names(DIRECTORY)) if (name !== STATE_FILE) disk.unlink(join(DIRECTORY, name));
     const last = ends.findLast(({ lsn }) => lsn <= lastLsn);
     for (const [name, bytes] of image) {
       const number = Number(name.replace('wal-', ''));
