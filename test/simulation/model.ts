@@ -87,6 +87,8 @@ export class LogModel {
   #commands = new Map<number, PendingCommand>();
   #hasFailed = false;
   #isEmptied = false;
+  /** The last cut left no entry. */
+  #hasCutAll = false;
 
   readonly places = new CheckpointModel();
 
@@ -161,6 +163,9 @@ export class LogModel {
     else if (message.kind === 'checkpoints-rejected') this.places.noteRefused(message.id);
     else if (message.kind === 'failed') this.#fail(message.failure.code);
     else if (message.kind === 'trouble') this.#hasTrouble = true;
+    // Of the command that is answered next.
+    else if (message.kind === 'truncated')
+      this.#hasCutAll = message.segments.every(({ bytes }) => bytes === 0);
   }
 
   /** The log reported that entries below are removed. */
@@ -332,11 +337,13 @@ export class LogModel {
     this.#durableLsn = isDurable ? lastLsn : Math.min(this.#durableLsn, lastLsn);
     this.#stateProof = isDurable ? lastLsn : Math.min(this.#stateProof, lastLsn);
     this.#hasTrouble = false;
-    this.#damage = undefined;
+    // Until there is room for another state file, the damaged one stays.
+    if (isDurable || this.#damage?.isOfState !== true) this.#damage = undefined;
     this.#repairs = [];
     this.#syncs.clear();
     this.#commands.clear();
     this.#hasFailed = false;
+    this.#hasCutAll = false;
   }
 
   #assertContent(frames: readonly FrameOnDisk[], firstLsn: number): void {
@@ -455,13 +462,15 @@ export class LogModel {
     const command = this.#commands.get(id);
     assert.ok(command !== undefined, `command ${id} was answered twice`);
     this.#commands.delete(id);
+    const hasCutAll = this.#hasCutAll;
+    this.#hasCutAll = false;
     const { name, lsn, sequence: last, splitBatch } = command;
     if (name === 'checkpoint') this.#checkpoint = lsn;
     if (name === 'truncateBefore') this.#truncatedBefore = Math.max(this.#truncatedBefore, lsn);
     // A reset to where the log stands empty changes nothing, and neither does it here.
     if (name === 'reset') this.#empty(lsn - 1, last);
     if (name !== 'truncateAfter') return;
-    if (lsn > 0 && lsn < this.#firstLsn) {
+    if (lsn > 0 && hasCutAll) {
       this.#empty(lsn, last);
       return;
     }
