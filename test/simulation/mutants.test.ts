@@ -4,7 +4,7 @@ import { HONEST, MUTANTS } from './mutants.js';
 import { type LifeSettings, liveByChance } from './random-life.js';
 
 /** A mistake that this many lives do not reveal counts as overlooked. */
-const LIVES_MAX = 400;
+const LIVES_MAX = 1000;
 const HONEST_LIVES = 100;
 
 for (const { mistake, settings, complaint } of MUTANTS) {
