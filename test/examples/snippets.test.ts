@@ -118,6 +118,21 @@ if (isMainThread) {
     prints: '1\n',
     beside: { 'hook.cjs': '' },
   },
+  "const full = await wal.backup('./backups/monday');": {
+    before: `import { mkdirSync } from 'node:fs';
+import { Wal } from 'ringwal';
+mkdirSync('backups');
+const wal = await Wal.open('./data', { durable: true });
+await wal.reset(41200);
+for (let at = 0; at < 20; at++) await wal.append('entry');
+`,
+    after: `await wal.close();
+const restored = await Wal.open('./at-an-entry');
+console.log(restored.firstLsn, restored.lastLsn);
+await restored.close();
+`,
+    prints: '41200 41207\n',
+  },
   '// main.js': {
     before: '',
     after: '',

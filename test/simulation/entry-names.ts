@@ -17,12 +17,4 @@ export class EntryNames {
       else assert.ok(Buffer.from(known.data).equals(data), `LSN ${lsn} names two entries of one branch`);
     }
   }
-
-  /**
-   * Damage that nothing proves is taken for a torn write: the log ended before durable entries, which no log can promise to notice
-   * (docs/durability.md). It is on no other branch for that.
-   */
-  forgetAbove(lsn: number): void {
-    for (const [name, entry] of this.#data) if (entry.lsn > lsn) this.#data.delete(name);
-  }
 }

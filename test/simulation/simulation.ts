@@ -14,7 +14,7 @@ import { repairLog } from '../../src/worker/recover/repair.js';
 import type { SyncRound, SyncRoundParts } from '../../src/worker/sync/sync-round.js';
 import { assertNothingGone, type Image, imageOf, judgeFully } from '../worker/recover/damaged-logs.js';
 import { Level } from '../worker/support/lane-client.js';
-import { readFrames, readFramesBeforeFault } from '../worker/support/segments.js';
+import { type FrameOnDisk, readFrames, readFramesBeforeFault } from '../worker/support/segments.js';
 import { DIRECTORY, OPTIONS, TestLog } from '../worker/support/test-log.js';
 import { backUpAndRestore } from './backups.js';
 import { inflictDamage } from './damage.js';
@@ -46,6 +46,7 @@ export class Simulation {
   readonly #settings: SimulationSettings;
   /** The files when they were damaged, if no cut was under way that the next open would finish. */
   #damaged: Image | undefined;
+  #hasBeenDamaged = false;
   #isAtRest = false;
   /** A repair may have removed segments. */
   #mayHaveRepaired = false;
@@ -99,10 +100,10 @@ export class Simulation {
     const frames = catalog.oldestLsn === 0 ? [] : readFrames(this.#log.files, lastLsn);
     const { report } = this.#log.recovered;
     const isDurable = finishRecovery === undefined;
-    if (this.model.isDamaged) this.#names.forgetAbove(lastLsn);
+    this.#hasBeenDamaged ||= this.model.isDamaged;
     this.#mayHaveRepaired ||= this.model.isBeingRepaired;
     this.model.noteRecovered(frames, this.#lastEnd, report, state, isDurable);
-    this.#names.note(frames, isDurable ? lastLsn : 0);
+    this.#noteNames(frames, isDurable ? lastLsn : 0);
     this.#assertArchived();
     this.#damaged = undefined;
     this.#isSettled = finishRecovery === undefined;
@@ -290,7 +291,15 @@ export class Simulation {
     for (const message of this.log.lane.hear()) this.model.noteHeard(message);
     // Whatever is cut off later was durable under this name.
     if (this.model.durableLsn > durableLsn && !this.model.hasFailed)
-      this.#names.note(readFramesBeforeFault(this.log.files), this.model.durableLsn);
+      this.#noteNames(readFramesBeforeFault(this.log.files), this.model.durableLsn);
+  }
+
+  /**
+   * Not once bytes have rotted: a log that ended before durable entries then gives out their LSNs again without knowing it, and a
+   * stamp that nothing reads any more may be among the bytes (docs/durability.md).
+   */
+  #noteNames(frames: readonly FrameOnDisk[], durableLsn: number): void {
+    if (!this.#hasBeenDamaged) this.#names.note(frames, durableLsn);
   }
 
   #watch(): void {
