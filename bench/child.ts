@@ -4,11 +4,13 @@
  *
  *   child.mjs run TASK         runs a workload; answers its Outcome
  *   child.mjs probe NAME DIR   can this contender be loaded here? answers true
+ *   child.mjs start NAME DIR   opens this contender and commits one entry; answers the milliseconds since its start
  *   child.mjs load LOAD        sends HTTP requests to its parent; answers a LoadReport
  */
 import { contenderNamed } from './contenders/all.js';
 import { WORKLOADS } from './workloads/all.js';
 import { generateLoad, type Load } from './workloads/load-generator.js';
+import { startOnce } from './workloads/start.js';
 import type { Task } from './workloads/workload.js';
 
 // Threads of some packages do not keep the process alive, and a measurement that waits for them would end early.
@@ -24,6 +26,8 @@ function answerTo(asked: string | undefined): Promise<unknown> {
       return runTask(JSON.parse(argument) as Task);
     case 'probe':
       return probe(argument);
+    case 'start':
+      return startOnce(argument, directory);
     case 'load':
       return generateLoad(JSON.parse(argument) as Load);
     default:

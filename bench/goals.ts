@@ -42,7 +42,7 @@ const GOALS: readonly Goal[] = [
   ratio(
     'fire-and-forget, 100 B: throughput to createWriteStream + fsync',
     'at least',
-    2,
+    2.5,
     fire('ringwal', 'entriesPerS', 100),
     fire('createWriteStream', 'entriesPerS', 100),
   ),
@@ -105,6 +105,10 @@ const GOALS: readonly Goal[] = [
     of('durable-latency', 'ringwal', 'p50Us'),
     of('durable-latency', 'raw loop, other thread', 'p50Us'),
   ),
+  ...[1, 5, 20, 50].flatMap(pacedGoals),
+  ...tailGoals(),
+  ...inFlightGoals(8, 1.5, 1),
+  ...inFlightGoals(64, 2.5, 0.5),
   {
     what: `durable, 1,000 in flight: throughput to 1,000 / (raw sync p50 + ${US_PER_APPEND} µs × 1,000)`,
     bound: 'at least',
@@ -132,6 +136,13 @@ const GOALS: readonly Goal[] = [
     of('written-in-flight', 'ringwal', 'entriesPerS'),
   ),
   plain('replay through batches()', 'at most', 130, 'ns/entry', of('replay', 'ringwal', 'batchesNs')),
+  ratio(
+    'replay through batches(), to a raw read of the same bytes',
+    'at most',
+    8,
+    of('replay', 'ringwal', 'batchesNs'),
+    of('replay', 'raw read', 'batchesNs'),
+  ),
   plain('replay through entries()', 'at most', 300, 'ns/entry', of('replay', 'ringwal', 'entriesNs')),
   plain(
     'get(lsn) at random, of what the process wrote last',
@@ -146,6 +157,13 @@ const GOALS: readonly Goal[] = [
     20,
     'µs',
     of('replay', 'ringwal, reopened', 'getUs'),
+  ),
+  plain(
+    'start of a process to its first durable append, beyond a process that does nothing',
+    'at most',
+    40,
+    'ms',
+    of('start', 'ringwal', 'startMoreMs'),
   ),
   plain(
     'opening 200 full segments, beyond opening one',
@@ -236,6 +254,67 @@ function ratio(what: string, bound: Goal['bound'], target: number, series: Serie
   const values = (results: Results) =>
     paired(seriesOf(results, series), seriesOf(results, to), (figure, other) => figure / other);
   return { what, bound, target, unit: '×', values };
+}
+
+/** Goals for durable appends with a pause before each, from the start of the process on. */
+function pacedGoals(gapMs: number): Goal[] {
+  const workload = `paced-${gapMs}`;
+  const what = `durable, one every ${gapMs} ms`;
+  const own = of(workload, 'ringwal', 'p50Us');
+  const to = (contender: string) => of(workload, contender, 'p50Us');
+  return [
+    ratio(`${what}: p50 to a raw loop on another thread`, 'at most', 1.1, own, to('raw loop, other thread')),
+    ratio(`${what}: p50 to a raw loop, rewriting`, 'at most', 1.25, own, to('raw loop, rewriting')),
+    ratio(`${what}: p50 to fs.promises`, 'at most', 1, own, to('fs.promises')),
+    ratio(
+      `${what}: p99 to a raw loop, rewriting`,
+      'at most',
+      1.5,
+      of(workload, 'ringwal', 'p99Us'),
+      of(workload, 'raw loop, rewriting', 'p99Us'),
+    ),
+    ratio(`${what}: p50 with \`busyPoll\` to without`, 'at most', 1, to('ringwal, busyPoll'), own),
+  ];
+}
+
+function tailGoals(): Goal[] {
+  const what = 'durable, one at a time for a minute';
+  const metrics = [
+    ['p99', 'p99Us', 1.5, 1.5],
+    ['p99.9', 'p999Us', 1.5, 2],
+  ] as const;
+  return metrics.flatMap(([name, metric, target, pollTarget]) => {
+    const raw = of('tail', 'raw loop, rewriting', metric);
+    return [
+      ratio(
+        `${what}: ${name} to a raw loop, rewriting`,
+        'at most',
+        target,
+        of('tail', 'ringwal', metric),
+        raw,
+      ),
+      ratio(
+        `${what}, with \`busyPoll\`: ${name} to a raw loop, rewriting`,
+        'at most',
+        pollTarget,
+        of('tail', 'ringwal, busyPoll', metric),
+        raw,
+      ),
+    ];
+  });
+}
+
+function inFlightGoals(callers: number, throughput: number, p99: number): Goal[] {
+  const workload = `in-flight-${callers}`;
+  const goal = (metric: MetricName, name: string, bound: Goal['bound'], target: number) =>
+    ratio(
+      `durable, ${callers} in flight: ${name} to lmdb`,
+      bound,
+      target,
+      of(workload, 'ringwal', metric),
+      of(workload, 'lmdb', metric),
+    );
+  return [goal('entriesPerS', 'throughput', 'at least', throughput), goal('p99Us', 'p99', 'at most', p99)];
 }
 
 /** Goals for the memory of the whole process, and for the memory that the log adds to a process with the same load. */

@@ -65,6 +65,7 @@ await build({
   // Bet: each thread of a log reads its file as a whole, and beyond 256 KiB that takes half a MiB more of resident memory
   // (bench/workloads/memory.ts). The source map has names and lines.
   minifyWhitespace: true,
+  minifyIdentifiers: true,
   // Node prints the line that an uncaught error comes from, in front of its message. Lines end where the next statement or
   // bracket allows it: of a limit of 20 the longest, the fields of a class, have some 400 characters, of 120 near 600.
   lineLimit: 20,

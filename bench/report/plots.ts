@@ -32,7 +32,12 @@ export function drawPlots(results: Results, workloads: readonly Workload[]): Map
       rowsOf(results, workload, 'entriesPerS'),
     ),
   );
-  draw('latency.svg', 'durable-latency', (workload) => drawLatency(results, workload));
+  draw('latency.svg', 'durable-latency', (workload) =>
+    drawLatency(results, workload, 'Latency of a durable append, one at a time'),
+  );
+  draw('paced.svg', 'paced-5', (workload) =>
+    drawLatency(results, workload, 'Latency of a durable append every 5 ms, from the start of the process'),
+  );
   draw('in-flight.svg', 'durable-in-flight', (workload) =>
     barChart(
       'Durable appends, 1,000 in flight',
@@ -73,7 +78,7 @@ function drawThroughput(results: Results, workload: Workload): string {
   );
 }
 
-function drawLatency(results: Results, workload: Workload): string {
+function drawLatency(results: Results, workload: Workload, title: string): string {
   const rows = casesOf(results, workload).map(([row, { outcomes }]) => {
     const at = (share: (typeof LATENCY_SHARES)[number]) => {
       const index = LATENCY_SHARES.indexOf(share);
@@ -82,7 +87,7 @@ function drawLatency(results: Results, workload: Workload): string {
     return { ...row, low: at(0.01), boxLow: at(0.25), median: at(0.5), boxHigh: at(0.75), high: at(0.99) };
   });
   return rangeChart(
-    'Latency of a durable append, one at a time',
+    title,
     '100 B; bar: the middle half, whiskers: p1 and p99, dot and number: p50',
     'µs, less is better',
     rows,

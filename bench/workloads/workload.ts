@@ -49,7 +49,7 @@ export interface Outcome {
 export const ENTRY_BYTES = 100;
 export const oneSize = (): readonly number[] => [ENTRY_BYTES];
 
-export function contenderOf(task: Task): Contender {
+export function contenderOf(task: Pick<Task, 'contender'>): Contender {
   const contender = contenderNamed(task.contender);
   if (contender === undefined) throw new Error(`no contender is called ${task.contender}`);
   return contender;

@@ -235,12 +235,21 @@ function decodeNamed(bytes: Uint8Array, start: number, end: number): NamedCheckp
   return at === end ? decoded : undefined;
 }
 
-const utf8 = new TextEncoder();
-const utf8Decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+/** UTF-8 by the engine alone: the classes for it are the platform's, and not everywhere. @throws URIError: a lone surrogate */
+function encodeName(name: string): Uint8Array {
+  const escaped = encodeURIComponent(name);
+  const bytes: number[] = [];
+  for (let at = 0; at < escaped.length; at++) {
+    const isEscape = escaped[at] === '%';
+    bytes.push(isEscape ? Number.parseInt(escaped.slice(at + 1, at + 3), 16) : escaped.charCodeAt(at));
+    if (isEscape) at += 2;
+  }
+  return Uint8Array.from(bytes);
+}
 
 function decodeName(bytes: Uint8Array): string | undefined {
   try {
-    return utf8Decoder.decode(bytes);
+    return decodeURIComponent(Array.from(bytes, (byte) => `%${byte.toString(16).padStart(2, '0')}`).join(''));
   } catch {
     // No text: the file is not as a version writes it, which the caller says.
     return undefined;
@@ -249,7 +258,7 @@ function decodeName(bytes: Uint8Array): string | undefined {
 
 function sortedByName(named: NamedCheckpoints): { name: Uint8Array; lsn: number; data: Uint8Array }[] {
   return [...named]
-    .map(([name, checkpoint]) => ({ name: utf8.encode(name), ...checkpoint }))
+    .map(([name, checkpoint]) => ({ name: encodeName(name), ...checkpoint }))
     .sort((a, b) => compareBytes(a.name, b.name));
 }
 

@@ -1,4 +1,4 @@
-import type { Disk } from '../../files/disk.js';
+import { type Disk, isFullDisk } from '../../files/disk.js';
 import type { ChangeResult, CheckpointChange } from '../../protocol/checkpoint-changes.js';
 import type { Failure } from '../../protocol/errors.js';
 import type { AnyCommand, CommandResult, LogCommand, SnapshotCommand } from '../../protocol/lane-messages.js';
@@ -101,9 +101,7 @@ export class LogCommands {
         committer.withRoom(() => housekeeper.keep({ checkpoint: lsn }, committer.watermark));
         return undefined;
       case 'truncateBefore':
-        if (lsn > this.#status.get('firstLsn'))
-          committer.withRoom(() => housekeeper.raiseFloor(lsn, committer.watermark));
-        return housekeeper.removeBelow(lsn);
+        return this.#truncateBefore(lsn);
       case 'truncateAfter':
         if (lsn < this.#tail.wholeLsn) this.#cuts.truncateAfter(lsn, splitBatch);
         return undefined;
@@ -159,6 +157,23 @@ export class LogCommands {
     if (error instanceof LogFailure)
       return error.failure.code === 'ERR_WAL_SYNC_FAILED' || error.failure.code === 'ERR_WAL_IO';
     return !mayPass(error);
+  }
+
+  /** On a full disk the segments that go are the room for the record of it. */
+  #truncateBefore(lsn: number): Failure | undefined {
+    const committer = this.#committer;
+    const { housekeeper } = committer;
+    const raiseFloor = () => committer.withRoom(() => housekeeper.raiseFloor(lsn, committer.watermark));
+    if (lsn <= this.#status.get('firstLsn')) return housekeeper.removeBelow(lsn);
+    try {
+      raiseFloor();
+    } catch (error) {
+      if (!isFullDisk(error)) throw error;
+      const trouble = housekeeper.removeBelow(lsn);
+      raiseFloor();
+      return trouble;
+    }
+    return housekeeper.removeBelow(lsn);
   }
 
   #checkRange(name: LogCommand['name'], lsn: number): void {

@@ -37,6 +37,7 @@ const SYNC_HERE_BYTES_MAX = 1024 * 1024;
  * with larger groups, the writer keeps draining while the sync thread syncs.
  */
 const QUICK_BYTES_MAX = 256 * 1024;
+/** For a lone entry after a lone entry there is no such limit: nobody else has anything written that the sync would hold up. */
 const QUICK_MS_MAX = 1;
 
 export interface CommitterParts {
@@ -99,6 +100,8 @@ export class Committer {
   /** `onError` gets one failure to write stats per open: the same one would come every second. */
   #hasReportedStatsFailure = false;
   #hadLoneCommit = false;
+  /** The last sync covered one entry. */
+  #wasLone = false;
   /** How long the last sync took, including the writer's work until it noticed the end. */
   #lastSyncMs = Number.POSITIVE_INFINITY;
   #syncStartedMs = 0;
@@ -227,23 +230,24 @@ export class Committer {
    * @throws PassingError if it was the end of recovery, and there still is no room for it
    */
   startDue(isForced: boolean): boolean {
-    switch (chooseJob(this.#view(isForced))) {
+    const view = this.#view(isForced);
+    switch (chooseJob(view)) {
       case 'nothing':
         return false;
       case 'recover':
         this.finishRecovery();
         return true;
       case 'fill-and-sync-here':
-        this.#writeZerosAhead(isForced);
+        this.#writeZerosAhead(view.isAwaited);
         this.#startFilling();
         this.#syncHere();
         return true;
       case 'sync-here':
-        this.#writeZerosAhead(isForced);
+        this.#writeZerosAhead(view.isAwaited);
         this.#syncHere();
         return true;
       case 'sync':
-        this.#writeZerosAhead(isForced);
+        this.#writeZerosAhead(view.isAwaited);
         this.#startJob(true);
         return true;
       case 'keep-house':
@@ -274,8 +278,7 @@ export class Committer {
   }
 
   /** Runs before a sync that a caller waits for. */
-  #writeZerosAhead(isForced: boolean): void {
-    const isAwaited = isForced || this.#policy.isCommitDue(this.#nowMs());
+  #writeZerosAhead(isAwaited: boolean): void {
     if (!isAwaited || this.#isClosing) return;
     this.#tail.fillAhead();
     this.#tellOfPreallocation(this.#preallocation.takeTroubles());
@@ -413,16 +416,21 @@ export class Committer {
   }
 
   /**
-   * Is this a small group, or a lone entry, on a quick disk, while callers wait for a sync? Then the switch to the sync thread
-   * would only cost time.
+   * Is this a small group on a quick disk, or one lone entry after the other, while callers wait for a sync? Then the switch to the
+   * sync thread would only cost time.
    */
   #isQuick(nowMs: number): boolean {
     return (
-      this.#lastSyncMs <= QUICK_MS_MAX &&
+      (this.#lastSyncMs <= QUICK_MS_MAX || (this.#wasLone && this.#isLone(this.#tail.wholeLsn))) &&
       this.#tail.pendingBytes <= QUICK_BYTES_MAX &&
       !this.#lanes.all.some(({ waiters }) => waiters.wantsWritten) &&
       this.#needsNoThread(nowMs)
     );
+  }
+
+  /** Is the entry `lsn` all that is not durable yet? */
+  #isLone(lsn: number): boolean {
+    return lsn === this.#watermark + 1;
   }
 
   /**
@@ -474,10 +482,8 @@ export class Committer {
   /** Leaves housework to the sync thread. */
   #syncHere(): void {
     const job = this.#createJob(true, true);
-    const startedMs = this.#nowMs();
-    this.#round.run(job);
-    this.#noteDuration(job, this.#nowMs() - startedMs);
-    this.#hadLoneCommit = job.acknowledgements.length > 0 && job.watermark === this.#watermark + 1;
+    this.#noteDuration(job, this.#round.run(job));
+    this.#hadLoneCommit = job.acknowledgements.length > 0 && this.#isLone(job.watermark);
     this.#noteSynced(job);
   }
 
@@ -601,6 +607,7 @@ export class Committer {
 
   #noteSynced(job: SyncJob<DiskFile>): void {
     this.#tail.synced(job.files);
+    if (job.files.length > 0) this.#wasLone = this.#isLone(job.watermark);
     this.#watermark = job.watermark;
     if (this.#options.hasArchive) this.#tellOfSealed();
     if (job.files.length > 0 && job.statsSnapshot === undefined) this.#statsSchedule.noteNews();

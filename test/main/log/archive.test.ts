@@ -104,7 +104,7 @@ test('retention and truncateBefore keep what is not archived, and let it go once
   const wal = await openLog(t, directory, { ...SMALL, maxFiles: 2, archive: () => held });
   await appendAll(wal, 15);
   await wal.truncateBefore(10);
-  assert.equal(wal.firstLsn, 1);
+  assert.deepEqual([wal.firstLsn, wal.segments()[0]?.number], [10, 0]);
   const { archive } = wal.stats();
   assert.deepEqual([archive?.pendingSegments, archive?.archivedLsn, archive?.archived], [4, 0, 0]);
   assert.equal(

@@ -40,6 +40,8 @@ const FILES = [
   'dist/worker.js.map',
   'dist/worker.mjs',
   'package.json',
+  'proto/backup.proto',
+  'proto/snapshot.proto',
   'proto/wal.proto',
 ];
 const TYPE_ENTRIES = [

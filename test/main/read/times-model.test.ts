@@ -68,6 +68,12 @@ class ClockedLife {
 
   /** Breaks something and has it repaired. */
   damage(): void {
+    // Rot is of the medium, and what a killed process had written may be in the page cache only.
+    for (const name of this.disk.names(DIRECTORY)) {
+      const file = this.disk.open(join(DIRECTORY, name), 'r+');
+      file.sync();
+      file.close();
+    }
     inflictDamage(this.disk, this.#random);
     repairLog(this.disk, DIRECTORY, 'salvage', false, 0o600);
   }

@@ -166,6 +166,24 @@ test('once a sync was quick the writer syncs a small group itself, and a crash l
   assert.deepEqual(new TestLog({ disk: log.disk }).texts, ['first', 'b', 'c', 'd']);
 });
 
+test('one lone durable append after the other is synced by the writer itself, however slow the disk', () => {
+  for (const entries of [1, 2]) {
+    const log = new TestLog();
+    for (let at = 0; at < entries; at++) log.lane.append('before', Level.durable);
+    log.run();
+    log.sleep(SLOW_SYNC_MS);
+    log.finishSync();
+    log.lane.append('lone', Level.durable);
+    log.run();
+    // After company, more may come: the writer goes on writing while the sync thread syncs.
+    assert.equal(log.syncer.jobs.length, entries);
+    if (entries > 1) log.finishSync();
+    assert.equal(log.lane.acknowledged('durable').size, entries + 1);
+    log.disk.powerCut();
+    assert.equal(new TestLog({ disk: log.disk }).texts.at(-1), 'lone');
+  }
+});
+
 const reasonsForTheThread = [
   { reason: 'the last sync was slow', firstSyncMs: SLOW_SYNC_MS, more: () => {} },
   {
