@@ -244,6 +244,8 @@ export class LogModel {
     const ends = [...cuts, ...resets, ...(this.#repairs.length > 0 ? [lastLsn] : [])];
     this.places.noteRecovered(namedCheckpoints, ends, this.#damage?.isOfState ?? false);
     this.#startOver(lastLsn, checkpoint, isDurable);
+    // Also a repair may leave no entry.
+    if (frames.length === 0) this.#base = lastLsn;
     this.#truncatedBefore = Math.min(this.#truncatedBefore, firstLsn);
     // Lower than before where the floor was lost.
     this.#firstLsn = firstLsn;
