@@ -87,6 +87,8 @@ export class LogModel {
   #commands = new Map<number, PendingCommand>();
   #hasFailed = false;
   #isEmptied = false;
+  /** There is no entry since a repair could keep none. */
+  #isEmptyByRepair = false;
   /** The last cut left no entry. */
   #hasCutAll = false;
 
@@ -222,7 +224,7 @@ export class LogModel {
     const left = this.#whatDamageLeaves(promised, cuts);
     if (lastLsn < promised && frames.length === 0)
       assert.ok(
-        this.#repairs.length > 0 || !this.#damage?.isOfState,
+        this.#repairs.length > 0 || this.#isEmptyByRepair || !this.#damage?.isOfState,
         'an emptied log that lost its place was opened',
       );
     // A repair of an emptied log that lost its state file cannot know where the log stood, and loses no entry.
@@ -240,12 +242,14 @@ export class LogModel {
     this.#assertFloor(firstLsn, lastLsn);
     if (frames.length > 0) assert.ok(this.#entries[lastLsn - 1]?.isWhole, `a part of a batch ends the log`);
     this.#assertCheckpoint(checkpoint, lastLsn, cuts);
+    const wasRepaired = this.#repairs.length > 0;
     const resets = this.#pending('reset').map((next) => next - 1);
     const ends = [...cuts, ...resets, ...(this.#repairs.length > 0 ? [lastLsn] : [])];
     this.places.noteRecovered(namedCheckpoints, ends, this.#damage?.isOfState ?? false);
     this.#startOver(lastLsn, checkpoint, isDurable);
-    // Also a repair may leave no entry.
+    // Also a repair may leave no entry. It leaves no segment by whose number that could be told without the state file.
     if (frames.length === 0) this.#base = lastLsn;
+    this.#isEmptyByRepair = frames.length === 0 && (this.#isEmptyByRepair || wasRepaired);
     this.#truncatedBefore = Math.min(this.#truncatedBefore, firstLsn);
     // Lower than before where the floor was lost.
     this.#firstLsn = firstLsn;
