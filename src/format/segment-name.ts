@@ -50,7 +50,7 @@ const SIDE_FILES: readonly string[] = [
 const SEGMENT_NAME = /^wal-(0|[1-9]\d*)$/;
 const SNAPSHOT_NAME = /^ringwal\.snapshot-([1-9]\d*)$/;
 const SNAPSHOT_ASIDE_NAME = /^ringwal\.snapshot-[1-9]\d*\.aside$/;
-const CUT_SNAPSHOT_NAME = /^ringwal\.cut-snapshot-[1-9]\d*-[0-9a-z]+$/;
+const CUT_SNAPSHOT_NAME = /^ringwal\.cut-snapshot-([1-9]\d*)-[0-9a-z]+$/;
 const CUT_NAME = /^ringwal\.cut-(0|[1-9]\d*)-(0|[1-9]\d*)-[0-9a-z]+$/;
 const PART_NAME = /^ringwal\.part-(0|[1-9]\d*)-(0|[1-9]\d*)$/;
 
@@ -96,6 +96,12 @@ export function isSnapshotAsideName(name: string): boolean {
 /** The name of a snapshot that a cut took out of the log. `unique`: as of [cutFileName]. */
 export function cutSnapshotName(lsn: number, unique: string): string {
   return `ringwal.cut-snapshot-${lsn}-${unique}`;
+}
+
+/** The LSN of a snapshot that a cut took out of the log, by its name; `undefined` for every other name. */
+export function parseCutSnapshotLsn(name: string): number | undefined {
+  const lsn = Number(CUT_SNAPSHOT_NAME.exec(name)?.[1]);
+  return Number.isSafeInteger(lsn) ? lsn : undefined;
 }
 
 /** Bytes of segment n, from `offset` on, in an incremental backup. */

@@ -29,6 +29,27 @@ test('inspect shows segments, times, watermark, checkpoint, who writes, side fil
   assert.match(await ringwalOk(t, ['inspect', log]), /^open for writing {2}nobody$/m);
 });
 
+test('inspect says of every file of a log what it is for', async (t) => {
+  const log = temporaryLog(t);
+  const purposes = {
+    'ringwal.snapshot-7.aside': 'a snapshot while it is written',
+    'ringwal.snapshot-8': 'the state after entry 8',
+    'ringwal.cut-snapshot-9-k1': 'a snapshot that a cut removed, after entry 9',
+    'ringwal.cut-3-9-k1': 'bytes removed from wal-3',
+    'ringwal.shortened': 'a segment while a cut shortens it',
+    'ringwal.part-2-4096': 'bytes of wal-2 in a backup',
+    'ringwal.backup': 'the manifest of a backup',
+    'ringwal.backup.aside': 'the manifest of an unfinished backup',
+  };
+  await makeLog(log, ['one']);
+  for (const name of Object.keys(purposes)) writeFileSync(join(log, name), '');
+  const lines = (await ringwalOk(t, ['inspect', log])).split('\n');
+  for (const [name, purpose] of Object.entries(purposes)) {
+    const line = lines.find((each) => each.startsWith(`${name} `));
+    assert.equal(line?.endsWith(` ${purpose}`), true, `${name}: ${line}`);
+  }
+});
+
 /** How wide the lines of `text` are, without colours, and without progress that was shown in their place before. */
 function widths(text: string): number[] {
   return text

@@ -4,12 +4,19 @@ import type { LockHolder } from '../../files/disk.js';
 import { lockHolder } from '../../files/lock.js';
 import { nameHolder } from '../../files/lock-note.js';
 import {
+  BACKUP_FILE,
+  BACKUP_FILE_ASIDE,
   isCutFileName,
+  isSnapshotAsideName,
   LOCK_FILE,
   NEXT_FILE,
+  parseCutSnapshotLsn,
+  parsePartName,
   parseSegmentName,
+  parseSnapshotName,
   SALVAGE_FILE,
   SALVAGE_FILE_ASIDE,
+  SHORTENED_FILE,
   SPARE_FILE,
   STATE_FILE,
   STATE_FILE_ASIDE,
@@ -56,7 +63,7 @@ export function listFiles(directory: string): FilesOfLog {
 }
 
 const PURPOSES: Readonly<Record<string, string>> = {
-  [STATE_FILE]: 'watermark and checkpoint',
+  [STATE_FILE]: 'watermark and checkpoints',
   [STATE_FILE_ASIDE]: 'the state file while it is written',
   [LOCK_FILE]: 'locked by the writer',
   [STATS_FILE]: 'figures of the running log',
@@ -64,11 +71,21 @@ const PURPOSES: Readonly<Record<string, string>> = {
   [SPARE_FILE]: 'a removed segment, kept for reuse',
   [SALVAGE_FILE]: 'an interrupted repair, which the next open finishes',
   [SALVAGE_FILE_ASIDE]: 'a segment while it is rewritten',
+  [SHORTENED_FILE]: 'a segment while a cut shortens it',
+  [BACKUP_FILE]: 'the manifest of a backup',
+  [BACKUP_FILE_ASIDE]: 'the manifest of an unfinished backup',
 };
 
 function purposeOf(name: string): string | undefined {
-  if (!isCutFileName(name)) return PURPOSES[name];
-  return `bytes removed from wal-${name.split('-')[1]}`;
+  if (isCutFileName(name)) return `bytes removed from wal-${name.split('-')[1]}`;
+  if (isSnapshotAsideName(name)) return 'a snapshot while it is written';
+  const snapshot = parseSnapshotName(name);
+  if (snapshot !== undefined) return `the state after entry ${snapshot}`;
+  const cutSnapshot = parseCutSnapshotLsn(name);
+  if (cutSnapshot !== undefined) return `a snapshot that a cut removed, after entry ${cutSnapshot}`;
+  const part = parsePartName(name);
+  if (part !== undefined) return `bytes of wal-${part.segment} in a backup`;
+  return PURPOSES[name];
 }
 
 export type Holder =
