@@ -78,10 +78,10 @@ export interface CrashTestReport {
 }
 
 /** The most lives that are spent on finding a shorter history. */
-const SHRINKING_LIVES_MAX = 200;
+const SHRINKING_LIVES_MAX = 500;
 
-/** How many seeds of the machine are tried with a shorter history: each seed loses something else in a power cut. */
-const SHRINKING_SEEDS = 2;
+/** How many seeds of the machine are tried with a shorter history: each loses something else in a power cut, or nothing at all. */
+const SHRINKING_SEEDS = 12;
 
 /**
  * Crash-tests a store. In each of many lives on simulated machines the store works, is read and closed, and is opened again. The
