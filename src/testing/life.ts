@@ -56,6 +56,7 @@ export class Life<Store, State, Operation> {
   #store: Store | undefined;
   /** Disk operations after which the machine stops again while the store is being opened. */
   #whileOpening: readonly number[] = [];
+  #powerCutAfterOpening: number | undefined;
   #crashKind: CrashKind = 'power-cut';
   #boots = 1;
   #hasRejected = false;
@@ -111,7 +112,7 @@ export class Life<Store, State, Operation> {
         this.#machine.fillDisk();
         break;
       case 'crash':
-        this.#arm(step.crash, step.after, step.whileOpening);
+        this.#arm(step);
     }
   }
 
@@ -142,10 +143,20 @@ export class Life<Store, State, Operation> {
     );
   }
 
-  #arm(kind: CrashKind, after: number, whileOpening: readonly number[]): void {
+  #arm({
+    crash,
+    after,
+    whileOpening,
+    powerCutAfterOpening,
+  }: Extract<Step<Operation>, { kind: 'crash' }>): void {
     this.#whileOpening = whileOpening;
+    this.#powerCutAfterOpening = powerCutAfterOpening;
+    this.#stopAfter(after, crash);
+  }
+
+  #stopAfter(operations: number, kind: CrashKind): void {
     this.#crashKind = kind;
-    void this.#machine.crashAfter(after, kind);
+    void this.#machine.crashAfter(operations, kind);
   }
 
   #crash(kind: CrashKind): void {
@@ -166,7 +177,7 @@ export class Life<Store, State, Operation> {
       this.#machine.clearFaults();
       const [next, ...rest] = this.#whileOpening;
       this.#whileOpening = rest;
-      if (next !== undefined) void this.#machine.crashAfter(next, this.#crashKind);
+      if (next !== undefined) this.#stopAfter(next, this.#crashKind);
       const opened = await this.#settled(
         (async () => this.#parts.boot(this.#machine))(),
         'the store to be opened',
@@ -176,8 +187,11 @@ export class Life<Store, State, Operation> {
       if (opened === CRASHED) continue;
       this.#store = opened;
       this.#note('the store is open');
-      if (await this.#observe('restart')) return;
+      if (await this.#observe('restart')) break;
     }
+    const after = this.#powerCutAfterOpening;
+    this.#powerCutAfterOpening = undefined;
+    if (after !== undefined) this.#stopAfter(after, 'power-cut');
   }
 
   async #reopen(): Promise<void> {

@@ -14,12 +14,16 @@ export type Step<Operation> =
   | { readonly kind: 'reopen' }
   | { readonly kind: 'fail-sync'; readonly after: number }
   | { readonly kind: 'fill-disk' }
-  /** The machine will stop after this many disk operations, and again at these counts while the store is being opened. */
+  /**
+   * The machine will stop after this many disk operations, and again at these counts while the store is being opened. After a kill the
+   * power may go, too, so many disk operations after the store has shown what the killed process left.
+   */
   | {
       readonly kind: 'crash';
       readonly crash: CrashKind;
       readonly after: number;
       readonly whileOpening: readonly number[];
+      readonly powerCutAfterOpening?: number;
     };
 
 /** The faults that may happen to a store's machine: {@link CrashTestOptions.faults}. */
@@ -49,6 +53,12 @@ const CRASH_WITHIN = 40;
  * lost.
  */
 const CRASH_SOON = 4;
+
+/**
+ * How often the power goes soon after a kill. A killed process leaves what is written and not durable yet; a store that shows it, as if
+ * it were durable, is caught by nothing else.
+ */
+const POWER_CUT_AFTER_KILL = 0.3;
 
 /** Draws a random life: mostly operations, with other steps between them. It always ends with a crash. */
 export function drawScript<Operation>(
@@ -82,5 +92,13 @@ function drawCrash(
 ): Extract<Step<never>, { kind: 'crash' }> {
   const whileOpening: number[] = [];
   while (random.chance(0.2)) whileOpening.push(random.below(CRASH_WITHIN));
-  return { kind: 'crash', crash: random.pick(crashes), after: random.below(within), whileOpening };
+  const step = {
+    kind: 'crash',
+    crash: random.pick(crashes),
+    after: random.below(within),
+    whileOpening,
+  } as const;
+  if (step.crash !== 'kill' || !crashes.includes('power-cut') || !random.chance(POWER_CUT_AFTER_KILL))
+    return step;
+  return { ...step, powerCutAfterOpening: random.below(CRASH_SOON) };
 }
