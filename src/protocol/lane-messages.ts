@@ -91,12 +91,12 @@ export type SnapshotCommand =
       readonly snapshot: SnapshotRecord;
       /** Of its [BegunSnapshotPlace]. */
       readonly cuts: number;
-      /** LSN of the oldest snapshot that is kept and known to be intact. */
-      readonly keptLsn: number;
+      /** LSNs of the snapshots that are kept and known to be intact, this one among them. */
+      readonly intact: readonly number[];
       readonly surplus: readonly number[];
     }
-  /** Some snapshot is intact, and none that is kept needs entries up to `lsn`. */
-  | { readonly name: 'releaseSnapshots'; readonly lsn: number }
+  /** The whole file of the snapshot at `lsn` was read, and it is intact. */
+  | { readonly name: 'noteSnapshotIntact'; readonly lsn: number }
   | { readonly name: 'removeSnapshot'; readonly lsn: number };
 
 /** What the file of a snapshot needs to know of the log. */

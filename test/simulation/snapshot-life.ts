@@ -146,6 +146,7 @@ export async function openAndCheck(machine: SimulatedMachine, ledger: Ledger): P
     wal.firstLsn <= oldest + 1,
     `the log begins at ${wal.firstLsn}, and the oldest kept snapshot is at ${oldest}`,
   );
+  ledger.snapshots = new Set(lsns.slice(0, KEPT));
   return wal;
 }
 

@@ -105,9 +105,7 @@ export class Snapshots {
   /** The whole file of `snapshot` was read, and it is intact. */
   async noteVerified(snapshot: SnapshotRecord): Promise<void> {
     this.#verified.add(keyOf(snapshot));
-    // With this one, the entries that any older one needs are needed too, and no others.
-    const lowest = Math.min(snapshot.lsn, ...this.#parts.view.snapshots().map(({ lsn }) => lsn));
-    await this.#command({ name: 'releaseSnapshots', lsn: lowest });
+    await this.#command({ name: 'noteSnapshotIntact', lsn: snapshot.lsn });
   }
 
   read(): SnapshotsStats {
@@ -168,8 +166,9 @@ export class Snapshots {
   async #install(call: SnapshotCall, snapshot: SnapshotRecord, cuts: number, keep: number): Promise<void> {
     const { kept, surplus } = await this.#choose(call, snapshot, keep);
     call.assertWanted();
-    const keptLsn = Math.min(snapshot.lsn, ...kept);
-    await this.#command({ name: 'installSnapshot', lsn: snapshot.lsn, snapshot, cuts, keptLsn, surplus });
+    const { lsn } = snapshot;
+    const intact = [lsn, ...kept];
+    await this.#command({ name: 'installSnapshot', lsn, snapshot, cuts, intact, surplus });
     this.#verified.add(keyOf(snapshot));
     if (surplus.length > 0) await this.#removeSurplus(surplus);
   }

@@ -21,7 +21,7 @@ import type { SegmentCatalog } from '../write/segment-catalog.js';
  *   2  job thread      finds the entry, refuses an lsn inside a batch; writes the file aside, synced every 8 MiB and at the end
  *      job thread      reads the older snapshots that are to be kept, unless it has before
  *   3  writer          `install`: no cut came meanwhile, or refuse; rename, directory sync
- *   4  writer          the same: entries up to the oldest kept verified snapshot need not be retained
+ *   4  writer          the same: entries up to the oldest snapshot that is intact and kept need not be retained
  *   5  job thread      removes surplus snapshots, directory sync
  *
  * What is on disk if power goes:
@@ -46,6 +46,8 @@ export class SnapshotCommands {
   readonly #committer: Committer;
   /** Newest first. */
   #snapshots: readonly SnapshotRecord[];
+  /** LSNs of those that were written or read since the log was opened: nothing else shows that they stand for their entries. */
+  readonly #intact = new Set<number>();
   /** The last entry that stayed, of each cut since the log was opened. */
   readonly #cuts: number[] = [];
 
@@ -81,8 +83,8 @@ export class SnapshotCommands {
       case 'installSnapshot':
         this.#install(command);
         return undefined;
-      case 'releaseSnapshots':
-        this.#release(command.lsn);
+      case 'noteSnapshotIntact':
+        this.#noteIntact(command.lsn);
         return undefined;
       case 'removeSnapshot':
         this.#remove(command.lsn);
@@ -97,7 +99,7 @@ export class SnapshotCommands {
   noteCut(lsn: number, endLsn: number): void {
     this.#cuts.push(lsn);
     const kept = this.#snapshots.filter((snapshot) => snapshot.lsn <= endLsn);
-    if (kept.length < this.#snapshots.length) this.#tell(kept);
+    if (kept.length < this.#snapshots.length) this.#tellLeft(kept);
   }
 
   #begin(lsn: number): BegunSnapshotPlace {
@@ -139,12 +141,7 @@ export class SnapshotCommands {
     return wholeLsn > 0 && (firstLsn === 0 || firstLsn > wholeLsn);
   }
 
-  #install({
-    snapshot,
-    cuts,
-    keptLsn,
-    surplus,
-  }: Extract<SnapshotCommand, { name: 'installSnapshot' }>): void {
+  #install({ snapshot, cuts, intact, surplus }: Extract<SnapshotCommand, { name: 'installSnapshot' }>): void {
     const { directory } = this.#options;
     const { lsn } = snapshot;
     if (this.#cuts.slice(cuts).some((cutLsn) => cutLsn < lsn)) {
@@ -160,7 +157,17 @@ export class SnapshotCommands {
     syncDirectory(this.#disk, directory);
     const others = this.#snapshots.filter((each) => each.lsn !== lsn && !surplus.includes(each.lsn));
     this.#tell([...others, snapshot].sort((a, b) => b.lsn - a.lsn));
-    this.#release(keptLsn);
+    for (const each of intact) this.#intact.add(each);
+    this.#release(Math.min(...intact));
+  }
+
+  /** The whole file of the snapshot was read. */
+  #noteIntact(lsn: number): void {
+    // A cut or a removal may have come in between.
+    if (!this.#snapshots.some((snapshot) => snapshot.lsn === lsn)) return;
+    this.#intact.add(lsn);
+    // With this one, the entries that any older one needs are needed too, and no others.
+    this.#release(Math.min(...this.#snapshots.map((snapshot) => snapshot.lsn)));
   }
 
   #release(lsn: number): void {
@@ -171,7 +178,15 @@ export class SnapshotCommands {
     const { directory } = this.#options;
     passing(() => removeIfThere(this.#disk, join(directory, snapshotName(lsn))));
     syncDirectory(this.#disk, directory);
-    this.#tell(this.#snapshots.filter((snapshot) => snapshot.lsn !== lsn));
+    this.#tellLeft(this.#snapshots.filter((snapshot) => snapshot.lsn !== lsn));
+  }
+
+  /** Snapshots were taken out of the log. If none of the rest is known to be intact, retention keeps every entry again. */
+  #tellLeft(left: readonly SnapshotRecord[]): void {
+    const isLeft = new Set(left.map(({ lsn }) => lsn));
+    for (const lsn of this.#intact) if (!isLeft.has(lsn)) this.#intact.delete(lsn);
+    if (this.#intact.size === 0) this.#release(0);
+    this.#tell(left);
   }
 
   #tell(snapshots: readonly SnapshotRecord[]): void {

@@ -149,11 +149,6 @@ export class Housekeeper {
     return this.#state;
   }
 
-  /** Of the entries that the log writes next. */
-  get branch(): bigint {
-    return this.#state.branch;
-  }
-
   /** Durable when it returns. @throws as [writeState]; nothing has changed then */
   keep(places: Partial<KeptPlaces>, watermark: number): void {
     this.writeState({ ...this.state(watermark), ...places });
@@ -169,7 +164,7 @@ export class Housekeeper {
     this.#parts.status.set('checkpointLsn', this.#state.checkpoint);
   }
 
-  /** Some snapshot is intact, and none that is kept needs entries up to `lsn`. */
+  /** Some snapshot is intact, and none that is kept needs entries up to `lsn`; 0 = every entry is needed, as without a snapshot. */
   releaseForSnapshots(lsn: number, watermark: number): void {
     if (!this.#parts.options.retainFromSnapshot) return;
     this.#holds.set('snapshot', lsn);

@@ -285,6 +285,42 @@ test('retention keeps what the oldest kept snapshot needs, and everything before
   assert.ok(again.firstLsn <= 41);
 });
 
+const TAKING_THE_ONLY_SNAPSHOT: readonly (readonly [string, (wal: Wal) => Promise<unknown>])[] = [
+  ['a cut', (wal) => wal.truncateAfter(4)],
+  ['a reset', (wal) => wal.reset(1)],
+  ['removeSnapshot', (wal) => wal.removeSnapshot(8)],
+];
+
+for (const [what, remove] of TAKING_THE_ONLY_SNAPSHOT) {
+  test(`retention keeps every entry again once ${what} has taken the only snapshot`, async (t) => {
+    const wal = await freshLog(t, { ...SMALL, maxFiles: 3 });
+    await append(wal, 8);
+    await write(wal, 8, await stateOf(wal));
+    await remove(wal);
+    await append(wal, 40);
+    assert.equal(wal.firstLsn, 1);
+    assert.deepEqual((await recover(wal)).state, await stateOf(wal));
+  });
+}
+
+test('after a removal retention goes on once recover has read a snapshot that is left', async (t) => {
+  const wal = await freshLog(t, { maxFileSize: 4096, durable: true });
+  await append(wal, 30);
+  for (const lsn of [8, 20, 30]) await wal.writeSnapshot(lsn, [Buffer.from('state')], { keep: 3 });
+  await wal.close();
+  const again = await openLog(t, wal.directory, SMALL);
+  const recovering = { load() {}, apply() {} };
+  await again.recover(recovering);
+  for (const lsn of [8, 30]) await again.removeSnapshot(lsn);
+  const { firstLsn } = again;
+  assert.ok(firstLsn <= 9);
+  await append(again, 40);
+  assert.equal(again.firstLsn, firstLsn);
+  assert.equal((await again.recover(recovering)).snapshotLsn, 20);
+  await append(again, 10);
+  assert.ok(again.firstLsn > firstLsn && again.firstLsn <= 21, `first ${again.firstLsn}`);
+});
+
 test('with several reasons in retainFrom an entry goes only if none of them keeps it', async (t) => {
   const wal = await freshLog(t, { ...SMALL, retainFrom: ['checkpoint', 'snapshot'] });
   await append(wal, 60);
