@@ -90,6 +90,7 @@ test('what cannot be done is one message, the right exit code, and nothing half 
     [['restore', full], 2, /Name at least one backup/],
     [['restore', full, next, dir, '--to-lsn', '31'], 2, /they end with entry 30/],
     [['restore', full, next, dir, '--to-time', 'soon'], 2, /It must be a date and a time/],
+    [['restore', full, next, dir, '--to-time', '2026-02-31T10:05Z'], 2, /There is no day 31 in 2026-02/],
     [['restore', full, dir, '--to-lsn', '1', '--to-time', '2026-01-01T00:00:00Z'], 2, /cannot be used with/],
     [['restore', full, join(root, 'occupied')], 2, /it is not empty/],
   ] as const) {

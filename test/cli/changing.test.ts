@@ -40,6 +40,17 @@ test('truncate --before makes the log begin there, inside of a segment too', asy
   assert.equal((await ringwal(t, ['get', small, '2'])).code, 1);
 });
 
+test('truncate --after the entry before the first one empties the log, and says so', async (t) => {
+  const log = temporaryLog(t);
+  await makeLog(log, ['a', 'b', 'c', 'd']);
+  await ringwalOk(t, ['truncate', log, '--before', '3', '--yes']);
+  assert.match(
+    await ringwalOk(t, ['truncate', log, '--after', '2', '--yes']),
+    /2 entries after 2 will be cut off.*\nNow it holds entries none/,
+  );
+  assert.match((await ringwal(t, ['truncate', log, '--after', '9'])).stderr, /the log is empty/);
+});
+
 test('truncate wants to know where, and changes nothing without an answer', async (t) => {
   const log = temporaryLog(t);
   await makeLog(log, ['one', 'two']);

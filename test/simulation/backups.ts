@@ -56,8 +56,13 @@ function restoreSome(
   if (disk.hasStopped) return;
   const isThere = disk.paths().some((path) => path.startsWith(`${restored}/`));
   if ('failure' in done) {
-    // The log may begin above the entry, or inside a batch.
     if (done.failure.code !== 'ERR_WAL_PURGED') assertByFault(done.failure);
+    else {
+      // The log begins above the entry, or the entry's batch is its first: a log cannot end there.
+      const endsThere = ({ lsn, batchRemaining }: FrameOnDisk) =>
+        to !== undefined && lsn <= to.lsn && batchRemaining === 0;
+      assert.ok(to !== undefined && !readFrames(files, watermark).some(endsThere), done.failure.message);
+    }
     // The last sync may have failed: then all of it has the name.
     if (!isThere) return;
   }

@@ -51,7 +51,7 @@ function print(out: Output, report: BackupReport): void {
   const what = kind === 'full' ? 'A full backup' : `An incremental backup, which continues "${since}",`;
   const kept = snapshots === 0 ? '' : `, ${plural(snapshots, 'snapshot')}`;
   out.sentence(
-    `${what} of entries ${lsnRange(firstLsn, firstLsn === 0 ? 0 : lastLsn)} is in "${target}": ` +
+    `${what} of entries ${lsnRange(firstLsn, lastLsn)} is in "${target}": ` +
       `${plural(segments, 'segment')}${kept}, ${bytes(report.bytes)}, in ${duration(durationMs)}.`,
   );
   if (report.linkedBytes > 0)

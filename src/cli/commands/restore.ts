@@ -1,6 +1,7 @@
 import { Argument, InvalidArgumentError, Option } from 'commander';
 import { type RestoreReport, Wal } from '../../index.js';
 import { CliError, ExitCode } from '../errors/exit-code.js';
+import { parseSince } from '../flags/moment.js';
 import { parseLsn } from '../flags/values.js';
 import { withProgress } from '../look/copy-progress.js';
 import { defineCommand } from '../program/definition.js';
@@ -56,7 +57,7 @@ export const restore = defineCommand<Options>({
 function print(out: Output, report: RestoreReport): void {
   const { directory, dryRun, firstLsn, lastLsn, backupLastLsn, segments, snapshots, branch } = report;
   const kept = snapshots.length === 0 ? '' : `, ${plural(snapshots.length, 'snapshot')}`;
-  const range = lsnRange(firstLsn, firstLsn === 0 ? 0 : lastLsn);
+  const range = lsnRange(firstLsn, lastLsn);
   out.sentence(
     `${dryRun ? 'It would restore' : 'Restored'} entries ${range} to "${directory}": ` +
       `${plural(segments, 'segment')}${kept}, ${bytes(report.bytes)}${dryRun ? '' : `, in ${duration(report.durationMs)}`}.`,
@@ -69,8 +70,7 @@ function print(out: Output, report: RestoreReport): void {
 
 /** An ISO 8601 date with a time. */
 function parseIsoTime(text: string): Date {
-  const parsed = new Date(text.trim().replace(' ', 'T'));
-  if (/^\d{4}-\d\d-\d\d[T ]\d\d:\d\d/.test(text.trim()) && !Number.isNaN(parsed.getTime())) return parsed;
+  if (/^\d{4}-\d\d-\d\d[T ]\d\d:\d\d/.test(text.trim())) return new Date(parseSince(text));
   throw new InvalidArgumentError(
     'It must be a date and a time, like 2026-01-31T10:05:00Z or "2026-01-31 10:05".',
   );

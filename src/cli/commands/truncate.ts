@@ -95,10 +95,14 @@ function checkRange(
   after: number | undefined,
 ): void {
   const isWithin =
-    before === undefined ? Number(after) >= firstLsn && Number(after) <= lastLsn : before <= lastLsn + 1;
+    // One below the first entry empties the log.
+    before === undefined ? Number(after) >= firstLsn - 1 && Number(after) <= lastLsn : before <= lastLsn + 1;
   if (isWithin) return;
   const where = before === undefined ? `--after ${after}` : `--before ${before}`;
-  const holds = lastLsn === 0 ? 'the log is empty' : `the log holds entries ${firstLsn} to ${lastLsn}`;
+  const holds =
+    firstLsn > lastLsn || lastLsn === 0
+      ? 'the log is empty'
+      : `the log holds entries ${firstLsn} to ${lastLsn}`;
   throw new CliError(ExitCode.usage, `Cannot truncate ${where} on "${directory}": ${holds}.`);
 }
 

@@ -52,9 +52,9 @@ export function preciseTime(ms: number): string {
   return ms > MAX_DATE_MS ? time(ms) : new Date(ms).toISOString().replace('T', ' ');
 }
 
-/** `1 to 12`, `7`, `none`. */
+/** `1 to 12`, `7`, `none`. A log that was emptied begins after its last entry. */
 export function lsnRange(first: number, last: number): string {
-  if (first === 0) return 'none';
+  if (first === 0 || first > last) return 'none';
   return first === last ? integer(first) : `${integer(first)} to ${integer(last)}`;
 }
 

@@ -80,7 +80,7 @@ export class LiveBackups {
       failed: this.#failed,
       lastLsn: last?.lastLsn ?? 0,
       lastMs: last?.createdMs ?? 0,
-      ageMs: last === undefined ? 0 : Math.max(0, Date.now() - last.createdMs),
+      ageMs: last === undefined ? 0 : Math.max(0, this.#parts.view.wallMs() - last.createdMs),
       lastBytes: last?.bytes ?? 0,
       lastDurationMs: last?.durationMs ?? 0,
     };

@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+import { CHECKPOINT_DATA_MAX, CHECKPOINT_NAME_MAX } from '../../format/state-file.js';
 import { copyBytes, type EntryData, viewBytes } from '../append/entry-data.js';
 import { WalError } from '../errors/wal-error.js';
 import { refuse, takeOptions } from '../options/checks.js';
@@ -16,10 +17,6 @@ export interface CheckpointOptions {
    */
   data?: EntryData | undefined;
 }
-
-/** As in src/format/state-file.ts; its test compares them. */
-export const NAME_BYTES_MAX = 255;
-export const DATA_BYTES_MAX = 4096;
 
 /** Checks the options of a checkpoint; `undefined`: the unnamed one. The data are a copy. */
 export function takeCheckpointOptions(
@@ -39,8 +36,11 @@ export function takeCheckpointOptions(
 export function checkName(name: unknown): string {
   if (typeof name !== 'string') refuse('name', 'text', name);
   const bytes = Buffer.byteLength(name);
-  if (bytes < 1 || bytes > NAME_BYTES_MAX)
-    throw new WalError('ERR_WAL_OPTION', `name must be 1 to ${NAME_BYTES_MAX} bytes of UTF-8, not ${bytes}.`);
+  if (bytes < 1 || bytes > CHECKPOINT_NAME_MAX)
+    throw new WalError(
+      'ERR_WAL_OPTION',
+      `name must be 1 to ${CHECKPOINT_NAME_MAX} bytes of UTF-8, not ${bytes}.`,
+    );
   // Half of a surrogate pair has no UTF-8: two such names would be stored as the same bytes.
   if (Buffer.from(name).toString() !== name) refuse('name', 'text without half a surrogate pair', name);
   return name;
@@ -50,10 +50,10 @@ function checkData(data: unknown): Uint8Array {
   if (data === undefined) return new Uint8Array(0);
   if (typeof data !== 'string' && !ArrayBuffer.isView(data)) refuse('data', 'a Uint8Array or text', data);
   const bytes = copyBytes(typeof data === 'string' ? data : viewBytes(data));
-  if (bytes.length > DATA_BYTES_MAX)
+  if (bytes.length > CHECKPOINT_DATA_MAX)
     throw new WalError(
       'ERR_WAL_OPTION',
-      `data must be at most ${DATA_BYTES_MAX} bytes, not ${bytes.length}: keep what is larger in an entry, or in a file.`,
+      `data must be at most ${CHECKPOINT_DATA_MAX} bytes, not ${bytes.length}: keep what is larger in an entry, or in a file.`,
     );
   return bytes;
 }

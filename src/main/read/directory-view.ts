@@ -514,7 +514,7 @@ export class DirectoryView implements LogView {
         if (firstLsn === 0) {
           firstLsn = frame.lsn;
           if (isFromStart) this.times.note(number, segmentTimeOf(frame));
-          if (isFromStart && frame.skipped > 0) this.#skipped.set(number, frame.skipped);
+          if (isFromStart) this.#skipped.set(number, frame.skipped);
         }
         lastLsn = frame.lsn;
         if (createdMs === 0) createdMs = frame.segment?.createdMs ?? 0;

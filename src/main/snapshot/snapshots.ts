@@ -117,7 +117,7 @@ export class Snapshots {
       newestLsn: newest?.lsn ?? 0,
       newestBytes: newest?.bytes ?? 0,
       newestMs: newest?.createdMs ?? 0,
-      newestAgeMs: newest === undefined ? 0 : Math.max(0, Date.now() - newest.createdMs),
+      newestAgeMs: newest === undefined ? 0 : Math.max(0, this.#parts.view.wallMs() - newest.createdMs),
       written: this.#written,
       failures: this.#failures,
     };

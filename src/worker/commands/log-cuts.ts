@@ -6,7 +6,7 @@ import type { LogStatus } from '../../ring/log-status.js';
 import type { LogDirectory } from '../directory/log-directory.js';
 import { createEmptySegment, removeEmptySegment, setAllAside } from '../directory/log-emptying.js';
 import { listLog, newBranch } from '../directory/log-listing.js';
-import { copyTailAside, removeIfThere } from '../directory/side-files.js';
+import { copyTailAside, discard } from '../directory/side-files.js';
 import { type CutPlace, cutLog, setSnapshotsAside, snapshotsToCut } from '../directory/tail-cut.js';
 import { LogFailure, systemCause } from '../errors/failure.js';
 import type { AckChannel } from '../intake/ack-channel.js';
@@ -142,7 +142,7 @@ export class LogCuts {
         cutLog(disk, { ...naming, segments: rest, place, keepsTail: false }, () => {});
       },
       undo: () => {
-        for (const path of copies) removeIfThere(disk, path);
+        discard(disk, copies);
         removeShortened(disk, directory);
       },
       replaced: start.segment,
@@ -171,7 +171,8 @@ export class LogCuts {
         recordIntent();
         setSnapshotsAside(disk, this.#naming(nextLsn), snapshots);
       },
-      changeCatalog: () => catalog.restart({ number, createdMs: disk.now(), firstLsn: 0, bytes: 0 }),
+      changeCatalog: () =>
+        catalog.restart({ number, createdMs: disk.now(), firstLsn: 0, bytes: 0, latestMs: 0 }),
       finish: () => {
         // Also those that retention gave up and could not remove yet.
         const segments = listLog(disk, directory).segments.map((segment) => segment.number);

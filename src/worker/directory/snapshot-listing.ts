@@ -8,7 +8,7 @@ import type { MessageFault } from '../../format/snapshot-messages.js';
 import type { PendingCut } from '../../format/state-file.js';
 import type { SnapshotRecord } from '../../protocol/snapshots.js';
 import { openSource } from './log-listing.js';
-import { removeIfThere } from './side-files.js';
+import { discard } from './side-files.js';
 
 /** LSNs of the files that have the name of a snapshot, newest first. */
 export function snapshotLsns(names: readonly string[]): number[] {
@@ -41,12 +41,16 @@ export function snapshotsUpTo(
   return cut === undefined ? snapshots : snapshots.filter(({ lsn }) => lsn <= cut.lsn);
 }
 
-/** Removes, unread, what interrupted calls of `writeSnapshot` have left. @throws the system's error */
+/** Removes, unread, what interrupted calls of `writeSnapshot` have left. A file that stays costs room and nothing else. */
 export function removeSnapshotAsides(disk: Disk, directory: string): void {
-  for (const name of disk.list(directory)) {
-    const path = join(directory, name);
-    if (isSnapshotAsideName(name) && disk.stat(path)?.kind === 'file') removeIfThere(disk, path);
-  }
+  const paths = disk
+    .list(directory)
+    .filter(isSnapshotAsideName)
+    .map((name) => join(directory, name));
+  discard(
+    disk,
+    paths.filter((path) => disk.stat(path)?.kind === 'file'),
+  );
 }
 
 /** The two ends of a snapshot. @throws the system's error; ENOENT */
