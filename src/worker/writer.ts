@@ -126,7 +126,7 @@ export class Writer {
     const tail = this.#tail;
     this.#committer = new Committer({ ...parts, tail, preallocation });
     const committer = this.#committer;
-    this.#sealTimer = new SealTimer(options.archiveTimeout);
+    this.#sealTimer = new SealTimer(options.archiveTimeout, this.#nowMs);
     this.#noteLive();
     const opener = lanes.opener.acks;
     this.#commands = new LogCommands({
@@ -252,7 +252,7 @@ export class Writer {
     const group = this.#framer.frame(lane, place, this.#status.get('durableLsn'));
     if (typeof group === 'string') return group;
     this.#committer.withRoom(() => this.#tail.append(group));
-    this.#sealTimer.noteEntries(this.#nowMs());
+    this.#sealTimer.noteEntries();
     lane.noteWritten(group);
     return 'written';
   }
@@ -431,14 +431,13 @@ export class Writer {
    * segment, that is told and tried again later.
    */
   #sealIfDue(): boolean {
-    const nowMs = this.#nowMs();
-    if (this.#closing || nowMs < this.#sealTimer.dueMs) return false;
+    if (this.#closing || !this.#sealTimer.isDue) return false;
     try {
       this.#committer.finishRecovery();
       this.#sealLive();
     } catch (error) {
       if (!mayPass(error)) throw error;
-      this.#sealTimer.putOff(nowMs);
+      this.#sealTimer.putOff();
       this.#lanes.opener.post({ kind: 'trouble', failure: notSealed(error, this.#options.directory) });
     }
     return true;
@@ -454,7 +453,7 @@ export class Writer {
   }
 
   #noteLive(): void {
-    if (this.#tail.progress.bytes > 0) this.#sealTimer.noteEntries(this.#nowMs());
+    if (this.#tail.progress.bytes > 0) this.#sealTimer.noteEntries();
     else this.#sealTimer.noteEmpty();
   }
 

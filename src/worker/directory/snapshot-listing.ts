@@ -53,8 +53,12 @@ export function removeSnapshotAsides(disk: Disk, directory: string): void {
   );
 }
 
-/** The two ends of a snapshot. @throws the system's error; ENOENT */
-export function outlineOf(disk: Disk, directory: string, lsn: number): SnapshotOutline | MessageFault {
+/** The file of a snapshot and what its two ends say. The caller closes the file. @throws the system's error; ENOENT */
+export function openSnapshot(
+  disk: Disk,
+  directory: string,
+  lsn: number,
+): { readonly source: ByteSource; readonly outline: SnapshotOutline } | MessageFault {
   let source: ByteSource;
   try {
     source = openSource(disk, join(directory, snapshotName(lsn)));
@@ -63,11 +67,21 @@ export function outlineOf(disk: Disk, directory: string, lsn: number): SnapshotO
       return { fault: `it is ${error.message.split(',')[0]?.split(': ')[1]}` };
     throw error;
   }
+  let outline: SnapshotOutline | MessageFault | undefined;
   try {
-    return readOutline(codecTools(), source, lsn);
+    outline = readOutline(codecTools(), source, lsn);
+    return 'fault' in outline ? outline : { source, outline };
   } finally {
-    source.close?.();
+    if (outline === undefined || 'fault' in outline) source.close?.();
   }
+}
+
+/** The two ends of a snapshot. @throws as [openSnapshot] */
+function outlineOf(disk: Disk, directory: string, lsn: number): SnapshotOutline | MessageFault {
+  const opened = openSnapshot(disk, directory, lsn);
+  if ('fault' in opened) return opened;
+  opened.source.close?.();
+  return opened.outline;
 }
 
 export function recordOf(directory: string, { header, footer }: SnapshotOutline): SnapshotRecord {

@@ -1,12 +1,10 @@
-import { join } from 'node:path';
 import { codecTools } from '../../files/codec-tools.js';
 import { type Disk, isMissing } from '../../files/disk.js';
-import { snapshotName } from '../../format/segment-name.js';
+import type { ByteSource } from '../../format/bytes.js';
 import { ChunkWalk, type SnapshotOutline } from '../../format/snapshot-file.js';
 import type { SnapshotHeader } from '../../format/snapshot-messages.js';
 import type { SnapshotCheck, SnapshotContext, VerifySnapshotRequest } from '../../protocol/snapshot-jobs.js';
-import { openSource } from '../directory/log-listing.js';
-import { outlineOf, recordOf } from '../directory/snapshot-listing.js';
+import { openSnapshot, recordOf } from '../directory/snapshot-listing.js';
 import { identifyEntry } from './entry-identity.js';
 
 /**
@@ -16,17 +14,23 @@ import { identifyEntry } from './entry-identity.js';
  */
 export function checkSnapshot(disk: Disk, request: VerifySnapshotRequest): SnapshotCheck {
   const { directory, lsn, log, progress } = request;
+  let opened: ReturnType<typeof openSnapshot>;
   try {
-    const outline = outlineOf(disk, directory, lsn);
-    if ('fault' in outline) return { reason: outline.fault };
-    const reason =
-      strangerReason(outline.header, log) ??
-      staleReason(disk, directory, outline.header, log) ??
-      damageReason(disk, directory, outline, progress);
-    return reason === undefined ? { snapshot: recordOf(directory, outline) } : { reason };
+    opened = openSnapshot(disk, directory, lsn);
   } catch (error) {
     if (isMissing(error)) return { reason: 'it was removed' };
     throw error;
+  }
+  if ('fault' in opened) return { reason: opened.fault };
+  const { source, outline } = opened;
+  try {
+    const reason =
+      strangerReason(outline.header, log) ??
+      staleReason(disk, directory, outline.header, log) ??
+      damageReason(source, outline, progress);
+    return reason === undefined ? { snapshot: recordOf(directory, outline) } : { reason };
+  } finally {
+    source.close?.();
   }
 }
 
@@ -59,24 +63,18 @@ function staleReason(
 }
 
 function damageReason(
-  disk: Disk,
-  directory: string,
+  source: ByteSource,
   outline: SnapshotOutline,
   progress: SharedArrayBuffer | undefined,
 ): string | undefined {
-  const source = openSource(disk, join(directory, snapshotName(outline.header.lsn)));
   const words = progress && new BigInt64Array(progress);
   if (words !== undefined) Atomics.add(words, 1, BigInt(source.size));
-  try {
-    const walk = new ChunkWalk(outline, codecTools().crc32);
-    while (!walk.isAtEnd) {
-      const { reach } = walk;
-      const taken = walk.take(source.read(walk.offset, reach));
-      if ('fault' in taken) return taken.fault;
-      if (words !== undefined) Atomics.add(words, 0, BigInt(taken.length));
-    }
-    return undefined;
-  } finally {
-    source.close?.();
+  const walk = new ChunkWalk(outline, codecTools().crc32);
+  while (!walk.isAtEnd) {
+    const { reach } = walk;
+    const taken = walk.take(source.read(walk.offset, reach));
+    if ('fault' in taken) return taken.fault;
+    if (words !== undefined) Atomics.add(words, 0, BigInt(taken.length));
   }
+  return undefined;
 }

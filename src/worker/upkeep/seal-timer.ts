@@ -4,11 +4,13 @@
  */
 export class SealTimer {
   readonly #timeoutMs: number;
+  readonly #nowMs: () => number;
   #dueMs = Number.POSITIVE_INFINITY;
 
-  /** `timeoutMs` Infinity = never. */
-  constructor(timeoutMs: number) {
+  /** `timeoutMs` Infinity = never, and then it does not look at the clock either. */
+  constructor(timeoutMs: number, nowMs: () => number) {
     this.#timeoutMs = timeoutMs;
+    this.#nowMs = nowMs;
   }
 
   /** Infinity = not before an entry comes. */
@@ -16,9 +18,13 @@ export class SealTimer {
     return this.#dueMs;
   }
 
+  get isDue(): boolean {
+    return this.#dueMs !== Number.POSITIVE_INFINITY && this.#nowMs() >= this.#dueMs;
+  }
+
   /** The live segment holds entries. Its first ones count. */
-  noteEntries(nowMs: number): void {
-    if (this.#dueMs === Number.POSITIVE_INFINITY) this.#dueMs = nowMs + this.#timeoutMs;
+  noteEntries(): void {
+    if (this.#dueMs === Number.POSITIVE_INFINITY) this.#restart();
   }
 
   /** The live segment is empty. */
@@ -27,7 +33,11 @@ export class SealTimer {
   }
 
   /** It could not be sealed. */
-  putOff(nowMs: number): void {
-    this.#dueMs = nowMs + this.#timeoutMs;
+  putOff(): void {
+    this.#restart();
+  }
+
+  #restart(): void {
+    if (this.#timeoutMs !== Number.POSITIVE_INFINITY) this.#dueMs = this.#nowMs() + this.#timeoutMs;
   }
 }
