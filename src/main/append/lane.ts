@@ -1,9 +1,9 @@
 import { Buffer } from 'node:buffer';
-import type { AnyCommand, CommandResult, ToLane } from '../../protocol/lane-messages.js';
+import type { AnyCommand, CommandResult } from '../../protocol/lane-messages.js';
 import type { Doorbell } from '../../ring/doorbell.js';
 import { ringUsed } from '../../ring/layout.js';
 import { LaneProducer, Want } from '../../ring/producer.js';
-import { errorFromFailure, WalError } from '../errors/wal-error.js';
+import { WalError } from '../errors/wal-error.js';
 import type { AppendOptions } from '../options/append-options.js';
 import { AckReceiver } from './ack-receiver.js';
 import { defaultWants, wishOf } from './append-wants.js';
@@ -12,18 +12,18 @@ import { BlockingFlush } from './blocking-flush.js';
 import type { CheckpointRequests } from './checkpoint-requests.js';
 import { batchBytes, type Encode, type EntryData } from './entry-data.js';
 import { threadDied } from './lane-errors.js';
+import { LaneInbox } from './lane-inbox.js';
 import { type Closing, LaneLife } from './lane-life.js';
 import type { LaneParts } from './lane-parts.js';
 import { type LaneStats, LaneTallies } from './lane-tallies.js';
 import { OtherLanes } from './other-lanes.js';
 import { OverflowQueue } from './overflow-queue.js';
+import { ProcessHold } from './process-hold.js';
 import { RoomWaiters } from './room-waiters.js';
 import { Settlement } from './settlement.js';
 import { countUntaken } from './untaken-entries.js';
 import { WaitingPromises } from './waiting-promises.js';
-import { FLUSH_ID, WriterRequests } from './writer-requests.js';
-
-const SETTLED = Promise.resolve();
+import { WriterRequests } from './writer-requests.js';
 
 /**
  * The producer's end of one lane: every call of a thread that appends arrives here, and every message of the log's threads to it.
@@ -51,12 +51,7 @@ export class Lane {
   readonly #requests: WriterRequests;
   readonly #flush: BlockingFlush;
   readonly #settlement: Settlement;
-  #isHeld = false;
-  #isReleaseDue = false;
-  readonly #release = () => {
-    this.#isReleaseDue = false;
-    this.#updateHold();
-  };
+  readonly #hold: ProcessHold;
   /** Each append is made durable before it returns: the process is exiting. */
   #flushEach = false;
 
@@ -71,7 +66,8 @@ export class Lane {
     const overflow = new OverflowQueue(parts.writerPort, views.i32, producer, options.maxPending);
     const tallies = new LaneTallies(views, parts.status, life);
     const appender = new Appender({ directory, views, bytes, options, producer, overflow, life, tallies });
-    const promises = new WaitingPromises(life, () => this.#updateHold());
+    this.#hold = new ProcessHold(() => this.#pendingPromises, parts.hold);
+    const promises = new WaitingPromises(life, () => this.#hold.update());
     this.directory = directory;
     this.maxEntrySize = options.maxEntrySize;
     this.roomyBytes = appender.plainMax;
@@ -90,8 +86,8 @@ export class Lane {
       die: () => this.die(),
     });
     this.#acks = new AckReceiver(parts, {
-      onMessage: (message) => this.#receive(message),
-      onReceived: () => this.#releaseLater(),
+      onMessage: (message) => inbox.receive(message),
+      onReceived: () => this.#hold.updateLater(),
       accepted: () => appender.assertedAccepted(),
     });
     this.#settlement = new Settlement({
@@ -105,6 +101,19 @@ export class Lane {
       onError: parts.onError,
       onFailure: parts.onFailure,
     });
+    const inbox = new LaneInbox({
+      life,
+      acks: this.#acks,
+      requests: this.#requests,
+      room: this.#room,
+      flush: this.#flush,
+      settlement: this.#settlement,
+      onLogMessage: parts.onLogMessage,
+    });
+  }
+
+  get #pendingPromises(): number {
+    return this.#acks.unsettled + this.#requests.size + this.#room.size;
   }
 
   /** See `Wal.tryAppend`. */
@@ -270,14 +279,14 @@ export class Lane {
     if (!this.#life.fail(() => threadDied(this.directory, cause))) return;
     const untaken = countUntaken(this.#parts.views, this.#overflow);
     this.#settlement.settleAll(this.#appender.accepted - untaken + 1);
-    this.#updateHold();
+    this.#hold.update();
   }
 
   /** Nothing more will arrive: settles what is left and closes the ports. */
   detach(): void {
     this.drainPorts();
     if (this.#life.close()) this.#settlement.settleAll(this.#appender.accepted + 1);
-    this.#updateHold();
+    this.#hold.update();
     this.letGo();
   }
 
@@ -322,7 +331,7 @@ export class Lane {
   }
 
   #afterAppend(wants: number): void {
-    this.#updateHold();
+    this.#hold.update();
     if ((wants & Want.commit) !== 0) this.#acks.startPolling();
     if (!this.#flushEach) return;
     try {
@@ -331,63 +340,5 @@ export class Lane {
       // The process is exiting. The promise tells what goes wrong, although no code may be left to hear it.
       if (!(error instanceof WalError)) throw error;
     }
-  }
-
-  #receive(message: ToLane): void {
-    switch (message.kind) {
-      case 'sync-rejected':
-        if (message.id === FLUSH_ID) this.#flush.noteError(errorFromFailure(message.failure));
-        else this.#requests.receive(message);
-        break;
-      case 'synced':
-      case 'command-done':
-      case 'command-rejected':
-      case 'next-lsn':
-      case 'checkpoints-done':
-      case 'checkpoints-rejected':
-        this.#requests.receive(message);
-        break;
-      case 'room':
-        this.#room.noteRoom();
-        break;
-      case 'rejected':
-        this.#settlement.reject(message.from, message.to, errorFromFailure(message.failure));
-        break;
-      case 'conflict':
-        this.#acks.reject(message.from, message.to, errorFromFailure(message.failure));
-        break;
-      case 'failed': {
-        // What the sync thread acknowledged before the failure arrives at the other port.
-        this.#acks.drainSyncPort();
-        const { failure, written } = message;
-        if (this.#life.fail(() => errorFromFailure(failure))) this.#settlement.settleAll(written);
-        break;
-      }
-      case 'closed':
-        this.#acks.drainSyncPort();
-        if (this.#life.closeLog()) this.#settlement.settleAll(message.taken);
-        this.#parts.onLogMessage(message);
-        break;
-      default:
-        this.#parts.onLogMessage(message);
-    }
-  }
-
-  /**
-   * [#updateHold], after the code that waited for the settled promises has run. Bet: that code often makes the next append, so that
-   * nothing changes; if not, it need not wait for the change, which is a call into the engine (bench/workloads/paced.ts).
-   */
-  #releaseLater(): void {
-    if (!this.#isHeld || this.#isReleaseDue) return;
-    this.#isReleaseDue = true;
-    void SETTLED.then(this.#release);
-  }
-
-  /** Keeps the process alive exactly while a promise is pending. */
-  #updateHold(): void {
-    const pending = this.#acks.unsettled + this.#requests.size + this.#room.size;
-    if (pending > 0 === this.#isHeld) return;
-    this.#isHeld = pending > 0;
-    this.#parts.hold(this.#isHeld);
   }
 }
