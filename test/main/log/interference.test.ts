@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import {
   chmodSync,
   closeSync,
+  existsSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -255,13 +256,16 @@ test('a log that its user may not write is refused with its reason, and can be r
   assert.equal(await wal.append('writable again', { durable: true }), 11);
 });
 
-/**
- * Under its name it is gone in one step. The log may be making a file in it, of which the look at its names knows nothing: then it is
- * removed again.
- */
+/** Under its name it is gone in one step. The log may make a file in it after it was listed: then all of it is removed again. */
 function removeAtOnce(directory: string): void {
   renameSync(directory, `${directory}-gone`);
-  rmSync(`${directory}-gone`, { recursive: true, maxRetries: 10 });
+  for (let isThere = true; isThere; isThere = existsSync(`${directory}-gone`)) {
+    try {
+      rmSync(`${directory}-gone`, { recursive: true });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOTEMPTY') throw error;
+    }
+  }
 }
 
 /** Runs `body` as somebody who may read the log and not write it, which binds nobody who is root. Or says why it cannot. */
