@@ -69,7 +69,7 @@ function describe({
   return `a backup of ${describeTime(createdMs)} that ends with entry ${watermark}`;
 }
 
-/** Any number may be in a manifest. */
+/** A manifest may contain any number. */
 function describeTime(ms: number): string {
   const time = new Date(ms);
   return Number.isNaN(time.getTime()) ? `time ${ms}` : time.toISOString();

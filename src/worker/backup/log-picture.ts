@@ -45,13 +45,13 @@ export interface PicturedSegment {
 }
 
 /**
- * Looks at a log that somebody may be writing.
+ * Looks at a log that a process may be writing.
  *
- *   1. learn W. Of a log that this process writes, `status` has it; else the files show it, as they do to a reader
+ *   1. learn W. If this process writes the log, `status` has W; otherwise the files show it, as they do to a reader
  *   2. find where entry W ends
  *
- * @param cuts [evidenceOfCuts], from before this call: a cut that begins later leaves another mark, which the caller looks for when it
- * has read the files
+ * @param cuts [evidenceOfCuts], taken before this call: a cut that begins later changes that evidence, and the caller compares it
+ * after it has read the files
  * @throws LogFailure ERR_WAL_CORRUPT, ERR_WAL_UNSUPPORTED; the system's errors, ENOENT of a segment that was removed meanwhile
  */
 export function takePicture(
@@ -95,8 +95,8 @@ export function takePicture(
 }
 
 /**
- * Whatever changes when entries that were durable are cut off. The branch in the state file changes, and the state file records a cut
- * before it begins; what is cut goes into side files; and the writer counts its cuts.
+ * Everything that changes when durable entries are cut off: the branch in the state file; the intent, which the state file records
+ * before the cut begins; the side files that keep the cut bytes; and the writer's count of its cuts.
  */
 export function evidenceOfCuts(disk: Disk, directory: string, status: LogStatus | undefined): string {
   const names = disk.list(directory).filter(isCutFileName).sort();
@@ -121,7 +121,7 @@ function judgeFromOutside(disk: Disk, directory: string): number {
       { path, offset: trouble?.offset, lsn: trouble?.lsn || undefined },
     );
   }
-  // wal-go's files say nothing of what is durable: then it is what can be read.
+  // wal-go's files do not show which entries are durable: then every readable entry counts.
   return hasWatermarks || state !== undefined ? Math.min(watermark, lastLsn) : lastLsn;
 }
 

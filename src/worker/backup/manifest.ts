@@ -143,7 +143,7 @@ export function decodeManifest(bytes: Uint8Array): Manifest | ManifestFault {
   try {
     found = readMessage(Reader.create(bytes.subarray(MAGIC.length, end)));
   } catch (error) {
-    // Of protobufjs: a field that is cut off, or of a wire type that there is not.
+    // protobufjs throws at a field that is cut off, or that has an unknown wire type.
     return { fault: `it cannot be decoded (${(error as Error).message})` };
   }
   const { version, ...manifest } = found;
@@ -290,7 +290,7 @@ function endOfMessage(reader: protobuf.Reader): number {
   return end;
 }
 
-/** What is wrong with a manifest that could be decoded, beyond its version: the end of a sentence. */
+/** The fault of a manifest that could be decoded, except for its version: the end of a sentence. */
 function faultOf(manifest: Manifest): string | undefined {
   const { since, end, files, firstLsn, watermark, createdMs } = manifest;
   const numbers = [firstLsn, watermark, createdMs, ...Object.values(end)];
@@ -352,7 +352,7 @@ function readFixed(reader: protobuf.Reader): bigint {
   return (BigInt(high) << 32n) | BigInt(low);
 }
 
-/** Without the module `long`, which it has as a dependency, protobufjs gives plain numbers. */
+/** protobufjs gives plain numbers if its dependency `long` is missing. */
 function halves(value: protobuf.Long | number): { readonly low: number; readonly high: number } {
   if (typeof value === 'number') return { low: value % 2 ** 32, high: Math.floor(value / 2 ** 32) };
   return { low: value.low >>> 0, high: value.high >>> 0 };

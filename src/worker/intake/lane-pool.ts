@@ -21,7 +21,7 @@ interface PooledLane {
 /**
  * Lanes for producers on other threads. The writer thread owns them: it alone knows when a lane is no longer used.
  *
- * Memory is pooled, since the engine frees dropped shared memory late: there is never more of it than the lanes in use at one
+ * Memory is pooled, since the engine frees dropped shared memory late: there are never more rings than lanes were in use at one
  * time, at most `maxLanes`. A lane returns to the pool
  *
  *   - when its producer has posted `detach`, after which it writes nothing, or

@@ -34,7 +34,7 @@ export function checkSnapshot(disk: Disk, request: VerifySnapshotRequest): Snaps
   }
 }
 
-/** It cannot be of this log, or of no use to it. */
+/** Why the snapshot cannot be of this log, or is of no use to it. */
 function strangerReason(
   { logId, lsn }: SnapshotHeader,
   { logId: ownId, firstLsn, lastLsn }: SnapshotContext,
@@ -47,7 +47,7 @@ function strangerReason(
   return undefined;
 }
 
-/** Its LSN names another entry now: (log_id, branch, LSN) names one entry for ever. */
+/** Why the snapshot is stale: its LSN names another entry now. (log_id, branch, LSN) names one entry for ever. */
 function staleReason(
   disk: Disk,
   directory: string,

@@ -2,7 +2,7 @@ import { type LogState, NAMED_CHECKPOINTS_MAX, type NamedCheckpoint } from '../.
 import type { ChangeResult, CheckpointChange } from '../../protocol/checkpoint-changes.js';
 import type { Failure } from '../../protocol/errors.js';
 
-/** What the state file keeps for others: how far consumers and the archive have come. Retention waits for them. */
+/** How far consumers and the archive have come, as the state file records it. Retention waits for them. */
 export type KeptPlaces = Pick<LogState, 'checkpoint' | 'namedCheckpoints' | 'archived'>;
 
 /** The log as far as the changes depend on it. */
