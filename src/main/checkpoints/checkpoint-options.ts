@@ -12,8 +12,8 @@ export interface CheckpointOptions {
    */
   name?: string | undefined;
   /**
-   * At most 4,096 bytes of the consumer's own, or text, which is stored as UTF-8. It replaces what the named checkpoint had
-   * before; without it the checkpoint has none. Copied before the call returns. Only with `name`.
+   * At most 4,096 bytes of the consumer's own, or text, which is stored as UTF-8. It replaces the earlier data of the named
+   * checkpoint; without it the checkpoint has no data. Copied before the call returns. Only with `name`.
    */
   data?: EntryData | undefined;
 }

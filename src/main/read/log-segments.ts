@@ -45,7 +45,7 @@ export async function openOwnFile(view: LogView, segment: SegmentInfo): Promise<
   }
 }
 
-/** The error when the paths of a log lead to something else. `found` names what was replaced. */
+/** The error when the paths of a log lead to something else. `found` names the replaced file or directory. */
 export function replaced(directory: string, path: string, found: string): WalError {
   return new WalError(
     'ERR_WAL_IO',
