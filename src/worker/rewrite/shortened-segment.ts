@@ -1,6 +1,6 @@
 /**
- * A cut inside a batch. Each frame of a batch says how many of its entries follow, so the frames that stay are rewritten with lower
- * numbers: the batch then ends with the last entry that stays.
+ * A cut inside a batch. The frames of the batch that stay say how many of it are to come, so they are written anew, with fewer to
+ * come: the batch ends with the last entry that stays.
  *
  *        wal-3                            wal-4
  *   before:  … │ a | batch: 3 to come │  2 to come | 1 to come | 0 to come │ b …
@@ -10,14 +10,14 @@
  *   1. write the segment in which the batch begins as it will be to `ringwal.shortened`: the bytes before the batch as they are, then
  *      the frames that stay, also those of later segments; sync it and the directory
  *   2. record the intent in the state file: the cut ends at the end of the new file. From here on the next open finishes it
- *   3. remove the entries after the batch, as any cut does
+ *   3. remove what stands after the batch, as any cut does
  *   4. rename the new file over the segment, sync the directory
  *   5. remove the later segments that held parts of the batch, highest first
  *   6. clear the intent
  *
- * After a crash before 2, the next open removes the file unread, and durably, before it records anything else. A crash after 2
- * leaves the intent, and the file if the rename was not done: so the file belongs to the intent. If the state file is lost, the
- * log ends after the batch, or after the cut.
+ * Until 2 the file is removed unread, and durably, before anything else is recorded. A crash after 2 leaves the intent, and the file if
+ * the rename was not done: so the file belongs to the intent. Without the state file the log ends after the batch, or after
+ * the cut.
  */
 
 import { join } from 'node:path';
@@ -31,7 +31,7 @@ import { removeIfThere, syncDirectory, syncFile } from '../directory/side-files.
 
 const COPY_BYTES = 1024 * 1024;
 
-/** The part of a batch that stays. */
+/** What stays of a batch. */
 export interface ShortenedBatch {
   readonly directory: string;
   readonly fileMode: number;
@@ -68,7 +68,7 @@ export function writeShortened(disk: Disk, batch: ShortenedBatch): number {
   }
 }
 
-/** Removes the file, durably. No cut under way may need it, and it must be gone before a later intent is recorded. */
+/** No cut is under way that needs the file: it is gone, durably, before a later intent could be taken to need it. */
 export function removeShortened(disk: Disk, directory: string): void {
   removeIfThere(disk, join(directory, SHORTENED_FILE));
   syncDirectory(disk, directory);
@@ -124,7 +124,7 @@ function writeRest(
           batchRemaining: lastLsn - lsn,
           timeMs,
           skipped,
-          // A frame of a later segment would name that one, but it moves to the segment of `start`.
+          // Of the segment that the frame goes to; one of a later segment would name that.
           segment: segment?.number === start.segment ? segment : undefined,
           checksumSeed,
           fileOffset: end,
