@@ -12,7 +12,7 @@ export interface SnapshotInfo {
   readonly path: string;
 }
 
-/** A snapshot as the log's threads know it: what its header says of its entry, too. */
+/** A snapshot as the log's threads know it, including the fields of its header about its entry. */
 export interface SnapshotRecord extends SnapshotInfo {
   readonly logId: bigint;
   readonly branch: bigint;
