@@ -19,7 +19,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import {
   type Allocation,
   type Disk,
@@ -39,8 +39,11 @@ import { openDirectory, openRegularFile } from './regular-file.js';
 /** The file system of this machine, by Node's synchronous calls. */
 export interface MachineDisk extends Disk {
   /**
-   * From now on a sync of `directory` needs no new descriptor: there may be none left when it is due, and a log that can still
-   * write must not end for that. The directory is held until the thread ends.
+   * Holds `directory` open until the thread ends. From now on
+   *   - a sync of it needs no new descriptor: there may be none left when it is due, and a log that can still write must not end for
+   *     that
+   *   - its files are opened, renamed and removed in this directory, even if its path leads to another one by then. A look at the
+   *     path before the call could not exclude that. Only on Linux, with /proc
    *
    * @throws as [Disk.open]
    */
@@ -97,12 +100,21 @@ const CALL_BYTES_MAX = 2 ** 30;
  */
 const HONEST_FILE_SYSTEMS: readonly number[] = [0xef53, 0x58465342, 0x9123683e, 0x01021994];
 
+interface HeldDirectory extends FileIdentity {
+  readonly directory: string;
+  readonly fd: number;
+  /** Leads to the directory itself, wherever it is; `undefined` = the system has no such path. */
+  readonly path: string | undefined;
+}
+
 class NodeDisk implements MachineDisk {
-  #held: (FileIdentity & { readonly directory: string; readonly fd: number }) | undefined;
+  #held: HeldDirectory | undefined;
 
   open(path: string, flags: OpenFlags, mode = 0o666): DiskFile {
-    const { fd, identity } = openRegularFile(path, OPEN_FLAGS[flags], mode);
-    return new NodeFile(fd, path, identity);
+    return this.#named([path], (name) => {
+      const { fd, identity } = openRegularFile(name, OPEN_FLAGS[flags], mode);
+      return new NodeFile(fd, path, identity);
+    });
   }
 
   list(directory: string): string[] {
@@ -110,7 +122,7 @@ class NodeDisk implements MachineDisk {
   }
 
   stat(path: string): FileStat | undefined {
-    const stat = statUnlessMissing(path);
+    const stat = this.#named([path], statUnlessMissing);
     if (stat === undefined) return undefined;
     return {
       kind: stat.isFile() ? 'file' : stat.isDirectory() ? 'directory' : 'other',
@@ -131,11 +143,11 @@ class NodeDisk implements MachineDisk {
   }
 
   rename(from: string, to: string): void {
-    renameSync(from, to);
+    this.#named([from, to], renameSync);
   }
 
   link(from: string, to: string): void {
-    linkSync(from, to);
+    this.#named([from, to], linkSync);
   }
 
   clone(from: string, to: string): boolean {
@@ -149,7 +161,7 @@ class NodeDisk implements MachineDisk {
   }
 
   unlink(path: string): void {
-    unlinkSync(path);
+    this.#named([path], unlinkSync);
   }
 
   /**
@@ -179,11 +191,29 @@ class NodeDisk implements MachineDisk {
     if (process.platform === 'win32') return;
     const fd = openDirectory(directory);
     const { dev, ino } = fstatSync(fd, { bigint: true });
-    this.#held = { directory, fd, dev, ino };
+    const path = `/proc/self/fd/${fd}`;
+    const found = process.platform === 'linux' ? statUnlessMissing(path) : undefined;
+    const isThere = found !== undefined && isSameFile(found, { dev, ino });
+    this.#held = { directory, fd, dev, ino, path: isThere ? path : undefined };
+  }
+
+  /** Runs `act` with names that lead into the held directory for those of its files. Errors name the paths that were given. */
+  #named<Names extends readonly string[], T>(paths: readonly [...Names], act: (...names: Names) => T): T {
+    const { directory, path: heldPath } = this.#held ?? {};
+    if (directory === undefined || heldPath === undefined) return act(...paths);
+    const isIn = (path: string) => dirname(path) === directory;
+    if (!paths.some(isIn)) return act(...paths);
+    try {
+      return act(
+        ...(paths.map((path) => (isIn(path) ? join(heldPath, basename(path)) : path)) as [...Names]),
+      );
+    } catch (error) {
+      throw renamed(error, `${heldPath}/`, join(directory, '/'));
+    }
   }
 
   /** Another directory may have been put in its place. */
-  #leadsTo(directory: string, held: FileIdentity & { readonly directory: string }): boolean {
+  #leadsTo(directory: string, held: HeldDirectory): boolean {
     if (directory !== held.directory) return false;
     const found = this.stat(directory);
     return found !== undefined && isSameFile(found, held);
@@ -278,6 +308,16 @@ class NodeFile implements DiskFile {
     if (this.#fd < 0) throw new DiskError('EBADF', syscall, this.path, 'the file is closed');
     return this.#fd;
   }
+}
+
+/** The same error, with the paths below `from` as paths below `to`. */
+function renamed(error: unknown, from: string, to: string): unknown {
+  if (!(error instanceof Error)) return error;
+  const named = error as Error & { path?: string; dest?: string };
+  named.message = named.message.replaceAll(from, to);
+  if (named.path !== undefined) named.path = named.path.replace(from, to);
+  if (named.dest !== undefined) named.dest = named.dest.replace(from, to);
+  return named;
 }
 
 /** Node versions differ in whether a path whose parent is no directory counts as missing: here it does. */

@@ -81,15 +81,13 @@ export function encodeFrameAround(
   return { before: before.subarray(0, beforeEnd), after: after.subarray(0, afterEnd) };
 }
 
-/** Fields 6 and 8, if present, as a kernel copies them into the first frame of a group. At most HEAD_FIELDS_MAX bytes. */
+/** Fields 6 and 8, if present, as a kernel copies them into the first frame of a group. At most 64 bytes. */
 export function encodeHeadFields(timeMs: number, stamp: SegmentStamp | undefined): Uint8Array {
   const field = stamp === undefined ? new Uint8Array(0) : encodeSegmentField(stamp);
   if (timeMs === 0) return field;
   const time = new Uint8Array(9);
   return Uint8Array.of(...time.subarray(0, writeNumber(time, 0, TAG.timeMs, timeMs)), ...field);
 }
-
-export const HEAD_FIELDS_MAX = 9 + 2 + 53;
 
 /** Field 8 with its tag and length, at most 55 bytes. */
 export function encodeSegmentField(stamp: SegmentStamp): Uint8Array {

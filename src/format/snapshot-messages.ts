@@ -2,6 +2,7 @@
  * The messages of proto/snapshot.proto, by the writer and the reader of `protobufjs/minimal`. The caller loads that module and
  * passes it: a log without snapshots does not need it.
  */
+import { readFixed64, readNumber, writeFixed64 } from './protobuf-values.js';
 import { FIRST_CRITICAL_FIELD } from './wire.js';
 
 /** The part of `protobufjs/minimal` that is used. */
@@ -10,7 +11,7 @@ export interface Protobuf {
   readonly Reader: { create(bytes: Uint8Array): ProtobufReader };
 }
 
-interface ProtobufWriter {
+export interface ProtobufWriter {
   uint32(value: number): ProtobufWriter;
   uint64(value: number): ProtobufWriter;
   fixed32(value: number): ProtobufWriter;
@@ -19,7 +20,7 @@ interface ProtobufWriter {
 }
 
 /** The methods throw for bytes that end too early. */
-interface ProtobufReader {
+export interface ProtobufReader {
   readonly pos: number;
   readonly len: number;
   uint32(): number;
@@ -150,21 +151,4 @@ function readFields(
     // protobufjs throws various errors for bytes that are no message.
     return { fault: 'a message in it cannot be decoded' };
   }
-}
-
-function writeFixed64(writer: ProtobufWriter, field: number, value: bigint): void {
-  if (value === 0n) return;
-  // Two halves: protobufjs itself takes no bigint.
-  writer.uint32((field << 3) | FIXED64);
-  writer.fixed32(Number(value & 0xffffffffn)).fixed32(Number(value >> 32n));
-}
-
-function readFixed64(reader: ProtobufReader): bigint {
-  const low = BigInt(reader.fixed32());
-  return (BigInt(reader.fixed32()) << 32n) | low;
-}
-
-/** Rounded above 2^53, which is enough to reject it. */
-function readNumber(reader: ProtobufReader): number {
-  return Number(reader.uint64().toString());
 }

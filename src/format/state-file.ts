@@ -118,6 +118,11 @@ export function emptyState(logId: bigint): LogState {
   };
 }
 
+/** No entry stays where a cut leaves no byte of its segment, and its last entry is below the floor. */
+export function emptiesLog({ offset, lsn }: PendingCut, floor: number): boolean {
+  return offset === 0 && (lsn === 0 || floor > lsn);
+}
+
 /**
  * The state of the log once it ends with entry `lsn`: no field points to a later entry. `segment`: the lowest segment whose content
  * changes; the archive must get it again once it is sealed. The data of checkpoints stay.

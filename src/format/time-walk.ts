@@ -92,8 +92,6 @@ export interface TimeState {
   /** The lowest question of each kind that has no answer before this place. */
   readonly reachMs: number;
   readonly highestMs: number;
-  /** Of this segment, without created_ms; 0 = none so far. */
-  readonly firstMs: number;
   /** A time is known before this place. */
   readonly isBounded: boolean;
   /** A stamp above the horizon was met: the state holds for this horizon only. */
@@ -106,7 +104,6 @@ export const START: TimeState = {
   isUnknownBounded: false,
   reachMs: 0,
   highestMs: 0,
-  firstMs: 0,
   isBounded: false,
   hasDisbelieved: false,
 };
@@ -151,12 +148,12 @@ export class TimeWalk {
       return;
     }
     // The segment was created before its first frame was made.
-    if (isFirst && segment !== undefined) this.seeCreation(lsn, segment.createdMs);
+    if (isFirst && segment !== undefined) this.#seeCreation(lsn, segment.createdMs);
     this.seeUnknown(lsn);
   }
 
   /** The segment that begins with this entry was created at that time; 0 = not known. */
-  seeCreation(lsn: number, createdMs: number): void {
+  #seeCreation(lsn: number, createdMs: number): void {
     const { kind, ms, horizonMs } = this.#question;
     if (createdMs === 0 || createdMs > horizonMs) return;
     const state = this.#state;
@@ -174,7 +171,6 @@ export class TimeWalk {
     if (kind === 'passes' && timeMs > ms) this.#answerWith(lsn, state.isBounded, true);
     state.reachMs = Math.max(state.reachMs, reachMs);
     state.highestMs = Math.max(state.highestMs, timeMs);
-    if (state.firstMs === 0) state.firstMs = timeMs;
     state.isBounded = true;
   }
 

@@ -179,9 +179,9 @@ function readLog({ segments: files, state, full = false, known, snapshots = [] }
     .some((file) => !withSource(file, (source) => isZeroFrom(source, 0)));
   const heads = tail === 'bytes' || tail === 'stale' || laterBytes ? headsAfter(files, walk) : NO_HEADS;
   const syncedLsn = Math.max(survey.syncedLsn, walk.syncedLsn, heads.syncedLsn);
-  const reports = reportsOf(starts, walk);
+  const segments = reportsOf(starts, walk);
   const branch =
-    survey.state?.branch || (reports.findLast(({ stamp }) => stamp !== undefined)?.stamp?.branch ?? 0n);
+    survey.state?.branch || (segments.findLast(({ stamp }) => stamp !== undefined)?.stamp?.branch ?? 0n);
   const snapshotLsns = snapshots
     .filter((snapshot) => snapshot.logId === walk.logId && snapshot.branch === branch)
     .map(({ lsn }) => lsn);
@@ -199,7 +199,6 @@ function readLog({ segments: files, state, full = false, known, snapshots = [] }
     laterBytes,
     tail,
   });
-  const segments = reports;
   const first = segments.find(({ firstLsn }) => firstLsn > 0);
   const placeOf = ({ index, offset }: FilePlace) => ({ segment: files[index]?.number ?? 0, offset });
   const firstUnsynced = walk.firstAbove(watermark);

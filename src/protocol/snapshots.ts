@@ -20,6 +20,16 @@ export interface SnapshotRecord extends SnapshotInfo {
   readonly entryCrc: number | undefined;
 }
 
+/** `header`: what the file's header says. `bytes`: of data. */
+export function snapshotRecord(
+  path: string,
+  header: Omit<SnapshotRecord, 'path' | 'bytes'>,
+  bytes: number,
+): SnapshotRecord {
+  const { lsn, format, createdMs, logId, branch, entryCrc } = header;
+  return { lsn, format, bytes, createdMs, path, logId, branch, entryCrc };
+}
+
 /** A file with the name of a snapshot that is not a valid one of this log. */
 export interface RejectedSnapshot {
   /** The LSN in the file's name. */

@@ -4,6 +4,7 @@ import fs, {
   closeSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   statSync,
@@ -186,4 +187,40 @@ test('a directory that is held is synced where no descriptor is left, and one in
   renameSync(directory, `${directory}-elsewhere`);
   mkdirSync(directory);
   assert.throws(() => holding.syncDirectory(directory), { code: 'EMFILE' });
+});
+
+test('files of a directory that is held are made, renamed and removed in it, whatever its path leads to', {
+  skip: process.platform !== 'linux' && 'only Linux has /proc',
+}, (t) => {
+  const directory = join(temporaryDirectory(t), 'log');
+  const own = `${directory}.moved`;
+  mkdirSync(directory);
+  const holding = createNodeDisk();
+  holding.holdDirectory(directory);
+  renameSync(directory, own);
+  mkdirSync(directory);
+  for (const name of ['a', 'b', 'c']) writeFileSync(join(directory, name), 'of another log');
+  const file = holding.open(join(directory, 'a'), 'w');
+  assert.equal(file.path, join(directory, 'a'));
+  file.write(Buffer.from('own'), 0, 3, 0);
+  file.close();
+  assert.equal(holding.stat(join(directory, 'a'))?.size, 3);
+  holding.link(join(directory, 'a'), join(directory, 'b'));
+  holding.rename(join(directory, 'a'), join(directory, 'c'));
+  holding.unlink(join(directory, 'b'));
+  assert.deepEqual(readdirSync(own), ['c']);
+  for (const name of ['a', 'b', 'c'])
+    assert.equal(readFileSync(join(directory, name), 'utf8'), 'of another log');
+  // Errors name the path that the caller knows.
+  for (const act of [
+    () => holding.open(join(directory, 'none'), 'r'),
+    () => holding.unlink(join(directory, 'none')),
+    () => holding.rename(join(directory, 'none'), join(directory, 'c')),
+  ])
+    assert.throws(act, (error: NodeJS.ErrnoException) => {
+      assert.equal(error.code, 'ENOENT');
+      assert.equal(error.path, join(directory, 'none'));
+      assert.ok(error.message.includes(join(directory, 'none')) && !error.message.includes('/proc/'));
+      return true;
+    });
 });

@@ -11,7 +11,7 @@ import { type ChainContext, createChain, enterSegment } from '../../format/chain
 import { FrameReader } from '../../format/frame-reader.js';
 import { SegmentScanner } from '../../format/scan.js';
 import { parseCutLsn, parseSegmentName, STATE_FILE, segmentName } from '../../format/segment-name.js';
-import { decodeState, type LogState, STATE_BYTES_MAX } from '../../format/state-file.js';
+import { decodeState, emptiesLog, type LogState, STATE_BYTES_MAX } from '../../format/state-file.js';
 import { segmentTimeOf, segmentTimes } from '../../format/time-walk.js';
 import { describeTrouble, type Judgement, wayOutOf } from '../../format/verdict.js';
 import type { NamedCheckpoint } from '../../protocol/checkpoint-changes.js';
@@ -305,8 +305,7 @@ export class DirectoryView implements LogView {
     const state = this.#isCutDue ? this.#readState() : undefined;
     const cut = state?.pendingCut;
     this.#isCutDue = cut !== undefined;
-    // No entry stays if the cut leaves no byte of its segment and its last entry is below the floor.
-    if (cut?.offset === 0 && (cut.lsn === 0 || Number(state?.floor) > cut.lsn)) return;
+    if (cut !== undefined && emptiesLog(cut, state?.floor ?? 0)) return;
     const chain = { ...this.#end };
     const numbers = this.#numbers;
     // Retention has removed the segment, and the reader continues with the oldest one left.

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { codecTools } from '../../files/codec-tools.js';
-import { type Disk, isOutOfDescriptors } from '../../files/disk.js';
+import { type Disk, isOutOfDescriptors, systemCode } from '../../files/disk.js';
 import { WindowedSource } from '../../files/windowed-source.js';
 import { parseSnapshotName, snapshotName } from '../../format/segment-name.js';
 import { readOutline } from '../../format/snapshot-file.js';
-import type { SnapshotRecord } from '../../protocol/snapshots.js';
+import { type SnapshotRecord, snapshotRecord } from '../../protocol/snapshots.js';
 
 /** Only the two ends of a file are read. */
 const NO_READ_AHEAD = 0;
@@ -36,13 +36,12 @@ function recordOf(
     try {
       const found = readOutline(codecTools(), new WindowedSource(file, NO_READ_AHEAD), lsn);
       if ('fault' in found || found.header.logId !== ownId) return undefined;
-      const { format, createdMs, logId, branch, entryCrc } = found.header;
-      return { lsn, format, bytes: found.footer.bytes, createdMs, path, logId, branch, entryCrc };
+      return snapshotRecord(path, found.header, found.footer.bytes);
     } finally {
       file.close();
     }
   } catch (error) {
-    if (isOutOfDescriptors(error)) throw error;
+    if (isOutOfDescriptors(error) || systemCode(error) === '') throw error;
     return undefined;
   }
 }

@@ -16,8 +16,8 @@ import { join } from 'node:path';
 import { type Disk, isMissing, isSameFile } from '../../files/disk.js';
 import { createNodeDisk } from '../../files/node-disk.js';
 import { FileShrank } from '../../files/windowed-source.js';
-import { BACKUP_FILE, partName, STATE_FILE, segmentName } from '../../format/segment-name.js';
-import { emptyState, encodeState, type LogState } from '../../format/state-file.js';
+import { BACKUP_FILE, partName, STATE_FILE, segmentName, snapshotName } from '../../format/segment-name.js';
+import { emptyState, encodeState, endingWith, type LogState } from '../../format/state-file.js';
 import type { BackupReport, StoppedJob } from '../../protocol/backup-reports.js';
 import type { Failure } from '../../protocol/errors.js';
 import { JobControl } from '../../protocol/job-control.js';
@@ -253,7 +253,7 @@ class BackupJob {
     bytes: number,
     earlier: Backup | undefined,
   ): BackupFile | undefined {
-    const name = `ringwal.snapshot-${lsn}`;
+    const name = snapshotName(lsn);
     // The file of a snapshot is never changed. One of the same log, the same branch and the same LSN is the same one, or a copy.
     const known = earlier?.manifest.files.find((file) => file.name === name && file.bytes === bytes);
     if (known !== undefined) {
@@ -398,19 +398,8 @@ interface PlannedPart {
 function stateOf({ state, logId, branch, watermark }: LogPicture, newId: bigint): LogState {
   // The segments of wal-go do not name their log.
   const known = state ?? emptyState(logId === 0n ? newId : logId);
-  const upToW = (lsn: number) => Math.min(lsn, watermark);
-  return {
-    ...known,
-    branch,
-    watermark,
-    checkpoint: upToW(known.checkpoint),
-    namedCheckpoints: new Map(
-      [...known.namedCheckpoints].map(([name, at]) => [name, { ...at, lsn: upToW(at.lsn) }]),
-    ),
-    // A backup has given no segment to an archive.
-    archived: 0,
-    pendingCut: undefined,
-  };
+  // A backup has given no segment to an archive.
+  return { ...endingWith(known, watermark), branch, watermark, archived: 0 };
 }
 
 /** Removes the copies. Returns the error to throw: `error`, which also says if they could not be removed. */

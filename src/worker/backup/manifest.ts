@@ -8,10 +8,11 @@
  *   8+n      4  crc      CRC-32 of everything before
  */
 
-import type protobuf from 'protobufjs';
-import { loadModule } from '../../files/package-modules.js';
-import { crc32 } from '../../format/crc32.js';
+import type { Reader } from 'protobufjs';
+import { codecTools } from '../../files/codec-tools.js';
+import { readFixed64, readNumber, writeFixed64, writeNumber } from '../../format/protobuf-values.js';
 import { parsePartName, parseSegmentName, parseSnapshotName, STATE_FILE } from '../../format/segment-name.js';
+import type { MessageFault } from '../../format/snapshot-messages.js';
 import { readUint32, writeUint32 } from '../../format/wire.js';
 
 export interface Manifest {
@@ -81,11 +82,11 @@ const FIXED32 = 5;
 const tag = (field: number, wireType: number) => (field << 3) | wireType;
 
 export function encodeManifest(manifest: Manifest): Uint8Array {
-  const { Writer } = runtime();
-  const writer = Writer.create();
+  const { protobuf, crc32 } = codecTools();
+  const writer = protobuf.Writer.create();
   writer.uint32(tag(1, VARINT)).uint32(VERSION);
-  writeFixed(writer, 2, manifest.logId);
-  writeFixed(writer, 3, manifest.branch);
+  writeFixed64(writer, 2, manifest.logId);
+  writeFixed64(writer, 3, manifest.branch);
   writeNumber(writer, 4, manifest.firstLsn);
   writeNumber(writer, 5, manifest.watermark);
   writeNumber(writer, 6, manifest.createdMs);
@@ -124,24 +125,17 @@ export function encodeManifest(manifest: Manifest): Uint8Array {
   return bytes;
 }
 
-export interface ManifestFault {
-  /** The end of a sentence about the file. */
-  readonly fault: string;
-  /** A later version wrote it: it is not damaged. */
-  readonly isUnsupported?: true;
-}
-
 /** The manifest that `bytes`, a whole file, hold. They are not trusted: never throws, whatever they are. */
-export function decodeManifest(bytes: Uint8Array): Manifest | ManifestFault {
+export function decodeManifest(bytes: Uint8Array): Manifest | MessageFault {
+  const { protobuf, crc32 } = codecTools();
   const end = bytes.length - CRC_BYTES;
   if (end < MAGIC.length || !MAGIC.every((byte, at) => bytes[at] === byte))
     return { fault: 'it does not begin as a manifest' };
   if (readUint32(bytes, end) !== crc32(bytes.subarray(0, end)))
     return { fault: 'its checksum does not match' };
-  const { Reader } = runtime();
   let found: Found;
   try {
-    found = readMessage(Reader.create(bytes.subarray(MAGIC.length, end)));
+    found = readMessage(protobuf.Reader.create(bytes.subarray(MAGIC.length, end)));
   } catch (error) {
     // protobufjs throws at a field that is cut off, or that has an unknown wire type.
     return { fault: `it cannot be decoded (${(error as Error).message})` };
@@ -157,7 +151,7 @@ type Found = { -readonly [Name in keyof Manifest]: Manifest[Name] } & {
   files: BackupFile[];
 };
 
-function readMessage(reader: protobuf.Reader): Found {
+function readMessage(reader: Reader): Found {
   const found: Found = {
     version: 0,
     logId: 0n,
@@ -174,10 +168,10 @@ function readMessage(reader: protobuf.Reader): Found {
       found.version = reader.uint32();
     },
     [tag(2, FIXED64)]: () => {
-      found.logId = readFixed(reader);
+      found.logId = readFixed64(reader);
     },
     [tag(3, FIXED64)]: () => {
-      found.branch = readFixed(reader);
+      found.branch = readFixed64(reader);
     },
     [tag(4, VARINT)]: () => {
       found.firstLsn = readNumber(reader);
@@ -201,7 +195,7 @@ function readMessage(reader: protobuf.Reader): Found {
   return found;
 }
 
-function readLink(reader: protobuf.Reader, end: number): BackupLink {
+function readLink(reader: Reader, end: number): BackupLink {
   let manifestSha256: Uint8Array = new Uint8Array(0);
   let watermark = 0;
   let createdMs = 0;
@@ -219,7 +213,7 @@ function readLink(reader: protobuf.Reader, end: number): BackupLink {
   return { manifestSha256, watermark, createdMs };
 }
 
-function readEnd(reader: protobuf.Reader, messageEnd: number): BackupEnd {
+function readEnd(reader: Reader, messageEnd: number): BackupEnd {
   const end = { ...END_OF_NOTHING };
   readFields(reader, messageEnd, {
     [tag(1, VARINT)]: () => {
@@ -238,7 +232,7 @@ function readEnd(reader: protobuf.Reader, messageEnd: number): BackupEnd {
   return end;
 }
 
-function readFile(reader: protobuf.Reader, end: number): BackupFile {
+function readFile(reader: Reader, end: number): BackupFile {
   let kind = 0;
   let name = '';
   let sha256: Uint8Array = new Uint8Array(0);
@@ -270,11 +264,7 @@ function readFile(reader: protobuf.Reader, end: number): BackupFile {
   return { kind: KINDS[kind - 1] as BackupFile['kind'], name, sha256, isEarlier, ...numbers };
 }
 
-function readFields(
-  reader: protobuf.Reader,
-  end: number,
-  fields: Readonly<Record<number, () => void>>,
-): void {
+function readFields(reader: Reader, end: number, fields: Readonly<Record<number, () => void>>): void {
   while (reader.pos < end) {
     const found = reader.uint32();
     const read = fields[found];
@@ -284,7 +274,7 @@ function readFields(
   if (reader.pos !== end) throw new RangeError('a field passes the end of its message');
 }
 
-function endOfMessage(reader: protobuf.Reader): number {
+function endOfMessage(reader: Reader): number {
   const end = reader.uint32() + reader.pos;
   if (end > reader.len) throw new RangeError('a message passes the end of the file');
   return end;
@@ -327,38 +317,4 @@ function orderFault(segments: readonly BackupFile[]): string | undefined {
     if (!follows || isEarlier || lastLsn < firstLsn) return 'its segments do not follow on each other';
   }
   return undefined;
-}
-
-function writeNumber(writer: protobuf.Writer, field: number, value: number): void {
-  if (value !== 0) writer.uint32(tag(field, VARINT)).uint64(value);
-}
-
-function writeFixed(writer: protobuf.Writer, field: number, value: bigint): void {
-  if (value === 0n) return;
-  const low = Number(BigInt.asIntN(32, value));
-  const high = Number(BigInt.asIntN(32, value >> 32n));
-  writer.uint32(tag(field, FIXED64)).fixed64({ low, high, unsigned: true } as protobuf.Long);
-}
-
-/** NaN beyond 2^53. */
-function readNumber(reader: protobuf.Reader): number {
-  const { low, high } = halves(reader.uint64());
-  const value = high * 2 ** 32 + low;
-  return Number.isSafeInteger(value) ? value : Number.NaN;
-}
-
-function readFixed(reader: protobuf.Reader): bigint {
-  const { low, high } = halves(reader.fixed64());
-  return (BigInt(high) << 32n) | BigInt(low);
-}
-
-/** protobufjs gives plain numbers if its dependency `long` is missing. */
-function halves(value: protobuf.Long | number): { readonly low: number; readonly high: number } {
-  if (typeof value === 'number') return { low: value % 2 ** 32, high: Math.floor(value / 2 ** 32) };
-  return { low: value.low >>> 0, high: value.high >>> 0 };
-}
-
-/** Loaded on first use: most logs are opened in processes that back up nothing. */
-function runtime(): typeof protobuf {
-  return loadModule('protobufjs/minimal') as typeof protobuf;
 }

@@ -1,9 +1,10 @@
 import { basename, dirname, join } from 'node:path';
 import { type Disk, type DiskFile, isMissing, readFully } from '../../files/disk.js';
 import { BACKUP_FILE, BACKUP_FILE_ASIDE } from '../../format/segment-name.js';
+import type { MessageFault } from '../../format/snapshot-messages.js';
 import { LogFailure } from '../errors/failure.js';
 import { digestOf } from './backup-target.js';
-import { decodeManifest, MANIFEST_BYTES_MAX, type Manifest, type ManifestFault } from './manifest.js';
+import { decodeManifest, MANIFEST_BYTES_MAX, type Manifest } from './manifest.js';
 
 /** A finished backup: where it is, what it holds, and which one it is. */
 export interface Backup {
@@ -38,7 +39,7 @@ export function readBackup(disk: Disk, directory: string): Backup {
 }
 
 /** As [readBackup], but returns the fault of a manifest that is damaged. */
-export function lookAtBackup(disk: Disk, directory: string): Backup | ManifestFault {
+export function lookAtBackup(disk: Disk, directory: string): Backup | MessageFault {
   let file: DiskFile;
   try {
     file = disk.open(join(directory, BACKUP_FILE), 'r');

@@ -4,7 +4,7 @@ import { createNodeDisk } from '../../files/node-disk.js';
 import type { ByteSource } from '../../format/bytes.js';
 import type { SegmentDamage } from '../../format/damage.js';
 import { FrameCursor } from '../../format/frame-cursor.js';
-import { BACKUP_FILE } from '../../format/segment-name.js';
+import { BACKUP_FILE, segmentName } from '../../format/segment-name.js';
 import { describeReason, type Reason } from '../../format/verdict.js';
 import type { StoppedJob } from '../../protocol/backup-reports.js';
 import type { Failure } from '../../protocol/errors.js';
@@ -105,7 +105,6 @@ function readWhole(disk: Disk, directory: string, manifest: Manifest): LogInBack
   const { row, firstLsn, lastLsn, trouble } = judgement;
   const { watermark } = manifest;
   const isWhole = judgement.verdict === 'clean' && lastLsn === watermark;
-  const nameOf = (segment: number) => `wal-${segment}`;
   return {
     // No process writes to a backup, so a torn end is damage here.
     verdict: isWhole ? 'clean' : judgement.verdict === 'unsupported' ? 'unsupported' : 'corrupt',
@@ -118,14 +117,14 @@ function readWhole(disk: Disk, directory: string, manifest: Manifest): LogInBack
       : trouble === undefined
         ? { path: directory, offset: 0, lsn: lastLsn + 1, reason: endsElsewhere(lastLsn, watermark) }
         : {
-            path: join(directory, nameOf(trouble.segment)),
+            path: join(directory, segmentName(trouble.segment)),
             offset: trouble.offset,
             lsn: trouble.lsn,
             reason: describeReason(trouble.reason),
           },
     segments: (damage?.segments ?? []).map((segment) => ({
       ...segment,
-      path: join(directory, nameOf(segment.number)),
+      path: join(directory, segmentName(segment.number)),
     })),
     foreignFiles,
   };

@@ -9,7 +9,7 @@ import {
   SHORTENED_FILE,
   segmentName,
 } from '../../format/segment-name.js';
-import type { LogState, PendingCut, StateFault } from '../../format/state-file.js';
+import { emptiesLog, type LogState, type PendingCut, type StateFault } from '../../format/state-file.js';
 import { surveyLog } from '../../format/survey.js';
 
 export interface LogListing {
@@ -65,9 +65,9 @@ export function pendingCutOf(
   if (state === undefined || 'fault' in state || state.pendingCut === undefined) return undefined;
   const ours = surveyLog(segments, state).state;
   if (ours?.pendingCut === undefined) return undefined;
-  const { offset, lsn, segment } = ours.pendingCut;
-  const empties = offset === 0 && (lsn === 0 || ours.floor > lsn);
-  return { ...ours.pendingCut, empties, shortened: shortenedFile?.(segment) };
+  const { pendingCut, floor } = ours;
+  const empties = emptiesLog(pendingCut, floor);
+  return { ...pendingCut, empties, shortened: shortenedFile?.(pendingCut.segment) };
 }
 
 /** The log as it will be once the next writer has finished the cut. */

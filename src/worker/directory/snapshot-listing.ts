@@ -6,7 +6,7 @@ import { isSnapshotAsideName, parseSnapshotName, snapshotName } from '../../form
 import { readOutline, type SnapshotOutline } from '../../format/snapshot-file.js';
 import type { MessageFault } from '../../format/snapshot-messages.js';
 import type { PendingCut } from '../../format/state-file.js';
-import type { SnapshotRecord } from '../../protocol/snapshots.js';
+import { type SnapshotRecord, snapshotRecord } from '../../protocol/snapshots.js';
 import { openSource } from './log-listing.js';
 import { discard } from './side-files.js';
 
@@ -85,7 +85,5 @@ function outlineOf(disk: Disk, directory: string, lsn: number): SnapshotOutline 
 }
 
 export function recordOf(directory: string, { header, footer }: SnapshotOutline): SnapshotRecord {
-  const { lsn, format, createdMs, logId, branch, entryCrc } = header;
-  const path = join(directory, snapshotName(lsn));
-  return { lsn, format, bytes: footer.bytes, createdMs, path, logId, branch, entryCrc };
+  return snapshotRecord(join(directory, snapshotName(header.lsn)), header, footer.bytes);
 }

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { type Disk, isMissing } from '../../files/disk.js';
+import { FileShrank } from '../../files/windowed-source.js';
 import type { ByteSource } from '../../format/bytes.js';
 import { FrameCursor } from '../../format/frame-cursor.js';
 import { segmentName } from '../../format/segment-name.js';
@@ -16,12 +17,30 @@ export interface EntryIdentity {
 }
 
 /**
- * Finds entry `lsn` in segment `number`. Reads the segment from its start up to the entry; work for a job thread.
+ * Finds entry `lsn` in segment `number`, which may be the live one: it is read again if the writer has cut off bytes that hold no
+ * entry, as it does when it seals a segment. Reads the segment from its start up to the entry; work for a job thread.
  *
  * @returns `undefined`: there is no such entry in it, or no such file
  * @throws the system's error
  */
 export function identifyEntry(
+  disk: Disk,
+  directory: string,
+  logId: bigint,
+  number: number,
+  lsn: number,
+): EntryIdentity | undefined {
+  for (;;) {
+    try {
+      return findEntry(disk, directory, logId, number, lsn);
+    } catch (error) {
+      if (!(error instanceof FileShrank)) throw error;
+    }
+  }
+}
+
+/** @throws FileShrank; as [identifyEntry] */
+function findEntry(
   disk: Disk,
   directory: string,
   logId: bigint,

@@ -14,7 +14,7 @@ import type {
   VerifySnapshotRequest,
   WriteSnapshotRequest,
 } from '../../protocol/snapshot-jobs.js';
-import type { SnapshotRecord } from '../../protocol/snapshots.js';
+import { type SnapshotRecord, snapshotRecord } from '../../protocol/snapshots.js';
 import { LogDirectory } from '../directory/log-directory.js';
 import { removeIfThere } from '../directory/side-files.js';
 import { snapshotLsns } from '../directory/snapshot-listing.js';
@@ -42,12 +42,7 @@ export function beginSnapshot(disk: Disk, request: WriteSnapshotRequest): BegunS
   const writer = new SnapshotWriter(disk, directory, header, fileMode);
   return {
     writer,
-    finish: () => {
-      const bytes = writer.finish();
-      const { lsn, format, createdMs, logId, branch, entryCrc } = header;
-      const path = join(directory, snapshotName(lsn));
-      return { lsn, format, bytes, createdMs, path, logId, branch, entryCrc };
-    },
+    finish: () => snapshotRecord(join(directory, snapshotName(header.lsn)), header, writer.finish()),
   };
 }
 

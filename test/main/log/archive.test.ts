@@ -253,6 +253,30 @@ test('a cut that reaches the segment under way aborts its call, and it is given 
   assert.deepEqual(await lsns(wal.entries()), range(1, 9));
 });
 
+test('two logs restored from one backup share an archive: a name never means two contents', async (t) => {
+  const wal = await freshLog(t, SMALL);
+  await appendAll(wal, 8);
+  const backup = join(temporaryDirectory(t), 'backup');
+  await wal.backup(backup);
+  const names = new Map<string, Buffer>();
+  const archive: WalOptions['archive'] = async ({ name, path }) => {
+    const content = readFileSync(path);
+    assert.ok(names.get(name)?.equals(content) ?? true, `${name} has two contents`);
+    names.set(name, content);
+  };
+  for (const log of [wal.directory, 'one', 'two', 'cut']) {
+    const directory = log === wal.directory ? log : join(temporaryDirectory(t), log);
+    if (log === wal.directory) await wal.close();
+    else await Wal.restore(backup, directory, log === 'cut' ? { to: 5 } : {});
+    const open = await openLog(t, directory, { ...SMALL, archive });
+    for (let at = 0; at < 6; at++) await open.append(`${log} ${at} `.padEnd(1200, '.'), { durable: true });
+    await until(() => open.stats().archive?.archivedLsn === Math.floor((open.lastLsn - 1) / 3) * 3);
+    await open.close();
+  }
+  // Segments 0 and 1 have one content in all of them but for the second one of the log that was cut.
+  assert.ok(names.size >= 8, [...names.keys()].join());
+});
+
 test('a hole in the archive is told at open', async (t) => {
   const directory = temporaryLog(t);
   const { archive } = keeper();

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { codecTools } from '../../../src/files/codec-tools.js';
+import type { Disk, DiskFile } from '../../../src/files/disk.js';
 import { SimulatedDisk } from '../../../src/files/simulation/simulated-disk.js';
 import { snapshotName } from '../../../src/format/segment-name.js';
 import { encodeSnapshotEnd, encodeSnapshotStart, SnapshotSeal } from '../../../src/format/snapshot-file.js';
@@ -92,3 +93,28 @@ test('what an interrupted call has left is removed unread when the log is opened
   const names = disk.names(DIRECTORY);
   assert.ok(!names.includes('ringwal.snapshot-5.aside') && names.includes('ringwal.snapshot-6.aside'));
 });
+
+test('an entry is found though the writer cuts off the bytes after the entries meanwhile', () => {
+  const { disk, header } = closedLog();
+  let opened = 0;
+  const shrinking = changed<Disk>(disk, {
+    open: (path, flags) => {
+      const file = disk.open(path, flags);
+      opened += 1;
+      // The size is taken first. What is read after it is shorter, twice.
+      const bytes = file.size() + (opened < 3 ? 300 : 0);
+      return changed<DiskFile>(file, { size: () => bytes });
+    },
+  });
+  const entry = identifyEntry(shrinking, DIRECTORY, header.logId, 0, LSN);
+  assert.deepEqual([entry?.branch, entry?.crc, opened], [header.branch, header.entryCrc, 3]);
+});
+
+function changed<T extends object>(target: T, changes: Partial<T>): T {
+  return new Proxy(target, {
+    get: (_target, name) => {
+      const value = Reflect.get(name in changes ? changes : target, name, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
