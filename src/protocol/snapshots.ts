@@ -20,7 +20,7 @@ export interface SnapshotRecord extends SnapshotInfo {
   readonly entryCrc: number | undefined;
 }
 
-/** `header`: what the file's header says. `bytes`: of data. */
+/** `header`: the content of the file's header. `bytes`: number of bytes of data. */
 export function snapshotRecord(
   path: string,
   header: Omit<SnapshotRecord, 'path' | 'bytes'>,

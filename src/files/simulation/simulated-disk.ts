@@ -331,7 +331,7 @@ export class SimulatedDisk implements Disk {
 
   // ---------------------------------------------------------------- inspection by tests
 
-  /** What a read of the whole file would return now. Not an operation: it cannot fail. */
+  /** The bytes that a read of the whole file would return now. Not an operation: it cannot fail. */
   contents(path: string): Uint8Array {
     return this.#file(path).content.liveBytes();
   }

@@ -559,7 +559,7 @@ export class Wal extends WalReader {
    * @throws ERR_WAL_TRUNCATED: the log was cut again and again meanwhile
    * @throws ERR_WAL_CORRUPT, ERR_WAL_UNSUPPORTED: the log, or the manifest of `since`, cannot be read
    * @throws ERR_WAL_LOCKED: another backup is being written to `target`
-   * @throws ERR_WAL_IO: a file cannot be read, written or synced; the log goes on
+   * @throws ERR_WAL_IO: a file cannot be read, written or synced; the log continues
    * @throws ERR_WAL_CLOSED, ERR_WAL_SYNC_FAILED, ERR_WAL_WORKER_DIED: the log is closed or has ended
    */
   async backup(target: string | URL, options: BackupOptions = {}): Promise<BackupReport> {

@@ -45,7 +45,7 @@ export function viewBytes(data: unknown): Uint8Array {
 function withoutMemory(): WalError {
   return new WalError(
     'ERR_WAL_OPTION',
-    'An entry is a view of memory that is there. The memory of this one was transferred (detached), or has shrunk below it: ' +
+    'An entry must be a view whose memory exists. The memory of this one was transferred (detached), or has shrunk below it: ' +
       'append before you transfer it, or append a copy.',
   );
 }

@@ -53,7 +53,7 @@ function checkData(data: unknown): Uint8Array {
   if (bytes.length > CHECKPOINT_DATA_MAX)
     throw new WalError(
       'ERR_WAL_OPTION',
-      `data must be at most ${CHECKPOINT_DATA_MAX} bytes, not ${bytes.length}: keep what is larger in an entry, or in a file.`,
+      `data must be at most ${CHECKPOINT_DATA_MAX} bytes, not ${bytes.length}: keep larger data in an entry, or in a file.`,
     );
   return bytes;
 }

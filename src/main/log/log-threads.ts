@@ -129,7 +129,7 @@ export class LogThreads {
       onError: (error) => this.onError.report(error),
       onFailure: (failure, toldUnsynced, isTold) => this.onFailure(failure, toldUnsynced, isTold),
       onReceive: () => this.askForSyncs(),
-      // That a thread has ended its own event tells.
+      // The thread's own event reports its end.
       onPortClosed: () => {},
       onLogMessage: (message) => {
         if (message.kind === 'closed') this.#isClosed = true;

@@ -49,8 +49,8 @@ export async function openOwnFile(view: LogView, segment: SegmentInfo): Promise<
 export function replaced(directory: string, path: string, found: string): WalError {
   return new WalError(
     'ERR_WAL_IO',
-    `Cannot read "${path}": ${found} was removed, renamed or replaced, or a link that leads there was moved. Nothing of ` +
-      'what is there now was read. Close the log and open the right one.',
+    `Cannot read "${path}": ${found} was removed, renamed or replaced, or a link that leads there was moved. No file that ` +
+      'is there now was read. Close the log and open the right one.',
     {
       path,
       cause: new DiskError(

@@ -46,7 +46,7 @@ interface Found {
   readonly lastLsn: number;
 }
 
-/** Begins anew when retention or a cut has changed the log under it. */
+/** Begins again if retention or a cut has changed the log meanwhile. */
 async function search(view: LogView, kind: TimeQuestion['kind'], ms: number): Promise<Found> {
   for (;;) {
     view.assertOpen();
@@ -245,7 +245,7 @@ function untold(view: LogView, ms: number): WalError {
   return new WalError(
     'ERR_WAL_UNSUPPORTED',
     `Cannot tell which entries of "${directory}" were made at ${new Date(ms).toISOString()}: the entries there have no time ` +
-      'stamps, or stamps of a clock that stood far in the future. wal-go writes none. Give LSNs (from, to) instead.',
+      'stamps, or stamps of a clock that was far in the future. wal-go writes none. Give LSNs (from, to) instead.',
     { path: directory },
   );
 }

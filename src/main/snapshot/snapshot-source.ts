@@ -75,7 +75,8 @@ export function checkSource(source: unknown): SnapshotSource {
     if (typeof asynchronous === 'function' || typeof synchronous === 'function')
       return source as SnapshotSource;
   }
-  const hint = isText || isUint8Array(source) ? ' Put bytes at hand into an array: [bytes].' : '';
+  const hint =
+    isText || isUint8Array(source) ? ' If you have the bytes already, put them into an array: [bytes].' : '';
   throw new WalError(
     'ERR_WAL_OPTION',
     `source must be an iterable or a stream of Uint8Array, not ${describeValue(source)}.${hint}`,

@@ -36,7 +36,7 @@ export interface BackupRequest {
   /** Of the log. */
   readonly directory: string;
   readonly target: string;
-  /** The backup that this one is to continue, or its manifest; `undefined`: a full one. */
+  /** The backup that this one will continue, or its manifest; `undefined`: a full one. */
   readonly since: string | undefined;
   /** Sealed segments become hard links to the log's own. */
   readonly link: boolean;
@@ -394,7 +394,7 @@ interface PlannedPart {
   readonly isLast: boolean;
 }
 
-/** What the log knows beyond its segments, as of W: the restored log opens with it. */
+/** The content of the log's state file, as of W: the restored log opens with it. */
 function stateOf({ state, logId, branch, watermark }: LogPicture, newId: bigint): LogState {
   // The segments of wal-go do not name their log.
   const known = state ?? emptyState(logId === 0n ? newId : logId);
@@ -415,7 +415,7 @@ function undone(target: BackupTarget, error: unknown): unknown {
     const { message } = systemCause(left);
     return LogFailure.of({
       ...failure,
-      message: `${failure.message} What was copied could not be removed (${message}); it is not a backup.`,
+      message: `${failure.message} The copied files could not be removed (${message}); they are not a backup.`,
     });
   }
 }

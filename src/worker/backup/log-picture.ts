@@ -21,7 +21,7 @@ export interface LogPicture {
   readonly branch: bigint;
   /** W */
   readonly watermark: number;
-  /** What the state file said; `undefined` = there is none, or it cannot be read. */
+  /** The content of the state file; `undefined` = there is none, or it cannot be read. */
   readonly state: LogState | undefined;
   /** The segments that hold entries up to W, ascending. The last one ends, in this picture, with entry W. */
   readonly segments: readonly PicturedSegment[];
@@ -74,7 +74,7 @@ export function takePicture(
   const base = { logId, branch, state, cuts, isRecycling };
   const holder = starts.findLastIndex(({ fault, lsn }) => fault === undefined && lsn <= watermark);
   if (watermark === 0 || holder < 0) {
-    // A cut of all entries leaves a log without one, which goes on at a higher LSN. Otherwise retention was faster than this look.
+    // A cut of all entries leaves an empty log, which continues at a higher LSN. Otherwise retention was faster than this look.
     const hasEntries = starts.some(({ lsn }) => lsn > 0);
     if (watermark > 0 && hasEntries && (state?.floor ?? 0) <= watermark) throw movedOn(directory, watermark);
     const snapshots = snapshotsUpTo(disk, directory, watermark);

@@ -314,7 +314,7 @@ function orderFault(segments: readonly BackupFile[]): string | undefined {
   for (const [at, { segment, offset, firstLsn, lastLsn, isEarlier }] of segments.entries()) {
     const previous = segments[at - 1];
     const follows = previous === undefined || (segment === previous.segment + 1 && offset === 0);
-    if (!follows || isEarlier || lastLsn < firstLsn) return 'its segments do not follow on each other';
+    if (!follows || isEarlier || lastLsn < firstLsn) return 'its segments do not continue each other';
   }
   return undefined;
 }

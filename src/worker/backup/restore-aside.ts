@@ -143,7 +143,7 @@ function refuseForeign(disk: Disk, wanted: string, directory: string): void {
   const why = foreign === '' ? 'it is not a directory' : `it holds "${foreign}"`;
   throw new LogFailure(
     'ERR_WAL_OPTION',
-    `Cannot restore to "${wanted}": the log would be written to "${directory}" first, and that is no rest of a restore: ${why}. ` +
+    `Cannot restore to "${wanted}": the log would be written to "${directory}" first, and that is not left from a restore: ${why}. ` +
       'Move it away.',
     { path: directory },
   );

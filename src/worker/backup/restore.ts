@@ -355,7 +355,7 @@ function undone(aside: RestoreAside, error: unknown): unknown {
     const { message } = systemCause(left);
     return LogFailure.of({
       ...failure,
-      message: `${failure.message} What was written to "${directory}" could not be removed (${message}).`,
+      message: `${failure.message} The files that were written to "${directory}" could not be removed (${message}).`,
     });
   }
 }

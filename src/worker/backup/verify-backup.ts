@@ -131,7 +131,7 @@ function readWhole(disk: Disk, directory: string, manifest: Manifest): LogInBack
 }
 
 function endsElsewhere(lastLsn: number, watermark: number): string {
-  return `the log in it ends with entry ${lastLsn}, and the manifest says entry ${watermark}: somebody has written to it`;
+  return `the log in it ends with entry ${lastLsn}, and the manifest says entry ${watermark}: a program has written to it`;
 }
 
 /** An incremental backup holds the end of a log: its frames must continue each other, and the backup that it continues. */

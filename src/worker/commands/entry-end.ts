@@ -84,7 +84,7 @@ function pathOf({ directory }: LogOnDisk, number: number): string {
 function missing(path: string, lsn: number): LogFailure {
   return new LogFailure(
     'ERR_WAL_CORRUPT',
-    `Cannot cut behind entry ${lsn}: it cannot be found in "${path}". Wal.verify says what is wrong there.`,
+    `Cannot cut after entry ${lsn}: it cannot be found in "${path}". Wal.verify says what is wrong there.`,
     { path, lsn },
   );
 }

@@ -201,7 +201,7 @@ function describeCommand({ name, lsn }: AnyCommand): string {
 function describeExtent(firstLsn: number, lastLsn: number): string {
   if (lastLsn === 0) return 'is empty';
   return firstLsn > lastLsn
-    ? `is empty and goes on with entry ${firstLsn}`
+    ? `is empty and continues with entry ${firstLsn}`
     : `holds entries ${firstLsn} to ${lastLsn}`;
 }
 

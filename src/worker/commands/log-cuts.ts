@@ -263,7 +263,7 @@ export class LogCuts {
     const { directory } = this.#parts.options;
     throw new LogFailure(
       'ERR_WAL_CORRUPT',
-      `Cannot cut behind entry ${lsn} of "${directory}": its batch does not end with entry ${last}. Wal.verify says what is wrong there.`,
+      `Cannot cut after entry ${lsn} of "${directory}": its batch does not end with entry ${last}. Wal.verify says what is wrong there.`,
       { path: directory, lsn: last },
     );
   }
@@ -272,7 +272,7 @@ export class LogCuts {
     const { directory } = this.#parts.options;
     return new LogFailure(
       'ERR_WAL_OPTION',
-      `Cannot cut "${directory}" behind entry ${lsn}: ${batchRemaining} more of its batch follow, and a batch is all or nothing. ` +
+      `Cannot cut "${directory}" after entry ${lsn}: ${batchRemaining} more of its batch follow, and a batch is all or nothing. ` +
         'Cut before the batch or after it, or use the option splitBatch.',
       { path: directory, lsn },
     );

@@ -24,7 +24,7 @@ import type { SegmentCatalog } from '../write/segment-catalog.js';
  *   4  writer          the same: entries up to the oldest snapshot that is intact and kept need not be retained
  *   5  job thread      removes surplus snapshots, directory sync
  *
- * What is on disk if power goes:
+ * On disk if power goes:
  *   - before 1 has ended: nothing of the snapshot
  *   - in 2: a file under an aside name, which the next open removes unread
  *   - in 3: the snapshot under one of its two names. All of it was synced before, and so was its entry
@@ -93,8 +93,8 @@ export class SnapshotCommands {
   }
 
   /**
-   * The log is being cut after entry `lsn`, and goes on after `endLsn`: a higher one if it is emptied. The cut takes the snapshots above
-   * that aside.
+   * The log is being cut after entry `lsn`, and continues after `endLsn`, which is higher if the log is emptied. The cut takes the
+   * snapshots above `endLsn` aside.
    */
   noteCut(lsn: number, endLsn: number): void {
     this.#cuts.push(lsn);

@@ -96,7 +96,7 @@ export class LanePool {
   free(lane: WriterLane): void {
     this.#pooled.push(this.#used.get(lane) as PooledLane);
     this.#used.delete(lane);
-    // Before the producer is told: otherwise an attach right after it could find no free lane.
+    // Before the producer gets its answer: otherwise an attach right after that could find no free lane.
     this.#publish();
     lane.detach();
     this.#hasClosedPorts = true;

@@ -68,7 +68,7 @@ export interface Recovered {
  *   1. judge    src/format/verdict.ts; rows 1 to 4 refuse, nothing is changed
  *      corrupt  refused too, unless the option `recovery` says how to repair it: src/worker/recover/repair.ts
  *   2. cut      all bytes after the last kept frame go, after a copy of them was synced
- *   3. rewrite  every kept byte above the watermark is written anew, identically, and synced: the process before may
+ *   3. rewrite  every kept byte above the watermark is rewritten, identically, and synced: the process before may
  *               have seen its sync fail, and then the page cache alone holds it
  *   4. state    the state file says that all of it is durable
  *
@@ -276,7 +276,8 @@ class TailRepair {
         const from = segment.number === firstUnsynced.segment ? firstUnsynced.offset : 0;
         const to = isLast ? end.offset : segment.size;
         if (!isSynced && (hasWatermarks || isLast)) this.#rewrite(file, from, to);
-        // For the sake of that cut, of which the process before may have seen the sync fail. The last one's was made anew.
+        // Makes that cut durable: the process before may have seen its sync fail. The cut of the last segment was made again
+        // anyway.
         if (!isLast) file.truncate(segment.size);
         syncFile(file);
       } finally {
@@ -373,7 +374,7 @@ function refuse(judgement: Judgement, directory: string): void {
     watermark > lastLsn
       ? `Entries up to ${watermark} were acknowledged as durable, ${canBeRead}.`
       : row === 4
-        ? 'Segments behind it hold acknowledged entries.'
+        ? 'Segments after it hold acknowledged entries.'
         : `It is not a torn write, and ${canBeRead}.`;
   throw new LogFailure(
     'ERR_WAL_CORRUPT',

@@ -53,7 +53,7 @@ export function repair(request: RepairRequest): RepairReport | { readonly failur
 }
 
 /**
- * Repairs a log that nobody has open; with `dryRun`, says what would be done. No byte goes without a copy beside it.
+ * Repairs a log that no process has open; with `dryRun`, only reports the repair. No byte goes without a copy beside it.
  * If it is interrupted anywhere and run again, the result is the same. A log that is clean or only torn is left as it is:
  * `open` cuts a torn tail. Every frame is read.
  *

@@ -39,7 +39,7 @@ function strangerReason(
   { logId, lsn }: SnapshotHeader,
   { logId: ownId, firstLsn, lastLsn }: SnapshotContext,
 ): string | undefined {
-  if (ownId === undefined) return 'the log has no name that it could prove to belong to';
+  if (ownId === undefined) return 'the log has no id, so nothing shows whose snapshot it is';
   if (logId !== ownId) return 'it is of another log';
   if (lsn > lastLsn) return `the log ends before it, ${lastLsn === 0 ? 'empty' : `at entry ${lastLsn}`}`;
   if (firstLsn > lsn + 1)

@@ -79,7 +79,7 @@ export class SnapshotWriter {
     return this.#unsyncedBytes >= SYNC_BYTES;
   }
 
-  /** For a sync by another thread while this one goes on writing: see [noteSyncStarted]. */
+  /** For a sync by another thread while this one continues to write: see [noteSyncStarted]. */
   get fd(): number {
     return this.#file.fd;
   }

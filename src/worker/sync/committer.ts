@@ -175,7 +175,7 @@ export class Committer {
 
   /** The written part of an unfinished batch was cut off again. */
   noteTakenBack(): void {
-    // The batch that was cut off was all there was to sync.
+    // Only the batch that was cut off needed a sync.
     if (!this.#isUnsynced) this.#policy.noteStarted();
     this.#expectIdle();
   }

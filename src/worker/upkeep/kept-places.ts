@@ -37,7 +37,7 @@ export function changePlaces(
   const results = changes.map((change): ChangeResult => {
     if (change.kind === 'set') return setPlace(named, change, log);
     if (change.kind === 'remove') return { isChanged: named.delete(change.name) };
-    // After a cut that the archiver had not heard of, the number may stand for other content.
+    // After a cut that the archiver did not know of, the number may stand for other content.
     const isChanged = change.cuts === log.cuts && change.before <= log.live;
     if (isChanged) archived = Math.max(archived, change.before);
     return { isChanged };
