@@ -16,7 +16,7 @@ import { startThread } from '../threads/start-thread.js';
 export interface LogThread {
   on(event: 'error', listener: (error: unknown) => void): unknown;
   once(event: 'exit', listener: (exitCode: number) => void): unknown;
-  /** Makes the thread keep the process alive; `unref`: not. */
+  /** Makes the thread keep the process alive. `unref` undoes that. */
   ref(): void;
   unref(): void;
   terminate(): Promise<unknown>;

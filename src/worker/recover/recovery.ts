@@ -263,7 +263,7 @@ class TailRepair {
     const { directory } = this.#options;
     const { firstUnsynced, hasWatermarks, end, segments } = this.#judgement;
     if (firstUnsynced === undefined) return;
-    // A segment is cut to its frames when it is sealed, which may be all of it that no sync has covered.
+    // A segment is cut to its frames when it is sealed. That cut alone may not have been synced yet.
     const holder = segments.findIndex(({ number }) => number === firstUnsynced.segment);
     const first = holder - (firstUnsynced.offset === 0 ? 1 : 0);
     for (const segment of segments.slice(Math.max(0, first))) {
@@ -276,8 +276,8 @@ class TailRepair {
         const from = segment.number === firstUnsynced.segment ? firstUnsynced.offset : 0;
         const to = isLast ? end.offset : segment.size;
         if (!isSynced && (hasWatermarks || isLast)) this.#rewrite(file, from, to);
-        // Makes that cut durable: the process before may have seen its sync fail. The cut of the last segment was made again
-        // anyway.
+        // Repeats the cut to the frames, since the process before may have seen its sync fail. For the last segment, an earlier
+        // step has repeated it.
         if (!isLast) file.truncate(segment.size);
         syncFile(file);
       } finally {
@@ -321,7 +321,7 @@ function unnamedSegments(
 ): ReadonlyMap<number, PlaceIdentity> {
   const unnamed = new Map<number, PlaceIdentity>();
   for (const { number, firstLsn, scanned, stamp } of segments) {
-    // Of one that was scanned `stamp` may be that of a later frame.
+    // If the segment was scanned, `stamp` may be that of a later frame.
     if (number > end.segment || firstLsn === 0 || (stamp !== undefined && !scanned)) continue;
     const found = disk.stat(join(directory, segmentName(number)));
     if (found !== undefined) unnamed.set(number, { dev: found.dev, ino: found.ino });
