@@ -16,7 +16,7 @@ export function wishOf(options: AppendOptions, defaults: LaneOptions): Wish {
   return { wants: wantsOf(durable ?? defaults.durable, commit ?? defaults.commit), expectLsn };
 }
 
-/** The requests of an append without options, as bits of `Want`. */
+/** What an append without options asks of the writer, as bits of `Want`. */
 export function defaultWants({ durable, commit }: LaneOptions): number {
   return wantsOf(durable, commit);
 }

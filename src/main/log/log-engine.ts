@@ -50,7 +50,7 @@ export interface LogEngine extends ReadAccess {
     ports: MessagePort[],
     deliver: () => void,
   ): LogThread;
-  /** @throws the system's error: no descriptor is left */
+  /** @throws the system's error: no descriptor is left for it */
   watchLives(lockFile: string, lifeline: number): LifeWatch;
   /** Resolves after `ms`, or when `signal` aborts. `ref`: keeps the process alive meanwhile. */
   delay(ms: number, options: DelayOptions): Promise<void>;

@@ -78,7 +78,7 @@ export class LogCommands {
   /**
    * Carries the command out, after [prepare]. Returns its answer, or why it could not be carried out; the log is then unchanged.
    *
-   * @throws what the log must end for
+   * @throws an error that ends the log
    */
   run(command: AnyCommand): CommandOutcome {
     return this.#attempt(command, () => {
@@ -115,7 +115,7 @@ export class LogCommands {
    * Makes changes of named checkpoints, and of the archive's progress, durable in one step. Before it, only the entries that the
    * changes name must be durable. A failure refuses all changes, and the log is then unchanged.
    *
-   * @throws what the log must end for
+   * @throws an error that ends the log
    */
   change(changes: readonly CheckpointChange[]): { readonly results: ChangeResult[] } | Failure {
     const committer = this.#committer;

@@ -164,7 +164,7 @@ export class Housekeeper {
     this.#parts.status.set('checkpointLsn', this.#state.checkpoint);
   }
 
-  /** Some snapshot is intact, and no kept snapshot needs entries up to `lsn`; 0 = every entry is needed, as without a snapshot. */
+  /** Some snapshot is intact, and none that is kept needs entries up to `lsn`. */
   releaseForSnapshots(lsn: number, watermark: number): void {
     if (!this.#parts.options.retainFromSnapshot) return;
     this.#holds.set('snapshot', lsn);

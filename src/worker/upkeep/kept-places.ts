@@ -2,7 +2,7 @@ import { type LogState, NAMED_CHECKPOINTS_MAX, type NamedCheckpoint } from '../.
 import type { ChangeResult, CheckpointChange } from '../../protocol/checkpoint-changes.js';
 import type { Failure } from '../../protocol/errors.js';
 
-/** How far consumers and the archive have come, as the state file records it. Retention waits for them. */
+/** What the state file keeps for others: how far consumers and the archive have come. Retention waits for them. */
 export type KeptPlaces = Pick<LogState, 'checkpoint' | 'namedCheckpoints' | 'archived'>;
 
 /** The log as far as the changes depend on it. */
@@ -37,7 +37,7 @@ export function changePlaces(
   const results = changes.map((change): ChangeResult => {
     if (change.kind === 'set') return setPlace(named, change, log);
     if (change.kind === 'remove') return { isChanged: named.delete(change.name) };
-    // After a cut that the archiver did not know of, the number may stand for other content.
+    // After a cut that the archiver had not heard of, the number may stand for other content.
     const isChanged = change.cuts === log.cuts && change.before <= log.live;
     if (isChanged) archived = Math.max(archived, change.before);
     return { isChanged };
