@@ -255,10 +255,13 @@ test('a log that its user may not write is refused with its reason, and can be r
   assert.equal(await wal.append('writable again', { durable: true }), 11);
 });
 
-/** In one step, since the log may be writing its state file into it. */
+/**
+ * Under its name it is gone in one step. The log may be making a file in it, of which the look at its names knows nothing: then it is
+ * removed again.
+ */
 function removeAtOnce(directory: string): void {
   renameSync(directory, `${directory}-gone`);
-  rmSync(`${directory}-gone`, { recursive: true });
+  rmSync(`${directory}-gone`, { recursive: true, maxRetries: 10 });
 }
 
 /** Runs `body` as somebody who may read the log and not write it, which binds nobody who is root. Or says why it cannot. */
