@@ -26,8 +26,8 @@ export interface PinoTargetOptions
   /** Path of the log's directory. */
   directory: string;
   /**
-   * What happens to lines while the log's ring is full. `'wait'`: they wait before the transport. `'drop'`: they are
-   * dropped, and an entry says how many.
+   * What happens to lines while the log's ring is full. `'wait'`: the transport takes no further lines until there is room.
+   * `'drop'`: lines are dropped, and an entry says how many.
    *
    * @defaultValue `'wait'`
    */

@@ -5,9 +5,9 @@ import { type OpenedFile, openRegularFileAside } from './regular-file.js';
 /**
  * A file that a thread with an event loop reads, without blocking it.
  *
- * It uses Node's callback API: a read through a `FileHandle` takes half as long again, and allocates more. This class does what
- * `FileHandle` would do: it never closes a descriptor while a read is in flight, since that read could then read another file
- * with the same number.
+ * It uses Node's callback API: a read through a `FileHandle` takes half as long again, and allocates more. As a `FileHandle`
+ * does, this class never closes a descriptor while a read is in flight, since that read could then read another file with the
+ * same number.
  */
 export interface AsyncFile {
   readonly path: string;

@@ -4,18 +4,18 @@ import { pause } from './pause.js';
  * The disk seam: everything that the log asks of a file system. The writer runs unchanged on Node's file system (`node-disk.ts`),
  * on the simulated one (`simulated-disk.ts`), and on any disk of a test.
  *
- * What all calls share:
+ * Rules for all calls:
  *   - They are synchronous and happen in call order.
  *   - Sizes and positions are bytes, from 0, exact below 2^53. Times are milliseconds. Modes are POSIX bits (0o600).
  *   - They throw an `Error` with the system's `code` ('ENOSPC', 'EIO', …) as Node does: a [SystemError]. Nothing is retried below
  *     this seam: it passes on `EINTR` and `EAGAIN`, and [writeFully] and [readFully] retry.
  *   - Only [DiskFile.write] and [DiskFile.read] may do less than requested.
  *
- * What survives:
+ * Data that survives:
  *   a killed process   the effect of every call that returned
- *   a power cut        bytes and size of a file: what the last completed [DiskFile.datasync] or [DiskFile.sync] of
- *                      that file covered. Names in a directory (create, rename, unlink): what the last completed
- *                      [Disk.syncDirectory] of that directory covered. Of everything else any part, in any order.
+ *   a power cut        bytes and size of a file, as far as the last completed [DiskFile.datasync] or [DiskFile.sync] of
+ *                      that file covered them. Names in a directory (create, rename, unlink), as far as the last completed
+ *                      [Disk.syncDirectory] of that directory covered them. Any part of everything else, in any order.
  *   a failed sync      nothing is known about the data written since the last completed sync: a second sync that
  *                      returns proves nothing, and neither does reading the bytes back.
  */
@@ -105,8 +105,8 @@ export interface DiskFile {
   /** The file's size in bytes. @throws EIO, EBADF */
   size(): number;
   /**
-   * The disk space that the file takes now; `undefined` if the file system does not report how much there is besides holes: a
-   * compressing file system reports less.
+   * The disk space that the file takes now; `undefined` if the file system does not report the size without holes: a compressing
+   * file system reports less.
    *
    * @throws EIO, EBADF
    */
@@ -144,7 +144,7 @@ export interface FileStat extends FileIdentity {
   readonly kind: 'file' | 'directory' | 'other';
   readonly size: number;
   readonly mtimeMs: number;
-  /** Number of names that lead to it: see [Disk.link]. Of a directory any number. */
+  /** Number of names that lead to it: see [Disk.link]. For a directory, any number. */
   readonly links: number;
 }
 
@@ -202,7 +202,7 @@ export class IrregularFile extends DiskError {
  * Writes all of `bytes[from, to)` at `position`. The one place that retries short writes, `EINTR`, `EAGAIN` and writes that
  * return 0. The last three are retried only as long as [Patience] lasts.
  *
- * @throws what the write threw; then any part of the bytes may be in the file
+ * @throws the error of the write; then any part of the bytes may be in the file
  */
 export function writeFully(
   file: DiskFile,
@@ -254,7 +254,7 @@ export function readFully(file: DiskFile, target: Uint8Array, position: number):
 /**
  * Fills all of `target` from `position` on, from a file that is known to be long enough.
  *
- * @throws EIO if it has become shorter; what the read threw
+ * @throws EIO if it has become shorter; the error of the read
  */
 export function readExactly(file: DiskFile, target: Uint8Array, position: number): void {
   if (readFully(file, target, position) === target.length) return;

@@ -47,7 +47,7 @@ function ownMark(): ProcessMark {
   return own;
 }
 
-/** What the system says about the process; '' if it says nothing. Only Linux has `/proc`, and not every user may read it. */
+/** The system's data about the process; '' if there is none. Only Linux has `/proc`, and not every user may read it. */
 function readOrEmpty(read: () => string): string {
   try {
     return read().trim();

@@ -22,7 +22,8 @@ import { openDirectory, openRegularFile } from './regular-file.js';
  * descriptors of the same process, and closing one of those does not drop it.
  *
  * One byte is locked, far after the content, for the reason that SQLite's lock bytes lie at 1 GiB: on Windows a lock also stops
- * other processes from reading what it covers, and they must be able to read the note at the start of the file (`lock-note.ts`).
+ * other processes from reading the bytes that it covers, and they must be able to read the note at the start of the file
+ * (`lock-note.ts`).
  */
 const LOCK_AT = 2 ** 30;
 

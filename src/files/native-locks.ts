@@ -10,7 +10,7 @@ export interface NativeLocks {
   unlock(fd: number, offset: number, length: number): void;
 }
 
-/** What the addon's binary exports. Its package's JavaScript wraps it as [NativeLocks]. */
+/** The exports of the addon's binary. The JavaScript of its package wraps them as [NativeLocks]. */
 interface Binding {
   /** @throws EAGAIN while a conflicting lock is held */
   tryLock(fd: number, offset: number, length: number, isExclusive: boolean): void;
@@ -25,7 +25,7 @@ let loaded: NativeLocks | undefined;
  * Loads the addon when the first lock is taken, not at import: if the package has no binary for the platform, reading a log still
  * works.
  *
- * @param path the file that is to be locked, for the error
+ * @param path the file to lock, for the error
  * @throws ENOTSUP: there is no binary for this platform, or it does not load; EMFILE, ENFILE: no descriptor is free
  */
 export function nativeLocks(path: string): NativeLocks {

@@ -79,7 +79,7 @@ const OPEN_FLAGS: Readonly<Record<OpenFlags, number>> = {
   'wx+': constants.O_RDWR | constants.O_EXCL | CREATED,
 };
 
-/** What systems answer that have no shared blocks, not for these two files, or not on this file system. */
+/** Error codes of systems that cannot share blocks at all, for these two files, or on this file system. */
 const CANNOT_CLONE: readonly string[] = [
   'ENOTSUP',
   'EOPNOTSUPP',
@@ -95,8 +95,8 @@ const CALL_BYTES_MAX = 2 ** 30;
 
 /**
  * File systems whose `st_blocks` is never less than the blocks with content, in blocks of `f_bsize`: ext2 to ext4, XFS, Btrfs
- * (which counts compressed data by what was written) and tmpfs, as `statfs` on Linux reports them. Not ZFS and F2FS, which count
- * the compressed size.
+ * (which counts compressed data by its uncompressed size) and tmpfs, as `statfs` on Linux reports them. Not ZFS and F2FS, which
+ * count the compressed size.
  */
 const HONEST_FILE_SYSTEMS: readonly number[] = [0xef53, 0x58465342, 0x9123683e, 0x01021994];
 
@@ -292,7 +292,7 @@ class NodeFile implements DiskFile {
 
   close(): void {
     const fd = this.#fd;
-    // First: a close that throws has closed all the same, and the number may belong to another file already.
+    // Set first: a close that throws has closed the file all the same, and the number may belong to another file already.
     this.#fd = -1;
     if (this.#identity !== undefined && fd >= 0) closeSync(fd);
   }

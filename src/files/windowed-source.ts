@@ -8,8 +8,8 @@ export class FileShrank extends DiskError {}
  * Random access to a file's bytes through one window of memory, for code that parses a file without holding it (structurally a
  * `ByteSource` of `src/format/bytes.ts`).
  *
- * Sizes come from untrusted bytes: the window grows only to what was requested AND is in the file, so that a forged length of 1
- * GiB in a file of 1 KiB allocates nothing.
+ * Sizes come from untrusted bytes: the window grows only to the size that was requested AND is in the file, so that a forged
+ * length of 1 GiB in a file of 1 KiB allocates nothing.
  */
 export class WindowedSource {
   static readonly #WINDOW_BYTES = 256 * 1024;
@@ -20,14 +20,14 @@ export class WindowedSource {
   readonly #aheadBytes: number;
   #window: Uint8Array;
   #zeroFrom: number | undefined;
-  /** Called with the bytes that are read besides those that [read] is asked for. */
+  /** Called with the number of bytes that are read in addition to those of [read]. */
   onLook: (bytes: number) => void = () => {};
   /** The window holds the file's bytes [#from, #to). */
   #from = 0;
   #to = 0;
 
   /**
-   * @param aheadBytes the least that each read of the file takes; 0 = only what was requested
+   * @param aheadBytes the least that each read of the file takes; 0 = only the requested bytes
    * @param window memory for it, of any size, that no other code uses before this source is closed
    */
   constructor(

@@ -6,9 +6,9 @@ export interface ByteSource {
    * until the next call.
    */
   read(offset: number, length: number): Uint8Array;
-  /** From here on there are zeros only, for certain: nobody has to read them. Absent = not known. */
+  /** From here on there are certainly only zeros, which need not be read. Absent = not known. */
   readonly zeroFrom?: number;
-  /** Told of the bytes that are read to find [zeroFrom]. */
+  /** Called with the number of bytes that are read to find [zeroFrom]. */
   onLook?: (bytes: number) => void;
   /** Called once when the reader is done, so that a log of many segments holds few files open. */
   close?(): void;
@@ -30,7 +30,7 @@ export class MemorySource implements ByteSource {
   }
 }
 
-/** A segment of a log that is to be judged. */
+/** A segment of a log to be judged. */
 export interface SegmentFile {
   /** n of `wal-<n>`. */
   readonly number: number;
@@ -46,7 +46,7 @@ export function withSource<T>(file: SegmentFile, use: (source: ByteSource) => T)
   }
 }
 
-/** Behind it there are zeros at most. */
+/** The offset after which there are at most zeros. */
 export function contentEnd(source: ByteSource): number {
   return Math.min(source.size, source.zeroFrom ?? source.size);
 }
@@ -55,7 +55,7 @@ const ZERO_CHECK_BYTES = 256 * 1024;
 
 /** Whether `source` holds nothing but zeros from `offset` on. */
 export function isZeroFrom(source: ByteSource, offset: number): boolean {
-  // Mostly the first piece tells, and it is not asked for what takes a look at the whole file.
+  // Mostly the first piece shows it. So `zeroFrom`, which may take reading the whole file, is not asked for yet.
   if (!isAllZero(source.read(offset, ZERO_CHECK_BYTES))) return false;
   const end = contentEnd(source);
   for (let at = offset + ZERO_CHECK_BYTES; at < end; at += ZERO_CHECK_BYTES) {
@@ -64,7 +64,7 @@ export function isZeroFrom(source: ByteSource, offset: number): boolean {
   return true;
 }
 
-/** Four bytes at a time: room that is made ahead takes up to a gigabyte. */
+/** Compares four bytes at a time: preallocated room may have up to a gigabyte. */
 function isAllZero(bytes: Uint8Array): boolean {
   const wordsStart = Math.min(-bytes.byteOffset & 3, bytes.length);
   const wordsEnd = bytes.length - ((bytes.length - wordsStart) & 3);

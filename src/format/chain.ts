@@ -41,14 +41,14 @@ export function createChain(logId: bigint | undefined, number: number): ChainCon
   return chain;
 }
 
-/** Goes on at the start of another file. */
+/** Continues at the start of another file. */
 export function enterSegment(chain: ChainContext, number: number): void {
   chain.number = number;
   chain.fileOffset = 0;
   chain.seed = chain.logId === undefined || number < 0 ? undefined : frameChecksumSeed(chain.logId, number);
 }
 
-/** Goes on after a valid frame. */
+/** Continues after a valid frame. */
 export function followFrame(chain: ChainContext, frame: Frame): void {
   chain.expectedLsn = frame.lsn + 1;
   chain.batchRemaining = frame.batchRemaining;
@@ -86,7 +86,7 @@ export function checkOrder(
   return undefined;
 }
 
-/** Does the frame say that it is of another log, or of another segment, than the one that is read? */
+/** Does the frame name another log, or another segment, than the one that is read? */
 export function claimsOther({ segment }: Frame, { logId, number }: ChainContext): boolean {
   if (segment === undefined) return false;
   return (logId !== undefined && segment.logId !== logId) || (number >= 0 && segment.number !== number);

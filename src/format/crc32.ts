@@ -3,7 +3,7 @@
 import crc from 'crc-32';
 
 /**
- * CRC-32/IEEE as an unsigned number. `seed` is the checksum of what comes before:
+ * CRC-32/IEEE as an unsigned number. `seed` is the checksum of the bytes before:
  * `crc32(b, crc32(a))` is the checksum of a followed by b.
  */
 export function crc32(bytes: Uint8Array, seed = 0): number {

@@ -1,6 +1,6 @@
 /**
- * What damage a log has, segment by segment and entry by entry, for `verify`. What `open` does with it the decision
- * table says; here nothing is decided.
+ * The damage of a log, segment by segment and entry by entry, for `verify`. The decision table says how `open` treats it;
+ * here nothing is decided.
  */
 
 import { isZeroFrom, type SegmentFile, withSource } from './bytes.js';
@@ -21,11 +21,11 @@ export interface LsnRange {
 export interface Damage {
   /** Ascending, one for each file. */
   readonly segments: readonly SegmentDamage[];
-  /** Entries that were there, as far as what is left shows it, and cannot be read. Of a log that is corrupt only. */
+  /** Entries that cannot be read, and existed as far as the remaining bytes show. Only if the log is corrupt. */
   readonly lost: readonly LsnRange[];
   /**
-   * Of a corrupt log: entries that can be read, after the damage. Of a torn one: those whose write was interrupted, at
-   * least the first, none of which was acknowledged.
+   * In a corrupt log: readable entries after the damage. In a torn log: entries whose write was interrupted, at least the
+   * first of them; none of these was acknowledged.
    */
   readonly inDoubt: readonly LsnRange[];
 }
@@ -34,13 +34,13 @@ export interface SegmentDamage {
   readonly number: number;
   readonly size: number;
   readonly verdict: Verdict;
-  /** The valid frames that the segment begins with, whatever the segments before it look like. */
+  /** Number of valid frames at the start of the segment, regardless of the segments before it. */
   readonly frames: number;
   /** 0 = there is none. */
   readonly firstLsn: number;
   readonly lastLsn: number;
   readonly validBytes: number;
-  /** The first byte that is not of a valid frame and should be; `undefined`: there is none. */
+  /** The first byte that should belong to a valid frame and does not; `undefined`: there is none. */
   readonly badOffset: number | undefined;
   readonly reason: Reason | undefined;
 }
@@ -59,7 +59,7 @@ export function assessDamage(files: readonly SegmentFile[], judgement: Judgement
   };
 }
 
-/** A run of entries that can be read, and what it says is missing on purpose right before it. */
+/** A run of readable entries, with the LSNs that its first frame says were removed on purpose right before it. */
 interface Run {
   readonly first: number;
   last: number;
@@ -95,7 +95,7 @@ function assessEntries(judgement: Judgement, readable: readonly Run[]): Pick<Dam
   const lost = readable
     .slice(1)
     .map(({ first, skipped }, at) => ({ first: (readable[at] as Run).last + 1, last: first - skipped - 1 }));
-  // What is below the floor was given up.
+  // Entries below the floor were given up.
   lost.push({ first: Math.max(lastReadable + 1, floor), last: watermark });
   const inDoubt = readable.map(({ first, last }) => ({ first: Math.max(first, lastLsn + 1), last }));
   const isEmpty = ({ first, last }: LsnRange) => first > last;
@@ -136,7 +136,7 @@ function assessSegment(
     return { number, size, ...alone, verdict: 'unsupported', badOffset: alone.validBytes };
   }
   if (verdict === 'torn' && size > 0) {
-    // However well it looks: what should stand before it does not.
+    // The segment is torn even if it looks intact: the entries that should stand before it are missing.
     const { reason = 'lsn', validBytes } = alone;
     return {
       number,
@@ -151,7 +151,7 @@ function assessSegment(
   const isEmptied = alone.frames === 0 && (isTroubled || isRightAfterMissing(judgement, number));
   const emptied = isTroubled ? trouble.reason : 'size';
   const reason = alone.reason ?? (isEmptied ? emptied : undefined);
-  // It may not follow on what is left before it: that is told by what is lost.
+  // It may not continue the entries that are left before it: `lost` reports that.
   if (reason === undefined) return { number, size, ...alone, verdict: 'clean', badOffset: undefined };
   const lastReadable = readable.at(-1)?.last ?? 0;
   // The last write of a log that is damaged elsewhere may have been torn like any other.
@@ -159,7 +159,7 @@ function assessSegment(
   return { number, size, ...alone, reason, verdict: isTorn ? 'torn' : verdict, badOffset: alone.validBytes };
 }
 
-/** The log goes wrong at a segment that is missing, and this is the next one that is there. */
+/** The first trouble of the log is a missing segment, and this is the next segment that exists. */
 function isRightAfterMissing({ trouble, segments }: Judgement, number: number): boolean {
   if (trouble?.reason !== 'missing-segment') return false;
   return number === segments.find((each) => each.number > trouble.segment)?.number;
@@ -184,7 +184,7 @@ function walkAlone(
       found.lastLsn = frame.lsn;
       found.validBytes = cursor.offset;
     }
-    // Room made ahead, or what a crash left of it, stands at the end of the log only.
+    // Preallocated zeros, or those that a crash has left, stand only at the end of the log.
     if (isLast && isZeroFrom(source, cursor.offset)) return { ...found, reason: undefined };
     if (source.size === 0) return { ...found, reason: 'empty-segment' };
     if (outcome === 'end') return { ...found, reason: undefined };

@@ -3,17 +3,17 @@
  *
  *   k  the last valid entry before the first invalid frame, never inside an unfinished batch
  *   W  the watermark: the largest of the state file's, unless a Segment contradicts its log_id, and of synced_lsn in
- *      all valid frames and in the heads behind the first invalid one
+ *      all valid frames and in the heads after the first invalid one
  *
- * Entries up to W were acknowledged: whatever keeps them from being read is corruption. What stands above W was never
- * promised: if it cannot be read, it is a torn tail.
+ * Entries up to W were acknowledged: if one of them cannot be read, the log is corrupt. Entries above W were never promised:
+ * if they cannot be read, they are a torn tail.
  */
 
 import type { Tail } from './tail.js';
 
 export type Verdict = 'unsupported' | 'corrupt' | 'clean' | 'torn';
 
-/** What the table decides on. */
+/** The evidence on which the table decides. */
 export interface Evidence {
   /** A frame of this log has a critical field that is not known, or a file is of wal-go's later format. */
   readonly unsupported: boolean;
@@ -23,13 +23,13 @@ export interface Evidence {
   readonly lastLsn: number;
   /** There is a synced_lsn anywhere, or a state file: the log is not wal-go's. */
   readonly hasWatermarks: boolean;
-  /** A frame that passes rules 1, 2 and 4 stands behind entry k. A question, since the answer is expensive. */
+  /** Does a frame that passes rules 1, 2 and 4 follow entry k? A function, since the answer is expensive. */
   readonly frameFollows: () => boolean;
   /** A segment number is missing, or a segment below the one that holds W starts with an invalid frame. */
   readonly gap: boolean;
-  /** A segment behind the one that holds k has a byte that is not zero. */
+  /** A segment after the one that holds k has a byte that is not zero. */
   readonly laterBytes: boolean;
-  /** What stands right behind entry k, in its segment. */
+  /** The bytes right after entry k, in its segment. */
   readonly tail: Tail;
 }
 

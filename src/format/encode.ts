@@ -1,6 +1,6 @@
 /**
- * Frames as frame.ts draws them, one at a time: what travels beside the ring, and tests. Whole runs are framed by the
- * kernels in src/ring, which must write the same bytes.
+ * Encodes frames as frame.ts draws them, one at a time, for entries beside the ring and for tests. The kernels in src/ring
+ * frame whole runs, and must write the same bytes.
  */
 
 import {
@@ -21,7 +21,7 @@ export interface FrameFields {
   readonly lsn: number;
   /** Default: absent. 0 is written. */
   readonly syncedLsn?: number | undefined;
-  /** Default 0: the last entry of a batch, or none. */
+  /** Default 0: the entry is the last of its batch, or in no batch. */
   readonly batchRemaining?: number | undefined;
   /** Milliseconds since 1970. Default 0: absent. */
   readonly timeMs?: number | undefined;
@@ -50,8 +50,8 @@ export function encodeFrame(fields: FrameFields & { readonly data: Uint8Array })
 }
 
 /**
- * The bytes of a frame before and after its data, so that large data is written straight from where it lies. `crc` is
- * field 3, see `closeDataChecksum`.
+ * The bytes of a frame before and after its data, so that large data is written without copying it. `crc` is field 3, see
+ * `closeDataChecksum`.
  */
 export function encodeFrameAround(
   fields: FrameFields & { readonly dataBytes: number; readonly crc: number },
@@ -81,7 +81,7 @@ export function encodeFrameAround(
   return { before: before.subarray(0, beforeEnd), after: after.subarray(0, afterEnd) };
 }
 
-/** Fields 6 and 8, each if it is there: what a kernel copies into the first frame of a group. At most 64 bytes. */
+/** Fields 6 and 8, if present, as a kernel copies them into the first frame of a group. At most 64 bytes. */
 export function encodeHeadFields(timeMs: number, stamp: SegmentStamp | undefined): Uint8Array {
   const field = stamp === undefined ? new Uint8Array(0) : encodeSegmentField(stamp);
   if (timeMs === 0) return field;

@@ -1,7 +1,7 @@
 // Exported as WalHistogram.
 /**
- * A histogram as it was at one look: plain data, which can be cloned and printed. Percentiles and `max` are an eighth too high at
- * most, and 0 if there are no values.
+ * A histogram at one moment: plain data, which can be cloned and printed. Percentiles and `max` are at most an eighth too high,
+ * and 0 if there are no values.
  */
 export interface HistogramReading {
   /** Values recorded. */
@@ -19,20 +19,20 @@ export interface HistogramReading {
   /** All are at or below it. */
   readonly max: number;
   /**
-   * The buckets that are not empty, ascending, each at most an eighth of its values wide: `count` values that are all below
-   * `below`, as none of the next bucket is.
+   * The buckets that are not empty, ascending. The width of each is at most an eighth of its values. It has `count` values, all of
+   * them below `below`; those of the next bucket are not.
    */
   readonly buckets: readonly {
     /** All values of the bucket are below it, and none of the next bucket is. */
     readonly below: number;
-    /** How many they are. */
+    /** The number of values in the bucket. */
     readonly count: number;
   }[];
 }
 
 export type HistogramBucket = HistogramReading['buckets'][number];
 
-/** The reading that these buckets, ascending and none of them empty, come to. */
+/** Makes a reading from buckets, which are ascending and not empty. */
 export function readBuckets(sum: number, buckets: readonly HistogramBucket[]): HistogramReading {
   const count = buckets.reduce((total, bucket) => total + bucket.count, 0);
   const percentile = (share: number) => percentileOf(buckets, Math.ceil(share * count));
@@ -48,7 +48,9 @@ export function readBuckets(sum: number, buckets: readonly HistogramBucket[]): H
   };
 }
 
-/** What was recorded between two looks at one histogram. `now` alone where it holds less than `before`: it began anew. */
+/**
+ * The values recorded between two readings of one histogram. If `now` holds less than `before`, it began anew: then `now` alone.
+ */
 export function sinceReading(now: HistogramReading, before: HistogramReading): HistogramReading {
   const counts = new Map(before.buckets.map(({ below, count }) => [below, count]));
   const buckets: HistogramBucket[] = [];

@@ -3,7 +3,7 @@
  *
  *   … | entry k | batch: 2 to come | 1 to come | invalid …
  *               ├ kept up to here              └ the fault
- *               └ the batch is not finished: it never happened, though its frames are valid
+ *               └ the batch is not finished: it does not count, though its frames are valid
  */
 
 import { type SegmentFile, withSource } from './bytes.js';
@@ -16,8 +16,8 @@ import { type Extent, followsOn, NO_EXTENT, type SegmentWalk, walkSegment } from
 export type KnownWalks = ReadonlyMap<number, SegmentWalk>;
 
 /**
- * The oldest segments, as many as hold nothing but whole batches and entries that follow on, from one to the next. A salvage
- * keeps just that of them, and nothing that it has seen in them bears on the rest.
+ * The oldest segments, as far as they hold only whole batches and entries in one unbroken chain. A salvage keeps all of their
+ * entries, and needs nothing else from them for the other segments.
  */
 export interface WholeSegments {
   readonly count: number;
@@ -35,8 +35,8 @@ interface BatchStart extends FilePlace {
 }
 
 /**
- * Walks `files` from index `from` on. `logId`: `undefined` = the first Segment decides. What is `known` of a segment is not
- * read again where it holds: of a file that has the same size, after what stands before it.
+ * Walks `files` from index `from` on. `logId`: `undefined` = the first Segment decides. A `known` walk of a segment is used
+ * instead of reading it again if it holds: the file has the same size, and its first frame continues the chain before it.
  */
 export function walkLog(
   files: readonly SegmentFile[],
@@ -54,25 +54,25 @@ export class LogWalk {
   readonly from: number;
   /** k: the last entry that is kept; 0 = none. */
   lastLsn = 0;
-  /** What is kept, from segment `from` on. A segment that the walk did not come to has no extent. */
+  /** The kept parts, from segment `from` on. A segment that the walk did not reach has no extent. */
   readonly extents: Extent[] = [];
   /** The largest synced_lsn of a valid frame; -1 = there is none. */
   syncedLsn = -1;
-  /** The first invalid frame, and the LSN it should have had; 0 = not known. */
+  /** The first invalid frame, and the LSN that it should have; 0 = not known. */
   fault: (FilePlace & { readonly reason: FrameFault; readonly lsn: number }) | undefined;
   /** Where the batch starts that was not finished. */
   batchStart: FilePlace | undefined;
-  /** None where the walk did not begin with the oldest segment. */
+  /** None if the walk did not begin with the oldest segment. */
   whole: WholeSegments = { count: 0, lastLsn: 0 };
   /** The first valid frame with a critical field that is not known. Nothing after it was looked at. */
   unsupported: (FilePlace & { readonly lsn: number }) | undefined;
 
   readonly #files: readonly SegmentFile[];
   readonly #cursor = new FrameCursor();
-  /** Where the chain comes into the next segment. */
+  /** The chain at the start of the next segment. */
   readonly #chain: { -readonly [name in keyof Inbound]: Inbound[name] };
   readonly #marks: Mark[] = [];
-  /** The next segment may be one more whole one, or part of the batch that it goes on with. */
+  /** All segments so far are whole, or end inside a batch that the next one may complete. */
   #isWhole: boolean;
   #openBatch: BatchStart | undefined;
 
@@ -99,7 +99,7 @@ export class LogWalk {
   run(known: KnownWalks | undefined): void {
     for (let index = this.from; index < this.#files.length; index++) {
       if (!this.#goThrough(index, this.#walk(this.#files[index], known))) break;
-      // The first frame of all may have any LSN, but not after an empty segment, which has lost what stood before it.
+      // The very first frame may have any LSN, but not after an empty segment, whose entries are lost.
       if (this.#chain.expectedLsn === 0) this.#chain.expectedLsn = 1;
     }
     this.#dropOpenBatch();
@@ -127,7 +127,7 @@ export class LogWalk {
     );
   }
 
-  /** Takes in what a segment holds; whether it ended with its last frame. */
+  /** Takes in the walk of a segment; true = the segment ended with its last frame. */
   #goThrough(index: number, walk: SegmentWalk): boolean {
     const { extent, openBatch, stop } = walk;
     this.extents.push(extent);
@@ -135,7 +135,7 @@ export class LogWalk {
     this.#chain.logId = walk.logId;
     if (extent.frames > 0) {
       if (openBatch === undefined) this.#openBatch = undefined;
-      // One that the segment begins with may have begun before it.
+      // A batch with which the segment begins may have begun in an earlier one.
       else if (openBatch.offset > 0) this.#openBatch = { index, ...openBatch };
       else this.#openBatch ??= { index, ...openBatch, lastLsn: this.lastLsn };
       for (const { offset, lsn } of walk.marks) this.#marks.push({ index, offset, lsn });

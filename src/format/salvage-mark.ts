@@ -1,17 +1,17 @@
 /**
- * The file `ringwal.salvage`: a salvage was begun, and these entries are what it keeps. While segments are written anew
- * the damage goes that shows why others are not kept: without the list, the run that finishes the salvage could take the end
+ * The file `ringwal.salvage`: a salvage was begun, and it keeps exactly these entries. Rewriting the segments removes the
+ * damage, which shows why other entries are not kept: without the list, the run that finishes the salvage could take the end
  * of a broken batch for an entry of its own.
  *
  *  byte  bytes  name      meaning
  *     0      8  magic     "rwsalvag"
  *     8      4  version   1
- *    12      4  count     of the runs
+ *    12      4  count     number of runs
  *    16      8  log_id    as in every Segment of the log
  *    24   16 n  runs      first and last LSN of each run of kept entries, ascending
  *     …      4  crc       CRC-32 of everything before
  *
- * Little endian. Synced with its name before any segment changes: a file that cannot be read is of a salvage that has
+ * Little endian. Synced with its name before any segment changes: a file that cannot be read belongs to a salvage that has
  * changed nothing yet. test/format/salvage-mark.test.ts breaks when a byte moves.
  */
 
@@ -48,7 +48,7 @@ export function encodeSalvageMark({ logId, kept }: SalvageMark): Uint8Array {
   return bytes;
 }
 
-/** The mark that `bytes`, a whole file, hold; `undefined`: none that was finished. Never throws, whatever they are. */
+/** The mark in `bytes`, a whole file; `undefined`: they are not a complete mark. Never throws, for any bytes. */
 export function decodeSalvageMark(bytes: Uint8Array): SalvageMark | undefined {
   const end = bytes.length - CRC_BYTES;
   if (end < HEADER_BYTES || (end - HEADER_BYTES) % RUN_BYTES !== 0) return undefined;

@@ -1,16 +1,16 @@
 /**
- * What can still be read of a damaged log: whole batches and single entries, in order, whatever stands between them.
+ * Finds the readable part of a damaged log: whole batches and single entries, in order, whatever stands between them.
  *
  *   … | entry | entry | damage … | head, entry | entry | 2 to come | damage … | head, …
  *     └── kept ──────┘           └── kept ──────────┘└── dropped ─┘
  *
- * After damage the scan takes up again only at a head, or at the start of a segment: these prove themselves, other
- * bytes that look like a frame may be a payload. A head inside a batch cannot show that the batch is whole, so the
- * rest of that batch is dropped. Its last frame alone looks like an entry of its own; the ones before it tell, which
- * all have a frame_crc and say how many are to come, even where their data is damaged.
+ * After damage the scan continues only at a head, or at the start of a segment: these prove themselves, and other bytes that
+ * look like a frame may be a payload. A head inside a batch cannot show that the batch is whole, so the rest of that batch is
+ * dropped. The last frame of a batch alone looks like an entry of its own. The frames before it show that it is not: each has
+ * a frame_crc and says how many are to come, even if its data is damaged.
  *
- * LSNs only grow: what comes again is passed over. An interrupted salvage leaves frames where they were and once more
- * further down, which may begin and end inside a batch; the batch goes on after them.
+ * LSNs only grow: frames that come again are passed over. An interrupted salvage leaves frames in their old place and once
+ * more further down. Such a run may begin and end inside a batch; the batch continues after it.
  *
  *   … | 6 to come | 5 to come | 4 to come | 5 to come | 4 to come | 3 to come | …
  *       └── moved down already ─────────┘ └── again ──────────┘ └── goes on
@@ -20,7 +20,7 @@ import { type ByteSource, type SegmentFile, withSource } from './bytes.js';
 import { FrameCursor } from './frame-cursor.js';
 import type { WholeSegments } from './log-walk.js';
 
-/** A frame that is kept, where it stands now. */
+/** A frame that is kept, and its present place. */
 export interface KeptFrame {
   /** n of the segment it stands in. */
   readonly segment: number;
@@ -61,14 +61,14 @@ export function salvageFrames(
 class SalvageScan {
   readonly #keep: (frames: readonly KeptFrame[]) => void;
   readonly #cursor = new FrameCursor();
-  /** The next frame has no predecessor that could be read. */
+  /** The next frame has no readable predecessor. */
   #isLost = false;
   /** The frames of a batch whose end is still to come. */
   #batch: KeptFrame[] = [];
   #lastLsn = 0;
   /** n of the segment that is read, or was read last; -1 = none yet. */
   #lastNumber = -1;
-  /** The last entry of a batch of which something cannot be read. */
+  /** The last entry of a batch of which a part cannot be read. */
   #brokenBatchEnd = 0;
   unsupported: UnsupportedFrame | undefined;
 
@@ -77,7 +77,7 @@ class SalvageScan {
     this.#cursor.start({ logId, expectedLsn: 0, batchRemaining: 0 });
   }
 
-  /** Goes on as after segment `number`, which ended with entry `lastLsn`, outside any batch. */
+  /** Continues as after segment `number`, which ended with entry `lastLsn`, outside any batch. */
   takeUpAfter(number: number, lastLsn: number): void {
     this.#lastNumber = number;
     this.#cursor.expect(lastLsn + 1, 0);
@@ -89,7 +89,7 @@ class SalvageScan {
     const isFirst = this.#lastNumber < 0;
     const follows = isFirst || number === this.#lastNumber + 1;
     this.#lastNumber = number;
-    // The log itself may begin inside a batch, where retention ended; after a segment that is empty nothing tells.
+    // The log itself may begin inside a batch, where retention stopped; after an empty segment nothing shows this.
     if (!follows || (!isFirst && cursor.expectedLsn === 0)) this.#loseTrack();
     while (cursor.offset < cursor.size && this.unsupported === undefined) {
       if (this.#takeFrame() || this.#takeUpAgain()) continue;
@@ -114,7 +114,7 @@ class SalvageScan {
     this.#brokenBatchEnd = Math.max(this.#brokenBatchEnd, lsn + batchRemaining);
   }
 
-  /** Goes past the frame at the cursor; false = it does not belong there. */
+  /** Moves past the frame at the cursor; false = it does not belong there. */
   #takeFrame(): boolean {
     const cursor = this.#cursor;
     if (cursor.check() !== undefined) return false;
@@ -145,7 +145,7 @@ class SalvageScan {
     return true;
   }
 
-  /** Of the open batch, or of what was kept. */
+  /** The last LSN of the open batch, or of the kept frames. */
   get #lastTakenLsn(): number {
     return this.#batch.at(-1)?.lsn ?? this.#lastLsn;
   }
@@ -156,7 +156,7 @@ class SalvageScan {
     return last !== undefined && lsn === last.lsn + 1 && batchRemaining === last.batchRemaining - 1;
   }
 
-  /** Goes past the next frame that proves itself; false = there is none in this segment. */
+  /** Moves past the next frame that proves itself; false = there is none in this segment. */
   #takeUpAgain(): boolean {
     const cursor = this.#cursor;
     const from = cursor.offset;
@@ -170,7 +170,7 @@ class SalvageScan {
     return false;
   }
 
-  /** Goes past the first frame of a segment that an interrupted salvage has moved down already; the open batch stays open. */
+  /** Moves past the first frame of a segment if an interrupted salvage has moved it down already; the open batch stays open. */
   #takeWhatComesAgain(): boolean {
     const cursor = this.#cursor;
     cursor.expectAny();

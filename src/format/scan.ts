@@ -10,8 +10,8 @@ export class SegmentScanner {
   readonly #chain: ChainContext;
 
   /**
-   * `chain`: the place of the file's first frame (see `enterSegment`); it moves on with the scan. `reader`: whoever scans many
-   * files does it with one.
+   * `chain`: the place of the file's first frame (see `enterSegment`); it moves on with the scan. `reader`: pass the same one to
+   * scan many files.
    */
   constructor(source: ByteSource, chain: ChainContext, reader: FrameReader = new FrameReader()) {
     this.#source = source;
@@ -20,7 +20,7 @@ export class SegmentScanner {
     this.#reader.open(source);
   }
 
-  /** The frame that [next] went past. */
+  /** The frame that [next] moved past. */
   get frame(): Frame {
     return this.#reader.frame;
   }
@@ -30,7 +30,7 @@ export class SegmentScanner {
     return this.#chain.fileOffset;
   }
 
-  /** `undefined` = went past one more valid frame; else it stays where it is: at the file's end, or at a fault. */
+  /** `undefined` = moved past one more valid frame; otherwise it stays where it is: at the file's end, or at a fault. */
   next(): FrameFault | 'end' | undefined {
     const { fileOffset } = this.#chain;
     if (fileOffset === this.#source.size) return 'end';

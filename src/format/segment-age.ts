@@ -1,15 +1,15 @@
 /**
- * When segments were created, as far as their frames still show it. `maxAge` counts from there, so a segment that is written
- * anew keeps the time.
+ * When segments were created, as far as their frames still show it. `maxAge` counts from that time, so a rewritten segment
+ * keeps it.
  */
 
 import { type SegmentFile, withSource } from './bytes.js';
 import { FrameCursor } from './frame-cursor.js';
 
-/** What the frames of one segment say of its creation: 0 = it has no stamp; `undefined` = its stamp cannot be read. */
+/** The creation time in the frames of one segment: 0 = it has no stamp; `undefined` = its stamp cannot be read. */
 type OwnStamp = number | undefined;
 
-/** Reads a segment at most once, and only when it is asked for. */
+/** Reads a segment at most once, and only when its age is requested. */
 export class SegmentAges {
   readonly #files: readonly SegmentFile[];
   readonly #logId: bigint;
@@ -23,8 +23,8 @@ export class SegmentAges {
   }
 
   /**
-   * The best evidence for created_ms of segment `number`, never too early by what the log shows, since `maxAge` would then
-   * remove entries that are not old enough:
+   * The best evidence for created_ms of segment `number`. It is never too early, as far as the log shows, since `maxAge` would
+   * otherwise remove entries that are not old enough:
    *
    *   1. its own stamp, on any frame of it that proves its place. A segment of wal-go has none: 0
    *   2. the stamp of the next later segment that has one: segments are created in order

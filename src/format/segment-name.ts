@@ -8,8 +8,8 @@
  *   ringwal.stats                    figures of the running log for other processes, see stats-file.ts
  *   ringwal.next                     a zero-filled segment, made ready ahead of its use
  *   ringwal.spare                    a segment that retention removed, kept to be used again
- *   ringwal.salvage                  a salvage was begun and is to be finished, see salvage-mark.ts
- *   ringwal.salvage.aside            the readable rest of a damaged segment while it is being written anew
+ *   ringwal.salvage                  a salvage was begun and must be finished, see salvage-mark.ts
+ *   ringwal.salvage.aside            the readable rest of a damaged segment while it is being rewritten
  *   ringwal.shortened                a segment as it will be after a cut inside a batch, see src/worker/rewrite/shortened-segment.ts
  *   ringwal.cut-<n>-<lsn>-<unique>   bytes that were cut from segment n, from entry lsn on
  *   ringwal.snapshot-<lsn>           the application's state after entry lsn, see snapshot-file.ts
@@ -19,7 +19,7 @@
  *   ringwal.backup.aside             the same while it is being written: the backup is not finished
  *   ringwal.part-<n>-<offset>        in an incremental backup: bytes of segment n, from that offset on
  *
- * Whatever else lies there is foreign and left alone. No side file can be taken for a segment.
+ * Files with any other name are foreign, and the log leaves them alone. No side file can be taken for a segment.
  */
 
 export const STATE_FILE = 'ringwal.state';
@@ -74,7 +74,7 @@ export function isCutFileName(name: string): boolean {
   return CUT_NAME.test(name);
 }
 
-/** The first entry that went, by the name of the side file that keeps it; `undefined` for every other name. */
+/** The first entry that was cut, by the name of the side file that keeps it; `undefined` for every other name. */
 export function parseCutLsn(name: string): number | undefined {
   const lsn = Number(CUT_NAME.exec(name)?.[2]);
   return Number.isSafeInteger(lsn) ? lsn : undefined;

@@ -1,7 +1,7 @@
 /**
- * The chain of valid frames through one segment. What is found depends on the segments before it in three things only: the
- * LSN and the place in a batch that its first frame has to have, and the log's id. So a segment can be walked by itself,
- * on another thread, and what was found holds wherever its first frame follows on ([followsOn]).
+ * The chain of valid frames through one segment. The result depends on the segments before it in three things only: the LSN
+ * and the place in a batch that its first frame must have, and the log's id. So a segment can be walked by itself, on another
+ * thread, and the result holds if the first frame continues the chain ([followsOn]).
  */
 
 import type { ByteSource } from './bytes.js';
@@ -13,7 +13,7 @@ import { LatestTime } from './time-walk.js';
 /** A frame's start is noted this often, so that an entry is found again without walking its whole segment. */
 const MARK_BYTES = 1024 * 1024;
 
-/** What is kept of one segment. */
+/** The part of one segment that is kept. */
 export interface Extent {
   /** The first valid one. */
   readonly stamp: SegmentStamp | undefined;
@@ -42,7 +42,7 @@ export type Order = Pick<Frame, 'lsn' | 'skipped' | 'batchRemaining'>;
 export interface SegmentWalk {
   /** Bytes of the file. */
   readonly size: number;
-  /** As it was known when the walk began, and as the segment's frames may have told it. */
+  /** The log's id when the walk began, and after it: the segment's frames may name the log. */
   readonly logIdBefore: bigint | undefined;
   readonly logId: bigint | undefined;
   /** The first valid frame; `undefined` = there is none. */
@@ -53,13 +53,13 @@ export interface SegmentWalk {
   readonly syncedLsn: number;
   /** Of the last valid frame. */
   readonly batchRemaining: number;
-  /** A batch leaves LSNs out between two frames of this segment, which no writer does. */
+  /** LSNs are missing between two frames of a batch in this segment. No writer does that. */
   readonly skipsInBatch: boolean;
   /** The batch that the last valid frame leaves open; at offset 0 the segment may have begun inside it. */
   readonly openBatch: OpenBatch | undefined;
   /** Starts of frames, ascending: the first one's, and one for every [MARK_BYTES]. */
   readonly marks: readonly Mark[];
-  /** What ended the walk before the file's end: the LSN that should be there (0 = not known), or is there and is not known. */
+  /** Why the walk ended before the file's end. `lsn`: the LSN that should be there (0 = not known), or that of an unknown frame. */
   readonly stop: Stop | undefined;
 }
 
@@ -67,7 +67,7 @@ export interface OpenBatch {
   readonly offset: number;
   /** The entry before it in this segment; 0 = it begins the segment. */
   readonly lastLsn: number;
-  /** What is kept of the segment without it. */
+  /** The part of the segment that is kept without it. */
   readonly extent: Extent;
 }
 
@@ -82,7 +82,7 @@ export interface Stop {
   readonly reason: FrameFault | 'unknown-critical';
 }
 
-/** Walks a segment whose first frame may have any LSN and any place in a batch: to be done before what precedes it is known. */
+/** Walks a segment whose first frame may have any LSN and any place in a batch: possible before the earlier segments are known. */
 export function walkSegmentAlone(
   source: ByteSource,
   number: number,
@@ -165,8 +165,8 @@ export function walkSegment(
 }
 
 /**
- * Whether a walk that knew nothing of the segments before finds what one after `inbound` would find: its first frame
- * alone has to fit, since every later one has only that one and its successors to follow.
+ * Does a walk that knew nothing of the segments before have the result of a walk after `inbound`? Only the first frame must
+ * fit, since every later frame depends only on that one and on the frames between them.
  */
 export function followsOn(alone: SegmentWalk, inbound: Inbound): boolean {
   const { first, logIdBefore } = alone;

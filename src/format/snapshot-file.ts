@@ -38,10 +38,10 @@ import {
 } from './snapshot-messages.js';
 import { readUint32, writeBigUint64, writeUint32, writeUint64 } from './wire.js';
 
-/** CRC-32 of `bytes`; `seed`: the CRC of what comes before. */
+/** CRC-32 of `bytes`; `seed`: the CRC of the bytes before. */
 export type Crc32 = (bytes: Uint8Array, seed?: number) => number;
 
-/** What reading and writing snapshots needs: `protobufjs/minimal`, and the quickest CRC-32 at hand. */
+/** Tools for reading and writing snapshots: `protobufjs/minimal`, and the fastest CRC-32 available. */
 export interface SnapshotTools {
   readonly protobuf: Protobuf;
   readonly crc32: Crc32;
@@ -65,7 +65,7 @@ const END_OVERHEAD = 4 * WORD;
 
 const IDENTITY_BYTES = 24;
 
-/** Names a snapshot and a place in it: what every CRC after the header begins with. */
+/** The start of every CRC after the header: it names a snapshot and a place in it. */
 export class SnapshotSeal {
   readonly #identity = new Uint8Array(IDENTITY_BYTES);
   readonly #crc32: Crc32;
@@ -76,7 +76,7 @@ export class SnapshotSeal {
     writeUint64(this.#identity, 8, lsn);
   }
 
-  /** The CRC of the chunk, or the end, at `index`; `bytes`: what the file has there, up to the CRC. */
+  /** The CRC of the chunk, or the end, at `index`; `bytes`: its bytes in the file, up to the CRC. */
   crc(index: number, bytes: Uint8Array): number {
     writeUint64(this.#identity, 16, index);
     return this.#crc32(bytes, this.#crc32(this.#identity));
@@ -123,7 +123,7 @@ export function encodeSnapshotEnd(
   return bytes;
 }
 
-/** What the two ends of a file say. */
+/** The content of the two ends of a file. */
 export interface SnapshotOutline {
   readonly header: SnapshotHeader;
   readonly footer: SnapshotFooter;
@@ -133,9 +133,9 @@ export interface SnapshotOutline {
 }
 
 /**
- * Reads the two ends of the file whose name says `lsn`: a few hundred bytes, whatever its size. The chunks are not looked at.
+ * Reads the two ends of the file that is named for `lsn`: a few hundred bytes, whatever its size. The chunks are not read.
  *
- * @throws what `source` throws
+ * @throws the error of `source`
  */
 export function readOutline(
   tools: SnapshotTools,
@@ -219,12 +219,12 @@ export class ChunkWalk {
     return this.#at === this.#outline.chunksTo;
   }
 
-  /** Bytes from [offset] on that surely hold the next chunk whole, if it is valid. */
+  /** So many bytes from [offset] on certainly contain the whole next chunk, if it is valid. */
   get reach(): number {
     return Math.min(CHUNK_HEAD_BYTES + CHUNK_BYTES_MAX + CHUNK_TAIL_BYTES, this.#outline.chunksTo - this.#at);
   }
 
-  /** The data of the chunk that `bytes` begin with, a view of them; what is wrong with it otherwise. Goes past it. */
+  /** Takes the chunk at the start of `bytes`: returns a view of its data, or its fault. */
   take(bytes: Uint8Array): Uint8Array | MessageFault {
     const size = bytes.length < CHUNK_HEAD_BYTES ? 0 : readUint32(bytes, 0);
     const crcAt = CHUNK_HEAD_BYTES + size;

@@ -5,7 +5,7 @@
 import { readFixed64, readNumber, writeFixed64 } from './protobuf-values.js';
 import { FIRST_CRITICAL_FIELD } from './wire.js';
 
-/** What is used of `protobufjs/minimal`. */
+/** The part of `protobufjs/minimal` that is used. */
 export interface Protobuf {
   readonly Writer: { create(): ProtobufWriter };
   readonly Reader: { create(bytes: Uint8Array): ProtobufReader };

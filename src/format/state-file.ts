@@ -1,5 +1,5 @@
 /**
- * The state file, `ringwal.state`: what the log knows beyond its segments. Written aside, synced, renamed.
+ * The state file, `ringwal.state`: the state of the log that is not in its segments. Written aside, synced, renamed.
  *
  *  byte  bytes  name          meaning
  *     0      8  magic         "ringwal" 0x00
@@ -10,7 +10,7 @@
  *    36      8  floor         the log begins at this LSN at the earliest: entries below it were given up; 0 = none
  *    44      8  checkpoint    as the user set it; 0 = never
  *    52      8  archived      segments with lower numbers were handed to the archive; 0 = none
- *    60      4  flags         1 = a cut was begun and the three fields that follow are there
+ *    60      4  flags         1 = a cut was begun, and the next three fields are present
  *                            2 = the log was emptied, and no entry has become durable since: it has none up to its watermark
  *   [64      8  cut segment   the segment that the cut ends in; all later ones go
  *    72      8  cut offset    bytes of it that stay
@@ -60,7 +60,7 @@ export interface LogState {
 
 export type NamedCheckpoints = ReadonlyMap<string, NamedCheckpoint>;
 
-/** The place of a consumer, with what it keeps there of its own. */
+/** The place of a consumer, with data of its own. */
 export interface NamedCheckpoint {
   readonly lsn: number;
   /** At most CHECKPOINT_DATA_MAX bytes; empty = none. */
@@ -124,8 +124,8 @@ export function emptiesLog({ offset, lsn }: PendingCut, floor: number): boolean 
 }
 
 /**
- * The state of the log once it ends with entry `lsn`: nothing that it says is about a later entry. `segment`: the lowest one whose
- * content changes, which the archive has to get again once it is sealed. The data of checkpoints stay.
+ * The state of the log once it ends with entry `lsn`: no field points to a later entry. `segment`: the lowest segment whose content
+ * changes; the archive must get it again once it is sealed. The data of checkpoints stay.
  */
 export function endingWith(state: LogState, lsn: number, segment = Number.POSITIVE_INFINITY): LogState {
   const floor = state.floor > lsn + 1 ? (lsn === 0 ? 0 : lsn + 1) : state.floor;
@@ -180,7 +180,7 @@ export function encodeState(state: LogState): Uint8Array {
   return bytes;
 }
 
-/** The state that `bytes`, a whole file, hold. Never throws, whatever they are. */
+/** The state in `bytes`, a whole file. Never throws, for any bytes. */
 export function decodeState(bytes: Uint8Array): LogState | StateFault {
   const end = bytes.length - CRC_BYTES;
   if (end < FIXED_BYTES + COUNT_BYTES || bytes.length > STATE_BYTES_MAX)
@@ -240,7 +240,7 @@ function decodeNamed(bytes: Uint8Array, start: number, end: number): NamedCheckp
   return at === end ? decoded : undefined;
 }
 
-/** UTF-8 by the engine alone: the classes for it are the platform's, and not everywhere. @throws URIError: a lone surrogate */
+/** UTF-8 without the platform's classes, which are not available everywhere. @throws URIError: a lone surrogate */
 function encodeName(name: string): Uint8Array {
   const escaped = encodeURIComponent(name);
   const bytes: number[] = [];
@@ -256,7 +256,7 @@ function decodeName(bytes: Uint8Array): string | undefined {
   try {
     return decodeURIComponent(Array.from(bytes, (byte) => `%${byte.toString(16).padStart(2, '0')}`).join(''));
   } catch {
-    // No text: the file is not as a version writes it, which the caller says.
+    // Not UTF-8: no version writes such a file, and the caller reports the fault.
     return undefined;
   }
 }

@@ -1,11 +1,11 @@
 /**
- * The stats file, `ringwal.stats`: what a running log tells other processes of itself. Nothing in the log rests on it: it is
- * never synced, and whatever stands in it an `open` removes it.
+ * The stats file, `ringwal.stats`: figures that a running log publishes for other processes. Nothing in the log depends on it: it
+ * is never synced, and `open` removes it whatever it contains.
  *
  *  byte  bytes  name          meaning
  *     0      8  magic         "rwstats" 0x00
  *     8      4  version       1
- *    12      4  length        bytes of it all, the checksum included; what stands behind is of an earlier, longer one
+ *    12      4  length        bytes of the whole, the checksum included; bytes after it are of an earlier, longer one
  *    16      8  log_id        as in every Segment of the log
  *    24      8  published_ms  when it was written: the wall clock, ms since 1970
  *    32      8  uptime_ms     the same, since the log was opened, by a clock that never goes back
@@ -15,11 +15,11 @@
  *   184   n×40  lanes         4 index | 4 bytes of the ring | 4 bytes in it | 4 entries and requests that wait beside it
  *                             | 8 entries written | 4 refused | 4 queued | 4 waits | 4 dropped lines, modulo 2^32
  *     …         histograms    of writes, of syncs, of groups; each: 8 sum | 4 number of buckets b
- *                             | b × (4 a value that all in it are below | 8 how many they are), ascending
+ *                             | b × (4 upper bound, exclusive | 8 number of values), ascending
  *     …      4  crc           CRC-32 of everything before
  *
- * Little endian. Numbers below 2^53. It is written over in place, in one call, so that who reads may meet half of two: the
- * checksum tells. test/format/stats-file.test.ts breaks when a byte moves.
+ * Little endian. Numbers below 2^53. The file is overwritten in place, in one call, so a reader may read parts of two versions:
+ * the checksum shows that. test/format/stats-file.test.ts breaks when a byte moves.
  */
 
 import { crc32 } from './crc32.js';
@@ -54,7 +54,7 @@ export interface LaneFigures {
   readonly index: number;
   readonly ringBytes: number;
   readonly ringUsed: number;
-  /** Entries and requests that were posted beside the ring, since it was full or they are large, and not taken yet. */
+  /** Entries and requests that were posted beside the ring, since it was full or they are large, and that are not taken yet. */
   readonly waiting: number;
   /** Entries of it that were written since it was attached. */
   readonly entries: number;
@@ -111,7 +111,7 @@ export const LANES_MAX = 1024;
 const BUCKETS_MAX = 256;
 const LEAST_BYTES = LANES_START + HISTOGRAMS * HISTOGRAM_HEAD_BYTES + CRC_BYTES;
 
-/** No honest stats file is larger; what stands behind these bytes need not be read. */
+/** No honest stats file is larger: bytes after these need not be read. */
 export const STATS_BYTES_MAX = LEAST_BYTES + LANES_MAX * LANE_BYTES + HISTOGRAMS * BUCKETS_MAX * BUCKET_BYTES;
 
 export function encodeStats(stats: StatsToPublish): Uint8Array {
@@ -157,7 +157,7 @@ export function encodeStats(stats: StatsToPublish): Uint8Array {
   return bytes;
 }
 
-/** What `bytes`, a file as far as STATS_BYTES_MAX, hold. Never throws, whatever they are. */
+/** The figures in `bytes`, the first STATS_BYTES_MAX bytes of a file. Never throws, for any bytes. */
 export function decodeStats(bytes: Uint8Array): PublishedStats | StatsFault {
   if (bytes.length < LEAST_BYTES) return { fault: 'it is too short' };
   if (!MAGIC.every((byte, at) => bytes[at] === byte)) return { fault: 'it does not begin as a stats file' };
@@ -171,7 +171,7 @@ export function decodeStats(bytes: Uint8Array): PublishedStats | StatsFault {
   return new Decoder(bytes.subarray(0, end)).read();
 }
 
-/** Of bytes whose checksum matches: made by whoever knows how, which need not be a log. */
+/** Decodes bytes whose checksum matches. They are still untrusted: any program can compute the checksum. */
 class Decoder {
   readonly #bytes: Uint8Array;
   #at = LANES_START;

@@ -1,5 +1,5 @@
 /**
- * The first look at a log, the same work for ten segments or ten thousand full ones: only their first frames are read.
+ * The first look at a log: only the first frame of each segment is read, however full the segments are.
  * Every segment's first frame starts a group and says which entries were durable then.
  */
 
@@ -10,7 +10,7 @@ import type { LogState } from './state-file.js';
 import { type SegmentTime, segmentTimeOf } from './time-walk.js';
 import { isWalg } from './walg.js';
 
-/** First frames are small: most of a large window would be read for nothing. */
+/** First frames are small: with a large window, most bytes would be read in vain. */
 const WINDOW_BYTES = 4096;
 
 /** How a segment begins. The numbers are 0 unless the frame is valid, `syncedLsn` is -1. */
@@ -61,8 +61,8 @@ export function surveyLog(files: readonly SegmentFile[], foundState: LogState | 
 }
 
 /**
- * The log that most segments name. The state file has one vote, so a valid Segment contradicts it; of equals the
- * oldest segment's counts. A foreign file among the segments thus makes itself invalid, and not all others.
+ * The log that most segments name. The state file has one vote, so a valid Segment contradicts it. If two logs have equally
+ * many votes, that of the oldest segment counts. So a foreign file among the segments makes only itself invalid.
  */
 function electLogId(starts: readonly SegmentStart[], state: LogState | undefined): bigint | undefined {
   const votes = new Map<bigint, number>();

@@ -3,11 +3,11 @@ import { MAX_FRAME_SIZE, MIN_FRAME_SIZE, SIZE_WORD_BYTES, TAG } from './frame.js
 import { readUint32, readVarint } from './wire.js';
 
 /**
- * What stands right after the last kept entry of a segment:
+ * The bytes right after the last kept entry of a segment:
  *
- *   end      nothing
- *   zeros    nothing but zeros: room made ahead
- *   stale    what a recycled file held before: it does not start with a size word and the next LSN
+ *   end      none: the file ends there
+ *   zeros    nothing but zeros: preallocated room
+ *   stale    old bytes of a recycled file: they do not start with a size word and the next LSN
  *   bytes    anything else: the log tried to write here
  */
 export type Tail = 'end' | 'zeros' | 'stale' | 'bytes';

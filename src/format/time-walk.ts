@@ -1,5 +1,5 @@
 /**
- * When the entries of a log were made, as far as its frames say.
+ * When the entries of a log were made, as far as its frames show it.
  *
  *   frames    S     .     .     S     .      | M     .     .     S     .
  *   time_ms   100               250          |                   900
@@ -15,33 +15,33 @@
  *   question 'reaches' m   the first entry whose stretch reaches m or a later time: no entry made at m or later is before it
  *   question 'passes' m    the first entry that was certainly made after m: that of the first stamp above m
  *
- * Both answers move only forward as m grows, whatever the clock did, because each is the first that passes a limit. Where the
- * clock went back, the entries of the time that it lived twice come after the first ones that reached it.
+ * Both answers move only forward as m grows, whatever the clock did, because each is the first that passes a limit. If the clock
+ * went back, it showed some times twice: the entries of the second pass come after the first ones that reached those times.
  *
- * A stamp above the horizon, which is a day after the reader's own present, is that of a clock that stood wrong. It counts as
- * a place from which on times are not known: the entries are between the stamps before and after it.
+ * A stamp above the horizon, which is a day after the reader's own present, comes from a clock that was wrong. From such a stamp
+ * on, times are not known: the entries are between the stamps before and after it.
  */
 
 import type { Frame } from './frame.js';
 
-/** Of a Segment that says nothing of it. */
+/** The resolution of a Segment that records none. */
 export const DEFAULT_RESOLUTION_MS = 100;
 
 /** The largest that the option `timeResolution` allows. */
 export const RESOLUTION_MS_MAX = 3_600_000;
 
-/** The part of a frame that speaks of time. */
+/** The fields of a frame that concern time. */
 export type TimedFrame = Pick<Frame, 'lsn' | 'timeMs' | 'segment'>;
 
-/** What the first frame of a segment says. It crosses threads. */
+/** The times in the first frame of a segment. It crosses threads. */
 export interface SegmentTime {
   /** Of that frame; 0 = it is no stamp. */
   readonly timeMs: number;
   /** When the segment was created; 0 = not known. */
   readonly createdMs: number;
   /**
-   * Every entry of the segment with the number before was made at this time or before it; 0 = not known. It is the writer's
-   * own knowledge, so a whole segment is passed over without reading it.
+   * Every entry of the segment with the number before was made at this time or before it; 0 = not known. The writer recorded
+   * it, so that readers can pass over a whole segment without reading it.
    */
   readonly previousLatestMs: number;
 }
@@ -76,13 +76,13 @@ export interface TimeQuestion {
 
 export interface TimeAnswer {
   readonly lsn: number;
-  /** A time before it is known. False: nothing says how much too early it is. */
+  /** A time before it is known. False: nothing shows how much too early it may be. */
   readonly isBounded: boolean;
   /** It is the entry of a stamp, and not the first one of a stretch without times. */
   readonly isStamp: boolean;
 }
 
-/** What a walk knows at a place, so that a later one can begin there. Plain data. */
+/** The state of a walk at a place, so that a later walk can begin there. Plain data. */
 export interface TimeState {
   /** r of the stamps from here on. */
   readonly resolutionMs: number;
@@ -108,7 +108,7 @@ export const START: TimeState = {
   hasDisbelieved: false,
 };
 
-/** Goes over the frames that speak of time, in order, until a question is answered. */
+/** Takes the frames that concern time, in order, until a question is answered. */
 export class TimeWalk {
   readonly #question: TimeQuestion;
   #state: { -readonly [name in keyof TimeState]: TimeState[name] };
@@ -202,7 +202,7 @@ export class LatestTime {
     return this.#isKnown ? this.#latestMs : undefined;
   }
 
-  /** The frames in order; those that do not speak of time may be left out, except the first one. */
+  /** Takes the frames in order; frames that do not concern time may be left out, except the first one. */
   see({ timeMs, segment }: Omit<TimedFrame, 'lsn'>): void {
     if (segment !== undefined) this.#resolutionMs = segment.timeResolutionMs ?? DEFAULT_RESOLUTION_MS;
     if (timeMs > 0) {

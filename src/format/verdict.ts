@@ -1,10 +1,10 @@
 /**
- * What the bytes of a log amount to.
+ * The verdict on the bytes of a log.
  *
  *     oldest segment … | the segment that holds W … entry k | first invalid frame … newest segment
  *     first frames only| every frame                        | heads only
  *
- * decision-table.ts has the rows; here the evidence for them is gathered, without ever holding a segment in memory.
+ * decision-table.ts has the rows. This file gathers the evidence for them, without ever holding a segment in memory.
  */
 
 import { isZeroFrom, type SegmentFile, withSource } from './bytes.js';
@@ -25,15 +25,15 @@ export interface LogFiles {
   readonly state: LogState | StateFault | undefined;
   /** Scan every segment, not only those from the one that holds W: for `verify`. */
   readonly full?: boolean | undefined;
-  /** Snapshots in the log's directory, of whatever log. */
+  /** Snapshots in the log's directory, of any log. */
   readonly snapshots?: readonly SnapshotEvidence[] | undefined;
-  /** Segments that were walked already: what holds of them is not read again. */
+  /** Walks of segments from before: a segment is not read again if its walk still holds. */
   readonly known?: KnownWalks | undefined;
 }
 
 /**
- * What a snapshot shows: it was given its name once its entry was durable. That holds for the log as it goes on now: after a cut, which
- * begins another branch, its entry may be another one.
+ * The evidence of a snapshot: it got its name once its entry was durable. This counts only on the branch on which the log
+ * continues: after a cut, which begins another branch, the entry with its LSN may be another one.
  */
 export interface SnapshotEvidence {
   readonly logId: bigint;
@@ -57,11 +57,11 @@ export interface Judgement {
   readonly firstLsn: number;
   /** k: the last entry that is kept; in a log without any entry, the last one that was given up. 0 = there was never an entry. */
   readonly lastLsn: number;
-  /** Of the state file: entries below it were given up; 0 = none were. */
+  /** The state file's floor: entries below it were given up; 0 = none were. */
   readonly floor: number;
   /** Right after entry k: where the next frame goes. */
   readonly end: SegmentPlace;
-  /** What is wrong, and where; `undefined` for a clean end. */
+  /** The first fault and its place; `undefined` for a clean end. */
   readonly trouble: Trouble | undefined;
   readonly segments: readonly SegmentReport[];
   /** The number of the first segment of which every frame was read; 0 where there is no segment. */
@@ -71,7 +71,7 @@ export interface Judgement {
   readonly firstUnsynced: SegmentPlace | undefined;
 }
 
-/** Where a log goes wrong first. Of a segment that is missing its number is known, and nothing else of its place. */
+/** The first place where a log is wrong. If a segment is missing, only the number in this place is meaningful. */
 export interface Trouble extends SegmentPlace {
   /** The entry that should be there; 0 = not known. */
   readonly lsn: number;
@@ -122,7 +122,7 @@ export function wayOutOf(verdict: 'corrupt' | 'unsupported', reason?: Reason): s
     : 'Read it with the version that wrote it, or a later one.';
 }
 
-/** What is known of one segment. */
+/** The findings on one segment. */
 export interface SegmentReport {
   readonly number: number;
   readonly size: number;
@@ -132,11 +132,11 @@ export interface SegmentReport {
   /** LSNs that its first frame skips. */
   readonly skipped: number;
   readonly stamp: SegmentStamp | undefined;
-  /** What its first frame says; `undefined` = that frame is not valid. */
+  /** The times in its first frame; `undefined` = that frame is not valid. */
   readonly time: SegmentTime | undefined;
   /** Every entry of it was made by then, as far as its frames were read; see [LatestTime.ms]. */
   readonly latestMs: number | undefined;
-  /** Every frame was read. Else `frames` is 0, and everything in it is taken to be valid. */
+  /** Every frame was read. Otherwise `frames` is 0, and everything in the segment is taken to be valid. */
   readonly scanned: boolean;
   readonly frames: number;
   /** Bytes up to the end of the last kept frame. */
@@ -170,7 +170,7 @@ function readLog({ segments: files, state, full = false, known, snapshots = [] }
 
   const { end } = walk;
   const floor = survey.state?.floor ?? 0;
-  // Only of a log that was emptied: else a first entry that is damaged would make entries that are durable look given up.
+  // Only if the log was emptied: otherwise a damaged first entry would make durable entries look given up.
   const isEmptied = survey.state?.isEmptied === true && walk.lastLsn === 0;
   const lastLsn = isEmptied ? Math.max(0, floor - 1) : walk.lastLsn;
   const tail = tailOf(files, walk, lastLsn);
@@ -222,9 +222,9 @@ function readLog({ segments: files, state, full = false, known, snapshots = [] }
 }
 
 /**
- * The index of the segment that holds entry `lsn`, as far as valid first frames tell: the last one before any that
- * starts above it. 0 where none starts at or below it. A frame without a Segment tells nothing after one that has one:
- * after a power cut a block that was just allocated may show what a removed file left there, a frame of this log among it.
+ * The index of the segment that holds entry `lsn`, as far as valid first frames show it: the last segment before any that
+ * starts above `lsn`. 0 if none starts at or below it. After a first frame with a Segment, one without a Segment proves
+ * nothing: after a power cut, a block that was just allocated may show old bytes of a removed file, even a frame of this log.
  */
 function holderOf(starts: readonly SegmentStart[], lsn: number): number {
   let holder = 0;
@@ -250,7 +250,7 @@ function headsAfter(files: readonly SegmentFile[], { fault, logId }: LogWalk): H
   return fault === undefined || logId === undefined ? NO_HEADS : findHeads(files, fault, logId);
 }
 
-/** Row 1: what this version cannot read, wherever it stands. Heads count too: recovery must never cut such a frame. */
+/** Row 1: a frame that this version cannot read, in any place. Heads count too: recovery must never cut such a frame. */
 function unsupportedOf(
   files: readonly SegmentFile[],
   starts: readonly SegmentStart[],
@@ -268,16 +268,16 @@ function unsupportedOf(
 }
 
 /**
- * Row 4: a log without any entry that has lost its state file, where the LSNs would go on. A new log begins with segment 0; a log that
- * was emptied goes on with a later one. So a number above 0 shows that entries were there, and that their LSNs must not be given
- * out again.
+ * Row 4: a log without any entry that has lost its state file, which says where the LSNs continue. A new log begins with segment 0;
+ * a log that was emptied continues with a later one. So a number above 0 shows that there were entries, and that their LSNs must
+ * not be given out again.
  */
 function placelessOf({ starts, state }: Survey): Trouble | undefined {
   if (state !== undefined || (starts[0]?.number ?? 0) === 0) return undefined;
   return starts.every(({ fault }) => fault !== undefined) ? missingSegment(starts, 0, 0) : undefined;
 }
 
-/** Row 4: a number that is missing, or a segment below the one at index `holder` that does not start as it must. */
+/** Row 4: a segment number is missing, or a segment below the one at index `holder` does not start as it must. */
 function gapOf(starts: readonly SegmentStart[], holder: number): Trouble | undefined {
   for (const [index, { number, fault }] of starts.entries()) {
     if (isMissingBefore(starts, index)) return missingSegment(starts, index, 0);
@@ -301,14 +301,14 @@ function missingSegment(segments: readonly Numbered[], index: number, lsn: numbe
   return { segment, offset: 0, lsn, reason: 'missing-segment' };
 }
 
-/** What is wrong first: what ended the chain of valid frames, or a segment that is missing before that. */
+/** The first fault: the one that ended the chain of valid frames, or a segment that is missing before it. */
 function damageOf(files: readonly SegmentFile[], walk: LogWalk, lastLsn: number): Trouble {
   const { fault, batchStart, end } = walk;
   if (files.length === 0) return missingSegment(files, 0, 0);
   const brokenAt = fault?.index ?? files.length - 1;
   const missing = files.findIndex((_, at) => at <= brokenAt && isMissingBefore(files, at));
   if (missing >= 0) {
-    // A segment that held no entry may be missing while the chain goes on: then nothing tells what should be there.
+    // A segment that held no entry may be missing although the chain continues: then nothing shows which entry should be there.
     const isBroken =
       fault === undefined ? end.index < missing : fault.index === missing && fault.offset === 0;
     return missingSegment(files, missing, isBroken ? (fault?.lsn ?? lastLsn + 1) : 0);

@@ -18,12 +18,12 @@ export const WALG_HEADER_BYTES = 16;
 const MAGIC = 0x474c4157;
 const VERSION_AND_HEADER_BYTES = 0x00100001;
 
-/** Whether a file that begins so is of the later format, in whatever version. */
+/** Whether a file that begins so is in the later format, in any version. */
 export function isWalg(bytes: Uint8Array): boolean {
   return bytes.length >= 4 && readUint32(bytes, 0) === MAGIC;
 }
 
-/** The base LSN in the header of a file; `undefined` where the version is not the one described here. */
+/** The base LSN in the header of a file; `undefined` if the version is not the one described here. */
 export function parseWalgHeader(bytes: Uint8Array): { readonly baseLsn: number } | undefined {
   if (bytes.length < WALG_HEADER_BYTES || !isWalg(bytes)) return undefined;
   if (readUint32(bytes, 4) !== VERSION_AND_HEADER_BYTES) return undefined;

@@ -13,10 +13,10 @@ export const WIRE_FIXED64 = 1;
 export const WIRE_BYTES = 2;
 export const WIRE_FIXED32 = 5;
 
-/** The field number that stands last, behind all higher ones: what it guards lies in front of it. */
+/** The field that comes last, after all higher numbers, since it is the checksum of the fields before it. */
 const LAST_FIELD = 15;
 
-/** Field numbers from here on change what the rest means: a reader must know them or refuse. */
+/** Fields from this number on change the meaning of the others: a reader must know them or refuse. */
 export const FIRST_CRITICAL_FIELD = 16;
 
 const MAX_UINT32 = 2 ** 32 - 1;
@@ -24,7 +24,7 @@ const MAX_UINT32 = 2 ** 32 - 1;
 /** Where the varint that was read last ended. A module variable, since a pair would be an allocation for each call. */
 export let varintEnd = 0;
 
-/** The varint at `at`, or -1 where it is not minimal, exceeds 64 bits or does not end by `end`. */
+/** The varint at `at`, or -1 if it is not minimal, exceeds 64 bits or does not end by `end`. */
 export function readVarint(bytes: Uint8Array, at: number, end: number): number {
   // Most are short: up to 28 bits go without floating point.
   let value = 0;
@@ -68,7 +68,7 @@ export function varintLength(value: number): number {
 /** Writes a varint at `at` and returns where it ends. Exact for integers 0 ≤ value < 2^53. */
 export function writeVarint(bytes: Uint8Array, at: number, value: number): number {
   let rest = value;
-  // Bit operations hold 32 bits: what is above goes by division first.
+  // Bit operations work on 32 bits: the bits above are removed by division first.
   while (rest >= 0x80000000) {
     bytes[at++] = (rest % 128) | 0x80;
     rest = Math.floor(rest / 128);
@@ -136,13 +136,13 @@ export function createField(): Field {
   return { number: 0, type: 0, value: 0, start: 0, end: 0 };
 }
 
-/** Puts `field` before the fields that start at `at`, as if field `number` had been the one in front of them. */
+/** Puts `field` before the fields that start at `at`, as if field `number` had come right before them. */
 export function startFields(field: Field, at: number, number = 0): void {
   field.number = number;
   field.end = at;
 }
 
-/** Moves `field` on to the next one of a message that ends at `end`; false where that is not canonical. */
+/** Moves `field` to the next field of a message that ends at `end`; false if that one is not canonical. */
 export function readField(bytes: Uint8Array, end: number, field: Field): boolean {
   const tag = readVarint(bytes, field.end, end);
   if (tag < 0 || tag > MAX_UINT32) return false;

@@ -8,7 +8,7 @@ export interface LabelledFigure extends Omit<Figure, 'kind' | 'read'> {
   readonly read: (stats: WalStats) => readonly { readonly label: string; readonly value: number }[];
 }
 
-/** What keeps segments from retention, for each checkpoint. The unnamed one has an empty name. */
+/** How much each checkpoint holds back from retention. The unnamed one has an empty name. */
 export const LABELLED_FIGURES: readonly LabelledFigure[] = [
   {
     kind: 'gauge',

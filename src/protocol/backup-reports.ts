@@ -6,7 +6,7 @@ export interface BackupReport {
   readonly target: string;
   /** Path of the manifest. */
   readonly manifest: string;
-  /** `full`: the whole log. `incremental`: what came after the backup `since`. */
+  /** `full`: the whole log. `incremental`: the entries after the backup `since`. */
   readonly kind: 'full' | 'incremental';
   /** Directory of the backup that this one continues. */
   readonly since?: string;
@@ -32,7 +32,7 @@ export interface BackupReport {
   readonly durationMs: number;
 }
 
-/** What a restore did, or would do (`dryRun`): {@link Wal.restore}. LSNs are 0 where there is no entry. */
+/** The result of a restore, or of a dry run (`dryRun`): {@link Wal.restore}. LSNs are 0 where there is no entry. */
 export interface RestoreReport {
   /** Directory of the restored log, absolute. */
   readonly directory: string;
@@ -40,7 +40,7 @@ export interface RestoreReport {
   readonly dryRun: boolean;
   /** Directories of the backups, in the order of the chain. */
   readonly backups: readonly string[];
-  /** The random id of the log, 16 hexadecimal digits: that of the log that was backed up. */
+  /** The random id of the log that was backed up, 16 hexadecimal digits. The restored log keeps it. */
   readonly logId: string;
   /** The new branch of the restored log, 16 hexadecimal digits; absent in a dry run. */
   readonly branch?: string;

@@ -4,26 +4,26 @@ import type { Failure } from './errors.js';
 export interface NamedCheckpoint {
   /** The consumer has processed all entries up to this LSN; 0 = none. */
   readonly lsn: number;
-  /** What the consumer keeps with it, at most 4,096 bytes; empty = nothing. */
+  /** Data of the consumer, at most 4,096 bytes; empty = none. */
   readonly data: Uint8Array;
 }
 
 /**
- * Changes of what `ringwal.state` keeps for others: the places of consumers, and how far the archive has come. One
- * request to the writer carries many of them, and one write of the file makes all of them durable.
+ * A change of the places in `ringwal.state`: those of consumers, or how far the archive has come. One request to the writer
+ * carries many changes, and one write of the file makes all of them durable.
  */
 export type CheckpointChange =
   | { readonly kind: 'set'; readonly name: string; readonly lsn: number; readonly data: Uint8Array }
   | { readonly kind: 'remove'; readonly name: string }
   /**
-   * Segments with lower numbers than `before` were handed to the archive. `cuts`: how many cuts of the log the archiver had
-   * heard of. The writer takes no mark that an unheard cut may have made wrong: a number may stand for other content now.
+   * Segments with lower numbers than `before` were handed to the archive. `cuts`: how many cuts of the log the archiver knew of.
+   * If there was a later cut, the writer refuses the change: a number may stand for other content now.
    */
   | { readonly kind: 'archived'; readonly before: number; readonly cuts: number };
 
-/** What became of one change. */
+/** The result of one change. */
 export interface ChangeResult {
-  /** Why it was refused. The other changes of its request are made all the same. */
+  /** Why the change was refused. The other changes of its request are made all the same. */
   readonly failure?: Failure;
   /** False: there was nothing to change. */
   readonly isChanged: boolean;

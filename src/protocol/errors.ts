@@ -1,13 +1,13 @@
 /**
- * What a {@link WalError} is about. docs/errors.md says of each code what it means, what to do, and what is certain about the
- * data.
+ * The kind of a {@link WalError}. For each code, docs/errors.md explains its meaning, what to do, and what is certain about
+ * the data.
  *
  * | code | |
  * | --- | --- |
  * | `ERR_WAL_OPTION` | an argument or an option is wrong, or does not fit this log |
  * | `ERR_WAL_LOCKED` | the directory has a writer already |
  * | `ERR_WAL_CORRUPT` | an acknowledged entry cannot be read |
- * | `ERR_WAL_UNSUPPORTED` | the files are in a format that this version does not read, or not write |
+ * | `ERR_WAL_UNSUPPORTED` | the files are in a format that this version cannot read, or cannot write |
  * | `ERR_WAL_TOO_LARGE` | an entry or a batch has more than `maxEntrySize` bytes |
  * | `ERR_WAL_FULL` | no room in memory now, or no lane |
  * | `ERR_WAL_IO` | the system refused to open, read, write, cut or remove a file, or to start a thread; `cause` says why |

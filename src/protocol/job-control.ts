@@ -1,19 +1,19 @@
 /**
- * What the waiting thread and the thread of a long job share: how far the job is, and whether it is to stop.
+ * Memory that the waiting thread and the thread of a long job share: the progress of the job, and the request to stop.
  *
  *   word (64 bits)  name    written by       meaning
  *      0            done    the job          bytes done so far
  *      1            total   the job          bytes to be done; 0 until it is known
  *      2            needed  the job          n of the lowest segment that the job still reads; -1 = not known yet
- *      3            stop    waiting thread   1 = the job is to stop, and to undo what it has done
+ *      3            stop    waiting thread   1 = the job must stop, and undo its work
  *
- * Each access is one instruction. They order nothing: a late look sees an older figure, or stops the job a piece later.
+ * Each access is one instruction, and orders nothing: a late look sees an older figure, or stops the job a piece later.
  */
 export class JobControl {
   readonly buffer: SharedArrayBuffer;
   readonly #words: BigInt64Array;
 
-  /** @param buffer of the other thread; default: memory of its own */
+  /** @param buffer the other thread's; default: new memory */
   constructor(buffer?: SharedArrayBuffer) {
     this.buffer = buffer ?? new SharedArrayBuffer(32);
     this.#words = new BigInt64Array(this.buffer);

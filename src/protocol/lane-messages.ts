@@ -34,14 +34,14 @@ export interface PlaceIdentity {
   readonly ino: bigint;
 }
 
-/** What the first frame of a segment says of time (`SegmentTime` of src/format/time-walk.ts). */
+/** The times in the first frame of a segment (`SegmentTime` of src/format/time-walk.ts). */
 export interface FirstFrameTime {
   readonly timeMs: number;
   readonly createdMs: number;
   readonly previousLatestMs: number;
 }
 
-/** Distinguishes the files of an open log from another log's files that have come to bear the same names. */
+/** Distinguishes the files of an open log from another log's files that got the same names later. */
 export interface LogOrigin {
   /** Recorded in the first frame of each segment, except in segments of wal-go. */
   readonly logId: bigint;
@@ -51,7 +51,7 @@ export interface LogOrigin {
   readonly unnamed: ReadonlyMap<number, PlaceIdentity>;
 }
 
-/** What the state file keeps for others, as the log was opened. */
+/** The parts of the state file that other threads need, as they were when the log was opened. */
 export interface KeptState {
   readonly namedCheckpoints: ReadonlyMap<string, NamedCheckpoint>;
   /** Segments with lower numbers were handed to the archive. */
@@ -71,7 +71,7 @@ export interface LogCommand {
   readonly splitBatch?: boolean | undefined;
 }
 
-/** The entries of the message are taken if the first of them becomes exactly entry `lsn`; else none of them is. */
+/** The entries of the message are taken if the first of them becomes exactly entry `lsn`; otherwise none is taken. */
 export interface Expectation {
   readonly lsn: number;
   /** How many entries the message holds. */
@@ -99,19 +99,19 @@ export type SnapshotCommand =
   | { readonly name: 'noteSnapshotIntact'; readonly lsn: number }
   | { readonly name: 'removeSnapshot'; readonly lsn: number };
 
-/** What the file of a snapshot needs to know of the log. */
+/** The facts about the log that the file of a snapshot records. */
 export interface BegunSnapshotPlace {
   readonly logId: bigint;
   readonly branch: bigint;
   /** The log's directory. */
   readonly place: PlaceIdentity;
-  /** n of the segment that holds the entry; `undefined`: the log is empty, and goes on after that LSN. */
+  /** n of the segment that holds the entry; `undefined`: the log is empty, and continues after that LSN. */
   readonly segment: number | undefined;
   /** How many cuts there were since the log was opened. */
   readonly cuts: number;
 }
 
-/** What a command answers besides that it is done. */
+/** The answer of a command, if it has one. */
 export type CommandResult = BegunSnapshotPlace;
 
 /**
@@ -141,8 +141,8 @@ export type ToWriter =
       readonly expectation?: Expectation | undefined;
     }
   /**
-   * Which LSN comes next, after everything that the lane has appended before? Answered by `next-lsn`, or by `command-rejected` if it
-   * is not `expectLsn`.
+   * Asks for the LSN that comes next, after everything that the lane has appended before. Answered by `next-lsn`, or by
+   * `command-rejected` if that LSN is not `expectLsn`.
    */
   | {
       readonly kind: 'ask-next-lsn';
@@ -185,7 +185,7 @@ export type ToLane =
       readonly kind: 'opened';
       readonly recovery: RecoveryReport;
       readonly segments: readonly SegmentInfo[];
-      /** What the first frames of the segments say of time. */
+      /** The times in the first frames of the segments. */
       readonly times: ReadonlyMap<number, FirstFrameTime>;
       readonly origin: LogOrigin;
       readonly kept: KeptState;
@@ -226,7 +226,7 @@ export type ToLane =
   /** To the opening thread: the log's snapshots now, newest first. */
   | { readonly kind: 'snapshots'; readonly snapshots: readonly SnapshotRecord[] }
   /**
-   * The log was cut after entry `lsn`; these are its segments now. `replaced`: the one whose file is another one now.
+   * The log was cut after entry `lsn`; these are its segments now. `replaced`: the segment whose file was replaced.
    */
   | {
       readonly kind: 'truncated';

@@ -15,7 +15,7 @@ export interface SegmentInfo {
 }
 
 // Exported as WalRecovery.
-/** What `open` found and did: {@link WalReader.recovery}. LSNs are 0 where there is no entry. */
+/** The findings and actions of `open`: {@link WalReader.recovery}. LSNs are 0 where there is no entry. */
 export interface RecoveryReport {
   /** The row of the decision table in docs/format.md, 1 to 6. */
   readonly row: number;
@@ -32,9 +32,9 @@ export interface RecoveryReport {
   readonly lastLsn: number;
   /** The number of segments. */
   readonly segments: number;
-  /** What was cut after the last kept entry; `undefined` if only zeros or stale bytes followed it. */
+  /** The cut after the last kept entry; `undefined` if only zeros or stale bytes followed that entry. */
   readonly cut?: RecoveryCut | undefined;
-  /** What the option `recovery` did to a corrupt log, if it was one. */
+  /** The repair that the option `recovery` made; `undefined` if the log was not corrupt. */
   readonly repair?: RepairReport | undefined;
   /** Bytes above the watermark that were written again, since the previous process may have seen their sync fail. */
   readonly rewrittenBytes: number;
@@ -47,7 +47,7 @@ export interface RecoveryReport {
 }
 
 // Exported as WalRepair.
-/** What a repair did, or would do (`dryRun`): {@link Wal.repair}, and `open` with the option `recovery`. */
+/** The result of a repair, or of a dry run (`dryRun`): {@link Wal.repair}, and `open` with the option `recovery`. */
 export interface RepairReport {
   /** `'truncate'`: the log ends before the first entry that cannot be read. `'salvage'`: everything readable is kept. */
   readonly mode: 'truncate' | 'salvage';
@@ -74,7 +74,7 @@ export interface RepairReport {
 }
 
 // Exported as WalRecoveryCut.
-/** A torn tail that was cut, or what was cut after damage: {@link RecoveryReport.cut}. */
+/** A torn tail that was cut, or the entries that were cut after damage: {@link RecoveryReport.cut}. */
 export interface RecoveryCut {
   /** The segment that ended in the torn tail. */
   readonly path: string;
@@ -88,6 +88,6 @@ export interface RecoveryCut {
   readonly reason: string;
   /** Side files that keep the cut bytes. */
   readonly sideFiles: readonly string[];
-  /** Later segments that were removed with it. */
+  /** Later segments that were removed as well. */
   readonly removedSegments: readonly string[];
 }

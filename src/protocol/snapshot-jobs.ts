@@ -37,7 +37,7 @@ export type ToSource =
   | { readonly kind: 'written'; readonly buffer: ArrayBuffer }
   | { readonly kind: 'finished'; readonly snapshot: SnapshotRecord }
   | { readonly kind: 'aborted' }
-  /** Answers any of them, or comes instead of `begun`. */
+  /** Answers any of the messages, or comes instead of `begun`. */
   | { readonly kind: 'failed'; readonly failure: Failure };
 
 /** Job: reads a whole snapshot and compares it with the log. */

@@ -12,7 +12,7 @@ export interface SnapshotInfo {
   readonly path: string;
 }
 
-/** A snapshot as the log's threads know it: what its header says of its entry, too. */
+/** A snapshot as the log's threads know it, including the fields of its header about its entry. */
 export interface SnapshotRecord extends SnapshotInfo {
   readonly logId: bigint;
   readonly branch: bigint;
@@ -20,7 +20,7 @@ export interface SnapshotRecord extends SnapshotInfo {
   readonly entryCrc: number | undefined;
 }
 
-/** `header`: what the file's header says. `bytes`: of data. */
+/** `header`: the content of the file's header. `bytes`: number of bytes of data. */
 export function snapshotRecord(
   path: string,
   header: Omit<SnapshotRecord, 'path' | 'bytes'>,

@@ -23,7 +23,7 @@ export type AckRun = [first: number, count: number, lsn: number];
  *    that leaves it. Only the writer enters `filled`, by an exchange after it has written the numbers, and only the producer
  *    leaves it. So while the writer writes, between its load of `polling` and its exchange, the state is not `filled`, whatever
  *    the producer does meanwhile (it may stop, and start again), and no thread reads. All accesses of the word are sequentially
- *    consistent: the exchange publishes what was written before it, and the store that leaves `filled` comes after the reads.
+ *    consistent: the exchange publishes the numbers written before it, and the store that leaves `filled` comes after the reads.
  * 3. A producer that is gone leaves `polling` or `filled`: at most one run is never read, and later runs are posted.
  *
  * test/model/poll.pml checks all orders, with faults that it must notice.

@@ -22,7 +22,7 @@ import type { LaneTextEncoder } from './producer.js';
  *    record unread. The producer adds only by an exchange from the end that it left, without the bit. So it adds none to a chunk
  *    that is finished, and learns of that. The word decides which side comes first.
  * 3. The chunk's entries stand in the lane's order where the message stands. So the producer adds only as long as it has used
- *    neither the ring nor another message since, and seals before it posts one: what comes later follows all of the chunk.
+ *    neither the ring nor another message since, and seals before it posts one: later entries follow all of the chunk.
  * 4. No thread writes bytes before `end`, so the writer may read them for as long as it likes.
  * 5. A producer that dies in the middle of a record has not moved `end`: the record does not exist.
  *
@@ -100,7 +100,7 @@ export class TakenChunk {
     }
   }
 
-  /** Loads what was added until now; true = more may come. */
+  /** Loads the records that were added until now; true = more may come. */
   load(): boolean {
     if (this.#isSealed) return false;
     const state = Atomics.load(this.#i32 as Int32Array<SharedArrayBuffer>, STATE);
@@ -130,7 +130,7 @@ export class TakenChunk {
     return this.#isSealed;
   }
 
-  /** What is added from now on does not count: [GrowingChunk.add] reports that to the producer. */
+  /** Records that are added from now on do not count: [GrowingChunk.add] reports that to the producer. */
   freeze(): void {
     if (this.#isSealed) return;
     this.#end = Atomics.or(this.#i32 as Int32Array<SharedArrayBuffer>, STATE, SEALED) & ~SEALED;

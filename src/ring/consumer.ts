@@ -8,7 +8,7 @@ import { LaneState, type LaneViews, LaneWord, RING_START, WRAP } from './layout.
  * 2. It reads only bytes in [tail, head) for a head that it loaded; `LaneProducer` writes only outside of them.
  * 3. `loadHead` is an atomic load that sees the producer's atomic store: every plain store before that one, whole records and
  *    `…Wanted` words, happens-before everything that is read here afterwards.
- * 4. `release` is an atomic store after the last read of what it frees.
+ * 4. `release` is an atomic store after the last read of the bytes that it frees.
  * 5. Head is loaded before posted, and the producer stores posted before any later head: of the messages that precede a record
  *    below the loaded head, `posted` counts all.
  *
@@ -61,15 +61,16 @@ export class LaneConsumer {
     return (this.#head - this.#tail) | 0;
   }
 
-  /** Loads what the producer has published: once for each drain, not for each record. */
+  /** Loads the producer's published state: once for each drain, not for each record. */
   loadHead(): void {
     this.#head = Atomics.load(this.#i32, LaneWord.head);
     this.#posted = Atomics.load(this.#i32, LaneWord.posted);
   }
 
   /**
-   * Bytes in the ring and messages beside it, now, and how often the producer found no room; unlike [loadHead] this changes
-   * nothing of what is drained next. Tail and `taken` are stored by this side, so neither of the first two figures is ever below
+   * Bytes in the ring and messages beside it, now, and how often the producer found no room; unlike [loadHead] this does not
+   * change the records that are drained next. Tail and `taken` are stored by this side, so neither of the first two figures is ever
+   * below
    * 0 or above the capacity. The others are modulo 2^32.
    */
   figures(): ConsumerFigures {

@@ -18,9 +18,9 @@
  * that order.
  *
  *   producer                              writer
- *   p1  store head (or post a message)    w1  announce: add generation 1, set state
+ *   p1  store head (or post a message)    w1  announce: add 1 to the generation, set state
  *   p2  load bell                         w2  look at every head, the sync result, the ports
- *   p3  if the writer sleeps: add 4       w3  wait, if bell still is what w1 made of it
+ *   p3  if the writer sleeps: add 4       w3  wait, if bell still has the value that w1 stored
  *   p4  notify                            w4  awake: clear state; drain
  *
  * No published record is missed (each case says how far the producer got):
@@ -39,14 +39,14 @@
  * thread, but the wait's own compare sees it.
  *
  * A producer rings once for each sleep, not once for each append: after its p4 the bell holds the value that it keeps as `rung`.
- * As long as the bell shows that value, the writer has been woken and has not reached w4. What the producer pushes meanwhile
- * comes before w4, so it is drained. Each announcement steps the generation as well, so that the producer does not take a later
- * sleep for the one it has rung for. The bet: between two rings of one thread that find the same state, the number of
+ * As long as the bell shows that value, the writer has been woken and has not reached w4. Records that the producer pushes
+ * meanwhile come before w4, so they are drained. Each announcement steps the generation as well, so that the producer does not take
+ * a later sleep for the one it has rung for. The bet: between two rings of one thread that find the same state, the number of
  * announcements and rings is never an exact multiple of 2^30. If it were, that ring would be lost, and the next one would make up
  * for it.
  */
 
-/** What the writer is doing; the low two bits of the bell. */
+/** The state of the writer: the low two bits of the bell. */
 export const BellState = {
   /** Awake: it looks at everything before it sleeps. */
   running: 0,

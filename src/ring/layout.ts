@@ -31,7 +31,7 @@
  *   256    64  tail             writer      itself        next byte to drain; storing it frees the space
  *   260    65  taken            writer      itself        messages beside the ring taken so far
  *   384    96  roomWanted       both        itself        free bytes that the producer waits for; 0 = none. The
- *                                                         producer sets it, the writer clears what it answers
+ *                                                         producer sets it, the writer clears it with its answer
  *   512   128  flushRequested   producer    itself        newest ticket of a producer blocked in a flush
  *   516   129  flushDone        writer      itself        newest ticket served; the producer waits on this word
  *   520   130  state            both        itself        LaneState; the producer's last store is `closing`

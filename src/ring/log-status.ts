@@ -168,7 +168,7 @@ export class LogStatus {
   }
 
   /**
-   * Called by the writer: moves `oldestLsn` to what `choose` returns for the lowest pinned segment (-1 = none); undefined leaves
+   * Called by the writer: moves `oldestLsn` to the result of `choose` for the lowest pinned segment (-1 = none); undefined leaves
    * it. Calls `choose` again as long as a reader pins a segment meanwhile: the last call's choice holds.
    */
   giveUp(choose: (pinned: number) => number | undefined): void {

@@ -12,7 +12,7 @@ import {
 } from './layout.js';
 import { lengthOf } from './view-fields.js';
 
-/** What an append asks of the writer besides being written: a set of bits. */
+/** The requests of an append to the writer, besides being written: a set of bits. */
 export const Want = {
   nothing: 0,
   /** A message once it is written. */
@@ -75,7 +75,7 @@ export class LaneProducer {
     this.#posted = Atomics.load(views.i32, LaneWord.posted);
   }
 
-  /** Position after the newest record. A message beside the ring carries it: the message follows what was pushed so far. */
+  /** Position after the newest record. A message beside the ring carries it: the message follows all records pushed so far. */
   get position(): number {
     return this.#head;
   }
@@ -187,8 +187,8 @@ export class LaneProducer {
   }
 
   /**
-   * Counts an entry that is about to be added to a chunk (chunk.ts). Call it right before: a writer that sees the entry then sees
-   * what it asks for. If the entry cannot be added, post it and call [countPosted] without entries.
+   * Counts an entry that is about to be added to a chunk (chunk.ts). Call it right before: a writer that sees the entry then also
+   * sees its `wants`. If the entry cannot be added, post it and call [countPosted] without entries.
    */
   countAdded(wants: number): void {
     this.#count(1, wants);

@@ -166,7 +166,7 @@ export function* readAll(handle: Handle): Steps<Buffer> {
   }
 }
 
-/** As Node's own functions do, repeats interrupted calls. */
+/** Repeats interrupted calls, as Node's own functions do. */
 function* unlessTransient(steps: () => Steps<number>, otherwise = 0): Steps<number> {
   try {
     return yield* steps();

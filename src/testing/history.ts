@@ -13,8 +13,8 @@ export interface IssuedOperation<Operation> {
 export type Apply<State, Operation> = (state: State, operation: Operation) => State;
 
 /**
- * What a store may hold: the content with which it was opened, and the operations since then, in the order in which they were
- * issued.
+ * The contents that a store may have: the content with which it was opened, and the operations since then, in the order in which
+ * they were issued.
  *
  *   acknowledged, seen   included, and so is everything issued before
  *   pending              may be included; if not, nothing issued after it is
@@ -36,7 +36,7 @@ export class History<State, Operation> {
     return issued;
   }
 
-  /** How many operations must be included in what the store shows to a reader that begins now. */
+  /** How many operations must be included in the content that the store shows to a reader that begins now. */
   get due(): number {
     return this.#issued.findLastIndex(({ status }) => MUST.includes(status)) + 1;
   }

@@ -3,7 +3,7 @@ import { type Apply, History, type IssuedOperation } from './history.js';
 import type { Step } from './script.js';
 import { type CrashKind, SimulatedMachine, type SimulatedMachineOptions } from './simulated-machine.js';
 
-/** What a life needs to know about the store. */
+/** The functions of the store under test. */
 export interface StoreUnderTest<Store, State, Operation> {
   readonly machine: Omit<SimulatedMachineOptions, 'seed'>;
   readonly boot: (machine: SimulatedMachine) => Promise<Store>;
@@ -80,7 +80,7 @@ export class Life<Store, State, Operation> {
       if (this.#machine.boots === this.#boots) this.#crash('power-cut');
       await this.#open();
     } finally {
-      // Releases what is still open.
+      // Releases the logs and files that are still open.
       this.#machine.kill();
     }
   }
@@ -246,7 +246,7 @@ export class Life<Store, State, Operation> {
     this.#note(this.#crashKind === 'kill' ? 'the process is killed' : 'the power goes');
   }
 
-  /** What `promise` resolves to, or CRASHED. @throws what it rejects with */
+  /** The value of `promise`, or CRASHED. @throws the error with which it rejects */
   async #settled<T>(promise: Promise<T>, what: string): Promise<T | typeof CRASHED> {
     let outcome: { readonly value: T } | { readonly error: unknown } | undefined;
     promise.then(

@@ -15,8 +15,8 @@ export type Step<Operation> =
   | { readonly kind: 'fail-sync'; readonly after: number }
   | { readonly kind: 'fill-disk' }
   /**
-   * The machine will stop after this many disk operations, and again at these counts while the store is being opened. After a kill the
-   * power may go, too, so many disk operations after the store has shown what the killed process left.
+   * The machine will stop after this many disk operations, and again at these counts while the store is being opened. After a kill,
+   * the power may also go: so many disk operations after the store has shown the content that it found.
    */
   | {
       readonly kind: 'crash';
@@ -49,14 +49,14 @@ export interface ScriptSettings<Operation> {
 const CRASH_WITHIN = 40;
 
 /**
- * The most disk operations before an early crash: it comes before pending work is done, so that what a read has just shown may be
- * lost.
+ * The most disk operations before an early crash: it comes before pending work is done, so that content that a read has just
+ * shown may be lost.
  */
 const CRASH_SOON = 4;
 
 /**
- * How often the power goes soon after a kill. A killed process leaves what is written and not durable yet; a store that shows it, as if
- * it were durable, is caught by nothing else.
+ * How often the power goes soon after a kill. A killed process leaves data that is written and not durable yet. Only such a power
+ * cut catches a store that shows this data as if it were durable.
  */
 const POWER_CUT_AFTER_KILL = 0.3;
 

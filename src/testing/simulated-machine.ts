@@ -15,8 +15,8 @@ export interface SimulatedMachineOptions {
   /** Size of the disk in bytes; files take whole sectors of 512. Default: no limit. */
   readonly diskBytes?: number | undefined;
   /**
-   * What a failed fsync does to the data that it should have made durable, modelled on one of these file systems. On all three
-   * the next fsync succeeds and the data may be lost.
+   * The effect of a failed fsync on the data that it should have made durable, modelled on one of these file systems. On all three
+   * the next fsync succeeds, and the data may be lost.
    *
    * @defaultValue `'ext4'`
    */
@@ -88,7 +88,7 @@ const KINDS: Readonly<Record<DiskOperation, readonly OperationKind[]>> = {
   close: ['close'],
 };
 
-/** Separates the random numbers that decide how long things take from those that decide what the disk does. */
+/** Separates the random numbers for durations from those for the disk's behaviour. */
 const TIMES_SEED = 0x71e;
 
 /** The free space of a full disk. */
@@ -209,14 +209,14 @@ export class SimulatedMachine {
     return this.#disk.hasStopped;
   }
 
-  /** No event is planned on the machine: code that waits for one waits in vain. */
+  /** No event is planned on the machine: code that waits for an event waits for ever. */
   get isIdle(): boolean {
     return this.#timeline.isEmpty && !this.hasStopped;
   }
 
   /**
-   * The power goes. Of everything that was not synced any part is lost, in sectors of 512 bytes, and also names of files; all
-   * logs and files that were open are gone. The machine is on again when this returns.
+   * The power goes. Any part of everything that was not synced is lost, in sectors of 512 bytes, and also names of files. All
+   * open logs and files are gone. The machine is on again when this returns.
    */
   powerCut(): void {
     this.#stop('power-cut');
@@ -310,7 +310,7 @@ export class SimulatedMachine {
    * Flips bits of a synced byte at rest, as a failing disk does. Default: one bit of any byte of any file, chosen by the seed.
    * Readers see the change, unless newer bytes of that sector are still to be written.
    *
-   * @returns what it has changed; `undefined`: the disk is empty
+   * @returns the changed byte; `undefined`: the disk is empty
    * @throws ERR_WAL_OPTION: that byte is not on the disk
    */
   damage(place: { path?: FilePath; offset?: number; mask?: number } = {}): SimulatedDamage | undefined {
@@ -341,7 +341,7 @@ export class SimulatedMachine {
     this.#disk.onOperation(({ index }) => {
       if (index < this.#stopAt) return undefined;
       this.#stopAt = Number.POSITIVE_INFINITY;
-      // Delivers everything posted until now: a promise that it fulfils counts as made.
+      // Delivers everything posted until now: a promise that this resolves counts as resolved before the crash.
       for (const threads of this.#logs.keys()) threads.deliver();
       this.#timeline.interrupt();
       return { crash: true };

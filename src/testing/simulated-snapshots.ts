@@ -32,7 +32,7 @@ export function simulatedSnapshotJobs(boot: Boot): SnapshotJobs {
   };
 }
 
-/** Carries the calls out in their order, whatever time each takes. */
+/** Carries the calls out in order, however long each takes. */
 class SteppedSink implements SnapshotSink {
   readonly #begun: BegunSnapshot;
   readonly #step: <T>(act: () => T) => Promise<T>;

@@ -112,7 +112,7 @@ export class SimulatedThreads implements LogEngine {
     return this.#boot.later(() => backupOn(this.#boot.disk, request));
   }
 
-  /** Both threads have ended, in whatever way. */
+  /** Both threads have ended, in any way. */
   get isOver(): boolean {
     return this.#isOver;
   }
@@ -122,7 +122,7 @@ export class SimulatedThreads implements LogEngine {
     if (!this.#isOver && !this.#boot.isOver) this.#deliver();
   }
 
-  /** The machine has stopped while the log was being opened: drops what waits for that. */
+  /** The machine has stopped while the log was being opened: drops the callers that wait for the opening. */
   abandonOpening(): void {
     if (this.#writer === undefined) this.#end(1);
   }

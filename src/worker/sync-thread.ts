@@ -51,7 +51,7 @@ export async function runSyncThread(data: SyncThreadData<MessagePort>): Promise<
     if (message.kind === 'job' && message.goneLanes.length > 0) await dropLanes(message.goneLanes);
   }
 
-  /** Called after the job, which a thread waits for. */
+  /** Called after the job, since a thread waits for the job. */
   async function dropLanes(lanes: readonly number[]): Promise<void> {
     for (const lane of lanes) {
       channels.get(lane)?.close();

@@ -64,7 +64,7 @@ async function workUntilClosed(writer: Writer, sleeper: DoorbellSleeper, pool: L
     if (next.kind === 'again') continue;
     if (next.afterLoneCommit && comesSoon(writer)) continue;
     const announced = sleeper.announce(next.lingering ? BellState.lingering : BellState.parked);
-    // Looks once more after the announcement: it sees what was published before; a later producer rings.
+    // Looks once more after the announcement: it sees entries published before; a later producer rings.
     if (!writer.hasWork()) sleeper.wait(announced, next.forMs);
     sleeper.awake();
   }

@@ -213,8 +213,8 @@ export class Writer {
 
   /**
    * Refuses the lane's due message if it expects another LSN than the next one; true = it did. Exact without a lock: only this thread
-   * gives out LSNs, and between this look and the message's first frame no other lane is served. A message that was found to fit
-   * is not looked at again, though it may take several groups.
+   * gives out LSNs, and between this look and the message's first frame no other lane is served. A message whose expectation was
+   * met is not checked again, though it may take several groups.
    */
   #refusesDue(lane: WriterLane): boolean {
     const expectation = lane.input.dueExpectation();
@@ -258,7 +258,7 @@ export class Writer {
   }
 
   #rotate(): void {
-    // Before the look, since it may take long: what is found shall hold when a segment is made by its name.
+    // Synced before the directory is checked, since a sync may take long: the check must hold when the segment is created by name.
     this.#committer.syncSealed();
     this.#tail.checkPlace();
     const { live, firstLsn, sealedBytes } = this.#committer.withRoom(() => this.#tail.rotate());
@@ -275,7 +275,7 @@ export class Writer {
     });
   }
 
-  /** Starts what is due, a sync or housework, unless a job is under way. */
+  /** Starts a sync or housework if one is due, unless a job is under way. */
   #startDue(): boolean {
     const committer = this.#committer;
     const isForced = this.#closing || this.#requests.reachBeyond(committer.watermark);
@@ -360,7 +360,7 @@ export class Writer {
     else this.#requests.add(lane, { kind: 'leave' });
   }
 
-  /** The thread of a lane has ended. What it had published is written like any other entries. */
+  /** The thread of a lane has ended. The entries that it had published are written like any others. */
   #noteGone(index: number): void {
     const lane = this.#lanes.find(index);
     if (lane === undefined || lane.isLeaving) return;
@@ -383,8 +383,8 @@ export class Writer {
   }
 
   /**
-   * What other threads have published until now still counts. They may publish more, since nothing stops them, and learn what was
-   * taken. The opener has stopped by itself.
+   * Entries that other threads have published until now still count. These threads may publish more, since nothing stops them, and
+   * learn which entries were taken. The opener has stopped by itself.
    */
   #startClosing(): void {
     this.#closing = true;
@@ -427,8 +427,8 @@ export class Writer {
   }
 
   /**
-   * Seals the live segment since its entries have waited long enough for the archive. Where there is no room for the next
-   * segment, that is told and tried again later.
+   * Seals the live segment if its entries have waited long enough for the archive. If there is no room for the next
+   * segment, this is reported and tried again later.
    */
   #sealIfDue(): boolean {
     if (this.#closing || !this.#sealTimer.isDue) return false;
@@ -446,7 +446,7 @@ export class Writer {
   /** Ends the live segment, durably, and begins the next one. */
   #sealLive(): void {
     this.#rotate();
-    // A recycled file's old content: the next open would take the segment for one that was written, not for an empty one.
+    // Removes the old content of a recycled file: with it, the next open would not take the segment for an empty one.
     this.#tail.trim();
     // The archive gets the segment only once it is certain that it stays sealed.
     this.#committer.syncSealed();
@@ -458,9 +458,9 @@ export class Writer {
   }
 
   /**
-   * The disk is full: rejects everything that was accepted and not written, durably cuts off what is half written, and continues.
+   * The disk is full: rejects everything that was accepted and not written, durably cuts off a half-written group, and continues.
    * The cut is durable because a rejected entry must not come back after a power cut. A request for a sync that would have
-   * covered a rejected entry is rejected too; one whose target is known covers only what is written.
+   * covered a rejected entry is rejected too; a request whose target is known covers only written entries.
    */
   #rejectAll(error: unknown): void {
     const failure = outOfRoom(error, this.#options.directory);

@@ -17,7 +17,7 @@ export const backup = defineCommand<Options>({
   summary: 'copy a log to another directory, also while it is being written',
   details: [
     'The backup ends with the last entry that the files show to be durable. It is finished when its manifest, ringwal.backup, is there: a directory without it is no backup. If the command fails or is interrupted, it removes what it has copied.',
-    'With --since it copies only what came after another backup. To restore it, all backups from the full one on are needed.',
+    'With --since it copies only the entries after another backup. To restore the result, you need all backups from the full one on.',
   ],
   arguments: [
     new Argument('<dir>', "the log's directory"),
@@ -31,7 +31,7 @@ export const backup = defineCommand<Options>({
     { command: 'ringwal backup ./log /backups/monday', what: 'A full backup.' },
     {
       command: 'ringwal backup ./log /backups/tuesday --since /backups/monday',
-      what: 'What came since then.',
+      what: 'The entries since then.',
     },
   ],
   json: 'The report of Wal.backup: directory, target, manifest, kind, since, logId, branch, firstLsn, lastLsn, segments, snapshots, bytes, linkedBytes, createdMs, durationMs.',

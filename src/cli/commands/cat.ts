@@ -46,7 +46,10 @@ export const cat = defineCommand<Options>({
   examples: [
     { command: 'ringwal cat ./log | grep error', what: 'Search the entries.' },
     { command: 'ringwal cat ./log --reverse | head', what: 'Print the newest ten without reading the rest.' },
-    { command: 'ringwal cat ./log --since 10:05 --until 10:20', what: 'Print what was written in between.' },
+    {
+      command: 'ringwal cat ./log --since 10:05 --until 10:20',
+      what: 'Print the entries written in between.',
+    },
     { command: 'ringwal cat ./log/wal-3 --format hex', what: 'Print one segment as bytes.' },
   ],
   json: 'As --format json: one object per line for each entry, with lsn and text, or base64 if the data is not UTF-8.',

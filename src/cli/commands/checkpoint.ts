@@ -19,8 +19,8 @@ export const checkpoint = defineCommand<Options>({
   name: 'checkpoint',
   summary: 'print, set or remove a checkpoint',
   details: [
-    'The checkpoint is the last entry that the application has processed; retention can wait for it (--retain-from). Without an LSN the command prints it, also while another process writes the log. With an LSN it records it durably; no other process may have the log open for writing. 0 removes the checkpoint.',
-    'With --name it is the checkpoint of one of several consumers. Without --data, setting one keeps the data that it has. `ringwal inspect` lists all of them.',
+    'The checkpoint is the last entry that the application has processed; retention can wait for it (--retain-from). Without an LSN the command prints it, also while another process writes the log. With an LSN it records that LSN durably; no other process may have the log open for writing. 0 removes the checkpoint.',
+    'With --name it is the checkpoint of one of several consumers. Setting one without --data keeps its data. `ringwal inspect` lists all of them.',
   ],
   arguments: [
     new Argument('<dir>', "the log's directory"),
@@ -28,10 +28,7 @@ export const checkpoint = defineCommand<Options>({
   ],
   options: [
     new Option('--name <name>', 'the checkpoint of this consumer'),
-    new Option(
-      '--data <text>',
-      'with --name and an LSN: what the consumer keeps with it, at most 4096 bytes',
-    ),
+    new Option('--data <text>', 'with --name and an LSN: data of the consumer, at most 4096 bytes of text'),
     new Option('--remove', 'with --name: remove it; its consumer is gone for ever'),
   ],
   examples: [

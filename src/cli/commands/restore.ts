@@ -16,7 +16,7 @@ interface Options {
 
 export const restore = defineCommand<Options>({
   name: 'restore',
-  summary: 'make a log of a full backup and the incremental ones that continue it',
+  summary: 'make a log from a full backup and the incremental ones that continue it',
   details: [
     'Name the full backup first, then those that continue it, in order, and last the directory of the new log. The command compares each file with the SHA-256 in the manifest. It writes the log to DIR.restoring and renames it at the end, so an interrupted restore leaves no part of a log.',
     'With --to-lsn or --to-time the log ends earlier: at the last whole batch up to that entry, or before the first entry that has that time stamp or a later one.',
@@ -28,7 +28,7 @@ export const restore = defineCommand<Options>({
     new Option('--to-lsn <lsn>', 'the last entry to restore').argParser(parseLsn).conflicts('toTime'),
     new Option(
       '--to-time <time>',
-      'restore what was written before it: 2026-01-31T10:05:00Z; without Z it is local',
+      'restore entries written before this time: 2026-01-31T10:05:00Z; local time without Z',
     ).argParser(parseIsoTime),
     new Option('-n, --dry-run', 'only show what the command would restore'),
   ],
@@ -36,7 +36,7 @@ export const restore = defineCommand<Options>({
     { command: 'ringwal restore /backups/monday ./restored', what: 'Restore a full backup.' },
     {
       command: 'ringwal restore /backups/monday /backups/tuesday ./restored --to-lsn 41207',
-      what: 'Restore a full backup and what came after it, up to an entry.',
+      what: 'Restore a full backup and the one that continues it, up to an entry.',
     },
   ],
   json: 'The report of Wal.restore: directory, dryRun, backups, logId, branch, firstLsn, lastLsn, backupLastLsn, lastTimeMs, segments, snapshots, bytes, durationMs.',

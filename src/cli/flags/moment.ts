@@ -110,7 +110,7 @@ function timeOfDay(text: string, edge: MomentEdge, nowMs: number): number | unde
   const today = isMissing({ year: now.getFullYear(), month: now.getMonth() + 1, day: now.getDate(), ...time })
     ? undefined
     : on(now);
-  // A time that is missing today and would be past by now is refused, and named.
+  // A time that is missing today, and would be past by now, is refused with a message that names it.
   if (today === undefined) return isPast(time, now) ? on(now) : on(yesterday);
   return today <= nowMs ? today : on(yesterday);
 }
@@ -184,7 +184,7 @@ function startOfDay({ year, month, day }: Pick<LocalTime, 'year' | 'month' | 'da
   return moment.setHours(0, 0, 0, 0);
 }
 
-/** What JavaScript makes of a local time: where it comes twice, the first one; where it is missing, one after the gap. */
+/** Converts a local time as JavaScript does: a time that comes twice is the first one; a missing one moves to after the gap. */
 function toDate({ year, month, day, hour, minute, second, ms }: LocalTime): Date {
   const moment = new Date(2000, 0, 1);
   moment.setFullYear(year, month - 1, day);

@@ -42,7 +42,7 @@ export function printBackupReport(out: Output, report: BackupVerifyReport): void
       ? 'The backup is as it was written.'
       : verdict === 'unsupported'
         ? 'A later version wrote the backup.'
-        : 'The backup is damaged, or somebody has written to it.';
+        : 'The backup is damaged, or a program has written to it.';
   out.sentence(`${colors.bold(colored(colors, verdict))}  ${meaning}`);
   if (trouble !== undefined) out.sentence(`  ${describeTrouble(trouble)}`);
   for (const { path, reason } of damagedFiles) out.sentence(`  ${harmless(basename(path))}: ${reason}.`);

@@ -3,7 +3,7 @@ import type { Context } from '../terminal/context.js';
 import { progressBar } from '../terminal/status-line.js';
 import { bytes } from '../text/text.js';
 
-/** Runs work that tells how far it is in bytes and takes a signal, and shows a bar if it takes long. */
+/** Runs work that reports its progress in bytes and takes a signal, and shows a bar if the work takes long. */
 export async function withProgress<T>(
   context: Context,
   what: string,

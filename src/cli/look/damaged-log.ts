@@ -84,7 +84,7 @@ export class DamagedLog implements EntrySource {
     const { directory } = this.#report;
     return new CliError(
       ExitCode.no,
-      `Cannot use ${flag} with "${directory}": the log is damaged, and what is missing may have the time stamps that are looked for. Repair it, or use LSNs: \`ringwal verify ${shellPath(directory)}\` shows them.`,
+      `Cannot use ${flag} with "${directory}": the log is damaged, and the missing part may have the time stamps that the command needs. Repair it, or use LSNs: \`ringwal verify ${shellPath(directory)}\` shows them.`,
     );
   }
 

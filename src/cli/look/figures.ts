@@ -13,7 +13,7 @@ export interface Figures {
   /** Entries in the files that the files do not show as durable. */
   readonly undurable: number;
   readonly checkpointLsn: number;
-  /** Named checkpoints, the lowest first: it holds back the most. */
+  /** Named checkpoints. The lowest, which holds back the most, comes first. */
   readonly checkpoints: readonly { readonly name: string; readonly lsn: number }[];
   readonly segments: number;
   /** Bytes of the frames in the segments. */

@@ -5,30 +5,30 @@ import { FrameCursor } from '../../format/frame-cursor.js';
 import { parseWalgHeader, WALG_HEADER_BYTES } from '../../format/walg.js';
 import { writeUint64 } from '../../format/wire.js';
 
-/** What stands somewhere in a segment file. */
+/** A piece of a segment file. */
 export interface Piece {
   /**
-   * `valid`: a frame where it belongs. `damaged`: a frame, or bytes where one should be, that break a rule. `unproven`: what
-   * looks like a frame after damage, and does not show that it belongs there. `free`: zeros to the end. `header`: of wal-go's
-   * later format.
+   * `valid`: a frame where it belongs. `damaged`: a frame, or bytes where one should be, that break a rule. `unproven`: bytes
+   * after damage that look like a frame, and do not prove that it belongs there. `free`: zeros to the end. `header`: that of
+   * wal-go's later format.
    */
   readonly kind: 'valid' | 'damaged' | 'unproven' | 'free' | 'header';
   readonly offset: number;
   readonly bytes: number;
-  /** Of a damaged one. */
+  /** Why a damaged piece is damaged. */
   readonly reason?: string;
-  /** A copy; absent where the bytes do not parse. */
+  /** A copy; absent if the bytes do not parse. */
   readonly frame?: Frame;
 }
 
-/** Bytes of data that may be checksummed for each byte of the file: offsets that claim much data are passed over then. */
+/** Bytes of data that may be checksummed for each byte of the file. Beyond that, offsets that claim much data are passed over. */
 const CHECKSUM_BUDGET = 16;
 
 /**
- * Everything in a segment file from its start to its end, valid or not, piece by piece. After damage it goes on at the next
- * bytes that look like a frame; from a head on frames are valid again.
+ * Everything in a segment file from its start to its end, valid or not, piece by piece. After damage the walk continues at the
+ * next bytes that look like a frame; from a head on, frames are valid again.
  *
- * @param number n of the file, as its name says; -1 = its first frame says it
+ * @param number n of the file, from its name; -1 = from its first frame
  */
 export function* walkFrames(source: ByteSource, number: number, logId: bigint | undefined): Generator<Piece> {
   if (parseWalgHeader(source.read(0, WALG_HEADER_BYTES)) === undefined) {
@@ -80,7 +80,7 @@ class FrameWalk {
         if (isUnproven) yield { kind: 'unproven', offset, bytes, frame };
         else yield { kind: 'damaged', offset, bytes, frame, reason: describeFault(fault ?? 'data-checksum') };
         this.#isLost = true;
-        // Its size uses up exactly what it holds: the next one is after it if anywhere.
+        // Its content has exactly the size that it claims: so the next frame, if there is one, follows it.
         cursor.expectAny();
         cursor.seek(offset + bytes);
       }
@@ -92,7 +92,7 @@ class FrameWalk {
     this.#cursor.expectAny();
   }
 
-  /** Moves to the next bytes from `from` on that pass for a frame; false = there are none. */
+  /** Moves to the next bytes from `from` on that look like a frame; false = there are none. */
   #findFrame(from: number): boolean {
     const cursor = this.#cursor;
     const { frame } = cursor;

@@ -8,7 +8,7 @@ export interface NamedPlace {
   readonly data: Uint8Array;
 }
 
-/** The lowest first: it holds back the most. */
+/** The lowest, which holds back the most, comes first. */
 export function namedCheckpoints(state: LogState | undefined): NamedPlace[] {
   return [...(state?.namedCheckpoints ?? [])]
     .map(([name, { lsn, data }]) => ({ name, lsn, data }))
@@ -17,7 +17,7 @@ export function namedCheckpoints(state: LogState | undefined): NamedPlace[] {
 
 const SHOWN_MAX = 40;
 
-/** Data that are text as text, others by their number of bytes. */
+/** Data that is text is shown as text, other data by its number of bytes. */
 export function describeData(data: Uint8Array): string {
   const text = Buffer.from(data).toString();
   const isText = Buffer.from(text).equals(data) && !/\p{Cc}/u.test(text);

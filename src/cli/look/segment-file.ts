@@ -3,7 +3,7 @@ import { WindowedSource } from '../../files/windowed-source.js';
 import type { Frame, SegmentStamp } from '../../format/frame.js';
 import { FrameCursor } from '../../format/frame-cursor.js';
 
-/** A first frame is small, but for its data, which is not looked at. */
+/** A first frame is small, except for its data, which is not read. */
 const FIRST_FRAME_BYTES = 4096;
 
 /** The bytes of a segment file while `use` runs, through one window of memory. */
@@ -16,12 +16,12 @@ export function* withSegment<T>(path: string, use: (source: WindowedSource) => I
   }
 }
 
-/** What the first frame of a segment says of it; `undefined` where it cannot be read, or says nothing, as in wal-go's. */
+/** The Segment in the first frame of a segment; `undefined` if it cannot be read, or if there is none, as in wal-go's files. */
 export function readStamp(path: string): SegmentStamp | undefined {
   return readFirstFrame(path)?.segment;
 }
 
-/** The first frame of a segment, without its data; `undefined` where it is not valid. */
+/** The first frame of a segment, without its data; `undefined` if it is not valid. */
 export function readFirstFrame(path: string): Frame | undefined {
   const file = createNodeDisk().open(path, 'r');
   try {

@@ -138,7 +138,7 @@ function facts(readings: readonly Reading[], colors: Colors): string[] {
   return lines;
 }
 
-/** Of several, the one that holds back the most. */
+/** If there are several, describes the one that holds back the most. */
 function describeCheckpoints({ checkpointLsn, checkpoints, lastLsn }: Reading): string {
   const [lowest] = checkpoints;
   if (lowest === undefined || (checkpointLsn > 0 && checkpointLsn <= lowest.lsn))

@@ -37,12 +37,12 @@ export function perSecond(count: number, ms: number, unit: (value: number) => st
   return `${unit(ms > 0 ? (count * 1000) / ms : 0)}/s`;
 }
 
-/** What a Date can hold at most. */
+/** The largest time that a Date can hold. */
 const MAX_DATE_MS = 8.64e15;
 
 /** Date and time in UTC, to the second. */
 export function time(ms: number): string {
-  // A number from a file may be beyond what a Date can hold.
+  // A number from a file may be beyond the range of a Date.
   if (ms > MAX_DATE_MS) return `${ms} ms`;
   return `${new Date(ms).toISOString().slice(0, 19).replace('T', ' ')}Z`;
 }
@@ -68,7 +68,7 @@ export function sparkline(values: readonly number[]): string {
     .join('');
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the code looks for these characters
 const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
 
 /** Replaces control characters with visible ones: bytes from a log must not control the terminal. */
@@ -76,7 +76,7 @@ export function harmless(text: string): string {
   return text.replace(CONTROLS, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: the colours that are taken out to count what is seen
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the colours are removed to count the visible characters
 const COLORS = /\u001b\[\d+m/g;
 
 export function visibleLength(text: string): number {

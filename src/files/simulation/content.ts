@@ -5,7 +5,7 @@ import type { Random } from './random.js';
 export const SECTOR_BYTES = 512;
 
 /**
- * What a failed sync leaves, after "Can Applications Recover from fsync Failures?" (USENIX ATC '20). On all three the
+ * The effect of a failed sync, after "Can Applications Recover from fsync Failures?" (USENIX ATC '20). On all three the
  * pages count as clean afterwards: the next sync succeeds and does not write them.
  *
  *   ext4    the new bytes can be read until the cache drops them; the new size becomes durable with the next sync
@@ -25,13 +25,13 @@ interface SizeVersion extends Unsynced {
 const ZERO_SECTOR = new Uint8Array(SECTOR_BYTES);
 
 /**
- * One file's bytes: what a read returns, what the medium holds, and the unsynced changes in between.
+ * One file's bytes: those that a read returns, those that the medium holds, and the unsynced changes in between.
  *
- *            live      what reads return: the page cache
+ *            live      returned by reads: the page cache
  *               ▲ write, truncate: each also stores a version of every sector that it touches, and of the size
  *     versions  │      unsynced, oldest first; a sync takes the newest, a power cut any (each sector, and the size,
  *               ▼      for itself)
- *         durable      what the next boot finds
+ *         durable      found by the next boot
  *
  * Invariants: both arrays are whole sectors. After the size `live` is zero, and so is `durable` unless a sync failed (then
  * sectors may be there that a later size uncovers). A version is never changed. A sector whose live and durable bytes differ and
@@ -111,7 +111,7 @@ export class Content {
   }
 
   failSync(kind: FailedSync, random: Random): void {
-    // Before it failed the device may have taken none of the sectors, some, or all.
+    // Before the sync failed, the device may have taken none of the sectors, some, or all.
     const survival = random.pick([0, 0.5, 1]);
     for (const [index, versions] of this.#sectors) {
       if (random.chance(survival)) this.#makeDurable(index, versions);
@@ -122,7 +122,7 @@ export class Content {
     if (kind === 'btrfs') this.#show();
   }
 
-  /** The cache drops every page that counts as clean: reads then no longer show what a failed sync lost. */
+  /** The cache drops every page that counts as clean: reads then no longer show the data that a failed sync lost. */
   evict(): void {
     for (let index = 0; index * SECTOR_BYTES < this.#size; index += 1) {
       if (!this.#sectors.has(index)) sectorOf(this.#live, index).fill(0).set(sectorOf(this.#durable, index));
@@ -189,7 +189,7 @@ export class Content {
     this.#durable.fill(0, this.#durableSize);
   }
 
-  /** Makes reads return what the medium holds. */
+  /** Makes reads return the medium's bytes. */
   #show(): void {
     this.#live = this.#durable.slice();
     this.#size = this.#durableSize;

@@ -7,7 +7,7 @@ export interface Unsynced {
 }
 
 /**
- * Decides what one power cut leaves of the unsynced changes. A real disk and kernel may leave any part of them. Drawing for each
+ * Decides which of the unsynced changes survive one power cut. A real disk and kernel may keep any part of them. Drawing for each
  * change alone would hardly ever leave all, none, or all but one, the cases in which bugs are likely. So each cut first draws a
  * temper:
  *
@@ -41,8 +41,8 @@ export class Fate {
   }
 
   /**
-   * For something that changed several times and is whole at any time: how many of its changes, oldest first, reached the disk; 0
-   * = it is as it was when it was last durable.
+   * For an object that changed several times, each time as a whole: how many of its changes, oldest first, reached the disk; 0 = it
+   * is as it was when it was last durable.
    */
   countOf(changes: readonly Unsynced[]): number {
     if (this.#moment === undefined) {

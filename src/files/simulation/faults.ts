@@ -33,7 +33,7 @@ export interface Operation {
   readonly bytes?: number;
 }
 
-/** What goes wrong with one operation. */
+/** The fault of one operation. */
 export interface Fault {
   /**
    * The operation throws this code ('EIO', 'ENOSPC', 'EMFILE', 'EINTR', 'EAGAIN', 'EACCES', …). A sync that throws has also lost
@@ -44,7 +44,7 @@ export interface Fault {
   readonly bytes?: number;
   /** How long the operation takes, by the virtual clock. */
   readonly delayMs?: number;
-  /** A sync, truncate, rename, unlink or mkdir returns without having done anything: a disk, or a program, that lies. */
+  /** A sync, truncate, rename, unlink or mkdir returns without having done anything: the disk, or a program, lies. */
   readonly ignored?: true;
   /** The machine stops here: [SimulatedCrash] from this and every later call, until the next boot. */
   readonly crash?: true;

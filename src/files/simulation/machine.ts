@@ -50,8 +50,8 @@ export class Machine {
   }
 
   /**
-   * Runs one call of the seam: counts it, times it, traces it, and makes it fail if that is planned. A write or a sync receives
-   * its fault, since it fails halfway.
+   * Runs one call of the seam: counts it, times it, traces it, and makes it fail if a fault is planned. A write or a sync receives
+   * its fault, since it may fail halfway.
    */
   operate<T>(call: Omit<Operation, 'index'>, run: (running: Running) => T): T {
     const operation: Operation = { index: this.counts.operations, ...call };

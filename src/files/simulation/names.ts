@@ -19,9 +19,9 @@ export class DirectoryNode {
   readonly kind = 'directory';
   readonly id: number;
   mtimeMs = 0;
-  /** What programs see. */
+  /** The names that programs see. */
   live = new Map<string, Node>();
-  /** What the next boot finds. */
+  /** The names that the next boot finds. */
   readonly durable = new Map<string, Node>();
 
   constructor(id: number) {
@@ -71,7 +71,7 @@ export class Names {
     return this.#unsynced[0]?.at ?? Number.POSITIVE_INFINITY;
   }
 
-  /** @throws ENOENT, ENOTDIR for what is before the last name */
+  /** @throws ENOENT, ENOTDIR for a directory before the last name */
   place(path: string, syscall: string): Place {
     const names = namesOf(path);
     const last = names.pop();

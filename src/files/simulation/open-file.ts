@@ -10,7 +10,7 @@ export function identityOf(node: { readonly id: number }): FileIdentity {
   return { dev: DEVICE, ino: BigInt(node.id) };
 }
 
-/** What an open file needs of its disk. */
+/** The part of a disk that an open file uses. */
 export interface FileHost {
   readonly machine: Machine;
   readonly failedSync: FailedSync;

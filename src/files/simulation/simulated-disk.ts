@@ -30,7 +30,7 @@ export interface SimulatedDiskOptions {
   readonly capacityBytes?: number;
   /** When they are used up, `open` throws EMFILE. Default: no limit. */
   readonly descriptorsMax?: number;
-  /** What a failed sync leaves. Default 'ext4'. */
+  /** The effect of a failed sync. Default 'ext4'. */
   readonly failedSync?: FailedSync;
   /**
    * Whether a power cut may break off a write inside a sector, the rest of which stays as it was. Default false: a sector is
@@ -62,17 +62,17 @@ export interface DiskCounts {
   readonly boots: number;
 }
 
-/** Separates the random numbers of ids from those that decide what the disk does. */
+/** Separates the random numbers of ids from those that decide about the disk's behaviour. */
 const ID_SEED = 0x1d5;
 
 const DAY_ONE_MS = Date.UTC(2025, 0, 1);
 
 /**
- * A disk in memory that does everything to files that disks, kernels and power supplies do, and does the same again for the same
- * seed and the same calls. It never waits, and reads no clock and no random source of the system.
+ * A disk in memory that does to files everything that disks, kernels and power supplies do, and repeats it for the same seed and
+ * the same calls. It never waits, and reads no clock and no random source of the system.
  *
- *   what is lost, and when      simulation/content.ts (bytes and sizes), simulation/names.ts (names)
- *   what a power cut picks      simulation/fate.ts
+ *   loss of unsynced data       simulation/content.ts (bytes and sizes), simulation/names.ts (names)
+ *   choices of a power cut      simulation/fate.ts
  *   planned faults              [failNext], [onOperation], [crashAt]
  *   the next boot               [powerCut] or [killProcess]; then the same object is used again
  */
@@ -80,8 +80,8 @@ export class SimulatedDisk implements Disk {
   /** May be changed at any time: the disk fills up, or has room again. */
   capacityBytes: number;
   /**
-   * Milliseconds by which the wall clock of the machine is set forward, or back. Time goes on as before. May be changed at any
-   * time.
+   * Milliseconds by which the wall clock of the machine is set forward, or back. Elapsed time is not affected. May be changed at
+   * any time.
    */
   clockErrorMs = 0;
   readonly #options: SimulatedDiskOptions;
@@ -230,7 +230,7 @@ export class SimulatedDisk implements Disk {
     });
   }
 
-  /** Drawn from separate numbers, so that calling it changes nothing of what the disk does. */
+  /** Drawn from separate numbers, so that calling it does not change the disk's behaviour. */
   random64(): bigint {
     return (BigInt(this.#ids.next()) << 32n) | BigInt(this.#ids.next());
   }
@@ -248,7 +248,7 @@ export class SimulatedDisk implements Disk {
   // ---------------------------------------------------------------- crashes and damage
 
   /**
-   * The power goes: of everything that is not durable any part is lost, and descriptors and locks are gone. The next call belongs
+   * The power goes: any part of everything that is not durable is lost, and descriptors and locks are gone. The next call belongs
    * to the next boot.
    */
   powerCut(): void {
@@ -272,7 +272,7 @@ export class SimulatedDisk implements Disk {
     this.#boot('process killed');
   }
 
-  /** The page cache drops the pages that count as clean: reads then show what a failed sync has lost. */
+  /** The page cache drops the pages that count as clean: reads then no longer return data that a failed sync has lost. */
   evictCache(): void {
     this.#machine.trace.note('---- cache evicted');
     for (const { content } of this.#names.files('live')) content.evict();
@@ -331,7 +331,7 @@ export class SimulatedDisk implements Disk {
 
   // ---------------------------------------------------------------- inspection by tests
 
-  /** What a read of the whole file would return now. Not an operation: it cannot fail. */
+  /** The bytes that a read of the whole file would return now. Not an operation: it cannot fail. */
   contents(path: string): Uint8Array {
     return this.#file(path).content.liveBytes();
   }
@@ -453,7 +453,7 @@ export class SimulatedDisk implements Disk {
     return node;
   }
 
-  /** What may lie in a block that belonged to another file: noise, or, worse, bytes that look valid. */
+  /** The stale content of a block that belonged to another file: noise, or, worse, bytes that look valid. */
   #staleSector(files: readonly FileNode[], index: number): Uint8Array {
     const { random } = this.#machine;
     const stale = new Uint8Array(SECTOR_BYTES);

@@ -10,7 +10,7 @@ export class Trace {
     this.#linesMax = linesMax;
   }
 
-  /** @param outcome what it returned, or the code that it threw */
+  /** @param outcome the result of the operation, or the code of its error */
   add({ index, kind, path, position, bytes }: Operation, outcome: string | number | undefined): void {
     const place = position === undefined ? '' : ` at ${position}`;
     const length = bytes === undefined ? '' : ` ${bytes} bytes`;

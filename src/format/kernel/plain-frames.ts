@@ -35,8 +35,8 @@ interface WebAssemblyNamespace {
  * of data costs a fraction of the parser (bench/workloads/replay.ts), copying a piece of a segment into the kernel's memory
  * included.
  *
- * It only accepts. Whatever it stops at, an extended frame as much as a damaged one, is for the parser in TypeScript, which
- * alone knows the rules for it; so the two cannot disagree about what is valid, only about who looks.
+ * It only accepts. A frame at which it stops, extended or damaged, is left to the parser in TypeScript, which alone knows the
+ * rules for it. So the two cannot disagree about validity, only about which of them checks a frame.
  */
 export class PlainFrames {
   /** Bytes that [load] can take. */
@@ -57,7 +57,7 @@ export class PlainFrames {
     exports.fillTables();
   }
 
-  /** `undefined` where the engine has no WebAssembly (`--jitless`), or none with vectors (x64 without SSE4.1). */
+  /** `undefined` if the engine has no WebAssembly (`--jitless`), or none with vectors (x64 without SSE4.1). */
   static create(): PlainFrames | undefined {
     const wasm = (globalThis as { WebAssembly?: WebAssemblyNamespace }).WebAssembly;
     if (!wasm?.validate(PLAIN_FRAMES_WASM)) return undefined;

@@ -3,7 +3,7 @@ import { WalError } from '../errors/wal-error.js';
 /** The key by which Node's `util.inspect`, and so `console.log`, asks an object how it is printed. */
 export const PRINTED: unique symbol = Symbol.for('nodejs.util.inspect.custom') as never;
 
-/** What Node gives to a method of that name. */
+/** The arguments with which Node calls a method of that name. */
 export type PrintArguments = [
   depth: number,
   options: object,
@@ -13,8 +13,8 @@ export type PrintArguments = [
 /**
  * An object as it is printed: its class and a few fields.
  *
- * @param fields is asked only where they are printed. Where they cannot be read, since the log is gone from the disk, the error's code
- *   stands in their place: to print is not to fail
+ * @param fields called only if the fields are printed. If it throws, because the log is gone from the disk, the error's code is
+ *   printed in their place: printing must not fail
  */
 export function printed(
   className: string,

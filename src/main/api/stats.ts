@@ -52,7 +52,7 @@ export interface WalStats extends LaneStats {
   readonly checkpointLsn: number;
   /**
    * The named checkpoints, and the unnamed one if it is above 0; the lowest first. With `retainFrom: 'checkpoint'` the
-   * first one holds back the most.
+   * first one holds back the most entries.
    */
   readonly checkpoints: readonly CheckpointStats[];
   /** The option `archive`; `undefined` if the log was opened without it. */
@@ -65,11 +65,11 @@ export interface WalStats extends LaneStats {
   readonly readers: ReadersStats;
   /** The log's snapshots, and the calls that wrote them. */
   readonly snapshots: SnapshotsStats;
-  /** Backups by {@link Wal.backup} of this object. Those of other processes are not known here. */
+  /** Backups by {@link Wal.backup} of this object. Backups by other processes are not counted. */
   readonly backups: BackupsStats;
-  /** What recovery found and did when the log was opened. */
+  /** The result of recovery when the log was opened. */
   readonly recovered: RecoveryStats;
-  /** The lanes of all threads. Each attached one has its own {@link WalLane.stats}. */
+  /** The lanes of all threads. Each attached lane has its own {@link WalLane.stats}. */
   readonly lanes: LanesStats;
   /** Figures over the lanes of all threads. */
   readonly allLanes: AllLanesStats;

@@ -54,8 +54,8 @@ export class WalReader {
 
   /**
    * Where the log begins: LSN of the oldest entry kept, or of the first one that a repair left out before it. It rises
-   * when retention removes segments, and is exactly what {@link Wal.truncateBefore} was given. In a log whose entries
-   * were all removed it is `lastLsn + 1`. 0 if there has never been an entry.
+   * when retention removes segments. After {@link Wal.truncateBefore} it is exactly the LSN given to that call. In a log
+   * whose entries were all removed it is `lastLsn + 1`. 0 if there has never been an entry.
    */
   get firstLsn(): number {
     return this.#view.firstLsn;
@@ -80,9 +80,9 @@ export class WalReader {
   }
 
   /**
-   * The named checkpoints of {@link Wal.checkpoint} that are durable, also those of earlier runs, sorted by name. A copy: to
-   * change it, or the data in it, changes nothing in the log. A reader of a log that another process writes reads them
-   * from the log's state file at each access. If that file is lost there are none.
+   * The named checkpoints of {@link Wal.checkpoint} that are durable, also those of earlier runs, sorted by name. The map is
+   * a copy: changing it, or the data in it, changes nothing in the log. A reader of a log that another process writes reads
+   * the checkpoints from the log's state file at each access. If that file is lost, there are none.
    *
    * @throws ERR_WAL_IO: the state file cannot be read
    */
@@ -158,8 +158,8 @@ export class WalReader {
    * long as the wall clock ran steadily. If no entry is that late, `lastLsn + 1`, the LSN of the next entry; if all are later,
    * `firstLsn`. An entry is made when the writer thread takes it, within milliseconds of its append.
    *
-   * If the clock was set back, the entries of the time that it showed twice count as made at the latest time that it had
-   * shown before. docs/guide.md has the details.
+   * If the clock was set back, it showed some times twice. Entries of the second pass count as made at the latest time that
+   * the clock had shown before. docs/guide.md has the details.
    *
    * @param time a Date, or milliseconds since 1970
    * @throws ERR_WAL_UNSUPPORTED: the entries there have no time stamps, as those of wal-go
@@ -171,8 +171,8 @@ export class WalReader {
   }
 
   /**
-   * The snapshots of this log at the time of the call, newest first. Only their first and last bytes were read: a snapshot whose data is
-   * damaged is among them. {@link WalReader.verifySnapshots} reads everything.
+   * The snapshots of this log at the time of the call, newest first. Only their first and last bytes were read, so the list may
+   * include snapshots whose data is damaged. {@link WalReader.verifySnapshots} reads everything.
    */
   snapshots(): SnapshotInfo[] {
     return this.#view.snapshots().map(infoOf);
@@ -205,12 +205,12 @@ export class WalReader {
 
   /**
    * Brings the application's state up to `lastLsn`: hands the newest snapshot that can be used to `load`, and every entry after it to
-   * `apply`, in order. It reads the whole snapshot before `load` sees a byte. If the newest one cannot be used, an older one takes its
-   * place, and the result says why. Without a snapshot, `apply` gets the whole log, if the log still has its first entry.
+   * `apply`, in order. It reads the whole snapshot before `load` gets a byte. If the newest snapshot cannot be used, an older one
+   * takes its place, and the result says why. Without a snapshot, `apply` gets the whole log, if the log still has its first entry.
    *
    * @returns the snapshot's LSN (0 = none), the number of entries replayed, and the snapshots that could not be used
    * @throws ERR_WAL_PURGED: no snapshot can be used, and the first entries of the log were removed; the message names the gap
-   * @throws what `load` or `apply` throws; as {@link WalReader.batches}; the signal's reason
+   * @throws the error that `load` or `apply` throws; as {@link WalReader.batches}; the signal's reason
    */
   async recover(options: RecoverOptions): Promise<RecoveredState> {
     const { used: _, ...recovered } = await recoverState(this.#view, checkRecoverOptions(options));

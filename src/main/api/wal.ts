@@ -123,7 +123,7 @@ export class Wal extends WalReader {
    * @throws ERR_WAL_IO: a system call failed, or there is no such directory
    */
   static open(directory: string | URL, options: WalReaderOptions): Promise<WalReader>;
-  /** Either of the two, if only the running program knows which one. */
+  /** Opens a log either way, if only the running program knows which one. */
   static open(directory: string | URL, options: WalOptions | WalReaderOptions): Promise<Wal | WalReader>;
   static async open(
     directory: string | URL,
@@ -172,8 +172,8 @@ export class Wal extends WalReader {
   }
 
   /**
-   * Follows a log that another process, or this one, writes. It takes no lock and changes nothing. It learns from the
-   * watermarks in the files what is durable, up to `syncInterval` later than the writer does. It ends only by
+   * Follows a log that another process, or this one, writes. It takes no lock and changes nothing. The watermarks in the
+   * files show it which entries are durable, up to `syncInterval` later than the writer knows it. It ends only by
    * `break`, by `signal` or by an error; it continues when the writer closes or restarts the log.
    *
    * @throws ERR_WAL_PURGED: retention removed the next entry
@@ -211,9 +211,9 @@ export class Wal extends WalReader {
 
   /**
    * Copies a log to the directory `target`, also while another process writes it. It takes no lock on the log and changes nothing in
-   * it. The backup holds the entries that the files show to be durable, up to `syncInterval` behind the writer. Retention of the
-   * writer may remove the oldest segments meanwhile: a full backup then begins after them, an incremental one fails. In the process
-   * that writes the log use {@link Wal.backup} of the log itself.
+   * it. The backup holds the entries that the files show to be durable, up to `syncInterval` behind the writer. The writer's
+   * retention may remove the oldest segments meanwhile: a full backup then begins after them, and an incremental one fails. In the
+   * process that writes the log, use {@link Wal.backup} of the log itself.
    *
    * @param directory of the log, or its `file:` URL
    * @param target a directory that does not exist, or is empty
@@ -222,7 +222,7 @@ export class Wal extends WalReader {
    * @throws ERR_WAL_TRUNCATED: the log was cut again and again meanwhile
    * @throws ERR_WAL_CORRUPT, ERR_WAL_UNSUPPORTED: the log, or the manifest of `since`, cannot be read
    * @throws ERR_WAL_LOCKED: another backup is being written to `target`
-   * @throws ERR_WAL_IO: a file cannot be read, written or synced; what was copied is removed
+   * @throws ERR_WAL_IO: a file cannot be read, written or synced; the copies are removed
    * @throws ERR_WAL_WORKER_DIED: the copying thread could not load its code, or ended
    */
   static async backup(
@@ -250,9 +250,9 @@ export class Wal extends WalReader {
   }
 
   /**
-   * Makes a log in `directory` of a full backup and the incremental ones that continue it. The log is written to
+   * Makes a log in `directory` from a full backup and the incremental ones that continue it. The log is written to
    * `<directory>.restoring` and gets its name last, so that an interrupted restore leaves no part of a log; the next restore to the
-   * same directory removes what it left. The restored log has the same id and a new branch.
+   * same directory removes the leftover. The restored log has the same id and a new branch.
    *
    * @param backups the full backup, or an array: the full one, then those that continue it, in order
    * @param directory a directory that does not exist, or is empty
@@ -261,7 +261,7 @@ export class Wal extends WalReader {
    * @throws ERR_WAL_PURGED: `to` is before the first entry
    * @throws ERR_WAL_CORRUPT, ERR_WAL_UNSUPPORTED: a backup is damaged, or a later version wrote it; `path` is the file
    * @throws ERR_WAL_LOCKED: another restore to the directory is at work
-   * @throws ERR_WAL_IO: a file cannot be read, written or synced; what was written is removed
+   * @throws ERR_WAL_IO: a file cannot be read, written or synced; the written files are removed
    * @throws ERR_WAL_WORKER_DIED: the restoring thread could not load its code, or ended
    */
   static async restore(
@@ -408,10 +408,10 @@ export class Wal extends WalReader {
    * Records that the application has processed all entries up to `lsn`. Resolves once the record is durable. With the
    * option `retainFrom: 'checkpoint'`, retention keeps all entries above the checkpoint.
    *
-   * With `name`, it is the place of one of several consumers, and retention keeps all entries above the lowest of
-   * them. `data` are up to 4,096 bytes of the consumer's own, recorded in the same step: after a crash both are the old
-   * ones or both are the new ones. A named checkpoint exists until {@link Wal.removeCheckpoint} removes it, and may go
-   * back. Named ones that are in flight at the same time share one write of the log's state file.
+   * With `name`, the checkpoint is the place of one of several consumers, and retention keeps all entries above the lowest
+   * checkpoint. `data` holds up to 4,096 bytes of the consumer's own, recorded in the same step: after a crash, place and data
+   * are both the old ones or both the new ones. A named checkpoint exists until {@link Wal.removeCheckpoint} removes it, and
+   * may move back. Calls with a name that are in flight at the same time share one write of the log's state file.
    *
    * @param lsn 0 to `lastLsn`; 0 = no entry is processed
    * @throws ERR_WAL_OPTION: `lsn` is above `lastLsn`, or the name or the data are not as {@link CheckpointOptions} says
@@ -428,9 +428,9 @@ export class Wal extends WalReader {
   }
 
   /**
-   * Removes a named checkpoint, durably: its consumer is gone for ever and holds nothing back any more.
+   * Removes a named checkpoint, durably, so that it no longer holds back retention: for a consumer that is gone for ever.
    *
-   * @param name as {@link Wal.checkpoint} was given it
+   * @param name the name that was given to {@link Wal.checkpoint}
    * @returns false: there is no checkpoint of this name
    * @throws ERR_WAL_OPTION: `name` cannot be the name of a checkpoint
    * @throws ERR_WAL_IO, ERR_WAL_FULL, ERR_WAL_CLOSED, ERR_WAL_SYNC_FAILED, ERR_WAL_WORKER_DIED: as of {@link Wal.checkpoint}
@@ -442,9 +442,8 @@ export class Wal extends WalReader {
   /**
    * Gives up the entries below `lsn`: `firstLsn` is `lsn` from now on, durably, and reading below it fails with
    * `ERR_WAL_PURGED`. Segments with lower entries only are removed before the call resolves. Retention later removes
-   * those that a reader of this process has open or that are not archived yet, and the one that holds entry `lsn` or the
-   * last durable entry. If the state file is lost, the entries below `lsn` whose segment is still there can be read
-   * again.
+   * segments that a reader of this process has open or that are not archived yet, and the segment that holds entry `lsn` or
+   * the last durable entry. If the state file is lost, entries below `lsn` whose segment is still there can be read again.
    *
    * @param lsn 1 to `lastLsn + 1`; below `firstLsn` it changes nothing
    * @throws ERR_WAL_OPTION: `lsn` is above `lastLsn + 1`
@@ -458,8 +457,8 @@ export class Wal extends WalReader {
   /**
    * Makes `lsn` the last entry. It cuts off all later entries, keeps their bytes in side files, and assigns their
    * LSNs again. It waits for pending appends, and resolves once the cut is durable. A reader beyond `lsn` fails with
-   * `ERR_WAL_TRUNCATED`. Checkpoints above `lsn` become `lsn`; named ones keep their data. A segment that was archived
-   * and that the cut reaches is archived again, under the log's new branch.
+   * `ERR_WAL_TRUNCATED`. Checkpoints above `lsn` become `lsn`; named ones keep their data. If the cut
+   * reaches a segment that was archived, that segment is archived again, under the log's new branch.
    *
    * With `firstLsn - 1` no entry stays: the log is empty, and the next append gets the LSN `lsn + 1`.
    *
@@ -507,11 +506,11 @@ export class Wal extends WalReader {
   }
 
   /**
-   * Writes a snapshot: the application's state after entry `lsn`. Resolves once it is durable under its name; then snapshots beyond
-   * `keep` are removed. Another thread writes the file, so that the event loop stays free, and memory stays the same however large the
-   * snapshot is: nothing is taken from `source` while some MiB are on their way.
+   * Writes a snapshot: the application's state after entry `lsn`. Resolves once the snapshot is durable under its name; then
+   * snapshots beyond `keep` are removed. Another thread writes the file, so the event loop stays free. Memory stays the same
+   * however large the snapshot is: nothing is taken from `source` while some MiB are on their way.
    *
-   * Until it resolves, the older snapshots stay as they are. If it rejects, nothing of the new one is left.
+   * Until the call resolves, the older snapshots stay as they are. If it rejects, nothing of the new snapshot is left.
    *
    * @param lsn the last entry that the state contains: from `firstLsn`, not inside a batch. It becomes durable first
    * @param source yields the state's bytes, in pieces of any size: an iterable, an async iterable or a stream
@@ -520,7 +519,7 @@ export class Wal extends WalReader {
    * @throws ERR_WAL_TRUNCATED: `truncateAfter` cut off entry `lsn` meanwhile
    * @throws ERR_WAL_IO: the file could not be written, for example because the disk is full; the log continues
    * @throws ERR_WAL_CLOSED, ERR_WAL_SYNC_FAILED, ERR_WAL_WORKER_DIED: the log is closed or has ended; or its own thread ended
-   * @throws what the source throws; the signal's reason
+   * @throws the error that the source throws; the signal's reason
    */
   async writeSnapshot(
     lsn: number,
@@ -532,7 +531,7 @@ export class Wal extends WalReader {
   }
 
   /**
-   * Removes the file of the snapshot at `lsn`, also one that cannot be used. Resolves once that is durable; at once if there is none.
+   * Removes the snapshot at `lsn`, also one that cannot be used. Resolves once the removal is durable; at once if there is none.
    *
    * @throws ERR_WAL_IO: the file could not be removed
    * @throws ERR_WAL_CLOSED, ERR_WAL_SYNC_FAILED, ERR_WAL_WORKER_DIED: the log is closed or has ended
@@ -552,7 +551,7 @@ export class Wal extends WalReader {
    * accepted before the call is in it. Retention keeps the segments that are still to be copied. A job thread does the work; appends
    * go on. A cut (`truncateAfter`) makes the backup begin again. `close()` ends it with `ERR_WAL_CLOSED`.
    *
-   * The backup is finished when its manifest is written, last. If the call fails, what was copied is removed.
+   * The backup is finished when its manifest is written, last. If the call fails, the copies are removed.
    *
    * @param target a directory that does not exist, or is empty
    * @throws ERR_WAL_OPTION: there is a backup in `target`, or anything else; `since` is of another log or branch; `link` does not fit
@@ -560,7 +559,7 @@ export class Wal extends WalReader {
    * @throws ERR_WAL_TRUNCATED: the log was cut again and again meanwhile
    * @throws ERR_WAL_CORRUPT, ERR_WAL_UNSUPPORTED: the log, or the manifest of `since`, cannot be read
    * @throws ERR_WAL_LOCKED: another backup is being written to `target`
-   * @throws ERR_WAL_IO: a file cannot be read, written or synced; the log goes on
+   * @throws ERR_WAL_IO: a file cannot be read, written or synced; the log continues
    * @throws ERR_WAL_CLOSED, ERR_WAL_SYNC_FAILED, ERR_WAL_WORKER_DIED: the log is closed or has ended
    */
   async backup(target: string | URL, options: BackupOptions = {}): Promise<BackupReport> {

@@ -18,7 +18,7 @@ export interface AckReceiverHost {
 }
 
 /**
- * Where word from the log's threads arrives, and the append promises that wait for it.
+ * Receives acknowledgements and messages from the log's threads, and holds the append promises that wait for them.
  *
  * An acknowledgement arrives in one of three ways: from the writer thread's port, from the sync thread's port, or, for a lane that
  * polls, in the slot in the lane's memory. The rest of the lane does not see which.
@@ -75,7 +75,7 @@ export class AckReceiver {
     this.#busyPoll?.start();
   }
 
-  /** Takes what the slot holds and leaves the lane's memory alone from now on. */
+  /** Takes the acknowledgement in the slot, if there is one, and leaves the lane's memory alone from now on. */
   stopPolling(): void {
     this.#busyPoll?.stop();
   }
@@ -87,7 +87,7 @@ export class AckReceiver {
     this.#drain(this.#parts.writerPort);
   }
 
-  /** As [drain], of what the sync thread sent. */
+  /** As [drain], for the sync thread's port only. */
   drainSyncPort(): void {
     this.#drain(this.#parts.syncPort);
   }

@@ -2,7 +2,7 @@ import { Want } from '../../ring/producer.js';
 import { type AppendOptions, takeAppendOptions } from '../options/append-options.js';
 import type { LaneOptions } from '../options/wal-options.js';
 
-/** What an append asks for. */
+/** The requests that come with an append. */
 export interface Wish {
   /** Bits of `Want`. */
   readonly wants: number;
@@ -10,7 +10,7 @@ export interface Wish {
   readonly expectLsn: number | undefined;
 }
 
-/** What an append with these options asks of the writer. To read the options may run the caller's code. */
+/** The requests of an append with these options. Reading the options may run the caller's code. */
 export function wishOf(options: AppendOptions, defaults: LaneOptions): Wish {
   const { durable, commit, expectLsn } = takeAppendOptions(options);
   return { wants: wantsOf(durable ?? defaults.durable, commit ?? defaults.commit), expectLsn };

@@ -91,8 +91,8 @@ export class Appender {
   }
 
   /**
-   * [accepted], after a check. What this thread has accepted is what its producer has numbered: the writer names entries by the producer's numbers, and a
-   * difference would settle the wrong promises.
+   * [accepted], after a check that the producer has numbered as many entries: the writer names entries by the producer's numbers,
+   * so a difference would settle the wrong promises.
    */
   assertedAccepted(): number {
     if ((this.#accepted | 0) === this.#producer.sequence) return this.#accepted;
@@ -119,7 +119,7 @@ export class Appender {
     return true;
   }
 
-  /** The ring is full: the entry waits in front of it. False = `maxPending` would be exceeded, nothing was taken. */
+  /** The ring is full: queues the entry beside it. False = `maxPending` would be exceeded, nothing was taken. */
   tryQueue(data: EntryData, wants: number): boolean {
     const bytes = byteLengthOf(data);
     if (!this.#overflow.admits(bytes)) return false;
@@ -244,14 +244,14 @@ export class Appender {
     try {
       length = this.#runEncode(this.#bytes.subarray(at, at + maxLength), maxLength, encode);
     } finally {
-      // None of it is published: the bytes that the callback wrote belong to no entry.
+      // Nothing of it is published: the bytes that the callback wrote belong to no entry.
       if (length < 0) this.#producer.abandon();
     }
     this.#producer.commit(length);
     return true;
   }
 
-  /** Too large for the ring: encoded into memory that is transferred to the writer, so that no view of it stays usable here. */
+  /** Too large for the ring: encodes into memory that is then transferred to the writer, so no view of it stays usable. */
   #encodeBeside(maxLength: number, encode: Encode): boolean {
     if (this.#overflow.isQueued || !this.#overflow.admits(maxLength)) return false;
     const memory = new ArrayBuffer(maxLength);

@@ -5,7 +5,7 @@ import { flushTimedOut } from './lane-errors.js';
 import type { LaneLife } from './lane-life.js';
 import type { LaneParts } from './lane-parts.js';
 
-/** How long a blocked wait goes on before it checks whether the log's threads still live. */
+/** How long a blocked wait lasts before it checks whether the log's threads still live. */
 const LIVENESS_CHECK_MS = 100;
 
 /** The lane, as its flush sees it. */
@@ -55,7 +55,7 @@ export class BlockingFlush {
     if (this.#error !== undefined) throw this.#error;
   }
 
-  /** The log was closed, or its threads have died: if it was closed, a message says so. */
+  /** Either the log was closed, and a message says so, or its threads have died. */
   #endWithoutThreads(): void {
     this.#host.drain();
     if (!this.#life.isOver) this.#host.die();

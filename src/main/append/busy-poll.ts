@@ -1,34 +1,34 @@
 import { clearImmediate, nowMs as clock, setImmediate } from '../../files/node-globals.js';
 
 /**
- * How long a look goes on without anything new being awaited. A disk that takes longer than this for a sync gains nothing
- * by it.
+ * How long polling continues if no new append begins to wait. On a disk whose syncs take longer than this, polling gains
+ * nothing.
  */
 const POLL_MS = 1;
 
-/** What is polled. */
+/** The source of the acknowledgements. */
 export interface PollHost {
-  /** Looks follow. */
+  /** Polling begins. */
   begin(): void;
-  /** A look: takes in what has come. */
+  /** Looks once, and takes in the acknowledgements that have come. */
   take(): void;
-  /** Nobody waits any more. */
+  /** No append waits any more. */
   isSettled(): boolean;
-  /** No look follows, though somebody may still wait: takes in what has come until now. */
+  /** Polling ends, though appends may still wait: takes in the acknowledgements that have come until now. */
   end(): void;
 }
 
 /**
- * Keeps an event loop from sleeping while a durable append is on its way: each of its turns looks whether the
- * acknowledgement has come. To be woken takes a thread as long as a quick sync; the price is the processor, which is busy
- * for as long (bench/workloads/durable-latency.ts). Everything else in the event loop has its turns as ever.
+ * Keeps an event loop from sleeping while a durable append is on its way: each turn of the loop looks whether the
+ * acknowledgement has come. Waking a thread takes as long as a quick sync. The price is a processor that is busy during the
+ * wait (bench/workloads/durable-latency.ts). Everything else in the event loop has its turns as usual.
  */
 export class BusyPoll {
   readonly #host: PollHost;
   /** Milliseconds of a clock that never goes back. */
   readonly #nowMs: () => number;
   #untilMs = 0;
-  /** The next look; `undefined`: nobody polls. */
+  /** The next look; `undefined`: the lane does not poll. */
   #next: NodeJS.Immediate | undefined;
 
   constructor(host: PollHost, nowMs: () => number = clock) {
@@ -36,7 +36,7 @@ export class BusyPoll {
     this.#nowMs = nowMs;
   }
 
-  /** Somebody waits from now on. */
+  /** An append waits from now on. */
   start(): void {
     this.#untilMs = this.#nowMs() + POLL_MS;
     if (this.#next !== undefined) return;
@@ -44,12 +44,12 @@ export class BusyPoll {
     this.#next = setImmediate(this.#look);
   }
 
-  /** A look before the next turn. */
+  /** Looks once before the next turn. */
   take(): void {
     if (this.#next !== undefined) this.#host.take();
   }
 
-  /** No look follows until somebody [start]s anew. */
+  /** Ends polling until the next [start]. */
   stop(): void {
     if (this.#next === undefined) return;
     clearImmediate(this.#next);

@@ -3,7 +3,7 @@ import type { ToLane } from '../../protocol/lane-messages.js';
 import { errorFromFailure, WalError } from '../errors/wal-error.js';
 import type { WaitingPromises } from './waiting-promises.js';
 
-/** Changes that may wait for their turn. With the most data that each may have this is 16 MiB. */
+/** The most changes that may wait. If each has as much data as is allowed, this is 16 MiB. */
 const WAITING_MAX = 4096;
 
 interface Request {
@@ -15,9 +15,9 @@ interface Request {
 type Answer = Extract<ToLane, { readonly kind: 'checkpoints-done' | 'checkpoints-rejected' }>;
 
 /**
- * Changes of named checkpoints on their way to the writer. One group is under way at a time: what is asked for meanwhile
- * forms the next one. However many calls are in flight, each write of the state file serves all that had come when it
- * began, and their order is the order of the calls.
+ * Changes of named checkpoints on their way to the writer. One group is under way at a time: calls that come meanwhile form
+ * the next group. However many calls are in flight, each write of the state file serves all that had come when it began,
+ * and the changes are made in the order of the calls.
  */
 export class CheckpointRequests {
   /** Called for each change that is durable, before its promise resolves. */
@@ -58,7 +58,7 @@ export class CheckpointRequests {
     });
   }
 
-  /** Before a request that must find these changes made: a command, or the end of the log. */
+  /** Called before a request that must find these changes made: a command, or the end of the log. */
   postWaiting(): void {
     const group = this.#waiting;
     if (group.length === 0) return;

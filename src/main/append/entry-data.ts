@@ -4,15 +4,15 @@ import { bytesOf, hasMemory, isUint8Array, lengthOf } from '../../ring/view-fiel
 import { describeObject } from '../errors/describe-value.js';
 import { WalError } from '../errors/wal-error.js';
 
-/** What an entry is made of: bytes (any view of them, `Buffer` included) or text, which is stored as UTF-8. */
+/** The data of an entry: bytes (any view of them, `Buffer` included) or text, which is stored as UTF-8. */
 export type EntryData = Uint8Array | string;
 
 /** Writes an entry into `view` and returns the bytes that it used. See `tryEncode`. */
 export type Encode = (view: Buffer) => number;
 
 /**
- * The bytes of a view, without copying. A `Uint8Array` is answered itself, with whatever properties the caller has given it: read its
- * fields by view-fields.ts, and if it is empty see [assertMemory].
+ * The bytes of a view, without copying. A `Uint8Array` is returned itself, with any properties that the caller has given it: read
+ * its fields by view-fields.ts, and if it is empty, call [assertMemory].
  *
  * @throws ERR_WAL_OPTION for anything but a view, and for other views without memory
  */
@@ -20,7 +20,7 @@ export function entryBytes(data: unknown): Uint8Array {
   return isUint8Array(data) ? data : viewBytes(data);
 }
 
-/** An empty view may be one whose memory is gone. @throws ERR_WAL_OPTION */
+/** An empty view may be a view whose memory is gone. @throws ERR_WAL_OPTION */
 export function assertMemory(view: Uint8Array): void {
   if (!hasMemory(view)) throw withoutMemory();
 }
@@ -45,7 +45,7 @@ export function viewBytes(data: unknown): Uint8Array {
 function withoutMemory(): WalError {
   return new WalError(
     'ERR_WAL_OPTION',
-    'An entry is a view of memory that is there. The memory of this one was transferred (detached), or has shrunk below it: ' +
+    'An entry must be a view whose memory exists. The memory of this one was transferred (detached), or has shrunk below it: ' +
       'append before you transfer it, or append a copy.',
   );
 }
@@ -61,8 +61,8 @@ export function byteLengthOf(data: EntryData): number {
 }
 
 /**
- * The bytes of a batch. All code of the caller's runs in here (iterators, getters), before anything is made of what it gives: the count
- * is that of the entries taken, whatever `length` says, and no later element can take the memory of an earlier one away unseen.
+ * The bytes of a batch. All code of the caller (iterators, getters) runs in here, before its results are used: the count is that of
+ * the entries taken, whatever `length` says, and if a later element takes the memory of an earlier one away, this is noticed.
  *
  * @throws ERR_WAL_OPTION
  */
@@ -89,7 +89,7 @@ function describe(value: unknown): string {
   return `an object that merely inherits from ${name}`;
 }
 
-/** Copies of `parts`, `bytes` bytes in all, in one memory: to hand over many costs the square of their number. */
+/** Copies of `parts`, `bytes` bytes in all, in one memory: handing over many memories costs the square of their number. */
 export function copiesInOne(parts: readonly Uint8Array[], bytes: number): Uint8Array<ArrayBuffer>[] {
   const memory = new ArrayBuffer(bytes);
   let at = 0;

@@ -18,7 +18,7 @@ export function laneClosed(directory: string): WalError {
   );
 }
 
-/** A thread of the log has ended without a request. `cause` is what the thread threw, if that is known. */
+/** A thread of the log has ended without a request. `cause` is the error that the thread threw, if it is known. */
 export function threadDied(directory: string, cause?: unknown): WalError {
   const why = cause instanceof Error ? `: ${cause.message}` : '';
   return new WalError(

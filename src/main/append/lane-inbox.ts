@@ -51,7 +51,7 @@ export class LaneInbox {
         acks.reject(message.from, message.to, errorFromFailure(message.failure));
         break;
       case 'failed': {
-        // What the sync thread acknowledged before the failure arrives at the other port.
+        // Acknowledgements that the sync thread sent before the failure arrive at the other port.
         acks.drainSyncPort();
         const { failure, written } = message;
         if (life.fail(() => errorFromFailure(failure))) settlement.settleAll(written);

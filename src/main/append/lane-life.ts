@@ -1,7 +1,7 @@
 import type { WalError } from '../errors/wal-error.js';
 import { closedError, encodingError, laneClosed } from './lane-errors.js';
 
-/** What a lane was asked to close: the whole log, or itself. */
+/** Whether a lane was asked to close the whole log, or itself. */
 export type Closing = 'close' | 'detach';
 
 type MakeError = () => WalError;
@@ -15,7 +15,7 @@ interface Encoding {
   readonly phase: 'encoding';
 }
 
-/** The lane takes nothing more. What it accepted is still on its way. */
+/** The lane takes nothing more. Entries that it accepted are still on their way. */
 interface ClosingDown {
   readonly phase: 'closing';
   readonly what: Closing;
@@ -98,7 +98,7 @@ export class LaneLife {
     if (this.#state === ENCODING) this.#state = TAKING;
   }
 
-  /** A lane that is closing, or over, stays what it is. */
+  /** A lane that is closing or over keeps its state. */
   startClosing(what: Closing): void {
     if (this.#state === TAKING || this.#state === ENCODING) this.#state = { phase: 'closing', what };
   }
@@ -120,7 +120,7 @@ export class LaneLife {
     return this.#end(failure, failure);
   }
 
-  /** The memory is given back. A lane that was not over is abandoned: what is pending is never settled. */
+  /** The memory is given back. A lane that was not over is abandoned: pending promises are never settled. */
   detach(): void {
     if (this.#state.phase !== 'over') this.close();
     this.#state = { ...(this.#state as Over), isDetached: true };

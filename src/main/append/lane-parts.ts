@@ -6,7 +6,7 @@ import type { LogStatus } from '../../ring/log-status.js';
 import type { WalError } from '../errors/wal-error.js';
 import type { LaneOptions } from '../options/wal-options.js';
 
-/** What a lane is made of, and the owner that it reports to. */
+/** The parts of a lane, and the owner to which it reports. */
 export interface LaneParts {
   /** The log's, for messages. */
   readonly directory: string;
@@ -23,8 +23,8 @@ export interface LaneParts {
   /** Reports an error that rejects no promise. */
   readonly onError: (error: WalError) => void;
   /**
-   * The log has failed. `toldUnsynced`: entries of this lane that were written but are not durable, and whose promises rejected.
-   * `isTold`: the other entries that the failure concerns were reported too.
+   * The log has failed. `toldUnsynced`: the number of entries of this lane that were written but are not durable, and whose
+   * promises rejected. `isTold`: the other entries that the failure concerns were reported too.
    */
   readonly onFailure: (failure: () => WalError, toldUnsynced: number, isTold: boolean) => void;
   /** A port has closed, and everything sent through it was received before: its thread has ended, or `detach` closed it. */

@@ -6,19 +6,19 @@ import type { LaneLife } from './lane-life.js';
 export interface LaneStats {
   /** Entries taken, by the ring or beside it. */
   readonly accepted: number;
-  /** Of these, fire-and-forget ones that were taken and then not written (full disk, failure). */
+  /** Fire-and-forget entries among them that were then not written (full disk, failure). */
   readonly lost: number;
   /** Bytes of the ring: the option `ringSize`. */
   readonly ringBytes: number;
   /** Bytes of the ring that are in use now. */
   readonly ringUsed: number;
-  /** Bytes queued in front of a full ring or travelling beside it. */
+  /** Bytes that wait for room in a full ring, or are on their way outside it. */
   readonly pendingBytes: number;
   /** Append promises that are not settled. */
   readonly unsettled: number;
   /** Times that `tryAppend` or `tryEncode` found no room and took nothing. */
   readonly refused: number;
-  /** Appends that found the ring full and were queued in front of it. */
+  /** Appends that found the ring full and were queued. */
   readonly queued: number;
   /** Calls of `ready` that had to wait. */
   readonly waits: number;
@@ -43,7 +43,7 @@ export class LaneTallies {
     this.#life = life;
   }
 
-  /** Counts one more. Only a lane that takes entries writes to its memory: that of a lane that has ended may be pooled already. */
+  /** Counts one more. Only a lane that takes entries writes to its memory: the memory of an ended lane may be pooled already. */
   add(tally: Tally): void {
     const count = this.#counts[tally] + 1;
     this.#counts[tally] = count;

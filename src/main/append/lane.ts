@@ -35,7 +35,7 @@ export class Lane {
   /** The log's. */
   readonly directory: string;
   readonly maxEntrySize: number;
-  /** Enough room in the ring, a quarter of it, that a producer that resumes after a full ring does not fill it again at once. */
+  /** A quarter of the ring: with so much room, a producer that resumes after a full ring does not fill it again at once. */
   readonly roomyBytes: number;
   /** Lanes for other threads. */
   readonly otherLanes: OtherLanes;
@@ -141,8 +141,8 @@ export class Lane {
   }
 
   /**
-   * As [tryAppend], but if the ring is full the entry is queued, up to `maxPending`. False = that would be exceeded, nothing was
-   * taken.
+   * As [tryAppend], but if the ring is full, the entry is queued, up to `maxPending`. False = `maxPending` would be exceeded,
+   * nothing was taken.
    */
   tryQueue(data: EntryData): boolean {
     this.#life.assertTaking();
@@ -166,7 +166,7 @@ export class Lane {
     } catch (error) {
       return Promise.reject(error);
     }
-    // First: the writer wakes up while the rest is done. It is heard in a later turn of the event loop.
+    // Done first, so that the writer wakes up while this thread does the rest. The answer comes in a later turn of the event loop.
     this.#doorbell.ring(true);
     const promise = this.#acks.pendingFor(wants).addEntry(this.#appender.accepted);
     this.#afterAppend(wants);
@@ -222,7 +222,7 @@ export class Lane {
     return this.#requests.command(command);
   }
 
-  /** Changes of named checkpoints, of which the writer makes many at once durable. */
+  /** Changes of named checkpoints. The writer makes many of them durable at once. */
   get checkpoints(): CheckpointRequests {
     return this.#requests.checkpoints;
   }
@@ -242,7 +242,7 @@ export class Lane {
     try {
       this.#flush.run(Number.POSITIVE_INFINITY);
     } catch (error) {
-      // A failure that cost entries was reported with them.
+      // A failure that lost entries was reported with them.
       if (this.#tallies.lost === lost || !(error instanceof WalError)) throw error;
     }
   }
@@ -282,7 +282,7 @@ export class Lane {
     this.#hold.update();
   }
 
-  /** Nothing more will arrive: settles what is left and closes the ports. */
+  /** Nothing more will arrive: settles all pending promises and closes the ports. */
   detach(): void {
     this.drainPorts();
     if (this.#life.close()) this.#settlement.settleAll(this.#appender.accepted + 1);
@@ -290,7 +290,7 @@ export class Lane {
     this.letGo();
   }
 
-  /** Closes the ports. Settles nothing: what is still pending stays pending for ever. */
+  /** Closes the ports. Settles nothing: pending promises stay pending for ever. */
   letGo(): void {
     this.#acks.close();
     this.#life.detach();
@@ -321,7 +321,7 @@ export class Lane {
     this.#acks.drain();
   }
 
-  /** The writer may linger on a full ring, or have ended. A caller that found no room has the time to find out. */
+  /** The writer may linger although the ring is full, or may have ended. A caller that found no room has the time to check that. */
   #noticeFull(): void {
     this.#doorbell.ring(true);
     if (this.#doorbell.failed || this.#doorbell.closing) this.drainPorts();
@@ -337,7 +337,7 @@ export class Lane {
     try {
       this.flushSync();
     } catch (error) {
-      // The process is exiting. The promise tells what goes wrong, although no code may be left to hear it.
+      // The process is exiting. The promise reports the failure, although no code may be left to receive it.
       if (!(error instanceof WalError)) throw error;
     }
   }

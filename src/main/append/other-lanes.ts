@@ -20,8 +20,8 @@ export class OtherLanes {
   checkRoom(): void {
     this.#life.assertTaking();
     const { directory, options, status } = this.#parts;
-    // The writer counts a request as taken before it counts the lane: read in this order, no lane counts twice. One may be
-    // missed, and the requests of other threads are: the writer decides.
+    // The writer counts a request as taken before it counts the lane: read in this order, no lane counts twice. A lane may be
+    // missed, and requests of other threads are not counted here: the writer decides.
     const lanes = status.get('lanes') + this.#overflow.lanes;
     if (lanes >= options.maxLanes) throw tooManyLanes(directory, options.maxLanes);
   }
@@ -35,7 +35,7 @@ export class OtherLanes {
     this.#parts.doorbell.ring(true);
   }
 
-  /** Tells the writer that the thread of a lane has ended, since the writer receives no event of that. */
+  /** Tells the writer that the thread of a lane has ended: the writer itself receives no event of that. */
   reportGone(lane: number): void {
     if (this.#life.isOver) return;
     this.#overflow.post({ kind: 'gone', lane });

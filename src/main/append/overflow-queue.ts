@@ -12,16 +12,16 @@ interface Load {
   /** Payload bytes of its entries. */
   readonly bytes?: number;
   readonly entries?: number;
-  /** Entries in it, where some were counted before. */
+  /** Number of entries in it, if some of them were counted before. */
   readonly charged?: number | undefined;
   /** Bits of `Want`. */
   readonly wants?: number;
-  /** The ring was full: whatever comes next must not use it before this was taken. */
+  /** The ring was full: later entries must not use it before this message was taken. */
   readonly queued?: boolean;
   readonly transfer?: (ArrayBuffer | MessagePort)[];
 }
 
-/** Named field by field: nothing is to come from `Object.prototype`, whatever somebody has put there. */
+/** Every field is named, so that none comes from `Object.prototype`, whatever other code has put there. */
 const NOTHING = {
   bytes: 0,
   entries: 0,
@@ -31,19 +31,20 @@ const NOTHING = {
   transfer: [],
 } satisfies Load & { charged: undefined };
 
-/** Bytes of a chunk; twice as many as the one before where that was filled. Bet: memory for a few entries should not cost more than they do. */
+/** Bytes of the first chunk; a later one has twice as many if the one before was filled. Bet: a few entries need little memory. */
 const CHUNK_BYTES_MIN = 4096;
-/** What an entry counts at least against `maxPending`: the record of an empty one takes memory, too. */
+/** The least that an entry counts against `maxPending`: the record of an empty entry takes memory, too. */
 const CHARGED_BYTES_MIN = 16;
 
 /**
- * What goes to the writer beside the ring: entries too large for it, entries queued in front of a full one, requests.
+ * Messages to the writer beside the ring: entries too large for the ring, entries that found it full, and requests.
  *
- * Everything is posted at once, so that it reaches the writer though this thread be blocked, about to exit or terminated; "queued"
- * means posted and not yet taken. Small entries that are queued share a message, which grows (chunk.ts). Bet: a producer that has overrun
- * the ring comes back to it (bench/workloads/overrun.ts), since to post and to take a message costs many times an entry.
+ * Everything is posted at once, so that it reaches the writer even if this thread is blocked, about to exit or terminated; "queued"
+ * means posted and not yet taken. Small entries that are queued share a message, which grows (chunk.ts). Bet: this lets a producer
+ * that has overrun the ring return to it (bench/workloads/overrun.ts), since posting and taking a message costs many times an
+ * entry.
  *
- * The bytes on the way are bounded by `maxPending`, except that one is always admitted when nothing is on the way.
+ * `maxPending` bounds the bytes on the way, except that a message is always admitted when nothing is on the way.
  */
 export class OverflowQueue {
   readonly #port: MessagePort;
@@ -56,13 +57,13 @@ export class OverflowQueue {
   /** 1 for each message that asks for a lane. */
   #lanes: number[] = [];
   #first = 0;
-  /** Charged. */
+  /** Charged bytes on the way. */
   #bytes = 0;
   /** Messages that the writer has taken, as last read (modulo 2^32). */
   #taken = 0;
-  /** How many of those on the way must be taken before the ring may be used again; 0 = it may. */
+  /** How many messages on the way must be taken before the ring may be used again; 0 = it may be used. */
   #queued = 0;
-  /** The newest message, as long as entries may be added to it: while the ring is not used, since what it has comes behind the chunk. */
+  /** The newest message, as long as entries may be added to it: while the ring is not used, since its records follow the chunk. */
   #chunk: GrowingChunk | undefined;
   #chunkPosition = 0;
   #chunkBytes = CHUNK_BYTES_MIN;
@@ -107,7 +108,7 @@ export class OverflowQueue {
 
   /** Posts a message; its `entries` count as accepted. */
   post(message: Unplaced<ToWriter>, load: Load = {}): void {
-    // Before it is posted: whoever knows of the next message knows all of this one.
+    // Sealed before the next message is posted: a thread that has received that message then knows all of this one.
     this.#chunk?.seal();
     this.#chunk = undefined;
     this.#send(message, load);
@@ -122,7 +123,7 @@ export class OverflowQueue {
     );
   }
 
-  /** An entry that found the ring full. `bytes`: its length, in UTF-8 where it is text. */
+  /** Queues an entry that found the ring full. `bytes`: its length, in UTF-8 if it is text. */
   queue(data: EntryData, bytes: number, wants: number): void {
     if (bytes > PACKED_PAYLOAD_MAX) {
       this.postEntry(data, bytes, wants, true);
@@ -154,7 +155,7 @@ export class OverflowQueue {
     this.#chunkPosition = this.#producer.position;
   }
 
-  /** To the newest message. */
+  /** An entry was added to the newest message. */
   #noteAdded(bytes: number): void {
     const newest = this.#charges.length - 1;
     const charge = chargeOf(bytes, 1);
@@ -173,18 +174,18 @@ export class OverflowQueue {
     this.#entries.push(charged);
     this.#lanes.push(message.kind === 'attach' ? 1 : 0);
     if (queued) this.#queued = this.#charges.length - this.#first;
-    // Nobody need ever ask.
+    // The queue may never be asked for its state.
     if (this.#charges.length % 1024 === 0) this.#notice();
   }
 
   #notice(): void {
-    // Ordered after the writer's last look at what it took: those bytes are its own now.
+    // Ordered after the writer's last access to the messages that it took: their bytes are free now.
     const taken = Atomics.load(this.#i32, LaneWord.taken);
     let news = (taken - this.#taken) | 0;
     this.#taken = taken;
     this.#queued = Math.max(0, this.#queued - news);
     for (; news > 0; news--) this.#bytes -= this.#charges[this.#first++] as number;
-    // What is moved down is less than what has gone: so much for each message, however many are on the way.
+    // Fewer elements are moved down than have gone: so the cost of a message is constant, however many are on the way.
     if (this.#first <= this.#charges.length / 2) return;
     this.#charges.splice(0, this.#first);
     this.#entries.splice(0, this.#first);

@@ -7,7 +7,7 @@ import {
 } from '../../ring/layout.js';
 import { lengthOf } from '../../ring/view-fields.js';
 
-/** A batch as one run of records, as it would lie in the ring; `undefined` where a part is too long for that. */
+/** A batch as one run of records, as it would lie in the ring; `undefined` if a part is too long for that. */
 export function packBatch(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> | undefined {
   if (parts.some((part) => lengthOf(part) > PACKED_PAYLOAD_MAX)) return undefined;
   const bytes = parts.reduce((sum, part) => sum + recordBytes(lengthOf(part)), BATCH_MARKER_BYTES);

@@ -14,9 +14,9 @@ function takeFunctions(resolve: Resolve, reject: Reject): void {
 /** Marks an append of one entry, whose promise resolves to a bare LSN. */
 const SINGLE = 0;
 
-/** Slots to begin with, a power of two. They double where all are in use. */
+/** Number of slots at first, a power of two. It doubles when all are in use. */
 const SLOTS_MIN = 64;
-/** So many are kept for the next burst. What a larger one took is given back once all of it is settled. */
+/** So many slots are kept for the next burst. Further slots of a larger burst are given back once all of it is settled. */
 const SLOTS_KEPT = 16_384;
 
 /**
@@ -25,8 +25,8 @@ const SLOTS_KEPT = 16_384;
  * A ring of slots in parallel arrays, so that an append costs no object but its promise, and nothing is ever moved down (bet: that,
  * and the growing of arrays, was a tenth of a call; bench/workloads/in-flight.ts).
  *
- * Acknowledgements come as runs (sequence number, count, LSN) and mostly in order. They go several ways, the sync thread's
- * port, the writer's, and the lane itself for a thread that polls, so that one may overtake another. Runs that
+ * Acknowledgements come as runs (sequence number, count, LSN) and mostly in order. They come by the sync thread's port, by
+ * the writer's, or, for a thread that polls, in the lane itself, so that one may overtake another. Runs that
  * are ahead are kept until the gap closes, by an acknowledgement or by a rejection, so that promises always settle in the order of
  * their appends.
  */
@@ -58,7 +58,7 @@ export class PendingAppends {
     return promise;
   }
 
-  /** Resolves what the acknowledged runs cover. */
+  /** Resolves the promises of the entries that the runs acknowledge. */
   acknowledge(runs: AckRuns): void {
     for (let at = 0; at < runs.length; at += 3) {
       this.#insertRun(runs[at] as number, runs[at + 1] as number, runs[at + 2] as number);
@@ -67,7 +67,7 @@ export class PendingAppends {
   }
 
   /**
-   * Rejects the appends with a sequence number in [from, to); returns how many entries they stood for. Those behind them may have been
+   * Rejects the appends with a sequence number in [from, to); returns how many entries they stood for. Later ones may have been
    * acknowledged already.
    */
   reject(from: number, to: number, error: unknown): number {
@@ -102,7 +102,7 @@ export class PendingAppends {
 
   /**
    * Closes the gap that the places [lo, hi) leave. The shorter side moves: appends that expect an LSN may be rejected one by one, each
-   * with thousands behind it.
+   * with thousands after it.
    */
   #takeOut(lo: number, hi: number): void {
     const gap = hi - lo;
@@ -157,7 +157,7 @@ export class PendingAppends {
       resolve(count === SINGLE ? last : { first: last - count + 1, last });
     }
     this.#runs.length = 0;
-    // Small numbers as long as they can be: the engine keeps them without a box.
+    // Keeps the numbers small: the engine stores small ones without a box.
     this.#first = this.#end = 0;
     if (sequences.length > SLOTS_KEPT) this.#slots = createSlots(SLOTS_KEPT);
   }

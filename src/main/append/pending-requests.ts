@@ -25,7 +25,7 @@ export class PendingRequests<T> {
     return this.#requests.size;
   }
 
-  /** A promise for the answer to the request that `post` sends. A request that its signal has abandoned is answered in vain. */
+  /** A promise for the answer to the request that `post` sends. If its signal has abandoned a request, the answer is ignored. */
   make(signal: AbortSignal | undefined, post: (id: number) => void): Promise<T> {
     return this.#promises.create<T>(signal, (resolve, reject) => {
       const id = this.#nextId++;

@@ -24,8 +24,8 @@ export class ProcessHold {
   }
 
   /**
-   * [update], after the code that waited for the settled promises has run. Bet: that code often makes the next append, so that
-   * nothing changes; if not, it need not wait for the change, which is a call into the engine (bench/workloads/paced.ts).
+   * Runs [update] after the code that waited for the settled promises. Bet: that code often makes the next append, so that nothing
+   * changes; if not, it need not wait for the change, which is a call into the engine (bench/workloads/paced.ts).
    */
   updateLater(): void {
     if (!this.#isHeld || this.#isUpdateDue) return;

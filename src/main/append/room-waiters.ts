@@ -24,7 +24,7 @@ export interface RoomWaitersParts {
 export class RoomWaiters {
   readonly #parts: RoomWaitersParts;
   #waiters: RoomWaiter[] = [];
-  /** The writer will send `room` once it has taken what is beside the ring now. */
+  /** The writer will send `room` once it has taken all messages that are beside the ring now. */
   #isEchoAsked = false;
 
   constructor(parts: RoomWaitersParts) {
@@ -77,8 +77,8 @@ export class RoomWaiters {
    * Asks the writer for one message on behalf of all waiters: once the ring has room for the largest record, which is a quarter of
    * the ring, and, if some wait for that, once everything beside the ring is taken. False = there is room by now.
    *
-   * The writer does not send it as soon as the awaited entry has room: the producer would fill that room at once and wait again, with
-   * a message and a switch of threads for each group that is written. The writer has the rest of the ring to drain meanwhile, and
+   * The writer does not send the message as soon as the awaited entry has room: the producer would fill that room at once and wait
+   * again, with a message and a thread switch for each written group. The writer has the rest of the ring to drain meanwhile, and
    * a quarter becomes free in any case. Four threads that wait at a time append faster this way (bench/workloads/lanes.ts).
    */
   #askForRoom(): boolean {

@@ -21,7 +21,7 @@ export interface SettlementParts {
   readonly onFailure: LaneParts['onFailure'];
 }
 
-/** Rejects what cannot come true any more, and reports the lost entries that have no promise. */
+/** Rejects the promises that can no longer be kept, and reports the lost entries that have no promise. */
 export class Settlement {
   readonly #parts: SettlementParts;
 

@@ -2,7 +2,7 @@ import { checkSignal } from '../options/checks.js';
 import type { LaneLife } from './lane-life.js';
 
 /**
- * Hands the functions of a new promise over. Returns how to forget them, or `undefined` if the promise is settled already.
+ * Gets the functions of a new promise. Returns a function that forgets them, or `undefined` if the promise is settled already.
  */
 type Start<T> = (resolve: (value: T) => void, reject: (error: unknown) => void) => (() => void) | undefined;
 

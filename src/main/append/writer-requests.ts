@@ -32,7 +32,7 @@ type Answer = Extract<
   }
 >;
 
-/** What a lane asks the writer thread to do, besides writing: syncs, commands and checkpoints. */
+/** The requests of a lane to the writer thread, besides entries: syncs, commands and checkpoints. */
 export class WriterRequests {
   readonly checkpoints: CheckpointRequests;
   readonly #overflow: OverflowQueue;
@@ -110,7 +110,7 @@ export class WriterRequests {
     }
   }
 
-  /** Entry `accepted` is not in the log: rejects the syncs that were to make it durable. */
+  /** Entry `accepted` is not in the log: rejects the syncs that should have made it durable. */
   rejectSyncsFrom(accepted: number, error: unknown): void {
     this.#syncs.rejectFrom(accepted, error);
   }

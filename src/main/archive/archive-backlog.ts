@@ -16,7 +16,7 @@ export interface ArchiveStats {
   readonly pendingMs: number;
 }
 
-/** Counts for {@link ArchiveStats}, and since when each sealed segment waits. */
+/** Counts for {@link ArchiveStats}, and knows since when each sealed segment has waited. */
 export class ArchiveBacklog {
   readonly #nowMs: () => number;
   /** By number, ascending: the segments that were sealed while the log was open. All others wait since it was opened. */

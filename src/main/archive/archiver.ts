@@ -7,7 +7,9 @@ import { Wakeups } from '../read/wakeups.js';
 import { ArchiveBacklog } from './archive-backlog.js';
 import { archiveName, hexId } from './archive-name.js';
 
-/** Between two attempts, doubled after each failure in a row. A segment that cannot be archived costs at most 60 reports an hour. */
+/**
+ * Wait between two attempts, doubled after each failure in a row: a segment that always fails causes at most 60 reports an hour.
+ */
 const RETRY_MS_MIN = 1000;
 const RETRY_MS_MAX = 60_000;
 
@@ -26,7 +28,7 @@ export interface ArchiverParts {
   /** The first segment with an entry after segment `number`. */
   readonly segmentAfter: (number: number) => SegmentInfo | undefined;
   readonly segments: () => readonly SegmentInfo[];
-  /** How many cuts of the log have been heard of. */
+  /** How many cuts of the log the opening thread knows of. */
   readonly cuts: () => number;
   /** Makes the progress durable; false: a cut came before. */
   readonly record: (change: CheckpointChange) => Promise<boolean>;
@@ -44,11 +46,11 @@ export interface ArchiverParts {
  * file, which releases the segment for retention.
  *
  *   sealed and durable ──▶ archive() ──▶ recorded ──▶ the next one
- *                             └─ fails: told, again after 1 s, 2 s, … 60 s
+ *                             └─ fails: reported, and tried again after 1 s, 2 s, … 60 s
  *
  * At least once: a crash between the call and the record repeats the call at the next open. A cut (`truncateAfter`) that reaches a
- * segment makes it live again; its call is aborted, what it returned does not count, and the segment is archived again once it is
- * sealed again, under the log's new branch.
+ * segment makes it live again; its call is aborted, the result of the call does not count, and the segment is archived again once
+ * it is sealed again, under the log's new branch.
  */
 export class Archiver {
   readonly #parts: ArchiverParts;
@@ -61,7 +63,7 @@ export class Archiver {
   #sealed: number;
   /** The call, or the wait before the next one, and the segment that it is for. */
   #current: { readonly number: number; readonly controller: AbortController } | undefined;
-  /** The segment that was given away last, successfully. It is not given again if only its record failed. */
+  /** The segment that `archive` took last. It is not given to `archive` again if only its record failed. */
   #given = -1;
   #failuresInRow = 0;
   /** The process that the log belonged to is gone, in a simulation. */
@@ -101,7 +103,7 @@ export class Archiver {
     return this.#backlog.read(this.#parts.segments(), this.#archived, this.#sealed);
   }
 
-  /** Aborts the call under way and starts none any more. `reason`: of the signal. */
+  /** Aborts the call under way, and starts no other. `reason`: of the signal. */
   abort(reason: WalError): void {
     this.#stop.abort(reason);
     this.#current?.controller.abort(reason);
@@ -113,7 +115,7 @@ export class Archiver {
     this.#isGone = true;
   }
 
-  /** Resolves once the call that was aborted has settled, or has not for 10 seconds, which is reported. */
+  /** Resolves once the aborted call has settled. If it has not after 10 seconds, resolves too and reports that. */
   async ended(): Promise<void> {
     const { directory, delay, report } = this.#parts;
     const waited = new AbortController();
@@ -153,7 +155,7 @@ export class Archiver {
       await this.#record(segment.number + 1);
       this.#failuresInRow = 0;
     } catch (error) {
-      // The log is being closed, or a cut has reached the segment: whatever the call says of it does not matter.
+      // The log is being closed, or a cut has reached the segment: the outcome of the call does not matter.
       if (signal.aborted || this.#isGone) return;
       await this.#retryLater(segment, error, signal);
     } finally {
@@ -178,7 +180,7 @@ export class Archiver {
     this.#backlog.noteArchived(before);
   }
 
-  /** While the log was open without an archive, retention waited for none. */
+  /** Reports segments that were removed while the log was open without an archive, since retention then waited for none. */
   #tellOfHole(): void {
     const { archived, directory, segments, report } = this.#parts;
     const first = segments()[0]?.number ?? 0;

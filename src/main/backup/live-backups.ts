@@ -86,7 +86,7 @@ export class LiveBackups {
     };
   }
 
-  /** Stops all backups. Resolves once they have removed what they had copied. */
+  /** Stops all backups. Resolves once they have removed their copies. */
   async close(): Promise<void> {
     this.#isClosing = true;
     for (const control of this.#running.values()) control?.stop();
@@ -117,7 +117,7 @@ export class LiveBackups {
     }
   }
 
-  /** Retention may have the segments that are copied. */
+  /** Lets retention remove the segments that are copied. */
   #release(reader: Reader, needed: number): void {
     const { view } = this.#parts;
     const current = reader.segment?.number ?? 0;
@@ -143,7 +143,7 @@ export class LiveBackups {
 function pinOldest(view: LiveView, reader: Reader): void {
   for (;;) {
     const [oldest] = view.segments();
-    // False: retention has removed it in this moment, and another one is the oldest.
+    // False: retention has just removed it, and another segment is the oldest.
     if (oldest === undefined || reader.pin(oldest)) return;
   }
 }

@@ -8,7 +8,7 @@ export class CheckpointList {
     this.#checkpoints = new Map(checkpoints);
   }
 
-  /** A copy, data included: what the caller does to it changes nothing here. */
+  /** A copy, data included: the caller may change it. */
   copy(): Map<string, NamedCheckpoint> {
     return copyCheckpoints(this.#checkpoints);
   }

@@ -12,8 +12,8 @@ export interface CheckpointOptions {
    */
   name?: string | undefined;
   /**
-   * At most 4,096 bytes of the consumer's own, or text, which is stored as UTF-8. It replaces what the named checkpoint had
-   * before; without it the checkpoint has none. Copied before the call returns. Only with `name`.
+   * At most 4,096 bytes of the consumer's own, or text, which is stored as UTF-8. It replaces the earlier data of the named
+   * checkpoint; without it the checkpoint has no data. Copied before the call returns. Only with `name`.
    */
   data?: EntryData | undefined;
 }
@@ -53,7 +53,7 @@ function checkData(data: unknown): Uint8Array {
   if (bytes.length > CHECKPOINT_DATA_MAX)
     throw new WalError(
       'ERR_WAL_OPTION',
-      `data must be at most ${CHECKPOINT_DATA_MAX} bytes, not ${bytes.length}: keep what is larger in an entry, or in a file.`,
+      `data must be at most ${CHECKPOINT_DATA_MAX} bytes, not ${bytes.length}: keep larger data in an entry, or in a file.`,
     );
   return bytes;
 }

@@ -12,7 +12,7 @@ export interface CheckpointStats {
   readonly dataBytes: number;
 }
 
-/** The checkpoints that count for retention, the lowest first: it holds back the most. `unnamed`: 0 = never set. */
+/** The checkpoints that count for retention. The lowest, which holds back the most, comes first. `unnamed`: 0 = never set. */
 export function readCheckpoints(list: CheckpointList, unnamed: number, lastLsn: number): CheckpointStats[] {
   const places = [...list.places()];
   if (unnamed > 0) places.push({ name: '', lsn: unnamed, dataBytes: 0 });

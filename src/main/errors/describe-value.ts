@@ -8,7 +8,7 @@ export function describeValue(value: unknown): string {
   return String(value);
 }
 
-/** The name of its class where that is known: "Map", "an object". */
+/** The name of its class, if that is known: "Map", "an object". */
 export function describeObject(value: object): string {
   if (types.isProxy(value)) return 'a Proxy';
   const prototype: unknown = Object.getPrototypeOf(value);

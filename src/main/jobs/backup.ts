@@ -6,11 +6,12 @@ import { runStoppable } from './stoppable-job.js';
 import type { VerifyReport } from './verify.js';
 
 /**
- * The result of {@link Wal.verifyBackup}, which changes nothing. `clean`: every file is as it was written, and the log in it can be
- * read up to the watermark that the manifest names. Of an incremental backup the log is only the part that it holds.
+ * The result of {@link Wal.verifyBackup}, which changes nothing. `clean`: every file is as it was written, and the log in the
+ * backup can be read up to the watermark that the manifest names. For an incremental backup, the log is only the part that it
+ * holds.
  */
 export interface BackupVerifyReport extends VerifyReport {
-  /** What the manifest says; absent if it cannot be read. */
+  /** The content of the manifest; absent if it cannot be read. */
   readonly backup?: BackupInfo;
   /** Files of the backup that are missing, or are not as they were written. */
   readonly damagedFiles: readonly DamagedFile[];
@@ -18,7 +19,7 @@ export interface BackupVerifyReport extends VerifyReport {
 
 /** A backup, by its manifest. */
 export interface BackupInfo {
-  /** `full`: the whole log. `incremental`: what came after another backup. */
+  /** `full`: the whole log. `incremental`: the entries after another backup. */
   readonly kind: 'full' | 'incremental';
   /** The random id of the log, 16 hexadecimal digits. */
   readonly logId: string;
@@ -43,7 +44,7 @@ export interface BackupInfo {
 export interface DamagedFile {
   /** The file, absolute. */
   readonly path: string;
-  /** What is wrong with it, in words. */
+  /** The reason why it is damaged, in words. */
   readonly reason: string;
 }
 

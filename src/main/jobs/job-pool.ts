@@ -118,10 +118,10 @@ export async function runJob<Name extends keyof Jobs>(
 }
 
 /**
- * Runs the job that writes a snapshot. Its thread does not count among those of the pool: it waits for the application's source for as
+ * Runs the job that writes a snapshot. Its thread does not count among those of the pool: it waits for the application's source as
  * long as that takes, and the source may need a job itself.
  *
- * @throws what ended the thread
+ * @throws the error that ended the thread
  */
 export async function runSnapshotThread(
   request: WriteSnapshotRequest & { readonly port: MessagePort },

@@ -8,7 +8,7 @@ export interface Task {
   readonly name: string;
   readonly filename: string;
   readonly signal: AbortSignal | undefined;
-  /** What moves to the thread with the request. */
+  /** The objects that move to the thread with the request. */
   readonly transferList?: Transferable[] | undefined;
 }
 

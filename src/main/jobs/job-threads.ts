@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 
-/** More would be more memory than jobs that wait for a disk as much as for a processor are worth. */
+/** More threads are not worth their memory: the jobs wait for a disk as much as for a processor. */
 const JOB_THREADS_MAX = 4;
 
 /** Threads that the pool of segment jobs may use. */

@@ -1,4 +1,4 @@
-/** Has `object` this field itself? As the operator `in`, without what somebody may have put into `Object.prototype`. */
+/** Does `object` have this field? As the operator `in`, but without fields that other code may have put into `Object.prototype`. */
 export function hasField<T extends object, Name extends PropertyKey>(
   object: T,
   name: Name,

@@ -24,11 +24,11 @@ export interface SnapshotJobs {
   remove(request: RemoveSnapshotsRequest): Promise<void>;
 }
 
-/** The file of a snapshot that is being written. The calls are carried out in their order. After an error only `abort` may follow. */
+/** The file of a snapshot that is being written. Calls are carried out in order. After an error, only `abort` may follow. */
 export interface SnapshotSink {
   /**
-   * Writes a chunk: `buffer` as `SnapshotWriter.write` takes it. The caller must not touch the buffer before it gets it, or another
-   * one of its size, back.
+   * Writes a chunk: `buffer` as `SnapshotWriter.write` takes it. The caller must not touch the buffer until the promise returns it,
+   * or another one of its size.
    */
   write(buffer: ArrayBuffer, dataBytes: number): Promise<ArrayBuffer>;
   /** Completes the file and makes it durable under its aside name. */
@@ -64,7 +64,7 @@ class ThreadSink implements SnapshotSink {
   /** Resolves once the file is there. */
   readonly begun: Promise<unknown>;
   readonly #port: MessagePort;
-  /** Who waits for an answer, in the order of the answers. */
+  /** The calls that wait for an answer, in the order of the answers. */
   readonly #pending: Pending[] = [];
   #death: unknown;
 

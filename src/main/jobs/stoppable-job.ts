@@ -10,7 +10,7 @@ import { hasField } from './own-field.js';
 const PROGRESS_MS = 100;
 
 /**
- * Runs a job that tells how far it is and that can be stopped. When `signal` aborts, the job undoes what it has done, and then the
+ * Runs a job that reports its progress and that can be stopped. When `signal` aborts, the job undoes its work, and then the
  * promise rejects with the signal's reason. Terminating the job's thread would leave files behind.
  *
  * @param onTick called with each report of progress, and before it

@@ -20,10 +20,10 @@ import type { LifeWatch } from './log-engine.js';
 type Content = ReturnType<typeof openAttachment>;
 
 /**
- * A lane as another thread than the opening one holds it. It speaks to the writer thread and the sync thread directly.
+ * The lane of a thread that did not open the log. It exchanges messages with the writer thread and the sync thread directly.
  *
  *   open ──▶ closing ──▶ released     `close`, answered by `detached`
- *     └───────────────────▲           the log was closed or has failed, or its threads are gone: the ports tell
+ *     └───────────────────▲           the log was closed or has failed, or its threads are gone: the ports show it
  */
 export class AttachedLane {
   readonly lane: Lane;
@@ -44,7 +44,7 @@ export class AttachedLane {
       this.#noteOver = resolve;
     });
     const views = viewLane(first.memory);
-    // By its producer, before it is one: it takes milliseconds, which the writer has not.
+    // The future producer does this, since it takes milliseconds: the writer must not spend them.
     if (first.isNew) touchRing(views);
     const onError = new ErrorReporter(undefined);
     this.lane = new Lane({
@@ -84,7 +84,7 @@ export class AttachedLane {
 
   static async #take(content: Content, first: Extract<ToLane, { kind: 'attached' }>): Promise<AttachedLane> {
     const attached = new AttachedLane(content, first, watchLives(content));
-    // What happened to the log since then may be known already.
+    // Messages about the log may have arrived since the lane was made.
     attached.lane.drainPorts();
     if (!attached.lane.isOver) return attached;
     await attached.close();
@@ -105,7 +105,7 @@ export class AttachedLane {
     return this.#closed.hasStarted ? 'closing' : 'open';
   }
 
-  /** Completes what was accepted, until it is durable, and gives the lane back. Rejects once with the failure that ended the log. */
+  /** Waits until all accepted entries are durable, and gives the lane back. Rejects once with the failure that ended the log. */
   close(): Promise<void> {
     return this.#closed.run(() => this.#close());
   }
@@ -122,7 +122,7 @@ export class AttachedLane {
     if (failure !== undefined) throw failure;
   }
 
-  /** The writer thread or the sync thread is gone. If the log was closed, that was said before. */
+  /** The writer thread or the sync thread is gone. If the log was closed, a message has said so before. */
   #notePortClosed(): void {
     if (this.#isReleased) return;
     this.lane.drainPorts();
@@ -133,7 +133,7 @@ export class AttachedLane {
   #release(): void {
     if (this.#isReleased) return;
     this.#isReleased = true;
-    // The reason why it is over stays.
+    // If the lane is over already, its reason stays.
     if (this.lane.isOver) this.lane.letGo();
     else this.lane.detach();
     this.#lives.close();

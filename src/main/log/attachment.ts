@@ -3,7 +3,7 @@ import type { Lane } from '../append/lane.js';
 import { WalError } from '../errors/wal-error.js';
 import type { LaneOptions } from '../options/wal-options.js';
 
-/** What a lane on another thread needs to know of its log: all of it can be cloned, or is shared. */
+/** The data about its log that a lane on another thread needs: all of it can be cloned, or is shared. */
 export interface LaneSurroundings {
   readonly bell: SharedArrayBuffer;
   readonly status: SharedArrayBuffer;
@@ -15,7 +15,7 @@ export interface LaneSurroundings {
 
 /** The ends of a new lane's ports. */
 export interface LanePorts {
-  /** To the writer thread and from it. The first message is the lane, or why there is none. */
+  /** To the writer thread and from it. The first message is the lane, or the reason why there is none. */
   readonly writerPort: MessagePort;
   /** From the sync thread. */
   readonly syncPort: MessagePort;
@@ -25,24 +25,24 @@ export interface LanePorts {
 
 /** A plain object that gives one thread a lane of the log: {@link Wal.attachment} makes it, {@link Wal.attach} uses it up. */
 export interface WalAttachment {
-  /** What moves to the other thread: `new Worker(file, { workerData: a, transferList: a.transferList })`. */
+  /** The ports that move to the other thread: `new Worker(file, { workerData: a, transferList: a.transferList })`. */
   readonly transferList: MessagePort[];
-  /** What `Wal.attach` takes up; for nobody else. */
+  /** For `Wal.attach` only. */
   readonly ringwal: object;
 }
 
 interface AttachmentContent extends LaneSurroundings, LanePorts {
-  /** Of the layout of all this: both threads must have loaded the same. */
+  /** Version of this layout: both threads must have loaded the same one. */
   readonly version: number;
 }
 
 const VERSION = 1;
 
 /**
- * The lane is asked for here and now, by the port of `lane`: whatever thread takes it up later finds it waiting in its own
- * port, and neither this thread nor the opening one need an event loop for it.
+ * Asks for the new lane now, by the port of `lane`: the thread that attaches later finds the lane waiting in its own port, and
+ * neither this thread's event loop nor the opening thread's is needed for that.
  *
- * @throws ERR_WAL_FULL, and what says that the lane takes nothing
+ * @throws ERR_WAL_FULL; the reason why `lane` takes nothing
  */
 export function createAttachment(lane: Lane, surroundings: LaneSurroundings): WalAttachment {
   lane.otherLanes.checkRoom();
@@ -61,7 +61,7 @@ export function createAttachment(lane: Lane, surroundings: LaneSurroundings): Wa
 
 const used = new WeakSet<MessagePort>();
 
-/** The content of an attachment, which is used up by that. @throws ERR_WAL_OPTION */
+/** Takes the content of an attachment, which is then used up. @throws ERR_WAL_OPTION */
 export function openAttachment(attachment: unknown): AttachmentContent {
   const content = takeContent(attachment);
   if (content === undefined) {
@@ -78,7 +78,7 @@ export function openAttachment(attachment: unknown): AttachmentContent {
   return content;
 }
 
-/** Each field is read once. `undefined`: it is no attachment, or not moved. */
+/** Each field is read once. `undefined`: it is no attachment, or was not moved. */
 function takeContent(attachment: unknown): AttachmentContent | undefined {
   if (typeof attachment !== 'object' || attachment === null) return undefined;
   const { ringwal } = attachment as Partial<WalAttachment>;

@@ -1,6 +1,6 @@
 /**
- * Closing, which may be asked for again. The first call gets the outcome: a failure is reported once. Later calls only wait for the
- * end.
+ * Closes once, however often it is called. The first call gets the outcome: a failure is reported once. Later calls only wait for
+ * the end.
  */
 export class CloseOnce {
   #ended: Promise<void> | undefined;

@@ -25,7 +25,7 @@ import { type LogEngine, systemEngine } from './log-engine.js';
 import { LogThreads } from './log-threads.js';
 
 /**
- * An open log as the opening thread holds it: its lane, the writer thread, the sync thread, and what becomes of them.
+ * An open log as the opening thread holds it: its lane, the writer thread, the sync thread, and their state.
  *
  *   opening ──▶ open ──▶ closing ──▶ closed
  *      └─ refused ┴─ a thread died ─────┘
@@ -123,14 +123,14 @@ export class Connection implements ExitParticipant {
     }
   }
 
-  /** Completes what was accepted, syncs, releases the lock, ends the threads. Rejects once with the failure that ended the log. */
+  /** Completes accepted entries, syncs, releases the lock, ends the threads. Rejects once with the failure that ended the log. */
   close(): Promise<void> {
     return this.#closed.run(() => this.#close());
   }
 
   /**
-   * The process that the log belonged to is gone, in a simulation: the log takes nothing more, and what is pending is never settled,
-   * since the code that waits for it is gone too.
+   * In a simulation, the log's process is gone: the log takes nothing more, and pending promises are never settled, since the code
+   * that waits for them is gone too.
    */
   abandon(): void {
     this.#closed.skip();
@@ -152,7 +152,7 @@ export class Connection implements ExitParticipant {
     return nowMs() - this.#openedMs;
   }
 
-  /** Bytes in the fullest ring of other threads, as far as this one has heard of them. */
+  /** Bytes in the fullest ring of other threads, as far as this thread knows of them. */
   fullestOfOthers(): number {
     let most = 0;
     for (const { i32 } of this.#others.values()) most = Math.max(most, ringUsed(i32));
@@ -171,7 +171,7 @@ export class Connection implements ExitParticipant {
   }
 
   flushAtExit(): void {
-    // Whoever had something to lose has been told, by a promise or by `onError`.
+    // Every loss was reported, by a promise or by `onError`.
     if (this.lane.failure !== undefined) return;
     this.#onError.startExit();
     this.lane.flushEachAppend();
@@ -186,14 +186,14 @@ export class Connection implements ExitParticipant {
     try {
       this.lane.flushAtExit();
     } catch (error) {
-      // The callback's own.
+      // An error of the callback itself.
       if (!(error instanceof WalError)) throw error;
-      // No promise and no event loop is left to tell it by.
+      // No promise and no event loop is left that could report it.
       this.#onError.report(error);
     }
   }
 
-  /** Of entries that are written, not durable, and have no promise that would say so. False = there are none. */
+  /** Reports entries that are written, not durable, and have no promise that would say so. False = there are none. */
   #tellOfUnsynced(error: WalError, told: number): boolean {
     const [durableLsn, lastLsn] = [this.status.get('durableLsn'), this.status.get('lastLsn')];
     if (lastLsn - durableLsn <= told) return false;
@@ -273,8 +273,8 @@ export class Connection implements ExitParticipant {
   }
 
   /**
-   * The writer, which is blocked most of the time, does not hear that a thread has ended; this one does, in its event loop.
-   * Nothing but the lane's return to the pool waits for that.
+   * The writer is blocked most of the time, so it gets no event when a thread has ended; this thread gets one, in its event loop.
+   * Only the lane's return to the pool waits for that.
    */
   #watchLane({ lane, lifePort, buffer }: Extract<ToLane, { kind: 'lane-opened' }>): void {
     this.#others.set(lane, { lifePort, i32: new Int32Array(buffer) });

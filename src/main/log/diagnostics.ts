@@ -3,10 +3,10 @@ import type { RecoveryReport } from '../../protocol/reports.js';
 import type { WalError } from '../errors/wal-error.js';
 
 /**
- * What a log publishes by `diagnostics_channel`, in the thread that opened it. Every message names the log's `directory`.
- * Without subscribers nothing is made: a look at `hasSubscribers` is all that it costs.
+ * The channels of `diagnostics_channel` on which a log publishes, in the thread that opened it. Every message names the log's
+ * `directory`. Without subscribers no message is made: the only cost is a look at `hasSubscribers`.
  *
- * Kept here, since a channel that nobody holds is collected, and its subscribers with it.
+ * The channels are kept here, since an unreferenced channel is garbage-collected, and its subscribers with it.
  */
 const channels = {
   open: channel('ringwal:open'),
@@ -18,8 +18,8 @@ const channels = {
 
 // Exported as WalDiagnostics.
 /**
- * The messages of `diagnostics_channel`, by channel: `open` is what `ringwal:open` publishes, and so on. Each names the log's
- * `directory`. They are published in the thread that opened the log. docs/monitoring.md.
+ * The messages of `diagnostics_channel`, by channel: `open` is the message of `ringwal:open`, and so on. Each names the log's
+ * `directory`. They are published in the thread that opened the log. See docs/monitoring.md.
  */
 export interface Diagnostics {
   /** A log was opened. */
@@ -29,7 +29,7 @@ export interface Diagnostics {
     /** What opening found and did. */
     readonly recovery: RecoveryReport;
   };
-  /** Opening found more than a clean log: a torn tail was cut, or a corrupt log repaired as the option `recovery` says. */
+  /** `open` found a log that was not clean: it cut a torn tail, or repaired a corrupt log as the option `recovery` says. */
   readonly recover: {
     /** The log's, absolute. */
     readonly directory: string;
@@ -42,7 +42,7 @@ export interface Diagnostics {
     readonly directory: string;
     /** The new segment. */
     readonly path: string;
-    /** LSN of the entry that it will begin with. */
+    /** LSN of its first entry, which is still to come. */
     readonly firstLsn: number;
     /** Size of the segment that was sealed. */
     readonly sealedBytes: number;
@@ -56,11 +56,11 @@ export interface Diagnostics {
     /** Milliseconds that the sync took. */
     readonly durationMs: number;
   };
-  /** A log could not be opened, or ended, or went on with a loss or trouble that `onError` is told too. */
+  /** A log could not be opened, or ended, or continued after a loss or a failure that `onError` gets too. */
   readonly error: {
     /** The log's, absolute. */
     readonly directory: string;
-    /** What went wrong. */
+    /** The error that occurred. */
     readonly error: WalError;
   };
 }

@@ -4,16 +4,16 @@ import { nowMs, setImmediate } from '../../files/node-globals.js';
 import { pause } from '../../files/pause.js';
 import type { WalError } from '../errors/wal-error.js';
 
-/** How long whoever reads standard error has for making room in a pipe that is full. */
+/** If standard error is a full pipe, its reader has this long to make room. */
 const STDERR_WAIT_MS = 1000;
 
-/** Passes on what no promise tells. */
+/** Passes on the errors that no promise reports. */
 export class ErrorReporter {
   readonly #onError: ((error: WalError) => void) | undefined;
   readonly #publish: (error: WalError) => void;
   #isExiting = false;
 
-  /** `publish` hears of each error too, before `onError`. */
+  /** `publish` gets each error too, before `onError`. */
   constructor(
     onError: ((error: WalError) => void) | undefined,
     publish: (error: WalError) => void = () => {},
@@ -33,12 +33,12 @@ export class ErrorReporter {
     else this.#call(this.#onError, error);
   }
 
-  /** The process is exiting: what is left for a later tick, as warnings are, does not come any more. */
+  /** The process is exiting: work that is left for a later tick, as warnings are, is not done any more. */
   startExit(): void {
     this.#isExiting = true;
   }
 
-  /** Who reports is in the middle of something, which an error of the callback must not interrupt. */
+  /** The reporting code is in the middle of other work, which an error of the callback must not interrupt. */
   #call(onError: (error: WalError) => void, error: WalError): void {
     try {
       onError(error);
@@ -50,14 +50,14 @@ export class ErrorReporter {
   }
 }
 
-/** Synchronously: no event loop comes any more. What nobody takes within a second is lost with the process. */
+/** Writes synchronously, since the event loop turns no more. Text that is not read within a second is lost with the process. */
 function writeToStderr(text: string): void {
   const untilMs = nowMs() + STDERR_WAIT_MS;
   for (let rest = Buffer.from(text); rest.length > 0; ) {
     try {
       rest = rest.subarray(writeSync(process.stderr.fd, rest));
     } catch (error) {
-      // A pipe that does not block says so instead. Of any other error nobody is left who could be told.
+      // A pipe that does not block fails with this code when it is full. Any other error cannot be reported any more.
       if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' || nowMs() > untilMs) return;
       pause(1);
     }

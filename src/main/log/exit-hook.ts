@@ -1,31 +1,31 @@
 import type { EventEmitter } from 'node:events';
 import process from 'node:process';
 
-/** Something that must get a last, synchronous word before the process ends. */
+/** An object that must do some last, synchronous work before the process ends. */
 export interface ExitParticipant {
   /** The process, or the worker thread, ends. Called again at the end of the `'exit'` event. */
   flushAtExit(): void;
-  /** An exception was not caught: the process ends, perhaps without `'exit'`, or goes on. Does not throw. */
+  /** An exception was not caught: the process ends, perhaps without `'exit'`, or continues. Does not throw. */
   flushAtException?(): void;
 }
 
 const participants = new Set<ExitParticipant>();
 
 /**
- * How the process is heard to end, while any log is open: `process.emit` is wrapped.
+ * Notices the end of the process while any log is open: `process.emit` is wrapped.
  *
  * `'exit'` is emitted at the end of the event loop, at `process.exit()` and at an uncaught exception, and the log's threads
- * still run during it. A listener alone would not do: another one that comes earlier, or that is prepended later, ends the event when
- * it throws or calls `process.exit()` again, and `removeAllListeners` removes every listener. The wrapper runs before all of them. It also hears
- * `'uncaughtExceptionMonitor'`, which comes before the handlers of `'uncaughtException'`: if one of those throws, the process ends
- * without `'exit'`.
+ * still run during it. A listener alone would not do: another listener that comes earlier, or that is prepended later, ends the
+ * event if it throws or calls `process.exit()` again, and `removeAllListeners` removes every listener. The wrapper runs before all
+ * of them. It also notices `'uncaughtExceptionMonitor'`, which comes before the handlers of `'uncaughtException'`: if one of those
+ * throws, the process ends without `'exit'`.
  *
  * The listener remains for the case that other code puts an older `process.emit` back, over the wrapper.
  */
 let base: typeof process.emit | undefined;
 let isExiting = false;
 
-/** No event of anybody's: only the wrapper answers it, which shows that it is still in the chain of wrappers. */
+/** An event that no other code uses: only the wrapper answers it, which shows that it is still in the chain of wrappers. */
 const PROBE = Symbol('ringwal: is the exit hook in place?');
 
 function emit(event: string | symbol, ...args: unknown[]): boolean {
@@ -41,7 +41,7 @@ function emitExit(args: readonly unknown[]): boolean {
   try {
     isHeard = passOn('exit', args);
   } finally {
-    // What the listeners left unfinished: the beginning of a line in a log stream.
+    // The listeners may have written the beginning of a line to a log stream.
     errors.push(...flushAll());
     isExiting = false;
   }
@@ -61,7 +61,7 @@ function onExit(): void {
   if (errors.length > 0) throw errors[0];
 }
 
-/** One log's trouble, or its callback's, is not the others': all of it is answered. */
+/** Flushes every log, even if one of them or its callback throws. Returns all errors. */
 function flushAll(): unknown[] {
   const errors: unknown[] = [];
   for (const participant of participants) {
@@ -91,11 +91,11 @@ export function removeExitParticipant(participant: ExitParticipant): void {
 function wrapEmit(): void {
   if ((process as EventEmitter).emit(PROBE)) return;
   base = Object.hasOwn(process, 'emit') ? process.emit : undefined;
-  // False where that is forbidden: then the listener has to do.
+  // Returns false if the environment forbids it: then only the listener remains.
   Reflect.defineProperty(process, 'emit', { value: emit, configurable: true, writable: true });
 }
 
-/** If other code has wrapped the wrapper, it stays: without participants it only passes on. */
+/** If other code has wrapped the wrapper, it stays: without participants it only passes events on. */
 function unwrapEmit(): void {
   if ((process.emit as unknown) !== emit) return;
   if (base === undefined) Reflect.deleteProperty(process, 'emit');

@@ -16,13 +16,13 @@ import { startThread } from '../threads/start-thread.js';
 export interface LogThread {
   on(event: 'error', listener: (error: unknown) => void): unknown;
   once(event: 'exit', listener: (exitCode: number) => void): unknown;
-  /** It keeps the process alive, or does not. */
+  /** Makes the thread keep the process alive. `unref` undoes that. */
   ref(): void;
   unref(): void;
   terminate(): Promise<unknown>;
 }
 
-/** Whether the threads of a log live, for a thread that is blocked and hears no event. */
+/** Shows whether the threads of a log live, to a thread that is blocked and receives no event. */
 export interface LifeWatch {
   bothLive(): boolean;
   close(): void;
@@ -34,16 +34,16 @@ export interface DelayOptions {
 }
 
 /**
- * What an open log runs on: its two threads, the way to wake them, and the files that readers open. A log of the system runs on
- * worker threads and Node's file system. `ringwal/testing` gives another engine, whose threads take turns with the caller on a
+ * The engine of an open log: its two threads, the way to wake them, and the files that readers open. Normally a log runs on
+ * worker threads and Node's file system. `ringwal/testing` has another engine, whose threads take turns with the caller on a
  * simulated disk.
  */
 export interface LogEngine extends ReadAccess {
   /** The opening thread's end of the doorbell. */
   createDoorbell(memory: SharedArrayBuffer): Doorbell;
   /**
-   * Starts one of the two threads; `ports` are those in `data`. `deliver` makes the opening thread take in what was posted to it, for
-   * an engine that does not leave this to the event loop.
+   * Starts one of the two threads; `ports` are those in `data`. `deliver` makes the opening thread take in its messages, for an
+   * engine that does not leave this to the event loop.
    */
   startThread(
     data: WriterThreadData<MessagePort> | SyncThreadData<MessagePort>,

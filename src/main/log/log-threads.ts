@@ -21,8 +21,8 @@ import { openLifeWatch } from './life-watch.js';
 import type { LifeWatch, LogEngine, LogThread } from './log-engine.js';
 
 /**
- * How many lifelines a lock file has: so many that logs which come one after the other do not pick the same. Nobody has to be kept
- * from guessing it, so that it takes no `node:crypto`, which would be memory for nothing else.
+ * How many lifelines a lock file has: so many that logs that follow each other do not pick the same one. The choice need not be
+ * hard to guess, so it does not use `node:crypto`, which would take memory and is not needed otherwise.
  */
 const LIFELINES = 2 ** 40;
 
@@ -31,7 +31,7 @@ export class LogThreads {
   readonly lane: Lane;
   readonly status: LogStatus;
   readonly onError: ErrorReporter;
-  /** What a lane on another thread needs to know of the log. */
+  /** The data about the log that a lane on another thread needs. */
   readonly surroundings: LaneSurroundings;
   onLogMessage: (message: ToLane) => void = () => {};
   onFailure: LaneParts['onFailure'] = () => {};
@@ -44,12 +44,12 @@ export class LogThreads {
   readonly #directory: string;
   readonly #lockFile: string;
   readonly #lifeline = 1 + Math.floor(Math.random() * LIFELINES);
-  /** Threads die with their locks, whatever they die of, and a thread that is blocked hears no event that would tell. */
+  /** However a thread dies, its locks go with it. A blocked thread checks these, since it receives no events. */
   #lives: LifeWatch | undefined;
   #areSyncsAsked = false;
   #isClosing = false;
   #isClosed = false;
-  /** By the thread and not by its port, which closes as soon as the thread dies, before any promise has rejected. */
+  /** References the threads and not their ports: a port closes as soon as its thread dies, before any promise has rejected. */
   readonly #holds: HoldCount;
   #onDeath: (cause: unknown) => void = () => {};
 
@@ -106,7 +106,7 @@ export class LogThreads {
     const deliver = () => this.lane.drainPorts();
     let sync: LogThread | undefined;
     try {
-      // First the one that does nothing unasked: if the other does not start, nobody has the lock.
+      // The sync thread starts first, since it does nothing unasked: if the writer then does not start, no thread has the lock.
       sync = engine.startThread(syncData, [between.port2, toSync.port2], deliver);
       this.#writer = engine.startThread(writerData, [toWriter.port2, between.port1], deliver);
     } catch (error) {
@@ -129,7 +129,7 @@ export class LogThreads {
       onError: (error) => this.onError.report(error),
       onFailure: (failure, toldUnsynced, isTold) => this.onFailure(failure, toldUnsynced, isTold),
       onReceive: () => this.askForSyncs(),
-      // That a thread has ended its own event tells.
+      // The thread's own event reports its end.
       onPortClosed: () => {},
       onLogMessage: (message) => {
         if (message.kind === 'closed') this.#isClosed = true;
@@ -161,8 +161,8 @@ export class LogThreads {
   }
 
   /**
-   * Has each sync told, or no longer, as there are subscribers. Nothing says when one comes or goes: so it is looked at
-   * whenever word comes from the threads, and when the figures are asked for.
+   * Asks for a message about each sync if there are subscribers, and for none otherwise. No event says when a subscriber comes or
+   * goes, so this is checked whenever a message comes from the threads, and when the figures are asked for.
    */
   askForSyncs(): void {
     const isAsked = isWatched('sync');
@@ -171,9 +171,9 @@ export class LogThreads {
     this.status.syncsWatched = isAsked;
   }
 
-  /** Has the writer complete what was accepted and close the log. */
+  /** Has the writer complete the accepted entries and close the log. */
   startClosing(): void {
-    // Before the request: a thread that finds its ring full for good learns why.
+    // Set before the request is posted: a thread whose ring then stays full learns why.
     this.#doorbell.setClosing();
     this.lane.startClosing('close');
   }
@@ -205,7 +205,7 @@ export class LogThreads {
     poolLaneMemory(this.#memory);
   }
 
-  /** Both threads are gone: lets go of what led to them. */
+  /** Both threads are gone: closes the ports to them and drops references. */
   detach(): void {
     this.lane.detach();
     this.#lives?.close();
@@ -234,11 +234,11 @@ export class LogThreads {
     await Promise.all([gone(this.#writer), gone(this.#sync)]);
   }
 
-  /** One of the two is gone. If nobody asked for it the other has no work left, and nobody must wait for it. */
+  /** One of the two is gone. If that was not requested, the other has no work left, and no caller may wait for it. */
   #noteEnd(exitCode: number, cause: unknown): void {
-    // Its last word may still be in the port.
+    // Its last message may still be in the port.
     this.lane.drainPorts();
-    // While the log is being closed the sync thread ends first, as it should.
+    // While the log is being closed, the sync thread ends first, as intended.
     if (this.#isClosed || (this.#isClosing && exitCode === 0)) return;
     this.#isClosed = true;
     this.#doorbell.setDead();

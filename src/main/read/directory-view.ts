@@ -72,7 +72,7 @@ export class DirectoryView implements LogView {
     assertOpen: () => this.assertOpen(),
   });
   readonly #disk: Disk = createNodeDisk();
-  /** One for all looks, since it has a window. */
+  /** One reader for all looks, since it has a window. */
   readonly #frames = new FrameReader();
   readonly #listing: DirectoryListing;
   /** The directory listing that the last look has used. */
@@ -86,16 +86,16 @@ export class DirectoryView implements LogView {
   /** Numbers of the segments in the directory, ascending. */
   #numbers: readonly number[];
   #lastLsn: number;
-  /** As of the state file: entries below it were given up. 0 = none were. */
+  /** The state file's floor: entries below it were given up. 0 = none were. */
   #floor: number;
-  /** By number, the LSNs that the first frame of a segment says were removed right before it, where there are any. */
+  /** For each segment, by number, whose first frame records removed LSNs right before it: how many. */
   readonly #skipped: Map<number, number>;
   #durableLsn: number;
   /** The bytes right before the end. */
   #endBytes: Uint8Array | undefined;
   /** The state file may order the next writer to cut the log after some entry. */
   #isCutDue: boolean;
-  /** As the directory was at this look. */
+  /** The snapshots, with the directory listing from which they were read. */
   #snapshots: { readonly listing: Listing; readonly found: readonly SnapshotRecord[] } | undefined;
   readonly #truncations: number[] = [];
   /** All names seen in the directory that may be side files of cuts. */
@@ -191,7 +191,7 @@ export class DirectoryView implements LogView {
     return this.#endLsn;
   }
 
-  /** The last entry; of a log without any, the last one that was given up. */
+  /** The last entry; if the log has none, the last entry that was given up. */
   get #endLsn(): number {
     return this.#lastLsn === 0 ? Math.max(0, this.#floor - 1) : this.#lastLsn;
   }
@@ -234,7 +234,7 @@ export class DirectoryView implements LogView {
     return this.#segments.before(number);
   }
 
-  /** Files do not change under the name of a snapshot, so that they are read again only once names have changed. */
+  /** The file under the name of a snapshot never changes, so files are read again only if names have changed. */
   snapshots(): readonly SnapshotRecord[] {
     this.#look();
     const listing = this.#seen;
@@ -297,7 +297,7 @@ export class DirectoryView implements LogView {
     await Promise.all([this.readers.endAll(), this.snapshotFiles.closeAll()]);
   }
 
-  /** Reads what was written since the last look. @throws ERR_WAL_IO, also if another log has replaced this one */
+  /** Reads the frames written since the last look. @throws ERR_WAL_IO, also if another log has replaced this one */
   #look(): void {
     if (this.#isClosed) return;
     const endBefore = this.#end;

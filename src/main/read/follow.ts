@@ -63,7 +63,7 @@ async function* followBatches(
   try {
     const wait = { signal, ref, stop: stop.signal };
     const first = since === undefined ? 0 : await waitForTime(view, Number(since), wait);
-    // Below the log's beginning, `from` finds that entries are gone; `since` does not ask for those.
+    // If `from` is below the log's beginning, entries that it asks for are gone; `since` does not ask for these.
     const next = from === undefined || first > view.firstLsn ? Math.max(from ?? 0, first) : from;
     yield* walkOn(view, next, wait);
   } finally {
@@ -78,8 +78,8 @@ interface Wait {
 }
 
 /**
- * The first entry that was made at `ms` or later, once it is durable: only then is it certain that a moment that is still to
- * come has come. 0 = the log begins with it, or the wait was ended.
+ * Waits for the first entry that was made at `ms` or later to be durable: only then is it certain that a future moment has
+ * come. 0 = the log begins with this entry, or the wait was ended.
  */
 async function waitForTime(view: LogView, ms: number, { signal, ref, stop }: Wait): Promise<number> {
   for (;;) {

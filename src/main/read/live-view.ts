@@ -168,7 +168,7 @@ export class LiveView implements LogView {
   /**
    * Proves that the directory is the one in which the log was opened. The writer thread holds it open, so no other
    * directory can get its identity while that thread lives. This log has made the files in it, and they name the log.
-   * Segments of wal-go do not; they are recognised by the identity that they had when the log was opened.
+   * wal-go's segments do not name a log; they are recognised by the identity that they had when the log was opened.
    */
   async proveOwn({ number, path }: SegmentInfo, file: FileIdentity | undefined): Promise<void> {
     const found = await this.#identifyPath(this.directory);
@@ -245,7 +245,7 @@ export class LiveView implements LogView {
       this.#checkpoints.lower(message.endLsn);
       this.indexes.clear();
       this.files.clear();
-      // The writer has made another file of it.
+      // The writer has replaced the segment's file.
       if (message.replaced !== undefined) this.#unnamed.delete(message.replaced);
       this.times.forgetFrom((message.segments.at(-1)?.number ?? -1) + 1);
       this.#segments = new SegmentList(message.segments);

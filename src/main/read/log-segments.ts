@@ -45,12 +45,12 @@ export async function openOwnFile(view: LogView, segment: SegmentInfo): Promise<
   }
 }
 
-/** The error when the paths of a log lead to something else. `found` names what was replaced. */
+/** The error when the paths of a log lead to something else. `found` names the replaced file or directory. */
 export function replaced(directory: string, path: string, found: string): WalError {
   return new WalError(
     'ERR_WAL_IO',
-    `Cannot read "${path}": ${found} was removed, renamed or replaced, or a link that leads there was moved. Nothing of ` +
-      'what is there now was read. Close the log and open the right one.',
+    `Cannot read "${path}": ${found} was removed, renamed or replaced, or a link that leads there was moved. No file that ` +
+      'is there now was read. Close the log and open the right one.',
     {
       path,
       cause: new DiskError(

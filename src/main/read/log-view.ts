@@ -54,7 +54,7 @@ export interface LogView {
   readonly truncations: readonly number[];
   /** Positions of entries that readers have learned. */
   readonly indexes: SparseIndexes;
-  /** What is known of the times of the segments. */
+  /** The known times of the segments. */
   readonly times: LogTimes;
   /** The wall clock, milliseconds since 1970. */
   wallMs(): number;
@@ -90,7 +90,7 @@ export interface LogView {
   close(): Promise<void>;
 }
 
-/** What a walk takes of the log when it is asked for, before it reads anything. */
+/** The state of the log that a walk notes when it is requested, before it reads anything. */
 export interface Look {
   /** Number of cuts when `lastLsn` was taken. */
   readonly cutsSeen: number;

@@ -76,7 +76,7 @@ export async function* walkBackwards(
         await reader.closeFiles();
       }
       segment = view.segmentBefore(number);
-      // The segments between the two were removed meanwhile. (Numbers alone do not show that: those of a merged run are missing for good.)
+      // The segments between the two were removed meanwhile. (Numbers alone do not show it: those of a merged run stay missing.)
       if (segment !== undefined && view.segmentAfter(segment.number)?.number !== number) segment = undefined;
       else hasReadAll = segment === undefined;
     }

@@ -155,8 +155,9 @@ async function* walkRange(view: LogView, range: Range): AsyncGenerator<WalEntry[
 }
 
 /**
- * Another process does not know of this reader, and may have removed the segments between the one that was read last and this one: then
- * the first entry here does not follow on. Numbers alone show nothing: those of a merged run of segments are missing for good.
+ * Another process does not know of this reader, and may have removed the segments between the one that was read last and this one:
+ * then the first entry here does not continue the chain. Numbers alone show nothing: those of a merged run of segments stay
+ * missing.
  */
 function isAfterGap(readNumber: number, segment: SegmentInfo, { fault, offset }: SegmentEnd): boolean {
   return readNumber >= 0 && segment.number > readNumber + 1 && offset === 0 && fault === 'lsn';

@@ -79,7 +79,7 @@ export class SegmentReader {
   /** Records the positions of entries. */
   readonly #index: SparseIndex | undefined;
   readonly #chunkBytes: number;
-  /** Is told of each frame that is not plain, and of the first one of a segment, before the position moves past it. */
+  /** Called with each frame that is not plain, and with the first one of a segment, before the position moves past it. */
   readonly #observer: ((frame: Readonly<Frame>) => void) | undefined;
   /** Bytes of the file to be read, as far as they are known. They bound the memory of a chunk. */
   #size: number;

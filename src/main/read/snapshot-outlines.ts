@@ -6,12 +6,12 @@ import { parseSnapshotName, snapshotName } from '../../format/segment-name.js';
 import { readOutline } from '../../format/snapshot-file.js';
 import { type SnapshotRecord, snapshotRecord } from '../../protocol/snapshots.js';
 
-/** A file's two ends are read, and no more. */
+/** Only the two ends of a file are read. */
 const NO_READ_AHEAD = 0;
 
 /**
  * The snapshots among the files `names` of `directory` whose two ends are intact, of log `logId`, newest first. It blocks the calling
- * thread for some small reads. A file that cannot be read is none of them: `verifySnapshots` names it.
+ * thread for some small reads. A file that cannot be read is left out: `verifySnapshots` names it.
  *
  * @throws EMFILE, ENFILE
  */

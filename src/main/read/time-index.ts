@@ -18,7 +18,7 @@ interface TimePlace {
   readonly state: TimeState;
 }
 
-/** Where a walk through a segment's times can begin. It holds no hole: a walk notes what it went over. */
+/** Places where a walk through a segment's times can begin. There is no hole before the last one: each walk notes its places. */
 export class TimeIndex {
   readonly number: number;
   /** The places do not hold for a file that replaces this one. */
@@ -31,7 +31,7 @@ export class TimeIndex {
     this.file = file;
   }
 
-  /** The next frame starts at `chain`, and `state` is what the frames before it say. */
+  /** The next frame starts at `chain`, and `state` is the time state after the frames before it. */
   note(chain: ChainContext, state: TimeState): void {
     const { fileOffset, batchRemaining, expectedLsn } = chain;
     if (fileOffset < (this.#places.at(-1)?.offset ?? 0) + PLACE_SPACING_BYTES) return;
@@ -60,7 +60,7 @@ export class TimeIndex {
   }
 }
 
-/** What is known of the times of a log's segments, so that most questions are answered by reading one of them. */
+/** The known times of a log's segments: with them, most questions are answered by reading one segment. */
 export class LogTimes {
   readonly #firstFrames = new Map<number, SegmentTime>();
   readonly #indexes = new Map<number, TimeIndex>();
@@ -69,7 +69,7 @@ export class LogTimes {
     for (const [number, time] of known) this.note(number, time);
   }
 
-  /** What the first frame of segment `number` says; `undefined` = it was not read yet. */
+  /** The times in the first frame of segment `number`; `undefined` = it was not read yet. */
   of(number: number): SegmentTime | undefined {
     return this.#firstFrames.get(number);
   }
@@ -80,14 +80,14 @@ export class LogTimes {
 
   /** Segments up to `number` were removed. */
   dropThrough(number: number): void {
-    // In the order in which they were noted: most of a log's segments are not looked at.
+    // The map is in the order in which they were noted, so most of a log's segments are not looked at.
     for (const each of this.#firstFrames.keys()) {
       if (each > number) break;
       this.#firstFrames.delete(each);
     }
   }
 
-  /** Other frames may stand in the segments from `number` on, and anywhere in the files that were read. */
+  /** The segments from `number` on may hold other frames now, and so may any part of the files that were read. */
   forgetFrom(number: number): void {
     for (const each of [...this.#firstFrames.keys()]) if (each >= number) this.#firstFrames.delete(each);
     this.#indexes.clear();

@@ -15,18 +15,18 @@ import type { LogView } from './log-view.js';
 import type { Reader } from './readers.js';
 import { corruptError, SegmentReader } from './segment-reader.js';
 
-/** Stamps later than this after the reader's present are not believed. */
+/** Stamps that are further than this ahead of the reader's clock are ignored. */
 const HORIZON_MS = 24 * 3600_000;
 
 /**
- * The LSN of the first entry that was made at `ms` or later: src/format/time-walk.ts says what that means. `lastLsn + 1` if
- * no entry is that late.
+ * The LSN of the first entry that was made at `ms` or later, as src/format/time-walk.ts defines it. `lastLsn + 1` if no
+ * entry is that late.
  *
  * @throws ERR_WAL_UNSUPPORTED if the log's frames do not say; as [SegmentSearch]
  */
 export async function firstLsnAt(view: LogView, ms: number): Promise<number> {
   const { answer, lastLsn } = await search(view, 'reaches', Math.floor(ms));
-  // Of the moment at which the search began: an entry that was written since then may be that late.
+  // `lastLsn` is of the moment at which the search began: an entry that was written since then may be that late.
   if (answer === undefined) return lastLsn + 1;
   if (!answer.isBounded) throw untold(view, ms);
   return Math.max(answer.lsn, view.firstLsn);
@@ -46,7 +46,7 @@ interface Found {
   readonly lastLsn: number;
 }
 
-/** Begins anew when retention or a cut has changed the log under it. */
+/** Begins again if retention or a cut has changed the log meanwhile. */
 async function search(view: LogView, kind: TimeQuestion['kind'], ms: number): Promise<Found> {
   for (;;) {
     view.assertOpen();
@@ -82,7 +82,7 @@ async function searchTo(
       const time = view.times.of(segment.number);
       if (log.enter(segment, time)) return log.answer;
       const nextTime = next === undefined ? undefined : view.times.of(next.number);
-      // The segment after a gap in the numbers speaks of another one.
+      // After a gap in the numbers, the next segment's record is about another segment.
       const latestMs = next?.number === segment.number + 1 ? nextTime?.previousLatestMs : undefined;
       if (log.passesOver(segment, time, latestMs, nextTime)) continue;
       const walk = await searchSegment(view, reader, segment, question, lastLsn, time !== undefined);
@@ -107,7 +107,7 @@ class LogSearch {
     this.#question = question;
   }
 
-  /** Takes what the segment's first frame says. True = that is the answer. */
+  /** Takes the times in the segment's first frame. True = that frame is the answer. */
   enter({ firstLsn }: SegmentInfo, time: SegmentTime | undefined): boolean {
     const startMs = time === undefined ? 0 : this.#startMs(time);
     if (startMs === 0) return false;
@@ -123,7 +123,7 @@ class LogSearch {
   /**
    * The answer is not in the segment, which need not be read.
    *
-   * @param latestMs every entry of it was made by then, by the writer's own knowledge
+   * @param latestMs the writer has recorded that every entry of it was made by then
    */
   passesOver(
     { firstLsn }: SegmentInfo,
@@ -137,7 +137,7 @@ class LogSearch {
       return true;
     }
     if (time === undefined || nextTime === undefined || this.#believed(time.timeMs) > 0) return false;
-    // Its first frame is no stamp: the ages of the segments are the times of their entries.
+    // Its first frame is no stamp: the creation times of the segments count as the times of their entries.
     const nextMs = this.#startMs(nextTime);
     if (nextMs > 0) return this.#isBefore(nextMs);
     if (this.#startMs(time) > 0) return false;
@@ -145,7 +145,7 @@ class LogSearch {
     return true;
   }
 
-  /** Takes what the frames of the segment say. True = the answer is there. */
+  /** Takes the times in the frames of the segment. True = the answer is there. */
   leave({ firstLsn }: SegmentInfo, walk: TimeWalk): boolean {
     const { answer, state } = walk;
     const unknown = this.#unknown;
@@ -169,11 +169,11 @@ class LogSearch {
     return false;
   }
 
-  /** The log ends, at a time when no clock that is right shows more than `nowMs`. */
+  /** The log ends. No correct clock shows more than `nowMs` now. */
   end(nowMs: number): TimeAnswer | undefined {
     const { kind, ms } = this.#question;
     if (kind === 'reaches' && this.#unknown !== undefined && nowMs >= ms) return this.#unknown;
-    // There are entries, and nothing says when any of them was made.
+    // There are entries, and no frame says when any of them was made.
     return this.#isBounded ? undefined : { lsn: Number.POSITIVE_INFINITY, isBounded: false, isStamp: false };
   }
 
@@ -245,7 +245,7 @@ function untold(view: LogView, ms: number): WalError {
   return new WalError(
     'ERR_WAL_UNSUPPORTED',
     `Cannot tell which entries of "${directory}" were made at ${new Date(ms).toISOString()}: the entries there have no time ` +
-      'stamps, or stamps of a clock that stood far in the future. wal-go writes none. Give LSNs (from, to) instead.',
+      'stamps, or stamps of a clock that was far in the future. wal-go writes none. Give LSNs (from, to) instead.',
     { path: directory },
   );
 }

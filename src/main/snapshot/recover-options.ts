@@ -6,11 +6,11 @@ import type { WalEntry } from '../read/segment-reader.js';
 /** Options of {@link WalReader.recover}. */
 export interface RecoverOptions {
   /**
-   * Takes over a snapshot: `stream` yields its data, every chunk of it checked. Called once at most, before `apply`, and not at all if
-   * there is no snapshot. The data ends with the call.
+   * Takes over a snapshot: `stream` yields its data in checked chunks. Called once at most, before `apply`, and not at all if there
+   * is no snapshot. The stream ends with the call.
    */
   load: (stream: WalIterator<Uint8Array>, snapshot: SnapshotInfo) => unknown;
-  /** Takes over entries that come after the snapshot, in order: as {@link WalReader.batches} yields them. */
+  /** Takes over the entries after the snapshot, in order, as {@link WalReader.batches} yields them. */
   apply: (batch: WalEntry[]) => unknown;
   /** Ends the call: it rejects with the signal's reason. */
   signal?: AbortSignal | undefined;

@@ -9,7 +9,7 @@ import { readBatches } from '../read/read-log.js';
 import { readSnapshot } from './read-snapshot.js';
 import type { RecoverOptions } from './recover-options.js';
 
-/** What {@link WalReader.recover} did. */
+/** The result of {@link WalReader.recover}. */
 export interface RecoveredState {
   /** The snapshot that `load` got; 0 = none, everything was replayed. */
   readonly snapshotLsn: number;
@@ -19,17 +19,18 @@ export interface RecoveredState {
   readonly rejected: readonly RejectedSnapshot[];
 }
 
-/** A snapshot, verified, or what is wrong with it. */
+/** A verified snapshot, or the reason why it cannot be used. */
 export type VerifiedSnapshot =
   | { readonly snapshot: SnapshotRecord }
   | { readonly rejected: RejectedSnapshot };
 
 /**
- * Brings the application's state up to the log: from the newest snapshot that can be used, and every entry after it. Any snapshot,
- * with the entries after it, leads to the same state, so that one that cannot be used costs time only, as long as the log still has
- * the entries that an older one needs.
+ * Brings the application's state up to the end of the log: from the newest snapshot that can be used, and every entry after it. Any
+ * snapshot, with the entries after it, leads to the same state. So a snapshot that cannot be used only costs time, as long as the
+ * log still has the entries that an older one needs.
  *
- * @throws WalError ERR_WAL_PURGED: no snapshot can be used, and the log no longer has its first entries; what `load` and `apply` throw
+ * @throws WalError ERR_WAL_PURGED: no snapshot can be used, and the log no longer has its first entries; errors of `load` and
+ *   `apply`
  */
 export async function recoverState(
   view: LogView,
@@ -42,7 +43,7 @@ export async function recoverState(
   const snapshotLsn = used?.lsn ?? 0;
   const batches = readBatches(view, { from: snapshotLsn + 1, signal });
   try {
-    // Before `load`, which may take long: from now on retention keeps what is to be replayed.
+    // Done before `load`, which may take long: from now on retention keeps the entries that will be replayed.
     let next = view.lastLsn > snapshotLsn ? await batches.next() : undefined;
     if (used !== undefined) await loadFrom(view, used, load, signal);
     let replayed = 0;
@@ -71,7 +72,7 @@ async function newestUsable(
   return { used: undefined, rejected };
 }
 
-/** Reads the whole file. One that cannot be read counts as rejected, with the system's reason. */
+/** Reads the whole file. A file that cannot be read counts as rejected, with the system's reason. */
 export async function verifyOne(
   view: LogView,
   lsn: number,
@@ -111,7 +112,7 @@ async function loadFrom(
   }
 }
 
-/** What the user sees of a snapshot. */
+/** The public description of a snapshot. */
 export function infoOf({ lsn, format, bytes, createdMs, path }: SnapshotRecord): SnapshotInfo {
   return { lsn, format, bytes, createdMs, path };
 }

@@ -22,7 +22,7 @@ export interface AsyncBytesIterable {
 }
 
 /**
- * What is used of an iterator.
+ * The methods of an iterator that are used.
  *
  * @typeParam Result a piece, or a promise of one
  */
@@ -53,8 +53,8 @@ export interface BytesEnd {
 }
 
 /**
- * Chunks that are filled, or on their way to the job thread and back, 8 MiB in all. Bet: the job thread has work while this one is
- * busy with something else, and the other way round; more would be memory for nothing (bench/workloads/snapshot.ts).
+ * Chunks that are filled, or on their way to the job thread and back, 8 MiB in all. Bet: with these, each of the two threads has
+ * work while the other is busy with something else; more chunks gain nothing for their memory (bench/workloads/snapshot.ts).
  */
 const BUFFERS = 8;
 const BUFFER_BYTES = CHUNK_HEAD_BYTES + CHUNK_BYTES_MAX + CHUNK_TAIL_BYTES;
@@ -75,7 +75,8 @@ export function checkSource(source: unknown): SnapshotSource {
     if (typeof asynchronous === 'function' || typeof synchronous === 'function')
       return source as SnapshotSource;
   }
-  const hint = isText || isUint8Array(source) ? ' Put bytes at hand into an array: [bytes].' : '';
+  const hint =
+    isText || isUint8Array(source) ? ' If you have the bytes already, put them into an array: [bytes].' : '';
   throw new WalError(
     'ERR_WAL_OPTION',
     `source must be an iterable or a stream of Uint8Array, not ${describeValue(source)}.${hint}`,
@@ -90,8 +91,8 @@ export interface PumpOptions {
 }
 
 /**
- * Moves the bytes of a source into a sink. Memory is BUFFERS chunks, whatever the source yields and however much: nothing is taken
- * from the source while all of them are on their way.
+ * Moves the bytes of a source into a sink. Memory is BUFFERS chunks, however much the source yields: nothing is taken from the
+ * source while all chunks are on their way.
  */
 export class SnapshotPump {
   readonly #sink: SnapshotSink;
@@ -100,7 +101,7 @@ export class SnapshotPump {
   readonly #free: ArrayBuffer[] = [];
   #made = 0;
   #inFlight = 0;
-  /** Rejects what the pump waits for now. */
+  /** Rejects the promise for which the pump waits now. */
   #reject: ((error: unknown) => void) | undefined;
   /** Resolves the wait for a buffer. */
   #onReturn: (() => void) | undefined;
@@ -116,13 +117,13 @@ export class SnapshotPump {
     this.#options = options;
   }
 
-  /** Ends `run`, whatever it waits for, with this error. */
+  /** Ends `run` with this error, even while it waits. */
   interrupt(error: unknown): void {
     this.#failure ??= { error };
     this.#reject?.(this.#failure.error);
   }
 
-  /** @throws what the source throws; WalError of the sink, or ERR_WAL_OPTION for a value that is no bytes; see [interrupt] */
+  /** @throws the source's error; WalError of the sink, or ERR_WAL_OPTION for a value that is not bytes; the error of [interrupt] */
   async run(source: SnapshotSource): Promise<void> {
     this.#startMs = this.#options.nowMs();
     this.#turnMs = this.#startMs;
@@ -253,8 +254,8 @@ function iteratorOf(source: SnapshotSource): AnyIterator {
 }
 
 /**
- * As a loop does that is left early. Nothing waits for the source: it may hang, and that may be why it is left. An error of it now
- * would hide the one that the caller gets.
+ * Ends the iterator, as a loop does that is left early. The pump does not wait for the source, which may hang, perhaps the very
+ * reason for leaving it. An error of the source now would hide the one that the caller gets.
  */
 function leave(iterator: AnyIterator): void {
   try {

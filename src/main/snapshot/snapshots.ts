@@ -58,7 +58,7 @@ export class Snapshots {
   readonly #writing = new Map<number, Writing>();
   /** Snapshots whose whole files were read, or written, since open. */
   readonly #verified = new Set<string>();
-  /** Installs one after the other, the removal of surplus included: no snapshot gets a name that is about to be removed. */
+  /** Snapshots are installed one after the other, removal of surplus included: none gets a name that is about to be removed. */
   #installing: Promise<unknown> = Promise.resolve();
   #written = 0;
   #failures = 0;
@@ -174,8 +174,8 @@ export class Snapshots {
   }
 
   /**
-   * Of the snapshots besides the new one: the LSNs of those that are kept, and of those that are not. Only one that is intact counts
-   * as kept. One that is not stays where it is, for a person to look at, and so does each one that is newer.
+   * Among the snapshots besides the new one: the LSNs of those that are kept, and of those that are not. Only an intact snapshot
+   * counts as kept. A damaged one stays where it is, for a person to look at, and so does each one that is newer.
    */
   async #choose(
     call: SnapshotCall,
@@ -202,7 +202,7 @@ export class Snapshots {
     return isIntact;
   }
 
-  /** The new snapshot is there: that an old one cannot be removed takes nothing from it. */
+  /** The new snapshot is in place: a failure to remove an old one does not affect it. */
   async #removeSurplus(lsns: readonly number[]): Promise<void> {
     const { directory, jobs, view, onError } = this.#parts;
     try {
@@ -236,7 +236,7 @@ export class Snapshots {
   }
 }
 
-/** What may end one call of `writeSnapshot` early: its signal, or the end of the log. */
+/** One call of `writeSnapshot`, which its signal or the end of the log may end early. */
 class SnapshotCall {
   readonly #given: AbortSignal | undefined;
   readonly #own = new AbortController();
@@ -277,7 +277,7 @@ class SnapshotCall {
   }
 }
 
-/** Tells a snapshot from every other one that had its name. */
+/** Distinguishes a snapshot from every other one that had its name. */
 function keyOf({ lsn, branch, createdMs, bytes, entryCrc }: SnapshotRecord): string {
   return [lsn, branch, createdMs, bytes, entryCrc].join('/');
 }

@@ -245,7 +245,7 @@ export class LogStream extends Writable {
     if (this.writableEnded || this.destroyed) {
       this.#dropped += 1;
       this.#lane.noteDroppedLine();
-      // As every stream answers it.
+      // The answer of every stream.
       return callback === undefined ? super.write('') : super.write('', callback);
     }
     const lines = this.#bytesOrText(chunk, encoding ?? this.#encoding);

@@ -118,7 +118,7 @@ export function wayOut(cause: unknown): string {
   if (missing !== undefined && !/^(?:\.|\/|file:|[A-Za-z]:)/.test(missing))
     return (
       `Threads look for "${missing}" as Node does by itself: install it where the worker file finds it, or name a worker file ` +
-      'that first does what makes it found (option workerUrl, docs/packaging.md, "Where threads find modules").'
+      'that first loads the hook which finds it (option workerUrl, docs/packaging.md, "Where threads find modules").'
     );
-  return 'If the code was bundled, see to it that the worker file is there (option workerUrl, docs/packaging.md).';
+  return 'If the code was bundled, make sure that the worker file exists (option workerUrl, docs/packaging.md).';
 }

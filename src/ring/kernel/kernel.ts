@@ -5,7 +5,7 @@
  *   wasm.ts       the fast one; assembly/kernel.ts over the lane's WebAssembly.Memory
  *   reference.ts  plain TypeScript on `crc-32`; also serves where WebAssembly or its vectors are missing (`node --jitless`)
  *
- * What a run becomes (format/frame.ts has the spec of a frame, layout.ts that of a record):
+ * A run before and after (format/frame.ts has the spec of a frame, layout.ts that of a record):
  *
  *   records   | entry a | BATCH 2 | entry b | entry c | entry d |
  *   frames    | 1 2 3 4 8 15 | 1 2 3 5 15 | 1 2 3 | 1 2 3 |           the numbers are the fields present

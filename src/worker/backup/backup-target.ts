@@ -23,10 +23,10 @@ export const FILE_MODE = 0o600;
  * The directory that a backup is written to.
  *
  *   begin    create the directory, lock it, make the empty file ringwal.backup.aside, sync the directory. From here on the
- *            directory says that a backup was begun in it; what a crash leaves is removed by the next backup to the same place
+ *            directory says that a backup was begun in it; after a crash, the next backup to the same place removes the files
  *   clear    remove the files: the backup begins again
  *   finish   sync the directory; write the manifest aside, sync it, rename it to ringwal.backup, sync the directory
- *   undo     remove everything that was made, the directory too
+ *   undo     remove everything that this backup made, the directory too
  */
 export class BackupTarget {
   readonly directory: string;
@@ -95,18 +95,18 @@ export class BackupTarget {
   }
 
   /**
-   * Removes what was made. What cannot be removed stays: the directory has no manifest, so it is no backup, and the next backup to
-   * the same place removes it.
+   * Removes everything that this backup made. A file that cannot be removed stays: the directory has no manifest, so it is no
+   * backup, and the next backup to the same place removes the file.
    */
   undo(): void {
     try {
       this.remove(BACKUP_FILE);
       this.clear();
-      // The mark goes last: without it a file that a power cut brings back would look like somebody else's.
+      // The mark goes last: without it, a file that a power cut brings back would look like a foreign file.
       syncNames(this.#disk, this.directory);
       this.remove(BACKUP_FILE_ASIDE);
       if (this.#isNew) {
-        // While the lock is held: another process that waits for this file finds that its name is gone.
+        // Removed while the lock is held: another process that waits for the lock finds that the file's name is gone.
         this.remove(LOCK_FILE);
         this.#lock.release();
         this.#disk.rmdir(this.directory);
@@ -138,7 +138,7 @@ function lockTarget(disk: Disk, directory: string): DiskLock {
   );
 }
 
-/** What an unfinished backup may have left counts as nothing. */
+/** Files that an unfinished backup may have left do not occupy the directory. */
 function refuseOccupied(disk: Disk, directory: string): void {
   const kind = disk.stat(directory)?.kind;
   if (kind !== 'directory') throw occupied(directory, 'it is not a directory');

@@ -8,7 +8,7 @@
  *   5. look      whether a cut has changed the log meanwhile: then begin again at 1
  *   6. finish    the manifest, last
  *
- * Every file is synced before 6, and nothing that is in the target before then counts. Retention of another process may remove the
+ * Every file is synced before 6, and the target is no backup before then. Retention of another process may remove the
  * oldest segments during 3: a full backup then begins with the first segment that it still found, an incremental one fails.
  */
 
@@ -36,7 +36,7 @@ export interface BackupRequest {
   /** Of the log. */
   readonly directory: string;
   readonly target: string;
-  /** The backup that this one is to continue, or its manifest; `undefined`: a full one. */
+  /** The backup that this one will continue, or its manifest; `undefined`: a full one. */
   readonly since: string | undefined;
   /** Sealed segments become hard links to the log's own. */
   readonly link: boolean;
@@ -46,7 +46,7 @@ export interface BackupRequest {
   readonly status?: SharedArrayBuffer | undefined;
 }
 
-/** A log that is cut, or whose oldest segments are removed, faster than it is copied is looked at this often. */
+/** The backup begins at most this often: cuts or retention may change the log faster than it is copied. */
 const ATTEMPTS_MAX = 10;
 
 export function backup(request: BackupRequest): BackupReport | StoppedJob | { readonly failure: Failure } {
@@ -107,7 +107,7 @@ class BackupJob {
     }
   }
 
-  /** Looks again if the log changes under the look. What is wrong with it is believed when two looks in a row find the same. */
+  /** Looks again if the log changes during the look. A fault counts only if two looks in a row find the same one. */
   #look(earlier: Backup | undefined): LogPicture {
     const { directory } = this.#request;
     let complaint: string | undefined;
@@ -132,7 +132,7 @@ class BackupJob {
     return evidenceOfCuts(this.#disk, this.#request.directory, this.#status);
   }
 
-  /** As [#copy]. What a cut that came meanwhile has made unreadable is no error. */
+  /** As [#copy]. If a cut came meanwhile, a file that became unreadable is no error. */
   #tryCopy(
     target: BackupTarget,
     picture: LogPicture,
@@ -221,7 +221,7 @@ class BackupJob {
         start,
         end: start + bytes,
         fileMode: FILE_MODE,
-        // The last one of the picture may be the live one, whose file changes.
+        // The last segment of the picture may be the live one, whose file changes.
         how: link && start === 0 && !isLast ? 'link' : 'copy',
       });
       if (sha256 !== undefined) {
@@ -371,7 +371,7 @@ class BackupJob {
   }
 }
 
-/** Was the log at fault, and not the target? A log that changes while it is read looks damaged, or loses files. */
+/** Does the error concern the log, and not the target? A log that changes while it is read looks damaged, or loses files. */
 function mayBeOfChange(error: unknown): boolean {
   if (isMissing(error) || error instanceof FileShrank) return true;
   return error instanceof LogFailure && CODES_OF_CHANGE.includes(error.failure.code);
@@ -394,28 +394,28 @@ interface PlannedPart {
   readonly isLast: boolean;
 }
 
-/** What the log knows beyond its segments, as of W: the restored log opens with it. */
+/** The content of the log's state file, as of W: the restored log opens with it. */
 function stateOf({ state, logId, branch, watermark }: LogPicture, newId: bigint): LogState {
   // The segments of wal-go do not name their log.
   const known = state ?? emptyState(logId === 0n ? newId : logId);
-  // A copy has handed nothing to an archive.
+  // A backup has given no segment to an archive.
   return { ...endingWith(known, watermark), branch, watermark, archived: 0 };
 }
 
-/** Removes what was copied. The error to throw: `error`, which also says what could not be removed. */
+/** Removes the copies. Returns the error to throw: `error`, which also says if they could not be removed. */
 function undone(target: BackupTarget, error: unknown): unknown {
   try {
     target.undo();
     return error;
   } catch (left) {
-    // What is left has no manifest, and the next backup to the same place removes it. An abort has its own error.
+    // The files that are left have no manifest, and the next backup to the same place removes them. An abort has its own error.
     if (error instanceof StopRequest) return error;
     const { directory } = target;
     const failure = failureOf(error, `write a backup to "${directory}"`, directory);
     const { message } = systemCause(left);
     return LogFailure.of({
       ...failure,
-      message: `${failure.message} What was copied could not be removed (${message}); it is not a backup.`,
+      message: `${failure.message} The copied files could not be removed (${message}); they are not a backup.`,
     });
   }
 }

@@ -69,7 +69,7 @@ function describe({
   return `a backup of ${describeTime(createdMs)} that ends with entry ${watermark}`;
 }
 
-/** Any number may be in a manifest. */
+/** A manifest may contain any number. */
 function describeTime(ms: number): string {
   const time = new Date(ms);
   return Number.isNaN(time.getTime()) ? `time ${ms}` : time.toISOString();
@@ -78,7 +78,7 @@ function describeTime(ms: number): string {
 /**
  * The segments of the log that a chain holds. The files are looked at, not read.
  *
- * @throws LogFailure ERR_WAL_CORRUPT: a file is missing, has another size, or does not go on where the one before it ends
+ * @throws LogFailure ERR_WAL_CORRUPT: a file is missing, has another size, or does not continue where the one before it ends
  */
 export function storedSegments(disk: Disk, chain: readonly Backup[]): StoredSegment[] {
   const segments: {
@@ -103,7 +103,7 @@ export function storedSegments(disk: Disk, chain: readonly Backup[]): StoredSegm
         last.bytes += bytes;
         last.lastLsn = lastLsn;
       } else {
-        throw damaged(path, 'it does not go on where the backup before it ends');
+        throw damaged(path, 'it does not continue where the backup before it ends');
       }
     }
   }

@@ -4,8 +4,8 @@ import type { JobControl } from '../../protocol/job-control.js';
 import { LogFailure, systemCause } from '../errors/failure.js';
 
 /**
- * A job checks this often whether it is to stop, and says how far it is. Bet: a piece that was read is still in the processor's cache
- * when it is hashed and written (bench/workloads/backup.ts).
+ * After each piece the job checks whether it must stop, and reports its progress. Bet: a piece that was read is still in the
+ * processor's cache when it is hashed and written (bench/workloads/backup.ts).
  */
 const PIECE_BYTES = 256 * 1024;
 
@@ -42,7 +42,7 @@ export class FileCopier {
 
   /**
    * Makes the file `to`, which must not exist, and syncs it, but not its name. Returns the SHA-256 of its bytes; `undefined`: the
-   * name `from` leads to nothing, or has come to lead to another file: what is in `to` is worthless then.
+   * name `from` leads to no file, or meanwhile to another one: the content of `to` is worthless then.
    *
    * @throws the system's error; LogFailure ERR_WAL_IO: `from` is shorter than `end`
    */
@@ -57,7 +57,7 @@ export class FileCopier {
     }
     try {
       const sha256 = this.#copyFrom(source, request);
-      // Retention may remove the file, or take it for another segment: then the name has gone before a byte was changed.
+      // Retention may remove the file, or reuse it for another segment: in both cases it removed the name before any byte changed.
       return this.#leadsTo(from, source) ? sha256 : undefined;
     } catch (error) {
       if (isMissing(error) && !this.#leadsTo(from, source)) return undefined;
@@ -137,7 +137,7 @@ export class FileCopier {
     try {
       this.#mayClone = this.#disk.clone(from, to);
     } catch (error) {
-      // The file has gone: the open descriptor still has its bytes, and the look at its name afterwards shows that.
+      // The file's name has gone: the open descriptor still has its bytes, and the check of the name afterwards shows it.
       if (!isMissing(error)) throw error;
       return false;
     }

@@ -14,7 +14,7 @@ export interface CutPlace {
   readonly timeMs: number;
 }
 
-/** What the restored log is to contain. */
+/** The entries that the restored log will contain. */
 export type Wanted = { readonly lsn: number } | { readonly beforeMs: number };
 
 /**

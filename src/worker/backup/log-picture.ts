@@ -21,7 +21,7 @@ export interface LogPicture {
   readonly branch: bigint;
   /** W */
   readonly watermark: number;
-  /** What the state file said; `undefined` = there is none, or it cannot be read. */
+  /** The content of the state file; `undefined` = there is none, or it cannot be read. */
   readonly state: LogState | undefined;
   /** The segments that hold entries up to W, ascending. The last one ends, in this picture, with entry W. */
   readonly segments: readonly PicturedSegment[];
@@ -45,13 +45,13 @@ export interface PicturedSegment {
 }
 
 /**
- * Looks at a log that somebody may be writing.
+ * Looks at a log that a process may be writing.
  *
- *   1. learn W. Of a log that this process writes, `status` has it; else the files show it, as they do to a reader
+ *   1. learn W. If this process writes the log, `status` has W; otherwise the files show it, as they do to a reader
  *   2. find where entry W ends
  *
- * @param cuts [evidenceOfCuts], from before this call: a cut that begins later leaves another mark, which the caller looks for when it
- * has read the files
+ * @param cuts [evidenceOfCuts], taken before this call: a cut that begins later changes that evidence, and the caller compares it
+ * after it has read the files
  * @throws LogFailure ERR_WAL_CORRUPT, ERR_WAL_UNSUPPORTED; the system's errors, ENOENT of a segment that was removed meanwhile
  */
 export function takePicture(
@@ -74,7 +74,7 @@ export function takePicture(
   const base = { logId, branch, state, cuts, isRecycling };
   const holder = starts.findLastIndex(({ fault, lsn }) => fault === undefined && lsn <= watermark);
   if (watermark === 0 || holder < 0) {
-    // A cut of all entries leaves a log without one, which goes on at a higher LSN. Otherwise retention was faster than this look.
+    // A cut of all entries leaves an empty log, which continues at a higher LSN. Otherwise retention was faster than this look.
     const hasEntries = starts.some(({ lsn }) => lsn > 0);
     if (watermark > 0 && hasEntries && (state?.floor ?? 0) <= watermark) throw movedOn(directory, watermark);
     const snapshots = snapshotsUpTo(disk, directory, watermark);
@@ -95,8 +95,8 @@ export function takePicture(
 }
 
 /**
- * Whatever changes when entries that were durable are cut off. The branch in the state file changes, and the state file records a cut
- * before it begins; what is cut goes into side files; and the writer counts its cuts.
+ * Everything that changes when durable entries are cut off: the branch in the state file; the intent, which the state file records
+ * before the cut begins; the side files that keep the cut bytes; and the writer's count of its cuts.
  */
 export function evidenceOfCuts(disk: Disk, directory: string, status: LogStatus | undefined): string {
   const names = disk.list(directory).filter(isCutFileName).sort();
@@ -121,7 +121,7 @@ function judgeFromOutside(disk: Disk, directory: string): number {
       { path, offset: trouble?.offset, lsn: trouble?.lsn || undefined },
     );
   }
-  // wal-go's files say nothing of what is durable: then it is what can be read.
+  // wal-go's files do not show which entries are durable: then every readable entry counts.
   return hasWatermarks || state !== undefined ? Math.min(watermark, lastLsn) : lastLsn;
 }
 

@@ -137,7 +137,7 @@ export function decodeManifest(bytes: Uint8Array): Manifest | MessageFault {
   try {
     found = readMessage(protobuf.Reader.create(bytes.subarray(MAGIC.length, end)));
   } catch (error) {
-    // Of protobufjs: a field that is cut off, or of a wire type that there is not.
+    // protobufjs throws at a field that is cut off, or that has an unknown wire type.
     return { fault: `it cannot be decoded (${(error as Error).message})` };
   }
   const { version, ...manifest } = found;
@@ -280,7 +280,7 @@ function endOfMessage(reader: Reader): number {
   return end;
 }
 
-/** What is wrong with a manifest that could be decoded, beyond its version: the end of a sentence. */
+/** The fault of a manifest that could be decoded, except for its version: the end of a sentence. */
 function faultOf(manifest: Manifest): string | undefined {
   const { since, end, files, firstLsn, watermark, createdMs } = manifest;
   const numbers = [firstLsn, watermark, createdMs, ...Object.values(end)];
@@ -314,7 +314,7 @@ function orderFault(segments: readonly BackupFile[]): string | undefined {
   for (const [at, { segment, offset, firstLsn, lastLsn, isEarlier }] of segments.entries()) {
     const previous = segments[at - 1];
     const follows = previous === undefined || (segment === previous.segment + 1 && offset === 0);
-    if (!follows || isEarlier || lastLsn < firstLsn) return 'its segments do not follow on each other';
+    if (!follows || isEarlier || lastLsn < firstLsn) return 'its segments do not continue each other';
   }
   return undefined;
 }

@@ -16,14 +16,14 @@ const DIRECTORY_MODE = 0o700;
  *   finish   sync its names; remove the empty directory of the wanted name; rename it; sync the parent
  *   undo     remove it
  *
- * A crash leaves it, or the restored log, and never a part of a log under the wanted name.
+ * A crash leaves this directory or the restored log, and never a part of a log under the wanted name.
  */
 export class RestoreAside {
   readonly directory: string;
   readonly #wanted: string;
   readonly #disk: Disk;
   readonly #lock: DiskLock;
-  /** It has the wanted name: nothing is to be undone. */
+  /** The directory has the wanted name: there is nothing to undo. */
   #isNamed = false;
 
   private constructor(disk: Disk, wanted: string, directory: string, lock: DiskLock) {
@@ -90,12 +90,12 @@ export class RestoreAside {
     }
   }
 
-  /** What cannot be removed is removed by the next restore to the same name. */
+  /** If a file cannot be removed, the next restore to the same name removes it. */
   undo(): void {
     if (this.#isNamed) return;
     try {
       this.#clear();
-      // While the lock is held: another restore that waits for this file finds that its name is gone.
+      // Removed while the lock is held: another restore that waits for the lock finds that the file's name is gone.
       this.#remove(LOCK_FILE);
     } finally {
       this.#lock.release();
@@ -143,7 +143,7 @@ function refuseForeign(disk: Disk, wanted: string, directory: string): void {
   const why = foreign === '' ? 'it is not a directory' : `it holds "${foreign}"`;
   throw new LogFailure(
     'ERR_WAL_OPTION',
-    `Cannot restore to "${wanted}": the log would be written to "${directory}" first, and that is no rest of a restore: ${why}. ` +
+    `Cannot restore to "${wanted}": the log would be written to "${directory}" first, and that is not left from a restore: ${why}. ` +
       'Move it away.',
     { path: directory },
   );

@@ -1,8 +1,8 @@
 /**
- * Makes a log of a full backup and the incremental ones that continue it, up to an entry or a time.
+ * Makes a log from a full backup and the incremental ones that continue it, up to an entry or a time.
  *
  *   1. read     the manifests; are they a chain? Do the files have their sizes?
- *   2. place    where the log is to end: at the end of a batch, or outside of one
+ *   2. place    find where the log will end: at the end of a batch, or outside of one
  *   3. begin    a directory beside the wanted one: restore-aside.ts
  *   4. copy     segments and snapshots, each file compared with its digest; a state file with a new branch; all synced
  *   5. judge    the new log as `open` does: it must end with the entry that was asked for
@@ -65,7 +65,7 @@ export function restoreOn(
   }
 }
 
-/** What is to be restored. */
+/** The content of the log that is restored. */
 interface Plan {
   readonly chain: readonly Backup[];
   readonly logId: bigint;
@@ -123,7 +123,7 @@ class RestoreJob {
     const { logId, watermark } = last.manifest;
     const cut = this.#placeOf(stored, logId, watermark);
     const lastLsn = cut?.lsn ?? watermark;
-    // The state of the log, and its snapshots, as the first backup that has entry `lastLsn` knew them; of the whole log, the last one.
+    // State and snapshots come from the first backup that has entry `lastLsn`; if all is restored, from the last backup.
     const at =
       lastLsn === watermark
         ? chain.length - 1
@@ -266,7 +266,7 @@ class RestoreJob {
     }
   }
 
-  /** The bytes are those that were backed up. Whether they are a log that opens is another question. */
+  /** Digests have shown that the bytes are those of the backups. This judges whether they are a log that opens. */
   #judge(aside: RestoreAside, { lastLsn }: Plan): void {
     const found = inspectOn(this.#disk, { directory: aside.directory, full: false });
     if ('failure' in found) throw LogFailure.of(found.failure);
@@ -330,7 +330,7 @@ function isStoredHere(file: BackupFile, wanted: BackupFile): boolean {
 function stateUpTo(state: LogState, lastLsn: number): LogState {
   return {
     ...emptyState(state.logId),
-    // A restored log that ends earlier may hold what was given up later.
+    // A restored log that ends earlier may hold entries that the old log gave up later.
     floor: lastLsn < state.watermark && state.floor > lastLsn ? 0 : state.floor,
     checkpoint: Math.min(state.checkpoint, lastLsn),
     namedCheckpoints: new Map(
@@ -343,7 +343,7 @@ function notAsWritten(path: string): LogFailure {
   return damaged(path, 'its bytes are not those that were backed up (SHA-256 differs from the manifest)');
 }
 
-/** Removes what was written. The error to throw: `error`, which also says what could not be removed. */
+/** Removes the written files. Returns the error to throw: `error`, which also says if they could not be removed. */
 function undone(aside: RestoreAside, error: unknown): unknown {
   try {
     aside.undo();
@@ -355,7 +355,7 @@ function undone(aside: RestoreAside, error: unknown): unknown {
     const { message } = systemCause(left);
     return LogFailure.of({
       ...failure,
-      message: `${failure.message} What was written to "${directory}" could not be removed (${message}).`,
+      message: `${failure.message} The files that were written to "${directory}" could not be removed (${message}).`,
     });
   }
 }

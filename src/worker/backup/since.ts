@@ -9,8 +9,8 @@ import type { LogPicture } from './log-picture.js';
 import { type Backup, hex } from './read-backup.js';
 
 /**
- * Does the log go on where that backup ended? It is the same log, on the same branch, every later entry is still there, and the last
- * entry of the backup stands where it stood then.
+ * Does the log continue where that backup ended? It must be the same log, on the same branch; every later entry must still be
+ * there, and the last entry of the backup must be in its old place.
  *
  * @throws LogFailure ERR_WAL_OPTION: another log or branch; ERR_WAL_PURGED: retention has removed entries that are in no backup
  */
@@ -40,7 +40,7 @@ export function checkContinues(disk: Disk, directory: string, picture: LogPictur
       { path: directory, lsn: watermark + 1 },
     );
   }
-  // The segment may be gone: then every later entry is in later ones, which the branch vouches for.
+  // The segment may be gone: then every later entry is in later segments, and the equal branch proves them.
   if (end.offset === 0 || !picture.segments.some(({ number }) => number === end.segment)) return;
   if (!standsThere(disk, directory, earlier))
     throw refuse(

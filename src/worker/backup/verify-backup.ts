@@ -24,7 +24,7 @@ export interface VerifyBackupRequest {
   readonly control: SharedArrayBuffer;
 }
 
-/** What was found. Plain data: it crosses threads. */
+/** The result of the check. Plain data: it crosses threads. */
 export interface BackupInspection {
   readonly directory: string;
   readonly verdict: 'clean' | 'corrupt' | 'unsupported';
@@ -106,7 +106,7 @@ function readWhole(disk: Disk, directory: string, manifest: Manifest): LogInBack
   const { watermark } = manifest;
   const isWhole = judgement.verdict === 'clean' && lastLsn === watermark;
   return {
-    // Nothing was being written to it: a torn end is damage here.
+    // No process writes to a backup, so a torn end is damage here.
     verdict: isWhole ? 'clean' : judgement.verdict === 'unsupported' ? 'unsupported' : 'corrupt',
     row,
     firstLsn,
@@ -131,10 +131,10 @@ function readWhole(disk: Disk, directory: string, manifest: Manifest): LogInBack
 }
 
 function endsElsewhere(lastLsn: number, watermark: number): string {
-  return `the log in it ends with entry ${lastLsn}, and the manifest says entry ${watermark}: somebody has written to it`;
+  return `the log in it ends with entry ${lastLsn}, and the manifest says entry ${watermark}: a program has written to it`;
 }
 
-/** An incremental one holds the end of a log: its frames follow on each other, and on the backup that it continues. */
+/** An incremental backup holds the end of a log: its frames must continue each other, and the backup that it continues. */
 function readParts(disk: Disk, directory: string, manifest: Manifest): LogInBackup {
   const { logId, watermark, since, files } = manifest;
   const cursor = new FrameCursor();

@@ -7,7 +7,7 @@ import type { CutPlace } from '../directory/tail-cut.js';
 import { LogFailure } from '../errors/failure.js';
 import type { SegmentCatalog } from '../write/segment-catalog.js';
 
-/** The files of a log, and what its frames are checked against. */
+/** The files of a log, and the log id that its frames are checked against. */
 export interface LogOnDisk {
   readonly disk: Disk;
   readonly directory: string;
@@ -25,8 +25,8 @@ export interface EntryEnd extends CutPlace {
 }
 
 /**
- * Where entry `lsn` ends: the place at which a log is cut that shall end with it. An LSN that was skipped ends with the
- * entry before it; `undefined`: there is none.
+ * Where entry `lsn` ends: the place of a cut that makes `lsn` the last entry. For an LSN that was skipped, the entry before
+ * it counts; `undefined`: there is none.
  *
  * @throws LogFailure ERR_WAL_CORRUPT if it cannot be read
  */
@@ -38,7 +38,7 @@ export function findEntryEnd(log: LogOnDisk, lsn: number): EntryEnd | undefined 
   return end;
 }
 
-/** Where the batch begins that goes on at `end`, and the segments from there to `end`. */
+/** Where the batch that continues at `end` begins, and the segments from there to `end`. */
 export function findBatchStart(
   log: LogOnDisk,
   end: EntryEnd,
@@ -84,7 +84,7 @@ function pathOf({ directory }: LogOnDisk, number: number): string {
 function missing(path: string, lsn: number): LogFailure {
   return new LogFailure(
     'ERR_WAL_CORRUPT',
-    `Cannot cut behind entry ${lsn}: it cannot be found in "${path}". Wal.verify says what is wrong there.`,
+    `Cannot cut after entry ${lsn}: it cannot be found in "${path}". Wal.verify says what is wrong there.`,
     { path, lsn },
   );
 }

@@ -61,8 +61,8 @@ export class LogCommands {
   }
 
   /**
-   * Makes everything durable that was accepted before the command, unless it is about a snapshot: its entry is durable, or it is
-   * refused. Returns why that failed; the log is then unchanged.
+   * Makes everything that was accepted before the command durable, except for a snapshot command: that is refused unless its entry
+   * is durable already. Returns the failure, if there is one; the log is then unchanged.
    *
    * @throws an error that ends the log
    */
@@ -78,7 +78,7 @@ export class LogCommands {
   /**
    * Carries the command out, after [prepare]. Returns its answer, or why it could not be carried out; the log is then unchanged.
    *
-   * @throws what the log must end for
+   * @throws an error that ends the log
    */
   run(command: AnyCommand): CommandOutcome {
     return this.#attempt(command, () => {
@@ -94,7 +94,7 @@ export class LogCommands {
     this.#checkRange(name, lsn);
     switch (name) {
       case 'rotate':
-        // A segment without an entry is none that could be sealed.
+        // A segment without an entry cannot be sealed.
         if (this.#tail.progress.bytes > 0) this.#sealLive();
         return undefined;
       case 'checkpoint':
@@ -112,10 +112,10 @@ export class LogCommands {
   }
 
   /**
-   * Makes changes of named checkpoints, and of the archive's progress, durable in one step. Only the entries that they name must be
-   * durable before. A failure refuses all of them, and the log is then unchanged.
+   * Makes changes of named checkpoints, and of the archive's progress, durable in one step. Before it, only the entries that the
+   * changes name must be durable. A failure refuses all changes, and the log is then unchanged.
    *
-   * @throws what the log must end for
+   * @throws an error that ends the log
    */
   change(changes: readonly CheckpointChange[]): { readonly results: ChangeResult[] } | Failure {
     const committer = this.#committer;
@@ -159,7 +159,7 @@ export class LogCommands {
     return !mayPass(error);
   }
 
-  /** On a full disk the segments that go are the room for the record of it. */
+  /** On a full disk, removing the segments makes the room for recording their removal. */
   #truncateBefore(lsn: number): Failure | undefined {
     const committer = this.#committer;
     const { housekeeper } = committer;
@@ -201,7 +201,7 @@ function describeCommand({ name, lsn }: AnyCommand): string {
 function describeExtent(firstLsn: number, lastLsn: number): string {
   if (lastLsn === 0) return 'is empty';
   return firstLsn > lastLsn
-    ? `is empty and goes on with entry ${firstLsn}`
+    ? `is empty and continues with entry ${firstLsn}`
     : `holds entries ${firstLsn} to ${lastLsn}`;
 }
 

@@ -34,23 +34,23 @@ export interface LogCutsParts {
 interface Cut {
   /** For messages. */
   readonly doing: string;
-  /** What the state file says until the cut is finished. */
+  /** The state file holds this until the cut is finished. */
   readonly intent: PendingCut;
   /** The last entry that a reader may have seen and that stays. */
   readonly keptLsn: number;
-  /** Makes what is needed, calls `recordIntent`, and may remove files after that. */
+  /** Makes the files that the cut needs, calls `recordIntent`, and may remove files after that. */
   readonly begin: (recordIntent: () => void) => void;
   readonly changeCatalog: () => void;
   readonly finish?: () => void;
-  /** Takes back what `begin`, or the caller before it, has made: there was no room to record the intent. */
+  /** Removes the files that `begin`, or the caller before it, has made: there was no room to record the intent. */
   readonly undo?: () => void;
   /** Number of the segment whose file becomes another one. */
   readonly replaced?: number;
 }
 
 /**
- * Cuts entries off an open log, everything accepted being durable: at an entry, inside a batch, or all of them. Each cut begins a
- * branch, since LSNs are given out again: the state file records it together with the intent, before any byte goes.
+ * Cuts entries off an open log in which everything accepted is durable: after an entry, inside a batch, or all entries. Each cut
+ * begins a branch, since LSNs are given out again: the state file records the branch with the intent, before any byte goes.
  *
  * If there is no room before the intent is recorded, nothing has changed. From there on the cut succeeds, or the log ends and the
  * next open finishes it.
@@ -91,7 +91,7 @@ export class LogCuts {
   reset(nextLsn: number): void {
     const { tail, status } = this.#parts;
     const isThere = tail.nextLsn === nextLsn && status.get('firstLsn') > status.get('lastLsn');
-    // Nor has a log anything to lose that never had an entry and begins where it would begin anyway.
+    // A log that never had an entry, and would begin at `nextLsn` anyway, has nothing to lose either.
     if (isThere || (nextLsn === 1 && tail.nextLsn === 1)) return;
     this.#empty(nextLsn, `reset(${nextLsn})`);
   }
@@ -130,7 +130,7 @@ export class LogCuts {
       keptLsn: lsn,
       begin: (recordIntent) => {
         copies.push(...copyTailAside(disk, naming, start.segment, start.offset));
-        // What was just copied holds what stands after the batch, if that is in the same segment.
+        // The copy that was just made holds the bytes after the batch, if they are in the same segment.
         const keepsTail = batchEnd.segment !== start.segment;
         cutLog(disk, { ...naming, segments: all, place: batchEnd, keepsTail }, recordIntent);
       },
@@ -174,12 +174,12 @@ export class LogCuts {
       changeCatalog: () =>
         catalog.restart({ number, createdMs: disk.now(), firstLsn: 0, bytes: 0, latestMs: 0 }),
       finish: () => {
-        // Also those that retention gave up and could not remove yet.
+        // Includes segments that retention gave up and could not remove yet.
         const segments = listLog(disk, directory).segments.map((segment) => segment.number);
         setAllAside(disk, { ...this.#naming(firstLsn), segments, keep: number });
       },
       undo: () => removeEmptySegment(disk, directory, number),
-      // A segment that an earlier cut removed may have had the number.
+      // An earlier cut may have removed a segment with the same number.
       replaced: number,
     });
   }
@@ -217,8 +217,8 @@ export class LogCuts {
   }
 
   /**
-   * Before any file is removed: a reader learns of the cut, not of a missing file. The last LSN is lowered before the message, and
-   * raised, where a reset goes to a higher one, after it: one of the two shows the cut to a reader that finds no entry.
+   * Called before any file is removed, so that a reader learns of the cut and not of a missing file. The last LSN is lowered before
+   * the message, or raised after it if a reset goes to a higher one: a reader that finds no entry sees the LSN or the message.
    */
   #announce(state: LogState, cut: Cut): void {
     const { catalog, committer, status, opener, options } = this.#parts;
@@ -243,7 +243,7 @@ export class LogCuts {
     this.#parts.snapshots.noteCut(cut.keptLsn, lsn);
   }
 
-  /** What the state file says once the log ends with entry `lsn`. */
+  /** The content of the state file once the log ends with entry `lsn`. */
   #stateEndingWith(lsn: number, segment: number): LogState {
     const { committer, disk } = this.#parts;
     return { ...endingWith(committer.housekeeper.state(lsn), lsn, segment), branch: newBranch(disk) };
@@ -263,7 +263,7 @@ export class LogCuts {
     const { directory } = this.#parts.options;
     throw new LogFailure(
       'ERR_WAL_CORRUPT',
-      `Cannot cut behind entry ${lsn} of "${directory}": its batch does not end with entry ${last}. Wal.verify says what is wrong there.`,
+      `Cannot cut after entry ${lsn} of "${directory}": its batch does not end with entry ${last}. Wal.verify says what is wrong there.`,
       { path: directory, lsn: last },
     );
   }
@@ -272,7 +272,7 @@ export class LogCuts {
     const { directory } = this.#parts.options;
     return new LogFailure(
       'ERR_WAL_OPTION',
-      `Cannot cut "${directory}" behind entry ${lsn}: ${batchRemaining} more of its batch follow, and a batch is all or nothing. ` +
+      `Cannot cut "${directory}" after entry ${lsn}: ${batchRemaining} more of its batch follow, and a batch is all or nothing. ` +
         'Cut before the batch or after it, or use the option splitBatch.',
       { path: directory, lsn },
     );

@@ -17,15 +17,15 @@ import type { SegmentCatalog } from '../write/segment-catalog.js';
  * The writer thread's part in snapshots. A snapshot at entry `lsn` is written in these steps:
  *
  *   1  opening thread  `sync()`
- *      writer          `begin`: lsn ≤ W and not given up, or refuse
+ *      writer          `begin`: refuse unless lsn ≤ W and entry lsn is not given up
  *   2  job thread      finds the entry, refuses an lsn inside a batch; writes the file aside, synced every 8 MiB and at the end
- *      job thread      reads the older snapshots that are to be kept, unless it has before
- *   3  writer          `install`: no cut came meanwhile, or refuse; rename, directory sync
+ *      job thread      reads the older snapshots that will be kept, unless it has read them before
+ *   3  writer          `install`: refuse if a cut came meanwhile; rename, directory sync
  *   4  writer          the same: entries up to the oldest snapshot that is intact and kept need not be retained
  *   5  job thread      removes surplus snapshots, directory sync
  *
- * What is on disk if power goes:
- *   - before 1 has ended: nothing of it
+ * On disk if power goes:
+ *   - before 1 has ended: nothing of the snapshot
  *   - in 2: a file under an aside name, which the next open removes unread
  *   - in 3: the snapshot under one of its two names. All of it was synced before, and so was its entry
  *   - between 3 and 4: the snapshot, and more of the log than it needs. 4 itself changes no file: the next housework removes segments
@@ -46,9 +46,9 @@ export class SnapshotCommands {
   readonly #committer: Committer;
   /** Newest first. */
   #snapshots: readonly SnapshotRecord[];
-  /** LSNs of those that were written or read since the log was opened: nothing else shows that they stand for their entries. */
+  /** LSNs of the snapshots that were written or read since the log was opened: only that proves a snapshot intact. */
   readonly #intact = new Set<number>();
-  /** The last entry that stayed, of each cut since the log was opened. */
+  /** For each cut since the log was opened, the last entry that stayed. */
   readonly #cuts: number[] = [];
 
   constructor(parts: {
@@ -93,8 +93,8 @@ export class SnapshotCommands {
   }
 
   /**
-   * The log is being cut after entry `lsn`, and goes on after `endLsn`: a higher one if it is emptied. The cut takes the snapshots above
-   * that aside.
+   * The log is being cut after entry `lsn`, and continues after `endLsn`, which is higher if the log is emptied. The cut takes the
+   * snapshots above `endLsn` aside.
    */
   noteCut(lsn: number, endLsn: number): void {
     this.#cuts.push(lsn);
@@ -103,7 +103,7 @@ export class SnapshotCommands {
   }
 
   #begin(lsn: number): BegunSnapshotPlace {
-    // It removes the files of snapshots that were being written.
+    // Recovery removes the files of snapshots that were being written.
     this.#committer.finishRecovery();
     const firstLsn = this.#status.get('firstLsn');
     const { wholeLsn } = this.#tail;
@@ -134,7 +134,7 @@ export class SnapshotCommands {
     };
   }
 
-  /** LSNs go on from `wholeLsn`, of which there is no entry. */
+  /** The log is empty: LSNs continue after `wholeLsn`, which has no entry. */
   get #holdsNothing(): boolean {
     const firstLsn = this.#status.get('firstLsn');
     const { wholeLsn } = this.#tail;

@@ -3,7 +3,7 @@ import { parseSegmentName, STATE_FILE } from '../../format/segment-name.js';
 import { LogFailure } from '../errors/failure.js';
 
 /**
- * Refuses a directory without a log: one that is not there, or that has neither a segment nor a state file. A log has its state file
+ * Refuses a directory without a log: one that is not there, or that has neither a segment nor a state file. A log has a state file
  * from its first open on. Changes nothing.
  *
  * @throws LogFailure ERR_WAL_IO, cause ENOENT; the system's other errors

@@ -2,8 +2,8 @@ import { type Disk, DiskError, type FileIdentity, isSameFile } from '../../files
 import { LogFailure } from '../errors/failure.js';
 
 /**
- * The directory in which a log was opened, identified by its inode and not by its path. The path may come to lead elsewhere: a
- * link is moved, or the directory is renamed and another one put in its place, with another writer at work in it. As long as a
+ * The directory in which a log was opened, identified by its inode and not by its path. The path may later lead elsewhere: a
+ * link is moved, or the directory is renamed and another one put in its place, which another writer uses. As long as a
  * thread has the directory open ([MachineDisk.holdDirectory]), no other directory can have its identity.
  *
  * Creating, renaming or removing a file by its name acts wherever the path leads at that moment. So call [check] first.

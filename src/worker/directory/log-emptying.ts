@@ -10,7 +10,7 @@ import {
 } from './side-files.js';
 
 /*
- * Emptying a log: no entry stays, and the LSNs go on where the caller says. What is on disk afterwards is one segment without a
+ * Emptying a log: no entry stays, and the LSNs continue where the caller says. Afterwards the disk holds one segment without a
  * byte, whose number is above that of every segment before, and the state file, whose floor is the LSN that comes next.
  *
  *   1. create the empty segment, sync the directory        a crash leaves the old log and an empty segment after it
@@ -52,7 +52,7 @@ export interface Emptying extends SideFileNaming {
   readonly checkPlace: () => void;
 }
 
-/** Step 3. Goes on where it was interrupted. @returns paths of the side files @throws the system's errors */
+/** Step 3. Continues where it was interrupted. @returns paths of the side files @throws the system's errors */
 export function setAllAside(disk: Disk, emptying: Emptying): string[] {
   const { directory, segments, keep, checkPlace } = emptying;
   const sideFiles: string[] = [];

@@ -10,12 +10,12 @@ import { readState } from './state-store.js';
 export interface Layout {
   readonly directory: string;
   readonly state: LogState | StateFault | undefined;
-  /** A `truncateAfter` that was interrupted; `files` leaves out what the cut removes. */
+  /** A `truncateAfter` that was interrupted; `files` leaves out the bytes that the cut removes. */
   readonly cut: DueCut | undefined;
   /** Ascending by number. */
   readonly files: readonly SegmentFile[];
   readonly foreignFiles: readonly string[];
-  /** Of whatever log; without those of entries that the cut removes. */
+  /** Of any log; without snapshots of entries that the cut removes. */
   readonly snapshots: readonly SnapshotRecord[];
   /** See `LogListing`. */
   readonly isBeingSalvaged: boolean;
@@ -43,7 +43,7 @@ export function sizesOf(files: readonly SegmentFile[]): number[] {
   return files.map((file) => withSource(file, ({ size }) => size));
 }
 
-/** As [sizesOf], without large holes at the ends of files. To find these may take reading a whole file. */
+/** As [sizesOf], without large holes at the ends of files. Finding them may take reading a whole file. */
 export function contentSizesOf(files: readonly SegmentFile[]): number[] {
   return files.map((file) => withSource(file, contentEnd));
 }

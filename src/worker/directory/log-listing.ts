@@ -18,7 +18,7 @@ export interface LogListing {
   readonly foreignFiles: readonly string[];
   /** A salvage was interrupted: entries may be in two segments, so the first frames alone do not show where entries are. */
   readonly isBeingSalvaged: boolean;
-  /** What a cut inside a batch makes of a segment, if such a cut was begun: the file, as the segment with that number. */
+  /** The file that a cut inside a batch has prepared, if such a cut was begun, as the segment with the given number. */
   readonly shortenedFile: ((number: number) => SegmentFile) | undefined;
 }
 
@@ -46,14 +46,14 @@ export function newBranch(disk: Disk): bigint {
   return disk.random64() | 1n;
 }
 
-/** A cut that was begun and is to be finished. */
+/** A cut that was begun and must be finished. */
 export interface DueCut extends PendingCut {
   /**
    * No entry stays: the segments before the one of the cut go too, and this one is empty. The state file says so by its floor: the
    * last entry that stays is below it, and no byte of the segment stays.
    */
   readonly empties: boolean;
-  /** The segment's file is to be replaced first: see src/worker/rewrite/shortened-segment.ts. */
+  /** The segment's file must be replaced first: see src/worker/rewrite/shortened-segment.ts. */
   readonly shortened: SegmentFile | undefined;
 }
 

@@ -12,7 +12,7 @@ import { cutFileName, segmentName } from '../../format/segment-name.js';
 import { syncFailed } from '../errors/failure.js';
 
 /**
- * Side files keep what a cut or a repair takes out of the log: `ringwal.cut-<n>-<lsn>-<unique>`. A side file is created
+ * Side files keep the bytes that a cut or a repair takes out of the log: `ringwal.cut-<n>-<lsn>-<unique>`. A side file is created
  * exclusively, and its bytes and name are synced, before the log loses those bytes.
  */
 export interface SideFileNaming {
@@ -116,8 +116,8 @@ export function removeIfThere(disk: Disk, path: string): void {
 }
 
 /**
- * Removes the files of an attempt that has failed. Its error is the one to tell: a file that cannot be removed as well costs room and
- * nothing else, and its name says what it is.
+ * Removes the files of an attempt that has failed. The caller reports the error of the attempt: a file that cannot be removed only
+ * costs room, and its name says what it is.
  */
 export function discard(disk: Disk, paths: readonly string[]): void {
   for (const path of paths) {

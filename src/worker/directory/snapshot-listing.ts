@@ -16,8 +16,8 @@ export function snapshotLsns(names: readonly string[]): number[] {
 }
 
 /**
- * The snapshots in a log's directory whose two ends are intact, of whatever log, newest first. Their chunks are not read. A file that
- * cannot be read is none of them: it is named when somebody asks for it.
+ * The snapshots in a log's directory whose two ends are intact, of any log, newest first. Their chunks are not read. A file that
+ * cannot be read is left out: `recover` and `verifySnapshots` name it.
  *
  * @throws EMFILE, ENFILE
  */
@@ -33,7 +33,7 @@ export function listSnapshots(disk: Disk, directory: string): SnapshotRecord[] {
   });
 }
 
-/** Without those of entries that an interrupted cut removes. */
+/** Without the snapshots of entries that an interrupted cut removes. */
 export function snapshotsUpTo(
   snapshots: readonly SnapshotRecord[],
   cut: PendingCut | undefined,
@@ -41,7 +41,7 @@ export function snapshotsUpTo(
   return cut === undefined ? snapshots : snapshots.filter(({ lsn }) => lsn <= cut.lsn);
 }
 
-/** Removes, unread, what interrupted calls of `writeSnapshot` have left. A file that stays costs room and nothing else. */
+/** Removes, unread, the files that interrupted calls of `writeSnapshot` have left. A file that stays only costs room. */
 export function removeSnapshotAsides(disk: Disk, directory: string): void {
   const paths = disk
     .list(directory)
@@ -53,7 +53,7 @@ export function removeSnapshotAsides(disk: Disk, directory: string): void {
   );
 }
 
-/** The file of a snapshot and what its two ends say. The caller closes the file. @throws the system's error; ENOENT */
+/** The file of a snapshot and the content of its two ends. The caller closes the file. @throws the system's error; ENOENT */
 export function openSnapshot(
   disk: Disk,
   directory: string,

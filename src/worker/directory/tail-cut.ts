@@ -26,7 +26,7 @@ export interface Cut extends SideFileNaming {
   readonly keepsTail: boolean;
   /** Throws if the directory is no longer the log's. */
   readonly checkPlace: () => void;
-  /** Of the log. Its snapshots of entries that go are taken out of it too; `undefined`: it has none. */
+  /** The log's id. The cut also takes out the log's snapshots of entries that it removes; `undefined`: the log has none. */
   readonly logId: bigint | undefined;
   /** Empties the segment of `place` before the later ones are removed, not after. */
   readonly emptiesFirst?: boolean;
@@ -38,7 +38,7 @@ export interface Cut extends SideFileNaming {
  *
  *   1. copy the tail, sync it and its name
  *   2. `recordIntent`: after it the next open finishes the cut; before it nothing has changed
- *   3. give the log's snapshots of entries that go names of side files, sync the directory
+ *   3. rename the log's snapshots of cut entries to side files, sync the directory
  *   4. remove later segments, highest first, with a sync of the directory after each
  *   5. truncate the segment, sync it
  *
@@ -50,7 +50,7 @@ export interface Cut extends SideFileNaming {
 export function cutLog(disk: Disk, cut: Cut, recordIntent: () => void): string[] {
   const { directory, segments, place } = cut;
   const isThere = segments.includes(place.segment);
-  // Before the intent: a disk that cannot be read refuses the cut, and does not interrupt it.
+  // Done before the intent is recorded: if the disk cannot be read, the cut is refused and not interrupted.
   const snapshots = snapshotsToCut(disk, cut);
   const sideFiles = isThere && cut.keepsTail ? copyTailAside(disk, cut, place.segment, place.offset) : [];
   try {
@@ -69,14 +69,14 @@ export function cutLog(disk: Disk, cut: Cut, recordIntent: () => void): string[]
     syncDirectory(disk, directory);
   }
   cut.checkPlace();
-  // Makes names durable that a killed process left in memory only, the segment's own name among them.
+  // Makes durable the names that a killed process left in memory only, the segment's own name among them.
   syncDirectory(disk, directory);
   if (segments.includes(place.segment))
     truncateSegment(disk, join(directory, segmentName(place.segment)), place.offset);
   return sideFiles;
 }
 
-/** The log's own ones only: another log's file is left alone. */
+/** Only the log's own snapshots: another log's file is left alone. */
 export function snapshotsToCut(
   disk: Disk,
   { directory, logId, lsn }: Pick<Cut, 'directory' | 'logId' | 'lsn'>,

@@ -1,14 +1,14 @@
 /**
- * A full reading of a large log by several threads. What costs is to read and checksum every frame, and that is the same
- * work whatever stands before a segment: so jobs walk runs of segments by themselves, and the judgement, which goes
- * through the log in order, takes what they found wherever it holds (src/format/segment-walk.ts).
+ * A full reading of a large log by several threads. Most of the cost is to read and checksum every frame, and that work does not
+ * depend on the segments before: so jobs walk runs of segments by themselves, and the judgement, which goes through the log in
+ * order, takes their findings wherever these hold (src/format/segment-walk.ts).
  *
  *   inspect     the segments are many bytes: how to divide them
  *   walkRun     ┐ at the same time, each with one window of 256 KiB
  *   walkRun     ┘
- *   inspect     first frames, what the jobs found, and whatever they did not find
+ *   inspect     first frames, the findings of the jobs, and everything that they did not find
  *
- * Nothing is decided here: without any of these jobs, or with what they found of a log that has changed meanwhile, the
+ * Nothing is decided here: without any of these jobs, or if their findings are of a log that has changed meanwhile, the
  * judgement reads by itself and is the same.
  */
 import type { Disk } from '../../files/disk.js';
@@ -23,9 +23,9 @@ import { type DueCut, segmentFile, withoutCut } from '../directory/log-listing.j
 
 /** Both in bytes of segments. */
 export interface DivisionSizes {
-  /** A log of fewer is not divided. */
+  /** A log with fewer bytes is not divided. */
   readonly log: number;
-  /** So many at least, the last run's aside, make a job of their own. */
+  /** Each job has at least so many, except that of the last run. */
   readonly run: number;
 }
 
@@ -34,7 +34,7 @@ export interface WalkRequest {
   readonly directory: string;
   /** Ascending. */
   readonly numbers: readonly number[];
-  /** As the first frames of all segments and the state file name the log. */
+  /** The log's id, as the first frames of all segments and the state file give it. */
   readonly logId: bigint | undefined;
   readonly cut: DueCut | undefined;
   /** See `counted`. */
@@ -42,9 +42,9 @@ export interface WalkRequest {
 }
 
 export interface RunOfWalks {
-  /** By the numbers of their segments, of which each ends with its last frame. */
+  /** By segment number. Each of these segments ends with its last frame. */
   readonly walks: ReadonlyMap<number, SegmentWalk>;
-  /** That is so of all segments of the run. Otherwise no judgement takes anything of those after it. */
+  /** All segments of the run end with their last frame. Otherwise no judgement uses findings on later segments. */
   readonly goesOn: boolean;
 }
 
@@ -58,7 +58,7 @@ export function divideWalk(
   const sizes = sizesOf(files);
   if (sizes.reduce((sum, size) => sum + size, 0) < smallest.log) return undefined;
   if (progress !== undefined) announce(progress, sizes);
-  // Rare, and not worth the trouble of telling other threads of it.
+  // This is rare, and not worth the code that would pass it to other threads.
   if (cut?.shortened !== undefined) return undefined;
   const { logId } = surveyLog(files, state !== undefined && 'fault' in state ? undefined : state);
   const runs: number[][] = [];
@@ -79,7 +79,7 @@ export function walkRun(request: WalkRequest): RunOfWalks {
 }
 
 export function walkOn(disk: Disk, { directory, numbers, logId, cut, progress }: WalkRequest): RunOfWalks {
-  // One memory for all of them, of which one is open at a time: it would pile up faster than it is collected.
+  // All segments share one window, since one is open at a time: a window for each would pile up faster than it is collected.
   const window = new Uint8Array(DEFAULT_WINDOW_BYTES);
   const cursor = new FrameCursor();
   const plain = withoutCut(
@@ -92,10 +92,10 @@ export function walkOn(disk: Disk, { directory, numbers, logId, cut, progress }:
     try {
       walk = withSource(file, (source) => walkSegmentAlone(source, file.number, logId, cursor));
     } catch {
-      // The judgement reads this segment itself, and reports what is still wrong with it then, in the order of the log.
+      // The judgement reads this segment itself, and reports the faults that it still has then, in the order of the log.
       return { walks, goesOn: false };
     }
-    // The log ends there, and perhaps somebody writes there: the judgement is to see what is there then.
+    // The log ends there, and a process may be writing there: the judgement must read that place itself.
     if (walk.stop !== undefined) return { walks, goesOn: false };
     walks.set(file.number, walk);
   }

@@ -12,18 +12,18 @@ import { openSource } from '../directory/log-listing.js';
 import { failureOf } from '../errors/failure.js';
 import { type DivisionSizes, divideWalk, type WalkRequest } from './divided-walk.js';
 
-/** A job of the pool: what lies in a directory, judged. */
+/** A job of the pool: judges the log in a directory. */
 export interface InspectRequest {
   readonly directory: string;
   /** Read every frame, not only those from the segment that holds the watermark. */
   readonly full: boolean;
-  /** See `counted`. Damage and a writer at work make some bytes be read again. */
+  /** See `counted`. Some bytes are read again if there is damage, or if a writer is at work. */
   readonly progress?: SharedArrayBuffer | undefined;
-  /** What jobs of a [Division] have found. */
+  /** Findings of the jobs of a [Division]. */
   readonly known?: KnownWalks | undefined;
 }
 
-/** The same, unless the log is so large that the work is to be divided. */
+/** The same, unless the log is so large that the work should be divided. */
 export interface InspectOrDivideRequest extends InspectRequest {
   readonly sizes: DivisionSizes;
 }
@@ -31,15 +31,15 @@ export interface InspectOrDivideRequest extends InspectRequest {
 export interface Inspection {
   readonly judgement: Judgement;
   readonly foreignFiles: readonly string[];
-  /** A `truncateAfter` was interrupted: what stands after the log's end in its files is no longer of it. */
+  /** A `truncateAfter` was interrupted: bytes after the log's end in its files are no longer part of the log. */
   readonly isCutDue: boolean;
   /** Why the state file could not be read, if that was so. */
   readonly stateFault: string | undefined;
-  /** Where every frame was to be read. */
+  /** Only if every frame was to be read. */
   readonly damage: Damage | undefined;
 }
 
-/** A writer at work moves the tail while it is being read; so often is a log looked at before its verdict is believed. */
+/** A writer at work moves the tail while it is being read; after so many looks the last verdict counts. */
 const LOOKS_MAX = 10;
 
 /** The jobs to be done before the log is judged, oldest segments first. */
@@ -48,8 +48,8 @@ export interface Division {
 }
 
 /**
- * Judges a log without touching it. If somebody writes it at the same time its tail has no verdict: one that says
- * "corrupt" or "torn" is believed only when the next look finds the log ending at the same entry.
+ * Judges a log without touching it. While a process writes the log, one look cannot judge its tail: a verdict "corrupt" or
+ * "torn" counts only if the next look finds that the log ends at the same entry.
  */
 export function inspect(request: InspectRequest): Inspection | { readonly failure: Failure } {
   return inspectOn(createNodeDisk(), request);
@@ -93,7 +93,7 @@ function inspectLayout(disk: Disk, layout: Layout, request: InspectRequest): Ins
   let seen = look(layout, request, known);
   for (let looks = 1; seen.judgement.verdict !== 'clean' && looks < LOOKS_MAX; looks++) {
     const { lastLsn, row, end } = seen.judgement;
-    // Where the log ends is to be seen again, and not what was seen of it before.
+    // The segment in which the log ends must be read again: earlier findings on it do not count.
     const before = known && new Map([...known].filter(([number]) => number < end.segment));
     seen = look(layOut(disk, layout.directory), request, before);
     if (seen.judgement.lastLsn === lastLsn && seen.judgement.row === row) break;

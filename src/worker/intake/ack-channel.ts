@@ -14,7 +14,7 @@ export class AckChannel {
   readonly #port: Pick<MessagePort, 'postMessage' | 'close'>;
   readonly #slot: AckSlotWriter | undefined;
 
-  /** `slot`: only the writer thread may have it, since only one thread may write the slot. */
+  /** `slot`: for the writer thread only, since only one thread may write the slot. */
   constructor(port: Pick<MessagePort, 'postMessage' | 'close'>, slot?: AckSlotWriter) {
     this.#port = port;
     this.#slot = slot;

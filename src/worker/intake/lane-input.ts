@@ -24,7 +24,7 @@ interface Received {
   readonly chunk: TakenChunk | undefined;
   /** For a message with parts: how many of them are written. */
   partsTaken: number;
-  /** A part of it is taken: what it expects was found true. */
+  /** A part of it is taken: its expectation was met. */
   hasBegun: boolean;
 }
 
@@ -106,8 +106,8 @@ export class LaneInput {
   }
 
   /**
-   * Nothing more can be taken of what the last [look] saw. A message may be left: head is loaded before `posted`, so the message
-   * may follow records that only the next look will see.
+   * Everything that the last [look] saw and that can be taken is taken. A message may be left: head is loaded before `posted`, so
+   * the message may follow records that only the next look will see.
    */
   get isDrained(): boolean {
     return this.#consumer.loadedBytes === 0 && this.#due() === undefined;
@@ -124,14 +124,14 @@ export class LaneInput {
     this.#takeMessage();
   }
 
-  /** What the due message expects of the log; `undefined`: nothing, or some of it is taken already. */
+  /** The due message's expectation of the log; `undefined`: it has none, or some of the message is taken already. */
   dueExpectation(): Expectation | undefined {
     const due = this.#due();
     if (due === undefined || due.hasBegun || !isEntryMessage(due.message)) return undefined;
     return due.message.expectation;
   }
 
-  /** Drops the due message, of which nothing is taken. */
+  /** Drops the due message. None of its entries may have been taken. */
   dropDue(): void {
     if (this.#due()?.chunk === this.#openChunk) this.#openChunk = undefined;
     this.#takeMessage();
@@ -217,7 +217,7 @@ export class LaneInput {
     return this.#flushTaken;
   }
 
-  /** Answers a flush: wakes the producer that is blocked in it. Post what the producer is to find in its port before this. */
+  /** Answers a flush: wakes the producer that is blocked in it. Post every message that the producer must find before this. */
   finishFlush(ticket: number): void {
     this.#consumer.finishFlush(ticket);
   }

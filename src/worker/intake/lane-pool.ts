@@ -21,7 +21,7 @@ interface PooledLane {
 /**
  * Lanes for producers on other threads. The writer thread owns them: it alone knows when a lane is no longer used.
  *
- * Memory is pooled, since the engine frees dropped shared memory late: there is never more of it than the lanes in use at one
+ * Memory is pooled, since the engine frees dropped shared memory late: there are never more rings than lanes were in use at one
  * time, at most `maxLanes`. A lane returns to the pool
  *
  *   - when its producer has posted `detach`, after which it writes nothing, or
@@ -96,7 +96,7 @@ export class LanePool {
   free(lane: WriterLane): void {
     this.#pooled.push(this.#used.get(lane) as PooledLane);
     this.#used.delete(lane);
-    // Before the producer is told: otherwise an attach right after it could find no free lane.
+    // Before the producer gets its answer: otherwise an attach right after that could find no free lane.
     this.#publish();
     lane.detach();
     this.#hasClosedPorts = true;

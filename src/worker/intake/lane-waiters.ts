@@ -4,7 +4,7 @@ import type { LaneConsumer } from '../../ring/consumer.js';
 /** Every [AckLevel], in the order in which an entry reaches them. */
 const ACK_LEVELS: readonly AckLevel[] = ['written', 'durable'];
 
-/** What the waiters need to know of a written group. */
+/** The facts about a written group that the waiters need. */
 export interface WrittenEntries {
   readonly firstLsn: number;
   readonly entries: number;
@@ -13,7 +13,7 @@ export interface WrittenEntries {
 }
 
 /**
- * Which entries of one lane are waited for, and at which level.
+ * The entries of one lane that callers wait for, and the level of each.
  *
  * Entries are numbered from 1 in call order (`sequence` of the lane). The lane's words hold those numbers modulo 2^32; here they
  * are exact.
@@ -34,7 +34,7 @@ export class LaneWaiters {
     return this.#nextWhole;
   }
 
-  /** Reads which entries are waited for. Call it after the records are loaded, so that no entry's wanted level is missed. */
+  /** Reads which entries callers wait for. Call it after the records are loaded, so that no entry's wanted level is missed. */
   look(consumer: LaneConsumer): void {
     this.#levels.written.wanted.note(consumer.writtenWanted, this.#next);
     this.#levels.durable.wanted.note(consumer.durableWanted, this.#next);

@@ -37,8 +37,8 @@ export class WriterLane {
   }
 
   /**
-   * Looks for the last time: what is published later is never taken, and the producer learns what was. The boundary lies between
-   * two entries of its order.
+   * Looks for the last time: entries that are published later are never taken, and the producer learns which were taken. The
+   * boundary lies between two entries in the producer's order.
    */
   freeze(): void {
     if (this.input.freeze()) this.waiters.look(this.#consumer);

@@ -8,8 +8,8 @@ import { type Cut, cutLog } from '../directory/tail-cut.js';
 import { removeShortened, useShortened } from '../rewrite/shortened-segment.js';
 
 /**
- * A cut that was interrupted after its intent was recorded, of `truncateAfter`, `reset` or a repair, is finished before anything
- * is judged.
+ * Finishes a cut (of `truncateAfter`, `reset` or a repair) that was interrupted after its intent was recorded. Runs before
+ * anything is judged.
  */
 export function finishCut(
   disk: Disk,
@@ -21,7 +21,7 @@ export function finishCut(
   const listing = listLog(disk, directory);
   const pendingCut = pendingCutOf(listing, state);
   if (pendingCut === undefined || state === undefined || 'fault' in state) {
-    // Left by a cut that did not begin. Gone before another cut records its intent.
+    // A cut that did not begin has left the file. It must be gone before another cut records its intent.
     if (listing.shortenedFile !== undefined) removeShortened(disk, directory);
     return;
   }
@@ -29,7 +29,7 @@ export function finishCut(
   const segments = listing.segments.map(({ number }) => number);
   const checkPlace = () => home.check();
   if (empties) {
-    // Named for the first entry that goes, as the cut would have done.
+    // The side files are named for the first entry that is cut, as the cut itself would have named them.
     const first = surveyLog(listing.segments, undefined).starts.find((start) => start.lsn > 0);
     const firstLsn = first === undefined ? lsn + 1 : first.lsn;
     setAllAside(disk, { directory, segments, keep: segment, lsn: firstLsn, fileMode, checkPlace });
@@ -47,7 +47,7 @@ export function finishCut(
     logId: state.logId,
     keepsTail: false,
     checkPlace,
-    // As the repair that was interrupted: see there.
+    // As in the repair that was interrupted: repair.ts says why.
     emptiesFirst: offset === 0,
   };
   cutLog(disk, cut, () => {});

@@ -40,17 +40,17 @@ export interface LogStart {
   /** See `LogOrigin`. */
   readonly unnamed: LogOrigin['unnamed'];
   readonly catalog: SegmentCatalog;
-  /** What the first frames of the segments say of time. */
+  /** The times in the first frames of the segments. */
   readonly times: ReadonlyMap<number, SegmentTime>;
   readonly lastLsn: number;
   readonly watermark: number;
-  /** What the state file says, but for the watermark, as soon as recovery is finished. */
+  /** The content of the state file once recovery is finished, except for the watermark. */
   readonly state: LogState;
-  /** The log's own whose two ends are intact, newest first. */
+  /** The log's own snapshots whose two ends are intact, newest first. */
   readonly snapshots: readonly SnapshotRecord[];
   /**
-   * What recovery could not do yet, for lack of room: throws the system's error as long as it cannot; after it the
-   * state file is written and everything that was recovered is durable. `undefined`: it is done.
+   * Does the steps of recovery that had no room yet. Throws the system's error as long as there is none; once it returns, the
+   * state file is written and everything that was recovered is durable. `undefined`: recovery is done.
    */
   readonly finishRecovery: (() => void) | undefined;
 }
@@ -61,19 +61,19 @@ export interface Recovered {
 }
 
 /**
- * Opens a log for its next writer: judges what lies in the directory, refuses what it must not touch, and makes the rest
- * a log that may be appended to.
+ * Opens a log for its next writer: judges the files in the directory, refuses those that it must not touch, and turns the rest
+ * into a log that may be appended to.
  *
  *   0. finish   a cut whose intent the state file records, or a salvage that was begun
  *   1. judge    src/format/verdict.ts; rows 1 to 4 refuse, nothing is changed
- *      corrupt  unless the option `recovery` says what is to be made of it: src/worker/recover/repair.ts
- *   2. cut      whatever stands after the last kept frame goes, after a copy of it was synced
- *   3. rewrite  every kept byte above the watermark is written anew, identically, and synced: the process before may
+ *      corrupt  refused too, unless the option `recovery` says how to repair it: src/worker/recover/repair.ts
+ *   2. cut      all bytes after the last kept frame go, after a copy of them was synced
+ *   3. rewrite  every kept byte above the watermark is rewritten, identically, and synced: the process before may
  *               have seen its sync fail, and then the page cache alone holds it
  *   4. state    the state file says that all of it is durable
  *
  * Power may go at any point: 2 leaves the log ending after the same entry, 3 changes no byte, 4 is atomic; the next
- * open begins at 1 and comes to the same end. Where 2, 3 or 4 find no room they are put off ([LogStart.finishRecovery]): the
+ * open begins at 1 and comes to the same result. If 2, 3 or 4 find no room, they are put off ([LogStart.finishRecovery]): the
  * log can be read, its watermark stays, and appends reject until there is room.
  *
  * @throws LogFailure ERR_WAL_CORRUPT, ERR_WAL_UNSUPPORTED, ERR_WAL_SYNC_FAILED; the system's errors
@@ -92,7 +92,7 @@ export function recoverLog(disk: Disk, options: WriterOptions): Recovered {
   const { state, segments, foreignFiles, judgement, snapshots } = found;
   refuse(judgement, directory);
   place.check();
-  // What cannot be removed is nobody's trouble yet: the first publication tells of it.
+  // A file that cannot be removed is not reported here: the first publication reports it.
   removeStats(disk, directory);
 
   const logId = judgement.logId ?? newLogId(disk);
@@ -102,10 +102,10 @@ export function recoverLog(disk: Disk, options: WriterOptions): Recovered {
   const kept = known ?? emptyState(logId);
   const recovered: LogState = {
     ...endingWith(kept, lastLsn),
-    // A segment that entries may still come to is not archived, whatever a state file of another time says.
+    // A segment to which entries may still be appended is not archived, whatever an older state file says.
     archived: Math.min(kept.archived, next.segment),
-    // Never the branch of the newest frames: a state file that is lost may have told of a cut after them, by which their LSNs
-    // are given out again.
+    // Never the branch of the newest frames: a state file that is lost may have recorded a cut after them, and a cut gives out LSNs
+    // again.
     branch: known?.branch || newBranch(disk),
     watermark: lastLsn,
   };
@@ -119,7 +119,7 @@ export function recoverLog(disk: Disk, options: WriterOptions): Recovered {
   );
   const finishRecovery = () => {
     place.check();
-    // First: on a full disk that is the room for the rest.
+    // This comes first: on a full disk it makes the room for the rest.
     removeLeftovers(disk, directory);
     removeSnapshotAsides(disk, directory);
     tail.run();
@@ -168,12 +168,12 @@ export function refuseUntouched(disk: Disk, options: WriterOptions): void {
   else repairLog(disk, directory, mode, true, fileMode);
 }
 
-/** How the log is to be repaired before it opens; `undefined`: it is well, or refused. */
+/** How to repair the log before it opens; `undefined`: it is not corrupt, or it is refused. */
 function repairModeFor(
   { judgement, isBeingSalvaged }: { readonly judgement: Judgement; readonly isBeingSalvaged: boolean },
   { recovery }: WriterOptions,
 ): RepairMode | undefined {
-  // What was begun is finished, whatever the option says now.
+  // A salvage that was begun is finished, whatever the option says now.
   if (isBeingSalvaged) return 'salvage';
   if (judgement.verdict !== 'corrupt' || recovery === 'strict') return undefined;
   return recovery === 'point-in-time' ? 'truncate' : 'salvage';
@@ -192,7 +192,7 @@ function judgeDirectory(disk: Disk, { directory, fileMode }: WriterOptions, plac
   };
 }
 
-/** Steps 2 and 3. Goes on where it was interrupted when it is run again. */
+/** Steps 2 and 3. If interrupted, it continues when it is run again. */
 class TailRepair {
   readonly #disk: Disk;
   readonly #options: WriterOptions;
@@ -232,14 +232,14 @@ class TailRepair {
     const { directory, fileMode } = this.#options;
     const { end, lastLsn, segments, trouble } = this.#judgement;
     const checkPlace = () => this.#place.check();
-    // A clean end has nothing after it but room made ahead, or what a recycled file held before.
+    // After a clean end there are only preallocated zeros, or stale bytes of a recycled file.
     const keepsTail = trouble !== undefined;
     const tail = { segments: this.#numbers, place: this.#next, lsn: lastLsn + 1, keepsTail };
-    // A snapshot of an entry that was never whole is not this log's, whatever it says.
+    // A snapshot of an entry that was never whole is not this log's, whatever its header says.
     const cut = { directory, fileMode, checkPlace, logId: undefined, ...tail };
     // The watermark stays as it is, so that an interrupted cut looks like the same torn tail to the next open.
     const sideFiles = cutLog(this.#disk, cut, () => {});
-    // The one before is sealed for good: the cut to its frames may be in memory only.
+    // The segment before stays sealed: its cut to its frames may be in memory only.
     if (this.#next.segment !== end.segment)
       truncateSegment(this.#disk, join(directory, segmentName(end.segment)), end.offset);
     if (trouble === undefined) return;
@@ -258,12 +258,12 @@ class TailRepair {
     };
   }
 
-  /** Without watermarks (wal-go's files) nobody knows what was synced: the last segment is rewritten, the others synced. */
+  /** Without watermarks (wal-go's files) nothing shows what was synced: the last segment is rewritten, the others are synced. */
   #rewriteUnsynced(): void {
     const { directory } = this.#options;
     const { firstUnsynced, hasWatermarks, end, segments } = this.#judgement;
     if (firstUnsynced === undefined) return;
-    // A segment is cut to its frames when it is sealed, which may be all of it that no sync has covered.
+    // A segment is cut to its frames when it is sealed. That cut alone may not have been synced yet.
     const holder = segments.findIndex(({ number }) => number === firstUnsynced.segment);
     const first = holder - (firstUnsynced.offset === 0 ? 1 : 0);
     for (const segment of segments.slice(Math.max(0, first))) {
@@ -276,7 +276,8 @@ class TailRepair {
         const from = segment.number === firstUnsynced.segment ? firstUnsynced.offset : 0;
         const to = isLast ? end.offset : segment.size;
         if (!isSynced && (hasWatermarks || isLast)) this.#rewrite(file, from, to);
-        // For the sake of that cut, of which the process before may have seen the sync fail. The last one's was made anew.
+        // Repeats the cut to the frames, since the process before may have seen its sync fail. For the last segment, an earlier
+        // step has repeated it.
         if (!isLast) file.truncate(segment.size);
         syncFile(file);
       } finally {
@@ -310,8 +311,8 @@ function attempt(step: () => void): string | undefined {
 }
 
 /**
- * The segments whose first frames may be of a log without a name, wal-go's: by nothing but their identity are they told from a file that
- * comes to bear their name.
+ * The segments whose first frames may be wal-go's, which name no log: only its identity (device and inode) distinguishes such a
+ * segment from a file that gets its name later.
  */
 function unnamedSegments(
   disk: Disk,
@@ -320,7 +321,7 @@ function unnamedSegments(
 ): ReadonlyMap<number, PlaceIdentity> {
   const unnamed = new Map<number, PlaceIdentity>();
   for (const { number, firstLsn, scanned, stamp } of segments) {
-    // Of one that was scanned `stamp` may be that of a later frame.
+    // If the segment was scanned, `stamp` may be that of a later frame.
     if (number > end.segment || firstLsn === 0 || (stamp !== undefined && !scanned)) continue;
     const found = disk.stat(join(directory, segmentName(number)));
     if (found !== undefined) unnamed.set(number, { dev: found.dev, ino: found.ino });
@@ -329,8 +330,8 @@ function unnamedSegments(
 }
 
 /**
- * Where the next frame goes. That is after the last one, unless its segment is sealed: it was cut to its frames, and the next one is
- * there, though no entry of it is kept. A sealed segment stays as it is, since the archive may have it already.
+ * Where the next frame goes: after the last frame, unless the segment of that frame is sealed, which means that it was cut to its
+ * frames and the next segment exists, though no entry of that is kept. A sealed segment stays, since the archive may have it.
  */
 function continuesAt({ segments, end }: Judgement): SegmentPlace {
   const last = segments.find(({ number }) => number === end.segment);
@@ -339,7 +340,7 @@ function continuesAt({ segments, end }: Judgement): SegmentPlace {
   return isSealed ? { segment: end.segment + 1, offset: 0 } : end;
 }
 
-/** A segment of wal-go has no stamp and no known age; one of which nothing is kept is as good as new. */
+/** A segment of wal-go has no stamp and no known age; a segment of which no entry is kept counts as new. */
 function keptRecords(judgement: Judgement, next: SegmentPlace, nowMs: number): SegmentRecord[] {
   return judgement.segments
     .filter((segment) => segment.number <= next.segment)
@@ -373,7 +374,7 @@ function refuse(judgement: Judgement, directory: string): void {
     watermark > lastLsn
       ? `Entries up to ${watermark} were acknowledged as durable, ${canBeRead}.`
       : row === 4
-        ? 'Segments behind it hold acknowledged entries.'
+        ? 'Segments after it hold acknowledged entries.'
         : `It is not a torn write, and ${canBeRead}.`;
   throw new LogFailure(
     'ERR_WAL_CORRUPT',

@@ -18,9 +18,9 @@ import { finishCut } from './interrupted-cut.js';
 import { planSalvage, readSalvageMark, type SalvagePlan, salvage } from './salvage-segments.js';
 
 /**
- * How a log with corrupt entries is made one that opens.
+ * How a log with corrupt entries is repaired so that it opens.
  *
- *   truncate   it ends before the first entry that cannot be read (`recovery: 'point-in-time'`)
+ *   truncate   the log ends before the first entry that cannot be read (`recovery: 'point-in-time'`)
  *   salvage    every entry and every whole batch that can be read is kept (`recovery: 'skip-corrupt'`)
  */
 export type RepairMode = 'truncate' | 'salvage';
@@ -53,9 +53,9 @@ export function repair(request: RepairRequest): RepairReport | { readonly failur
 }
 
 /**
- * Repairs a log that nobody has open; with `dryRun`, says what would be done. No byte goes without a copy beside it.
- * Interrupted anywhere and run again it comes to the same end; a log that is well is left as it is. What is merely
- * torn is left to `open`. Every frame is read.
+ * Repairs a log that no process has open; with `dryRun`, only reports the repair. No byte goes without a copy beside it.
+ * If it is interrupted anywhere and run again, the result is the same. A log that is clean or only torn is left as it is:
+ * `open` cuts a torn tail. Every frame is read.
  *
  * @throws LogFailure ERR_WAL_UNSUPPORTED; the system's errors
  */
@@ -122,10 +122,10 @@ interface RepairJob {
   readonly dryRun: boolean;
   readonly fileMode: number;
   readonly logId: bigint;
-  /** What the state file says of this log. */
+  /** The state file's content, if it is this log's. */
   readonly state: LogState;
   readonly watermark: number;
-  /** What can be read of the log. */
+  /** The readable entries of the log. */
   readonly plan: SalvagePlan;
 }
 
@@ -148,7 +148,7 @@ function placeOfDamage(
 ): End {
   let end = endBefore(segments, judgement);
   for (;;) {
-    // What is left may have a gap before the damage: a missing segment of which no entry is missing.
+    // The kept part may have a gap before the damage: a segment is missing, but none of its entries.
     const { place, lastLsn } = end;
     const files = withoutCut(segments, { ...place, lsn: lastLsn, empties: false, shortened: undefined });
     const lowered = state && { ...state, watermark: Math.min(state.watermark, lastLsn) };
@@ -166,7 +166,7 @@ function placeOfDamage(
 function endBefore(segments: readonly SegmentFile[], judgement: Judgement): End {
   const { row, trouble, end, firstLsn, lastLsn } = judgement;
   if (row !== 4 || trouble === undefined || trouble.offset > 0) return { place: end, firstLsn, lastLsn };
-  // Something is missing, or does not start as it must, and the chain of entries goes on: what is before it stays.
+  // A segment is missing, or does not start as it must, although the chain of entries continues: the segments before it stay.
   const before = segments.filter(({ number }) => number < trouble.segment);
   if (before.length === 0) return { place: { segment: trouble.segment, offset: 0 }, firstLsn: 0, lastLsn: 0 };
   const rest = judgeLog({ segments: before, state: undefined, full: true });
@@ -181,11 +181,11 @@ function truncate(job: RepairJob, { place, ...kept }: End): Done {
   const last = job.segments.find(({ number }) => number === place.segment);
   const isShortened = last !== undefined && withSource(last, ({ size }) => size > place.offset);
   const { firstLsn, lastLsn } = goingOn(job, kept);
-  // What is kept may never have been synced: `open` sees to that, since the watermark says no more than it did.
+  // The kept entries may never have been synced: `open` rewrites and syncs them, since the watermark is not raised here.
   const state = stateUpTo(job, lastLsn, place.segment);
   let sideFiles: string[] = [];
   if (!job.dryRun) {
-    // If it is all that is left at a crash, and another log's, it would make this intent another log's.
+    // If that segment alone were left at a crash, and were another log's, the intent would count as that log's.
     const emptiesFirst = place.offset === 0;
     const checkPlace = () => home.check();
     checkPlace();
@@ -232,7 +232,7 @@ function rewrite(job: RepairJob): Done {
   };
 }
 
-/** A snapshot of entries that the repair has lost would be evidence that the log still lacks them. Interrupted, it is begun again. */
+/** A snapshot of entries that the repair has lost would prove that the log lacks them. If interrupted, this step begins again. */
 function setLostSnapshotsAside(disk: Disk, home: LogDirectory, logId: bigint, lastLsn: number): void {
   const { directory } = home;
   const lost = snapshotsToCut(disk, { directory, logId, lsn: lastLsn + 1 });
@@ -240,18 +240,18 @@ function setLostSnapshotsAside(disk: Disk, home: LogDirectory, logId: bigint, la
 }
 
 /**
- * The state of the repaired log, which ends with entry `lastLsn`. The LSNs after it are given out again: on another branch. `changed`:
- * the lowest segment whose content changes, which the archive has to get again.
+ * The state of the repaired log, which ends with entry `lastLsn`. The LSNs after it are given out again, on another branch.
+ * `changed`: the lowest segment whose content changes: the archive must get it again.
  */
 function stateUpTo({ disk, state, watermark }: RepairJob, lastLsn: number, changed: number): LogState {
   const ended = { ...endingWith({ ...state, watermark }, lastLsn, changed), branch: newBranch(disk) };
-  // No entry is left below the floor, nor above: as after an emptying.
+  // No entry is left below or above the floor, as after an emptying.
   return lastLsn > 0 && ended.floor === lastLsn + 1
     ? { ...ended, watermark: lastLsn, isEmptied: true }
     : ended;
 }
 
-/** Where the repaired log begins and ends. If nothing can be read, it goes on at its floor. */
+/** Where the repaired log begins and ends. If nothing can be read, it continues at its floor. */
 function goingOn(
   { state: { floor } }: RepairJob,
   { firstLsn, lastLsn }: { readonly firstLsn: number; readonly lastLsn: number },

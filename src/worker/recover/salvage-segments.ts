@@ -30,13 +30,13 @@ import {
 } from '../directory/side-files.js';
 import { rewriteSegment } from '../rewrite/segment-rewriter.js';
 
-/** Kept frames that stand one after the other in a segment, the second and all later ones as they are. */
+/** Kept frames that stand one after the other in a segment. All but the first stay as they are. */
 interface PlannedRun {
-  /** n of the segment that they stand in. */
+  /** n of the segment in which they stand. */
   readonly segment: number;
   readonly offset: number;
   bytes: number;
-  /** LSNs missing right before the first of them, and what it says of that now. */
+  /** LSNs missing right before the first of them, and the number that this frame records now. */
   readonly gap: number;
   readonly skipped: number;
 }
@@ -50,7 +50,7 @@ interface PlannedSegment {
   readonly runs: readonly PlannedRun[];
 }
 
-/** What a salvage keeps, and which segments change for it. */
+/** The entries that a salvage keeps, and the segments that it changes. */
 export interface SalvagePlan {
   readonly logId: bigint;
   /** 0 = nothing can be read. */
@@ -58,15 +58,15 @@ export interface SalvagePlan {
   readonly lastLsn: number;
   readonly entries: number;
   readonly kept: readonly LsnRun[];
-  /** The log's mark says so already: the salvage was begun. */
+  /** The log's mark records this already: the salvage was begun. */
   readonly isMarked: boolean;
   /** LSNs between the first and the last kept entry that cannot be read. */
   readonly lostLsns: number;
-  /** To be written anew, ascending. */
+  /** Segments to rewrite, ascending. */
   readonly rewritten: readonly PlannedSegment[];
-  /** Nothing is left of these, ascending. */
+  /** Segments of which nothing is left, ascending. */
   readonly removed: readonly number[];
-  /** What keeps the salvage from being carried out: this frame must not be written anew. */
+  /** A frame that prevents the salvage, since it must not be rewritten. */
   readonly unsupported: UnsupportedFrame | undefined;
 }
 
@@ -76,14 +76,14 @@ export interface SalvagePlan {
  * stands in, or to the one after the last that has anything, whichever is lower. A segment whose frames all stay as
  * they are is not touched.
  *
- * @param mark of a salvage of this log that was begun and is to be finished: nothing but what it keeps is kept
+ * @param mark of a salvage of this log that was begun and must be finished: exactly the entries that it names are kept
  */
 export function planSalvage(
   files: readonly SegmentFile[],
   logId: bigint,
   mark: SalvageMark | undefined,
 ): SalvagePlan {
-  // Another log's is one of this log before it had a name, and nothing had been changed then.
+  // A mark with another id is from the time when this log had no name yet, and nothing had been changed then.
   const ownMark = mark?.logId === logId ? mark : undefined;
   const isKept = ownMark === undefined ? () => true : runsInclude(ownMark.kept);
   const ages = new SegmentAges(files, logId);
@@ -143,21 +143,21 @@ export function planSalvage(
  * Carries the plan out. No byte goes without a copy beside it.
  *
  *   1. copy every segment that will be replaced into a side file
- *   2. mark the log as one that is being salvaged, with what is kept, and sync that: from here on the next open finishes
- *      it, before it nothing has happened
+ *   2. mark the log as being salvaged, with the LSNs that are kept, and sync the mark: from here on the next open finishes
+ *      the salvage; before this step nothing has changed
  *   3. `recordIntent`: the state file of the damaged log may promise more than will be left
  *   4. write the readable rest of each segment anew beside it, sync it, rename it over the damaged one, highest first,
  *      the directory synced after each; but a segment that gets frames of a higher one comes before that one, and before
  *      those between the two
  *   5. segments of which nothing is left become side files, highest first, and the mark goes
  *
- * If power goes in 4 or 5 a second salvage keeps the same entries. Frames only move down, and those that were moved
- * already are met again and passed over. What shows that the end of a broken batch is not an entry of its own may be gone
- * by then: the mark says what is kept. Without it such a log may also look well to a reading of first frames only.
+ * If power goes in 4 or 5, a second salvage keeps the same entries. Frames only move down, and frames that were moved
+ * already are met again and passed over. The frames that prove that the end of a broken batch is not an entry of its own may
+ * be gone by then, so the mark says which entries are kept. Without it, a reading of first frames only may find such a log intact.
  *
- * @param watermark of the damaged log: no more is said to be synced
+ * @param watermark of the damaged log: no later entry counts as synced
  * @returns paths of the side files
- * @throws the system's errors; on a full disk what is replaced is replaced, the rest is as it was
+ * @throws the system's errors; on a full disk some segments are replaced and the others are unchanged
  */
 export function salvage(
   disk: Disk,
@@ -190,7 +190,7 @@ export function salvage(
   try {
     recordIntent();
   } catch (error) {
-    // Else the state file may promise less already: without the mark the next open would take the damage for a clean end.
+    // Otherwise the state file may promise less already: without the mark, the next open would take the damage for a clean end.
     if (isRefusal(error)) undo();
     throw error;
   }
@@ -218,7 +218,7 @@ export function salvage(
 /** No honest mark is larger: 64 million runs of kept entries. */
 const MARK_BYTES_MAX = 2 ** 30;
 
-/** What a salvage that was begun keeps; `undefined` where none was, or it has changed nothing yet. */
+/** The mark of a salvage that was begun; `undefined`: none was begun, or it has changed nothing yet. */
 export function readSalvageMark(disk: Disk, directory: string): SalvageMark | undefined {
   let file: DiskFile;
   try {
@@ -249,8 +249,8 @@ function writeMark(disk: Disk, path: string, mark: SalvageMark, fileMode: number
 }
 
 /**
- * Takes back a mark, durably, so that no later open salvages without the copies; false = it may still be there. Why the salvage failed
- * is told, not this: what a mark is left of only repeats the same salvage.
+ * Removes a mark, durably, so that no later open salvages without the copies; false = it may still be there. The caller reports why
+ * the salvage failed, and not a failure here: a mark that is left only leads to the same salvage again.
  */
 function withdrawMark(disk: Disk, directory: string, mark: string): boolean {
   try {
@@ -263,7 +263,7 @@ function withdrawMark(disk: Disk, directory: string, mark: string): boolean {
   }
 }
 
-/** The age of a segment is that of its frames: where they come from several segments, that of the newest of these. */
+/** The age of a segment is that of its frames: if they come from several segments, that of the newest of these. */
 function createdMsOf(runs: readonly PlannedRun[], ages: SegmentAges): number | undefined {
   let newestMs = 0;
   for (const number of new Set(runs.map(({ segment }) => segment))) {
@@ -284,13 +284,13 @@ function staysAsItIs(file: SegmentFile | undefined, number: number, runs: readon
 }
 
 /**
- * Highest first, but none before a lower one that gets frames of it, or of one after it: those would stand after later
- * entries then, and the run that goes on after a crash would pass over them. Segments that hang together so are replaced
- * lowest first.
+ * Highest first, but no segment before a lower one that gets frames from it or from a later one: otherwise those frames would
+ * stand after later entries, and a salvage that continues after a crash would pass over them. Segments that depend on each other
+ * in this way are replaced lowest first.
  */
 function inOrderOfReplacement(segments: readonly PlannedSegment[]): PlannedSegment[] {
   const chains: PlannedSegment[][] = [];
-  /** The highest segment that the last chain gets frames of. */
+  /** The highest segment from which the last chain gets frames. */
   let reach = -1;
   for (const segment of segments) {
     if (segment.number > reach) chains.push([]);

@@ -1,14 +1,14 @@
 /**
- * Writes a segment anew, of frames that stand in the segments of the log now.
+ * Rewrites a segment, from frames that stand in the segments of the log now.
  *
  *   1. write the frames to a file beside the log, as they will stand in the segment: the first one says which segment of which
- *      log this is, `skipped`, the offsets and every frame_crc are new; LSN, data, time stamp, and what is left of a batch stay.
- *      A Segment in the middle of a segment stays as well: from there on the branch or the resolution of the stamps is another
- *      one. Where frames are missing a stamp may be missing with them: a Segment without time_ms says so there
+ *      log this is, `skipped`, the offsets and every frame_crc are new; LSN, data, time stamp and `batch_remaining` stay.
+ *      A Segment in the middle of a segment stays as well: it records a new branch, or a new resolution of the stamps. Where
+ *      frames are missing, a stamp may be missing with them: a Segment without time_ms says so there
  *   2. sync that file, rename it over the segment, sync the directory
  *
- * Wherever power goes the segment is the old one or the new one, whole. The segments that frames are taken from are not
- * changed, and each of them may be the one that is replaced.
+ * If power goes at any point, the segment is the old one or the new one, whole. The segments from which frames are taken are not
+ * changed, but the segment that is replaced may be one of them.
  */
 
 import { join } from 'node:path';
@@ -24,12 +24,12 @@ import { syncDirectory, syncFile } from '../directory/side-files.js';
 
 /** Frames that stand one after the other in a segment and are kept. */
 export interface FrameRun {
-  /** n of the segment that they stand in. */
+  /** n of the segment in which they stand. */
   readonly segment: number;
   readonly offset: number;
   /** Of whole frames. */
   readonly bytes: number;
-  /** What the first of them will say: LSNs that are missing right before it. The others say what they say now. */
+  /** The `skipped` of the first frame: LSNs that are missing right before it. The other frames keep theirs. */
   readonly skipped: number;
 }
 
@@ -37,9 +37,9 @@ export interface FrameRun {
 export interface NewSegment {
   /** n of `wal-<n>`. */
   readonly number: number;
-  /** When the segment was created that its frames come from, not when it is written anew; 0 = not known. */
+  /** When the segment from which its frames come was created, not when it is rewritten; 0 = not known. */
   readonly createdMs: number;
-  /** What its first frame will say: the entries up to this one were durable before it. Below the LSN of that frame. */
+  /** The `synced_lsn` of its first frame: entries up to this one were durable before. Below the LSN of that frame. */
   readonly syncedLsn: number;
   /** In the order in which they will stand. */
   readonly runs: readonly FrameRun[];
@@ -48,7 +48,7 @@ export interface NewSegment {
 /** How to write it. */
 export interface RewriteOptions {
   readonly logId: bigint;
-  /** The name of the file beside the log. What it held is gone. */
+  /** The name of the file beside the log. An existing file is overwritten. */
   readonly asideName: string;
   readonly fileMode: number;
 }
@@ -95,7 +95,7 @@ function writeFrames(
       let timeResolutionMs = resolutions.before(run.segment);
       cursor.seek(run.offset);
       for (; cursor.offset < run.offset + run.bytes; cursor.pass()) {
-        // The checksum is made anew: it must not make damage valid that came up since the run was found.
+        // The checksum is computed anew, so the old one is checked first: damage since the run was found must not become valid.
         if (cursor.parse() !== undefined || !cursor.hasIntactData()) {
           throw new Error(
             `the frame at ${cursor.offset} of segment ${run.segment} reads otherwise than before`,
@@ -149,7 +149,7 @@ class Resolutions {
     this.#cursor = cursor;
   }
 
-  /** `cursor` has entered the segment, of which no frame was noted yet: its first frame says it, or nothing does. */
+  /** `cursor` has entered the segment, and no frame of it was noted yet: only its first frame can give the resolution. */
   before(segment: number): number {
     const known = this.#bySegment.get(segment);
     if (known !== undefined) return known;

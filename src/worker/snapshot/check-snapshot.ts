@@ -34,12 +34,12 @@ export function checkSnapshot(disk: Disk, request: VerifySnapshotRequest): Snaps
   }
 }
 
-/** It cannot be of this log, or of no use to it. */
+/** Why the snapshot cannot be of this log, or is of no use to it. */
 function strangerReason(
   { logId, lsn }: SnapshotHeader,
   { logId: ownId, firstLsn, lastLsn }: SnapshotContext,
 ): string | undefined {
-  if (ownId === undefined) return 'the log has no name that it could prove to belong to';
+  if (ownId === undefined) return 'the log has no id, so nothing shows whose snapshot it is';
   if (logId !== ownId) return 'it is of another log';
   if (lsn > lastLsn) return `the log ends before it, ${lastLsn === 0 ? 'empty' : `at entry ${lastLsn}`}`;
   if (firstLsn > lsn + 1)
@@ -47,7 +47,7 @@ function strangerReason(
   return undefined;
 }
 
-/** Its LSN names another entry now: (log_id, branch, LSN) names one entry for ever. */
+/** Why the snapshot is stale: its LSN names another entry now. (log_id, branch, LSN) names one entry for ever. */
 function staleReason(
   disk: Disk,
   directory: string,

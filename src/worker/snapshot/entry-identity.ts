@@ -6,13 +6,13 @@ import { FrameCursor } from '../../format/frame-cursor.js';
 import { segmentName } from '../../format/segment-name.js';
 import { openSource } from '../directory/log-listing.js';
 
-/** What tells an entry from every other one that had, or will have, its LSN in this log. */
+/** Distinguishes an entry from every other entry that had, or will have, its LSN in this log. */
 export interface EntryIdentity {
   /** Of the last Segment at or before it in its segment; 0 = none. */
   readonly branch: bigint;
   /** Field 3 of its frame. */
   readonly crc: number;
-  /** More entries of its batch that follow. */
+  /** How many entries of its batch follow. */
   readonly batchRemaining: number;
 }
 

@@ -23,7 +23,7 @@ import { checkSnapshot } from './check-snapshot.js';
 import { identifyEntry } from './entry-identity.js';
 import { SnapshotWriter } from './snapshot-writer.js';
 
-/** A snapshot that is being written: its writer, and what its file will say. */
+/** A snapshot that is being written: its writer, and the content of its header. */
 export interface BegunSnapshot {
   readonly writer: SnapshotWriter;
   /** Completes the file. @throws as `SnapshotWriter.finish` */
@@ -66,7 +66,7 @@ function headerFor(disk: Disk, request: WriteSnapshotRequest): SnapshotHeader {
   return { ...common, branch: entry.branch, entryCrc: entry.crc };
 }
 
-/** Job of a thread of its own. Ends once the port's other end says so, or has closed. */
+/** Job of a thread of its own. Ends when the other end of the port says so, or has closed. */
 export async function writeSnapshot(
   request: WriteSnapshotRequest & { readonly port: MessagePort },
 ): Promise<void> {
@@ -91,7 +91,7 @@ export async function writeSnapshot(
     return;
   }
   await new Promise<void>((resolve) => {
-    // One after the other: a step may wait for a sync.
+    // Steps run one after the other: a step may wait for a sync.
     let last: Promise<void> = Promise.resolve();
     port.on('message', (message: FromSource) => {
       last = last.then(() => attempt(() => begun.take(message)));
@@ -108,7 +108,7 @@ class SnapshotInThread {
   readonly #answer: (message: ToSource, buffers?: ArrayBuffer[]) => void;
   /** Resolves to the error of the sync under way, if it fails. */
   #syncing: Promise<{ readonly error: unknown } | undefined> = Promise.resolve(undefined);
-  /** The file is the opening thread's: it gives it its name, or asks to have it removed. */
+  /** The opening thread now owns the file: it has the file renamed, or removed. */
   #isFinished = false;
 
   constructor(begun: BegunSnapshot, answer: (message: ToSource, buffers?: ArrayBuffer[]) => void) {

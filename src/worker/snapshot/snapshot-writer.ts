@@ -20,8 +20,8 @@ import { removeIfThere } from '../directory/side-files.js';
 import { LogFailure, systemCause } from '../errors/failure.js';
 
 /**
- * So much stays unsynced at most. Bet: the last sync is then short, appends that sync meanwhile do not wait for the dirty pages of a
- * whole snapshot, and the disk is busy all the same (bench/workloads/snapshot.ts).
+ * At most this many bytes stay unsynced. Bet: the last sync is then short, appends that sync meanwhile do not wait for the dirty
+ * pages of a whole snapshot, and the disk is busy all the same (bench/workloads/snapshot.ts).
  */
 const SYNC_BYTES = 8 * 1024 * 1024;
 
@@ -74,12 +74,12 @@ export class SnapshotWriter {
     this.#chunks += 1;
   }
 
-  /** So much is not synced that [sync] is to be called, or its descriptor synced elsewhere, before more is written. */
+  /** Too much is unsynced: [sync] must be called, or the descriptor synced elsewhere, before more is written. */
   get isSyncDue(): boolean {
     return this.#unsyncedBytes >= SYNC_BYTES;
   }
 
-  /** For a sync by another thread while this one goes on writing: see [noteSyncStarted]. */
+  /** For a sync by another thread while this one continues to write: see [noteSyncStarted]. */
   get fd(): number {
     return this.#file.fd;
   }

@@ -37,7 +37,7 @@ const SYNC_HERE_BYTES_MAX = 1024 * 1024;
  * with larger groups, the writer keeps draining while the sync thread syncs.
  */
 const QUICK_BYTES_MAX = 256 * 1024;
-/** For a lone entry after a lone entry there is no such limit: nobody else has anything written that the sync would hold up. */
+/** A lone entry after a lone entry has no such limit: no other caller has a written entry that the sync would delay. */
 const QUICK_MS_MAX = 1;
 
 export interface CommitterParts {
@@ -144,7 +144,7 @@ export class Committer {
     return this.#watermark;
   }
 
-  /** When [startDue] has something to start; Infinity = not before something new comes. */
+  /** When [startDue] has a job to start; Infinity = only once there is new work. */
   get dueMs(): number {
     const syncDueMs = this.#syncThread === 'working' ? Number.POSITIVE_INFINITY : this.#policy.dueMs;
     // Postponed recovery is retried when a caller waits for it, not by the clock.
@@ -175,7 +175,7 @@ export class Committer {
 
   /** The written part of an unfinished batch was cut off again. */
   noteTakenBack(): void {
-    // The batch that was cut off was all there was to sync.
+    // Only the batch that was cut off needed a sync.
     if (!this.#isUnsynced) this.#policy.noteStarted();
     this.#expectIdle();
   }
@@ -225,9 +225,9 @@ export class Committer {
   }
 
   /**
-   * Starts what is due; true = something was. `isForced`: a caller waits for a sync.
+   * Starts the job that is due; true = there was one. `isForced`: a caller waits for a sync.
    *
-   * @throws PassingError if it was the end of recovery, and there still is no room for it
+   * @throws PassingError if the end of recovery was due, and there still is no room for it
    */
   startDue(isForced: boolean): boolean {
     const view = this.#view(isForced);
@@ -363,7 +363,7 @@ export class Committer {
     }
   }
 
-  /** The log is being closed; no job is started any more. `hasFailed`: what is not durable stays so. */
+  /** The log is being closed; no job is started any more. `hasFailed`: entries that are not durable stay so. */
   close(hasFailed: boolean): void {
     const { directory } = this.#options;
     const isWhole = !hasFailed && this.#finishRecovery === undefined;
@@ -387,7 +387,7 @@ export class Committer {
       this.#tail.checkPlace();
       return true;
     } catch {
-      // The log has ended and reports why. A stats file left behind is told from a running log's by the lock.
+      // The log has ended and reports why. The lock distinguishes a stats file left behind from a running log's.
       return false;
     }
   }
@@ -494,7 +494,7 @@ export class Committer {
     const isWorkDue = !isHere && (this.housekeeper.isWorkDue || !withFiles);
     const { files, directoryChanged, hasZeros } = withFiles ? tail.takeUnsynced() : NOTHING_UNSYNCED;
     const isPublishing = !isHere && this.#isStatsDue(withFiles);
-    // Before the look, as in #startPublishing: the figures are next due a second later, whatever it finds.
+    // Taken before the check of the directory, as in #startPublishing: whatever that finds, the figures are next due in a second.
     const statsSnapshot = isPublishing ? this.#takeStatsSnapshot(this.#nowMs()) : undefined;
     const mayChangeNames = (isWorkDue || isPublishing) && this.#mayChangeNames();
     const hasWork = isWorkDue && mayChangeNames;

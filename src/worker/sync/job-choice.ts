@@ -26,7 +26,7 @@ export type CommitJob =
   | 'publish'
   | 'fill';
 
-/** What the choice depends on. */
+/** The facts on which the choice depends. */
 export interface CommitView {
   /**
    * `working`: a job is under way that a sync would have to wait for. `filling`: the job under way only prepares the next

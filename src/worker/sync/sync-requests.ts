@@ -24,7 +24,7 @@ export type SyncReason =
  *   new ──▶ heard ──▶ placed ──▶ answered
  *
  *   new      arrived in this round. Other lanes may hold older entries that no round has seen since.
- *   heard    a round has looked at every lane since. Once what it saw is written, everything accepted before is written
+ *   heard    a round has looked at every lane since. Once all that it saw is written, everything accepted before is written
  *   placed   the newest entry at that moment is the request's target: it is answered once the target is durable
  */
 export class SyncRequests {
@@ -97,7 +97,7 @@ export class SyncRequests {
 
   /**
    * The entries that `losers` had accepted are lost: rejects each request that would have covered one of them. A request with a
-   * target covers only what is written. A `sync` from the losing lane itself came before the lost entries or was dropped among
+   * target covers only written entries. A `sync` from the losing lane itself came before the lost entries or was dropped among
    * them; a flush has no place in the order of its lane.
    */
   rejectVoid(losers: readonly WriterLane[], failure: Failure): void {
@@ -109,7 +109,7 @@ export class SyncRequests {
   }
 
   #reject({ lane, reason }: SyncRequest, failure: Failure): void {
-    // The lane's producer knows what was lost. No entry is left to wait for.
+    // The lane's producer knows which entries were lost. No entry is left to wait for.
     if (reason.kind === 'leave') this.#onLeave(lane);
     else if (reason.kind === 'sync') lane.post({ kind: 'sync-rejected', id: reason.id, failure });
     else {

@@ -19,7 +19,7 @@ export interface SyncRoundParts {
  *
  *   1 sync         the sealed segments, the directory, the live segment
  *   2 watermark    stored in the status: every thread that reads it may rely on the entries
- *   3 figures      before any acknowledgement: a caller that hears of a sync finds it counted
+ *   3 figures      before any acknowledgement: a caller that learns of a sync finds it counted
  *   4 lanes        one acknowledgement for each lane with waiting entries
  *   5 followers    after the producers that wait for their own entries
  *   6 diagnostics  for subscribers of `ringwal:sync`

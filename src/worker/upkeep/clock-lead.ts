@@ -4,8 +4,8 @@ import type { SegmentRecord } from '../write/segment-catalog.js';
  * Measures how far the wall clock has run ahead of a steady clock since a segment was begun.
  *
  * A segment's age is the time since its creation stamp, by the wall clock. That clock may jump: an administrator sets it, or the
- * network corrects it. What the wall clock gains on the steady clock while the process runs does not count as age. Jumps before
- * the log was opened cannot be detected: a log that was not used for a year looks the same.
+ * network corrects it. Time that the wall clock gains on the steady clock while the process runs does not count as age. Jumps
+ * before the log was opened cannot be detected: a log that was not used for a year looks the same.
  */
 export class ClockLead {
   readonly #wallMs: () => number;

@@ -21,7 +21,7 @@ export interface HousekeeperParts {
   readonly place: LogDirectory;
   readonly catalog: SegmentCatalog;
   readonly preallocation: Preallocation;
-  /** What the state file holds, but for the watermark. */
+  /** The content of the state file, except for the watermark. */
   readonly state: LogState;
   /** The watermark that the state file holds. */
   readonly stateWatermark: number;
@@ -42,7 +42,7 @@ export class Housekeeper {
   readonly #parts: HousekeeperParts;
   readonly #holds = new RetentionHolds();
   readonly #clockLead: ClockLead;
-  /** What every state file says from now on, but for the watermark. */
+  /** The content of every state file from now on, except for the watermark. */
   #state: LogState;
   #stateWatermark: number;
   /** When to write the state file because no entry came for an interval. */
@@ -59,7 +59,7 @@ export class Housekeeper {
     this.#stateWatermark = parts.stateWatermark;
     this.noteKept({});
     parts.status.set('floor', parts.state.floor);
-    // No snapshot was read yet that would show which entries it stands for.
+    // No snapshot was read yet, so none is known to be intact.
     if (parts.options.retainFromSnapshot) this.#holds.set('snapshot', 0);
     this.#isWorkDue = this.#isExpired(watermark);
   }
@@ -92,7 +92,7 @@ export class Housekeeper {
     this.#stateDueMs = Number.POSITIVE_INFINITY;
   }
 
-  /** Everything is durable: the state file is to record it if nothing comes for an interval. */
+  /** Everything is durable: the state file will record that if no entry comes for an interval. */
   expectIdle(watermark: number): void {
     if (this.isStateStale(watermark)) {
       this.#stateDueMs = this.#parts.nowMs() + this.#parts.options.syncInterval;
@@ -164,7 +164,7 @@ export class Housekeeper {
     this.#parts.status.set('checkpointLsn', this.#state.checkpoint);
   }
 
-  /** Some snapshot is intact, and none that is kept needs entries up to `lsn`; 0 = every entry is needed, as without a snapshot. */
+  /** Some snapshot is intact, and none that is kept needs entries up to `lsn`. */
   releaseForSnapshots(lsn: number, watermark: number): void {
     if (!this.#parts.options.retainFromSnapshot) return;
     this.#holds.set('snapshot', lsn);

@@ -33,7 +33,7 @@ export interface Housekeeping {
   /** Removals that failed or were not tried, lowest first. None may be overtaken by a later removal, or the log has a hole. */
   readonly unremoved: readonly number[];
   readonly troubles: readonly Failure[];
-  /** What became of the segment to be recycled; `undefined`: there was none, or the rename failed. */
+  /** The outcome for the segment to be recycled; `undefined`: there was none, or the rename failed. */
   readonly recycled?: RecyclingOutcome | undefined;
   /** Why the job's step of filling a file failed. */
   readonly fillTroubles?: readonly Failure[] | undefined;

@@ -54,7 +54,7 @@ export interface RetentionView {
  * The clock alone does not make a segment old: a clock that reads earlier than the newest segment's stamp was set back, and
  * removes nothing; and a jump forward while the log is open makes no segment older.
  *
- * It looks at the segments that it returns and at one more: at each rotation that is one segment, however many there are.
+ * It looks at the segments that it returns and at one more, so the cost of a rotation does not grow with their number.
  * `countMax`: the caller needs no more than this many.
  */
 export function expiredSegments(

@@ -1,5 +1,5 @@
 /**
- * When the live segment is to be sealed although it has room, so that the option `archive` gets its entries. A segment without entries
+ * When to seal a live segment that still has room, so that the option `archive` gets its entries. A segment without entries
  * has no such time: an idle log is woken once, and not again.
  */
 export class SealTimer {
@@ -7,7 +7,7 @@ export class SealTimer {
   readonly #nowMs: () => number;
   #dueMs = Number.POSITIVE_INFINITY;
 
-  /** `timeoutMs` Infinity = never, and then it does not look at the clock either. */
+  /** `timeoutMs` Infinity = never; the timer then does not read the clock either. */
   constructor(timeoutMs: number, nowMs: () => number) {
     this.#timeoutMs = timeoutMs;
     this.#nowMs = nowMs;
@@ -32,7 +32,7 @@ export class SealTimer {
     this.#dueMs = Number.POSITIVE_INFINITY;
   }
 
-  /** It could not be sealed. */
+  /** The segment could not be sealed. */
   putOff(): void {
     this.#restart();
   }

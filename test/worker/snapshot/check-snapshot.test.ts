@@ -53,7 +53,7 @@ test('a snapshot is of the log if its log_id, its branch and the CRC of its entr
   assert.match(reasonOf(disk, { ...header, entryCrc: 5 }), /entry 3 is another one now/);
   assert.match(reasonOf(disk, { ...header, entryCrc: undefined }), /entry 3 is another one now/);
   assert.match(reasonOf(disk, header, { logId: 7n }), /of another log/);
-  assert.match(reasonOf(disk, header, { logId: undefined }), /no name/);
+  assert.match(reasonOf(disk, header, { logId: undefined }), /no id/);
   assert.match(reasonOf(disk, header, { lastLsn: 2 }), /the log ends before it, at entry 2/);
   assert.match(
     reasonOf(disk, header, { firstLsn: 5, segment: undefined }),

@@ -1,23 +1,23 @@
 /**
- * CRC-32/IEEE for the kernels: that of a lane (src/ring/kernel), which says what was measured, and the one that reads
- * frames (plain-frames.ts). Short pieces by slicing by 16; what is longer is shortened by folding first.
+ * CRC-32/IEEE for the kernels: that of a lane (src/ring/kernel), which records the measurements, and the one that reads
+ * frames (plain-frames.ts). Short pieces go by slicing by 16; longer pieces are shortened by folding first.
  *
  * Folding. P, the polynomial of the checksum, divides x^300 + x^155 + x^117 + x^89 + 1. So a bit may be taken out of a message
- * if the bits 145, 183, 211 and 300 places behind it are flipped: the remainder stays. (That there are such sparse
- * multiples, and what they are good for, is the finding of Chorba, Kadatch, Jenkins and Russell, 2024.) For a vector of two
- * words of 64 bits, first bit lowest, that is shifts alone, no table:
+ * if the bits 145, 183, 211 and 300 places after it are flipped: the remainder stays the same. (Chorba, Kadatch, Jenkins and
+ * Russell, 2024, found such sparse multiples and this use of them.) For a vector of two words of 64 bits, first bit lowest,
+ * this takes only shifts, and no table:
  *
  *     v          words 0 1 │ 2 3 │ 4 5 │ 6
  *                v taken out
- *     nearest                a a             a: 145 = 2 * 64 + 17 and 183 = 2 * 64 + 55 places on, what stays in the word
- *     middle                   b │ b         b: what of these passes the word's end, and 211 = 3 * 64 + 19
+ *     nearest                a a             a: 145 = 2 * 64 + 17 and 183 = 2 * 64 + 55 places on, the part within the word
+ *     middle                   b │ b         b: the part of these past the word's end, and 211 = 3 * 64 + 19
  *     far                          c c       c: the rest of 211, and 300 = 4 * 64 + 44
  *     farthest                       d │ d   d: the rest of 300
  *
- * Each round takes out the 16 bytes in front. What is left when it ends is 48 bytes, for slicing.
+ * Each round takes out the first 16 bytes. At the end 48 bytes are left, for slicing.
  */
 
-/** Where the tables lie in the memory of whoever uses them: 16 of 1 KiB. */
+/** Where the tables lie in the memory of the kernel that uses them: 16 of 1 KiB. */
 export const TABLES: usize = 4096;
 
 /** Fills the tables. Once for each memory, before the first `frameRun`. */
@@ -27,7 +27,7 @@ export function fillTables(): void {
     for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? 0xedb88320 ^ (crc >>> 1) : crc >>> 1;
     store<u32>(byte << 2, crc, TABLES);
   }
-  // Table t: what a byte has become once t zero bytes have followed it.
+  // Table t: the state of a byte after t zero bytes have followed it.
   for (let byte: u32 = 0; byte < 256; byte++) {
     let crc = load<u32>(byte << 2, TABLES);
     for (let t: u32 = 1; t < 16; t++) {
@@ -69,9 +69,9 @@ export function updateByFolding(crc: u32, source: u32, n: u32, target: u32, copi
   const zero = v128.splat<i64>(0);
   let data = v128.load(source);
   if (copies) v128.store(target, data);
-  // The vector to be folded: what was folded into it included, of which the state is the first.
+  // The vector to be folded, with everything that was folded into it, beginning with the state.
   let vector = v128.xor(data, v128.replace_lane<u32>(zero, 0, crc));
-  // What was folded so far into the next one, and into the one after that: of its lower word only, in the upper one here.
+  // The folds so far into the next vector, and into the one after that: there only its lower word, kept in the upper one here.
   let next = zero;
   let far = zero;
   do {

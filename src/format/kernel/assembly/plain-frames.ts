@@ -1,8 +1,8 @@
 /**
  * The reading kernel, in AssemblyScript: `scan` of ../plain-frames.ts. It goes over a run of plain frames (fields 1 to 3
- * alone, as all but the first one of a group are) and accepts those that are valid beyond doubt: what has one canonical
- * form is compared with the bytes that it must have, not decoded. It never refuses anything: it stops where a frame is
- * not of this kind, and the parser in TypeScript says what that is.
+ * alone, as all but the first one of a group are) and accepts those that are valid beyond doubt: a value with one canonical
+ * form is compared with the bytes that it must have, not decoded. The kernel never refuses anything: it stops where a frame
+ * is not of this kind, and the parser in TypeScript judges that frame.
  *
  * Memory, the module's own:
  *
@@ -70,9 +70,9 @@ export function scan(
         byte = load<u8>(++at);
         dataBytes |= (byte & 0x7f) << shift;
         shift += 7;
-        // Four bytes tell of more than the memory here can hold.
+        // Four bytes can name a larger size than this memory can hold.
       } while (byte & 0x80 && shift < 28);
-      // Longer than it need be, empty, or cut off.
+      // The varint is not minimal, or is 0, or is cut off.
       if (byte == 0 || byte & 0x80 || ++at > frameEnd) break;
       dataStart = at;
       if (dataBytes > frameEnd - dataStart) break;
@@ -99,7 +99,7 @@ export function scan(
   return accepted;
 }
 
-/** Where the minimal varint of `value` ends, if it is what stands at `at`; else 0. */
+/** Where the minimal varint of `value` ends, if it stands at `at`; else 0. */
 @inline
 function afterVarint(at: u32, value: u64): u32 {
   while (value > 0x7f) {
@@ -109,7 +109,7 @@ function afterVarint(at: u32, value: u64): u32 {
   return load<u8>(at) == (value as u8) ? at + 1 : 0;
 }
 
-/** Is what stands in `[at, end)` a canonical field 3, whatever its value? */
+/** Is `[at, end)` a canonical field 3, with any value? */
 function isCrcField(at: u32, end: u32): bool {
   const bytes = end - at - 1;
   if (load<u8>(at) != TAG_CRC || bytes < 1 || bytes > 5) return false;
