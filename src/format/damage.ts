@@ -74,10 +74,10 @@ function readableEntries(
   const first = segments.find(({ firstLsn }) => firstLsn > 0)?.firstLsn ?? 0;
   if (whole.count > 0) runs.push({ first, last: whole.lastLsn, skipped: 0 });
   const take = (frames: readonly KeptFrame[]) => {
-    for (const { lsn, skipped } of frames) {
+    for (const { lsn, lastLsn, skipped } of frames) {
       const run = runs.at(-1);
-      if (run !== undefined && lsn === run.last + skipped + 1) run.last = lsn;
-      else runs.push({ first: lsn, last: lsn, skipped });
+      if (run !== undefined && lsn === run.last + skipped + 1) run.last = lastLsn;
+      else runs.push({ first: lsn, last: lastLsn, skipped });
     }
   };
   salvageFrames(files, logId, take, whole);
@@ -181,7 +181,7 @@ function walkAlone(
       if (frame.unknownCritical !== 0) return { ...found, reason: 'unknown-critical' };
       if (found.frames === 0) found.firstLsn = frame.lsn;
       found.frames++;
-      found.lastLsn = frame.lsn;
+      found.lastLsn = frame.lastLsn;
       found.validBytes = cursor.offset;
     }
     // Room made ahead, or what a crash left of it, stands at the end of the log only.

@@ -105,14 +105,14 @@ export class LogWalk {
     this.#dropOpenBatch();
   }
 
-  /** Where the first kept entry above `lsn` starts, of those that were walked. */
+  /** Where the frame of the first kept entry above `lsn` starts, of those that were walked. */
   firstAbove(lsn: number): FilePlace | undefined {
     if (lsn >= this.lastLsn) return undefined;
     const index = this.from + this.extents.findIndex((extent) => extent.lastLsn > lsn);
     const mark = this.#marks.findLast((candidate) => candidate.index === index && candidate.lsn <= lsn);
     return withSource(this.#files[index], (source) => {
       const cursor = new FrameCursor().enter(source, this.#files[index].number).seek(mark?.offset ?? 0);
-      while (cursor.parse() === undefined && cursor.frame.lsn <= lsn) cursor.pass();
+      while (cursor.parse() === undefined && cursor.frame.lastLsn <= lsn) cursor.pass();
       return { index, offset: cursor.offset };
     });
   }

@@ -26,7 +26,10 @@ export interface KeptFrame {
   readonly segment: number;
   readonly offset: number;
   readonly byteLength: number;
+  /** Of its first entry. */
   readonly lsn: number;
+  /** Of its last entry. */
+  readonly lastLsn: number;
   readonly skipped: number;
   readonly batchRemaining: number;
 }
@@ -110,8 +113,8 @@ class SalvageScan {
     this.#batch = [];
   }
 
-  #noteBrokenBatch({ lsn, batchRemaining }: Pick<KeptFrame, 'lsn' | 'batchRemaining'>): void {
-    this.#brokenBatchEnd = Math.max(this.#brokenBatchEnd, lsn + batchRemaining);
+  #noteBrokenBatch({ lastLsn, batchRemaining }: Pick<KeptFrame, 'lastLsn' | 'batchRemaining'>): void {
+    this.#brokenBatchEnd = Math.max(this.#brokenBatchEnd, lastLsn + batchRemaining);
   }
 
   /** Goes past the frame at the cursor; false = it does not belong there. */
@@ -120,40 +123,43 @@ class SalvageScan {
     if (cursor.check() !== undefined) return false;
     const { offset } = cursor;
     const segment = this.#lastNumber;
-    const { byteLength, lsn, skipped, batchRemaining, unknownCritical } = cursor.frame;
+    const { byteLength, lsn, lastLsn, skipped, batchRemaining, block, unknownCritical } = cursor.frame;
     if (unknownCritical !== 0) {
       this.unsupported = { segment, offset, lsn };
       return true;
     }
-    if (lsn <= this.#lastTakenLsn) {
+    if (lastLsn <= this.#lastTakenLsn) {
       this.#isLost = false;
       cursor.pass();
       return true;
     }
+    // Blocks are moved whole, so no writer repeats a part of one.
+    if (lsn <= this.#lastTakenLsn) return false;
     // It may be in the middle of its batch, or the end of one.
-    if (this.#isLost && (batchRemaining > 0 || lsn <= this.#brokenBatchEnd)) return false;
+    const isPartOfBatch = batchRemaining > 0 || block?.continues === true || lsn <= this.#brokenBatchEnd;
+    if (this.#isLost && isPartOfBatch) return false;
     const isInBatch = cursor.batchRemaining > 0;
-    if (isInBatch && !this.#continuesBatch(lsn, batchRemaining)) return false;
+    if (isInBatch && !this.#continuesBatch(lsn, lastLsn + batchRemaining)) return false;
     if (!isInBatch) this.#dropBatch();
     this.#isLost = false;
     cursor.pass();
-    this.#batch.push({ segment, offset, byteLength, lsn, skipped, batchRemaining });
+    this.#batch.push({ segment, offset, byteLength, lsn, lastLsn, skipped, batchRemaining });
     if (batchRemaining > 0) return true;
     this.#keep(this.#batch);
-    this.#lastLsn = lsn;
+    this.#lastLsn = lastLsn;
     this.#batch = [];
     return true;
   }
 
   /** Of the open batch, or of what was kept. */
   get #lastTakenLsn(): number {
-    return this.#batch.at(-1)?.lsn ?? this.#lastLsn;
+    return this.#batch.at(-1)?.lastLsn ?? this.#lastLsn;
   }
 
   /** What stands right before it may have come again, and the batch that it is of need not be the open one. */
-  #continuesBatch(lsn: number, batchRemaining: number): boolean {
+  #continuesBatch(lsn: number, batchEnd: number): boolean {
     const last = this.#batch.at(-1);
-    return last !== undefined && lsn === last.lsn + 1 && batchRemaining === last.batchRemaining - 1;
+    return last !== undefined && lsn === last.lastLsn + 1 && batchEnd === last.lastLsn + last.batchRemaining;
   }
 
   /** Goes past the next frame that proves itself; false = there is none in this segment. */
@@ -174,7 +180,7 @@ class SalvageScan {
   #takeWhatComesAgain(): boolean {
     const cursor = this.#cursor;
     cursor.expectAny();
-    if (cursor.parse() !== undefined || cursor.frame.lsn > this.#lastTakenLsn) return false;
+    if (cursor.parse() !== undefined || cursor.frame.lastLsn > this.#lastTakenLsn) return false;
     return this.#takeFrame();
   }
 

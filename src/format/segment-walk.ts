@@ -5,8 +5,8 @@
  */
 
 import type { ByteSource } from './bytes.js';
-import { checkOrder } from './chain.js';
-import type { Frame, FrameFault, SegmentStamp } from './frame.js';
+import { checkOrder, type Order } from './chain.js';
+import type { FrameFault, SegmentStamp } from './frame.js';
 import { FrameCursor, type Inbound } from './frame-cursor.js';
 import { LatestTime } from './time-walk.js';
 
@@ -34,9 +34,6 @@ export const NO_EXTENT: Extent = {
   bytes: 0,
   latestMs: 0,
 };
-
-/** What rule 3 looks at. */
-export type Order = Pick<Frame, 'lsn' | 'skipped' | 'batchRemaining'>;
 
 /** What one segment holds. Plain data: it crosses threads. */
 export interface SegmentWalk {
@@ -144,9 +141,9 @@ export function walkSegment(
     else openBatch ??= { offset, lastLsn, extent: extent() };
     if (frame.segment !== undefined) stamp ??= frame.segment;
     if (frame.extended || frames === 0) latest.see(frame);
-    first ??= { lsn: frame.lsn, skipped: frame.skipped, batchRemaining };
+    first ??= orderOf(frame);
     frames++;
-    lastLsn = frame.lsn;
+    lastLsn = frame.lastLsn;
     bytes = cursor.offset;
   }
   return {
@@ -161,6 +158,16 @@ export function walkSegment(
     openBatch,
     marks,
     stop,
+  };
+}
+
+function orderOf({ lsn, lastLsn, skipped, batchRemaining, block }: Order): Order {
+  return {
+    lsn,
+    lastLsn,
+    skipped,
+    batchRemaining,
+    block: block === undefined ? undefined : { continues: block.continues },
   };
 }
 
