@@ -104,6 +104,19 @@ export function claimsOther({ segment }: Frame, { logId, number }: ChainContext)
   return (logId !== undefined && segment.logId !== logId) || (number >= 0 && segment.number !== number);
 }
 
+/** Rule 5, if the frame is a block and lies whole in `bytes`: how many entries it counts decides where later entries are. */
+export function checkBlockOrigin(
+  bytes: Uint8Array,
+  start: number,
+  frame: Frame,
+  chain: ChainContext,
+): FrameFault | undefined {
+  if (frame.block === undefined) return undefined;
+  const beforeData = bytes.subarray(start, frame.dataStart);
+  const afterData = bytes.subarray(frame.dataEnd, start + frame.byteLength - FRAME_CRC_BYTES);
+  return checkOrigin(frame, beforeData, afterData, chain);
+}
+
 /** Rule 5 of an extended frame, from what `frameChecksum` takes. */
 export function checkOrigin(
   frame: Frame,

@@ -137,7 +137,7 @@ export function createFrame(): Frame {
   };
 }
 
-/** Why a frame is not valid: the rule that it breaks. */
+/** Why a frame is not valid: the rule that it breaks. `block`: it is valid, but its block does not hold what it says. */
 export type FrameFault =
   | 'size'
   | 'past-end'
@@ -148,7 +148,8 @@ export type FrameFault =
   | 'frame-checksum'
   | 'other-segment'
   | 'other-log'
-  | 'log-unknown';
+  | 'log-unknown'
+  | 'block';
 
 const FAULT_TEXT: Readonly<Record<FrameFault, string>> = {
   size: 'its size is impossible',
@@ -161,6 +162,7 @@ const FAULT_TEXT: Readonly<Record<FrameFault, string>> = {
   'other-segment': 'it belongs to another segment',
   'other-log': 'it belongs to another log',
   'log-unknown': 'nothing says which log it belongs to',
+  block: 'the content of its block is damaged',
 };
 
 /** The end of a sentence about the frame. */

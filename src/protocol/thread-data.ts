@@ -23,7 +23,14 @@ export interface WriterOptions {
   readonly preallocate: false | 'ahead' | 'zero' | 'recycle';
   readonly fileMode: number;
   readonly directoryMode: number;
+  /** `undefined`: every entry has a frame of its own. */
+  readonly compression: CompressionSettings | undefined;
 }
+
+/** As `Compression` of src/blocks. */
+export type CompressionSettings =
+  | { readonly codec: 'lz4' }
+  | { readonly codec: 'zstd'; readonly level: number };
 
 /** The memory of one lane as it is sent to another thread (`LaneMemory` of src/ring/layout.ts). */
 export interface LaneHandle {
