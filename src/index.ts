@@ -23,7 +23,13 @@ export type { CheckpointOptions } from './main/checkpoints/checkpoint-options.js
 export type { CheckpointStats } from './main/checkpoints/checkpoint-stats.js';
 export { WalError, type WalErrorDetails } from './main/errors/wal-error.js';
 export type { BackupInfo, BackupVerifyReport, DamagedFile } from './main/jobs/backup.js';
-export type { LsnRange, VerifyReport, VerifySegment, VerifyTrouble } from './main/jobs/verify.js';
+export type {
+  LsnRange,
+  VerifyBlocks,
+  VerifyReport,
+  VerifySegment,
+  VerifyTrouble,
+} from './main/jobs/verify.js';
 export type { WalAttachment } from './main/log/attachment.js';
 export type { Diagnostics as WalDiagnostics } from './main/log/diagnostics.js';
 export type { AppendOptions } from './main/options/append-options.js';

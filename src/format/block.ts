@@ -34,6 +34,10 @@ export const CODEC = {
 } as const;
 export type Codec = (typeof CODEC)[keyof typeof CODEC];
 
+/** As users write them. */
+export const CODEC_NAMES = ['stored', 'lz4', 'zstd'] as const;
+export type CodecName = (typeof CODEC_NAMES)[Codec];
+
 const CODEC_MAX = CODEC.zstd;
 
 /** Most bytes of a compressed run, before compression. */

@@ -16,6 +16,7 @@
  *       └── moved down already ─────────┘ └── again ──────────┘ └── goes on
  */
 
+import { type BlockCheck, passesCheck } from './block-check.js';
 import { type ByteSource, type SegmentFile, withSource } from './bytes.js';
 import { FrameCursor } from './frame-cursor.js';
 import type { WholeSegments } from './log-walk.js';
@@ -44,15 +45,16 @@ export interface UnsupportedFrame {
 /**
  * Calls `keep` with the frames of each entry or whole batch that can be read, oldest first. Ends at the first frame that
  * must be neither cut nor written anew, and answers it. What stands in `whole` segments is neither read nor handed out: all
- * of it is kept.
+ * of it is kept. A block that does not pass the `check` counts as damaged.
  */
 export function salvageFrames(
   files: readonly SegmentFile[],
   logId: bigint | undefined,
   keep: (frames: readonly KeptFrame[]) => void,
   whole: WholeSegments = { count: 0, lastLsn: 0 },
+  check?: BlockCheck,
 ): UnsupportedFrame | undefined {
-  const scan = new SalvageScan(logId, keep);
+  const scan = new SalvageScan(logId, keep, check);
   if (whole.count > 0) scan.takeUpAfter(files[whole.count - 1].number, whole.lastLsn);
   for (const file of files.slice(whole.count)) {
     withSource(file, (source) => scan.readSegment(file.number, source));
@@ -63,6 +65,7 @@ export function salvageFrames(
 
 class SalvageScan {
   readonly #keep: (frames: readonly KeptFrame[]) => void;
+  readonly #check: BlockCheck | undefined;
   readonly #cursor = new FrameCursor();
   /** The next frame has no predecessor that could be read. */
   #isLost = false;
@@ -75,8 +78,13 @@ class SalvageScan {
   #brokenBatchEnd = 0;
   unsupported: UnsupportedFrame | undefined;
 
-  constructor(logId: bigint | undefined, keep: (frames: readonly KeptFrame[]) => void) {
+  constructor(
+    logId: bigint | undefined,
+    keep: (frames: readonly KeptFrame[]) => void,
+    check: BlockCheck | undefined,
+  ) {
     this.#keep = keep;
+    this.#check = check;
     this.#cursor.start({ logId, expectedLsn: 0, batchRemaining: 0 });
   }
 
@@ -138,6 +146,10 @@ class SalvageScan {
     // It may be in the middle of its batch, or the end of one.
     const isPartOfBatch = batchRemaining > 0 || block?.continues === true || lsn <= this.#brokenBatchEnd;
     if (this.#isLost && isPartOfBatch) return false;
+    if (!passesCheck(this.#check, cursor)) {
+      if (isPartOfBatch) this.#noteBrokenBatch(cursor.frame);
+      return false;
+    }
     const isInBatch = cursor.batchRemaining > 0;
     if (isInBatch && !this.#continuesBatch(lsn, lastLsn + batchRemaining)) return false;
     if (!isInBatch) this.#dropBatch();

@@ -4,6 +4,8 @@
  * on another thread, and what was found holds wherever its first frame follows on ([followsOn]).
  */
 
+import { type BlockCheck, passesCheck } from './block-check.js';
+import { BlockAdder, type BlockSums } from './block-sums.js';
 import type { ByteSource } from './bytes.js';
 import { checkOrder, type Order } from './chain.js';
 import type { FrameFault, SegmentStamp } from './frame.js';
@@ -24,6 +26,8 @@ export interface Extent {
   readonly bytes: number;
   /** See [LatestTime.ms]. */
   readonly latestMs: number | undefined;
+  /** Absent: it has none. */
+  readonly blocks?: BlockSums;
 }
 
 export const NO_EXTENT: Extent = {
@@ -85,8 +89,9 @@ export function walkSegmentAlone(
   number: number,
   logId: bigint | undefined,
   cursor?: FrameCursor,
+  check?: BlockCheck,
 ): SegmentWalk {
-  return walkSegment(source, number, { expectedLsn: 0, batchRemaining: 0, logId }, cursor);
+  return walkSegment(source, number, { expectedLsn: 0, batchRemaining: 0, logId }, cursor, check);
 }
 
 /** `cursor`: a caller that walks many segments uses one for all of them. */
@@ -95,6 +100,7 @@ export function walkSegment(
   number: number,
   inbound: Inbound,
   cursor: FrameCursor = new FrameCursor(),
+  check?: BlockCheck,
 ): SegmentWalk {
   const { frame } = cursor.start(inbound).enter(source, number);
   let first: Order | undefined;
@@ -110,6 +116,7 @@ export function walkSegment(
   const marks: Mark[] = [];
   let nextMark = 0;
   const latest = new LatestTime();
+  const adder = new BlockAdder();
   const extent = (): Extent => ({
     stamp,
     firstLsn: first?.lsn ?? 0,
@@ -117,6 +124,7 @@ export function walkSegment(
     frames,
     bytes,
     latestMs: latest.ms,
+    ...adder.sums,
   });
   for (;;) {
     const { offset, expectedLsn } = cursor;
@@ -130,6 +138,10 @@ export function walkSegment(
       stop = { offset, lsn: frame.lsn, reason: 'unknown-critical' };
       break;
     }
+    if (!passesCheck(check, cursor)) {
+      stop = { offset, lsn: frame.lsn, reason: 'block' };
+      break;
+    }
     if (offset >= nextMark) {
       marks.push({ offset, lsn: frame.lsn });
       nextMark = offset + MARK_BYTES;
@@ -141,6 +153,7 @@ export function walkSegment(
     else openBatch ??= { offset, lastLsn, extent: extent() };
     if (frame.segment !== undefined) stamp ??= frame.segment;
     if (frame.extended || frames === 0) latest.see(frame);
+    adder.add(frame);
     first ??= orderOf(frame);
     frames++;
     lastLsn = frame.lastLsn;

@@ -64,6 +64,7 @@ export class DirectoryView implements LogView {
   readonly files = undefined;
   readonly snapshotJobs: SnapshotJobs;
   readonly snapshotFiles = new SnapshotFiles(openForReading);
+  readonly decoded = undefined;
   readonly recent = undefined;
   readonly readers: Readers = new Readers({
     open: (segment, lsn) => openSegmentFile(this, segment, lsn),

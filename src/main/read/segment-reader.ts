@@ -1,5 +1,12 @@
 import { Buffer } from 'node:buffer';
-import { NO_ZSTD, NO_ZSTD_WAY_OUT } from '../../blocks/decode-block.js';
+import {
+  type BlockFault,
+  type BlockFrame,
+  type DecodedBlock,
+  decodeBlock,
+  NO_ZSTD,
+  NO_ZSTD_WAY_OUT,
+} from '../../blocks/decode-block.js';
 import { takeEntries } from '../../blocks/frame-entries.js';
 import { type AsyncFile, openForReading } from '../../files/async-file.js';
 import {
@@ -18,6 +25,7 @@ import { speaksOfTime } from '../../format/time-walk.js';
 import { describeEntry, wayOutOf } from '../../format/verdict.js';
 import { isWalg, parseWalgFrame, parseWalgHeader, WALG_HEADER_BYTES } from '../../format/walg.js';
 import { WalError } from '../errors/wal-error.js';
+import type { DecodedBlocks } from './decoded-blocks.js';
 import { PLACE_SPACING_BYTES, type SparseIndex } from './sparse-index.js';
 
 /**
@@ -90,11 +98,15 @@ export class SegmentReader {
   #isWalg = false;
   #end: SegmentEnd | undefined;
   #isPast = false;
+  /** Bytes that the blocks have become whose entries were returned. */
+  decodedBytes = 0;
   /** Records the positions of entries. */
   readonly #index: SparseIndex | undefined;
   readonly #chunkBytes: number;
   /** Is told of each frame that is not plain, and of the first one of a segment, before the position moves past it. */
   readonly #observer: ((frame: Readonly<Frame>) => void) | undefined;
+  /** Keeps the blocks that are decoded. */
+  readonly #decoded: DecodedBlocks | undefined;
   /** Bytes of the file to be read, as far as they are known. They bound the memory of a chunk. */
   #size: number;
   /** The next chunk, after [HEADROOM_BYTES] of room. It is read while the last chunk is processed. */
@@ -110,6 +122,7 @@ export class SegmentReader {
    * `chain` is the start position in `file`, outside any batch; it moves with the reader. `index` records the
    * positions of entries. `size` is the size of the file when it was opened, for a reader that ignores later bytes.
    * `observer` hears of frames that are not plain; those that speak of time are checked as if they were wanted.
+   * `decoded` keeps the blocks that are decoded.
    */
   constructor(
     file: AsyncFile,
@@ -118,6 +131,7 @@ export class SegmentReader {
     chunkBytes: number = CHUNK_BYTES,
     size: number = Number.POSITIVE_INFINITY,
     observer?: (frame: Readonly<Frame>) => void,
+    decoded?: DecodedBlocks,
   ) {
     this.path = file.path;
     this.#file = file;
@@ -125,6 +139,7 @@ export class SegmentReader {
     this.#index = index;
     this.#chunkBytes = chunkBytes;
     this.#observer = observer;
+    this.#decoded = decoded;
     this.#size = size;
   }
 
@@ -178,7 +193,7 @@ export class SegmentReader {
     const chunk = this.#rest ?? (await this.#fetchChunk(start, from));
     this.#rest = undefined;
     const { bytes, mayGoOn, isRest } = chunk;
-    let decodedBytes = 0;
+    const limitBytes = this.decodedBytes + DECODED_BYTES_MAX;
     const plain = this.#plainFrames(bytes);
     let at = 0;
     for (;;) {
@@ -205,7 +220,7 @@ export class SegmentReader {
         return entries;
       }
       this.#observer?.(frame);
-      const blockFault = takeEntries(bytes, frame, from, to, entries);
+      const blockFault = takeEntries(bytes, frame, from, to, entries, this.#decode);
       if (blockFault === 'no-zstd') throw this.#unsupported(NO_ZSTD, NO_ZSTD_WAY_OUT);
       if (blockFault !== undefined) {
         this.#end = { fault: 'block', offset: chain.fileOffset };
@@ -215,12 +230,20 @@ export class SegmentReader {
       followFrame(chain, frame);
       this.#isPast = frame.lastLsn >= to;
       if (frame.block === undefined || frame.lastLsn < from) continue;
-      decodedBytes += frame.block.rawBytes;
-      if (decodedBytes < DECODED_BYTES_MAX || this.#isPast) continue;
+      this.decodedBytes += frame.block.rawBytes;
+      if (this.decodedBytes < limitBytes || this.#isPast) continue;
       this.#rest = { bytes: bytes.subarray(at), mayGoOn, isRest: true };
       return entries;
     }
   }
+
+  readonly #decode = (data: Uint8Array, frame: BlockFrame): DecodedBlock | BlockFault => {
+    const { fileOffset } = this.#chain;
+    const { identity } = this.#file;
+    return (
+      this.#decoded?.decode(identity, fileOffset, this.#frame.lsn, data, frame) ?? decodeBlock(data, frame)
+    );
+  };
 
   /** Whether the name still leads to the open file. */
   async isStillNamed(): Promise<boolean> {
