@@ -7,6 +7,7 @@
 export type {
   AllLanesStats,
   BackupsStats,
+  CompressionStats,
   LanesStats,
   ReadersStats,
   RecoveryStats,
@@ -42,6 +43,7 @@ export type {
   RestoreOptions,
   VerifyBackupOptions,
 } from './main/options/backup-options.js';
+export type { CompressionOption } from './main/options/compression-option.js';
 export type { DirectoryFollowOptions, FollowOptions } from './main/options/follow-options.js';
 export type {
   ReadSegmentOptions,

@@ -27,10 +27,22 @@ export interface WriterOptions {
   readonly compression: CompressionSettings | undefined;
 }
 
-/** As `Compression` of src/blocks. */
-export type CompressionSettings =
+/** A codec as `Compression` of src/blocks has it. */
+export type CompressionSettings = (
   | { readonly codec: 'lz4' }
-  | { readonly codec: 'zstd'; readonly level: number };
+  | { readonly codec: 'zstd'; readonly level: number }
+) & {
+  /** Of blocks. Default: those that users get; tests make small ones. */
+  readonly sizes?: BlockSizes;
+};
+
+/** Both in bytes of runs. */
+export interface BlockSizes {
+  /** A longer one begins another block, unless it is a single entry. */
+  readonly most: number;
+  /** Shorter ones are not compressed. */
+  readonly least: number;
+}
 
 /** The memory of one lane as it is sent to another thread (`LaneMemory` of src/ring/layout.ts). */
 export interface LaneHandle {

@@ -150,7 +150,9 @@ function encodeKept(
 ): Uint8Array {
   const { frame } = cursor;
   const { lsn, syncedLsn, timeMs, skipped, block } = frame;
-  if (frame.lastLsn > lastLsn) {
+  // Its last entry said that more of the batch follow.
+  const endsBatch = frame.lastLsn === lastLsn && frame.batchRemaining > 0;
+  if (block !== undefined && (endsBatch || frame.lastLsn > lastLsn)) {
     const entries = BlockEntries.of(cursor);
     if (typeof entries === 'object') return encodeShortened(frame, entries, lastLsn - lsn + 1, site);
     throw unreadableBlock(entries ?? 'damaged', `Cannot cut behind entry ${lastLsn}`, { ...place, lsn });

@@ -5,6 +5,7 @@ import { packedBytes, packRun, type RunEntry } from '../../format/block-run.js';
 import { encodeFrameAround } from '../../format/encode.js';
 import { SIZE_WORD_BYTES } from '../../format/frame.js';
 import { varintLength } from '../../format/wire.js';
+import type { BlockSizes, CompressionSettings } from '../../protocol/thread-data.js';
 import { createPack, type Pack, type Run } from '../../ring/kernel/kernel.js';
 import type { WriterLane } from '../intake/writer-lane.js';
 import { CompressionAttempts } from './compression-attempts.js';
@@ -12,15 +13,12 @@ import type { FramePlace, Group } from './group.js';
 
 /**
  * Bytes of a run. Bet: JSON of 100 bytes an entry becomes as small as with twice as much, within a hundredth, and a `get` decodes
- * no more than it must (bench/workloads/compression.ts).
+ * no more than it must. A run below 1 KiB gains too little for a frame with fields of its own.
  */
-const BLOCK_BYTES = 128 * 1024;
+const SIZES: BlockSizes = { most: 128 * 1024, least: 1024 };
 /** Small segments hold several blocks all the same. */
-const BLOCK_BYTES_MIN = 2 * 1024;
+const SMALL_BLOCK_BYTES = 2 * 1024;
 const BLOCKS_OF_SEGMENT = 8;
-
-/** A shorter run gains too little for a frame with fields of its own. */
-const RUN_BYTES_MIN = 1024;
 
 /** Bytes of runs that one write call hands over, unless a single entry is longer. */
 const GROUP_RUN_BYTES = 1024 * 1024;
@@ -49,23 +47,25 @@ export interface BlockStart {
  */
 export class BlockFramer {
   readonly #compression: Compression;
-  readonly #blockBytes: number;
+  readonly #sizes: BlockSizes;
   readonly #attempts: CompressionAttempts;
   readonly #pack: Pack = createPack();
 
   /** `noteMiss` counts what did not become shorter. */
-  constructor(compression: Compression, maxFileSize: number, noteMiss: () => void) {
+  constructor(
+    { sizes = SIZES, ...compression }: CompressionSettings,
+    maxFileSize: number,
+    noteMiss: () => void,
+  ) {
     this.#compression = compression;
-    this.#blockBytes = Math.min(
-      BLOCK_BYTES,
-      Math.max(BLOCK_BYTES_MIN, Math.floor(maxFileSize / BLOCKS_OF_SEGMENT)),
-    );
+    const fitting = Math.max(SMALL_BLOCK_BYTES, Math.floor(maxFileSize / BLOCKS_OF_SEGMENT));
+    this.#sizes = { ...sizes, most: Math.min(sizes.most, fitting) };
     this.#attempts = new CompressionAttempts(noteMiss);
   }
 
   /** The records of `run`, as many as a group takes. `run` is not changed. */
   frameRun(lane: WriterLane, run: Run, start: BlockStart): BlockGroup | 'segment-full' | 'plain' {
-    if (run.to - run.from < RUN_BYTES_MIN || !this.#attempts.mayTry(lane)) return 'plain';
+    if (run.to - run.from < this.#sizes.least || !this.#attempts.mayTry(lane)) return 'plain';
     const { views, kernel } = lane;
     const { place } = start;
     const blocks = new Blocks(start, this.#compressionFor(lane));
@@ -74,7 +74,7 @@ export class BlockFramer {
     pack.to = run.to;
     pack.out = views.stagingStart;
     pack.outEnd = views.stagingStart + views.stagingBytes;
-    pack.targetBytes = this.#blockBytes;
+    pack.targetBytes = this.#sizes.most;
     pack.batchRemaining = run.batchRemaining;
     let consumedTo = run.from;
     let { batchRemaining } = run;
@@ -83,7 +83,7 @@ export class BlockFramer {
       pack.maxEntries = Math.min(0x7fff_ffff, place.lsnsLeft - blocks.entries);
       if (pack.maxEntries === 0) break;
       kernel.packRun(pack);
-      if (pack.entries === 0 || pack.outTo - pack.out < RUN_BYTES_MIN) break;
+      if (pack.entries === 0 || pack.outTo - pack.out < this.#sizes.least) break;
       outcome = blocks.add({ ...pack, run: views.u8.subarray(pack.out, pack.outTo) });
       if (outcome !== 'added') break;
       consumedTo = pack.consumedTo;
@@ -101,7 +101,7 @@ export class BlockFramer {
   ): BlockGroup | 'segment-full' | 'plain' {
     let waitingBytes = 0;
     for (const part of parts) waitingBytes += packedBytes(part.length);
-    if (waitingBytes < RUN_BYTES_MIN || !this.#attempts.mayTry(lane)) return 'plain';
+    if (waitingBytes < this.#sizes.least || !this.#attempts.mayTry(lane)) return 'plain';
     const blocks = new Blocks(start, this.#compressionFor(lane));
     let outcome: AddOutcome = 'added';
     while (blocks.entries < parts.length && blocks.rawBytes < GROUP_RUN_BYTES) {
@@ -124,7 +124,7 @@ export class BlockFramer {
     for (let at = from; at < Math.min(parts.length, lsnsLeft); at++) {
       const data = parts[at] as Uint8Array;
       bytes += packedBytes(data.length);
-      if (taken.length > 0 && bytes > this.#blockBytes) break;
+      if (taken.length > 0 && bytes > this.#sizes.most) break;
       taken.push({ data, more: at < parts.length - 1 });
     }
     return taken;
