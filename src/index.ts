@@ -43,7 +43,7 @@ export type {
   RestoreOptions,
   VerifyBackupOptions,
 } from './main/options/backup-options.js';
-export type { CompressionOption } from './main/options/compression-option.js';
+export type { CompressionCodec, CompressionOption } from './main/options/compression-option.js';
 export type { DirectoryFollowOptions, FollowOptions } from './main/options/follow-options.js';
 export type {
   ReadSegmentOptions,
