@@ -25,6 +25,13 @@ const KERNELS = [
     target: 'format/kernel/plain-frames-wasm.ts',
     memory: ['--initialMemory', '8', '--maximumMemory', '8'],
   },
+  {
+    name: 'LZ4_WASM',
+    source: 'format/kernel/assembly/lz4.ts',
+    target: 'format/kernel/lz4-wasm.ts',
+    // Grows with the buffers, which are at most a few megabytes unless a single entry is larger.
+    memory: ['--initialMemory', '2'],
+  },
 ];
 
 const FLAGS = [

@@ -7,6 +7,7 @@
 export type {
   AllLanesStats,
   BackupsStats,
+  CompressionStats,
   LanesStats,
   ReadersStats,
   RecoveryStats,
@@ -23,7 +24,13 @@ export type { CheckpointOptions } from './main/checkpoints/checkpoint-options.js
 export type { CheckpointStats } from './main/checkpoints/checkpoint-stats.js';
 export { WalError, type WalErrorDetails } from './main/errors/wal-error.js';
 export type { BackupInfo, BackupVerifyReport, DamagedFile } from './main/jobs/backup.js';
-export type { LsnRange, VerifyReport, VerifySegment, VerifyTrouble } from './main/jobs/verify.js';
+export type {
+  LsnRange,
+  VerifyBlocks,
+  VerifyReport,
+  VerifySegment,
+  VerifyTrouble,
+} from './main/jobs/verify.js';
 export type { WalAttachment } from './main/log/attachment.js';
 export type { Diagnostics as WalDiagnostics } from './main/log/diagnostics.js';
 export type { AppendOptions } from './main/options/append-options.js';
@@ -36,6 +43,7 @@ export type {
   RestoreOptions,
   VerifyBackupOptions,
 } from './main/options/backup-options.js';
+export type { CompressionCodec, CompressionOption } from './main/options/compression-option.js';
 export type { DirectoryFollowOptions, FollowOptions } from './main/options/follow-options.js';
 export type {
   ReadSegmentOptions,

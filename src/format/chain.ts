@@ -3,6 +3,7 @@
  * this predecessor?
  */
 
+import type { Block } from './block.js';
 import {
   dataChecksum,
   FRAME_CRC_BYTES,
@@ -14,7 +15,7 @@ import {
 
 /** The place of the next frame. */
 export interface ChainContext {
-  /** The predecessor's LSN + 1; 0 = any, for the first frame that is scanned. */
+  /** The predecessor's last LSN + 1; 0 = any, for the first frame that is scanned. */
   expectedLsn: number;
   /** The predecessor's batch_remaining. */
   batchRemaining: number;
@@ -50,7 +51,7 @@ export function enterSegment(chain: ChainContext, number: number): void {
 
 /** Continues after a valid frame. */
 export function followFrame(chain: ChainContext, frame: Frame): void {
-  chain.expectedLsn = frame.lsn + 1;
+  chain.expectedLsn = frame.lastLsn + 1;
   chain.batchRemaining = frame.batchRemaining;
   chain.fileOffset += frame.byteLength;
   if (frame.segment !== undefined && chain.seed === undefined) {
@@ -76,20 +77,44 @@ export function validateFrame(
   return checkOrigin(frame, beforeData, afterData, chain);
 }
 
+/** What rule 3 looks at. */
+export type Order = Pick<Frame, 'lsn' | 'lastLsn' | 'skipped' | 'batchRemaining'> & {
+  readonly block: Pick<Block, 'continues'> | undefined;
+};
+
 /** Rule 3. */
 export function checkOrder(
-  frame: Pick<Frame, 'lsn' | 'skipped' | 'batchRemaining'>,
+  frame: Order,
   chain: Pick<ChainContext, 'expectedLsn' | 'batchRemaining'>,
 ): FrameFault | undefined {
   if (chain.expectedLsn !== 0 && frame.lsn !== chain.expectedLsn + frame.skipped) return 'lsn';
-  if (chain.batchRemaining > 0 && frame.batchRemaining !== chain.batchRemaining - 1) return 'batch';
-  return undefined;
+  const { batchRemaining } = chain;
+  if (batchRemaining > 0) {
+    const entries = frame.lastLsn - frame.lsn + 1;
+    return frame.batchRemaining !== batchRemaining - entries || frame.block?.continues === false
+      ? 'batch'
+      : undefined;
+  }
+  return chain.expectedLsn !== 0 && frame.block?.continues === true ? 'batch' : undefined;
 }
 
 /** Does the frame name another log, or another segment, than the one that is read? */
 export function claimsOther({ segment }: Frame, { logId, number }: ChainContext): boolean {
   if (segment === undefined) return false;
   return (logId !== undefined && segment.logId !== logId) || (number >= 0 && segment.number !== number);
+}
+
+/** Rule 5, if the frame is a block and lies whole in `bytes`: how many entries it counts decides where later entries are. */
+export function checkBlockOrigin(
+  bytes: Uint8Array,
+  start: number,
+  frame: Frame,
+  chain: ChainContext,
+): FrameFault | undefined {
+  if (frame.block === undefined) return undefined;
+  const beforeData = bytes.subarray(start, frame.dataStart);
+  const afterData = bytes.subarray(frame.dataEnd, start + frame.byteLength - FRAME_CRC_BYTES);
+  return checkOrigin(frame, beforeData, afterData, chain);
 }
 
 /** Rule 5 of an extended frame, from what `frameChecksum` takes. */

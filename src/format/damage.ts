@@ -3,6 +3,8 @@
  * here nothing is decided.
  */
 
+import { type BlockCheck, passesCheck } from './block-check.js';
+import type { BlockSums } from './block-sums.js';
 import { isZeroFrom, type SegmentFile, withSource } from './bytes.js';
 import type { Verdict } from './decision-table.js';
 import { FrameCursor } from './frame-cursor.js';
@@ -43,17 +45,23 @@ export interface SegmentDamage {
   /** The first byte that should belong to a valid frame and does not; `undefined`: there is none. */
   readonly badOffset: number | undefined;
   readonly reason: Reason | undefined;
+  /** Of these frames, if some are blocks. */
+  readonly blocks?: BlockSums;
 }
 
 /** Reads each segment after the first damage twice more: for its own frames, and for what can still be read. */
-export function assessDamage(files: readonly SegmentFile[], judgement: Judgement): Damage {
+export function assessDamage(
+  files: readonly SegmentFile[],
+  judgement: Judgement,
+  check?: BlockCheck,
+): Damage {
   const { verdict, segments, trouble } = judgement;
   if (trouble === undefined) return { segments: segments.map(intact), lost: [], inDoubt: [] };
-  const readable = verdict === 'unsupported' ? [] : readableEntries(files, judgement);
+  const readable = verdict === 'unsupported' ? [] : readableEntries(files, judgement, check);
   const lastNumber = segments.findLast(({ size }) => size > 0)?.number ?? 0;
   return {
     segments: segments.map((report, at) =>
-      assessSegment(files[at], report, judgement, readable, report.number >= lastNumber),
+      assessSegment(files[at], report, judgement, readable, report.number >= lastNumber, check),
     ),
     ...assessEntries(judgement, readable),
   };
@@ -69,18 +77,19 @@ interface Run {
 function readableEntries(
   files: readonly SegmentFile[],
   { logId, whole, segments }: Pick<Judgement, 'logId' | 'whole' | 'segments'>,
+  check: BlockCheck | undefined,
 ): Run[] {
   const runs: Run[] = [];
   const first = segments.find(({ firstLsn }) => firstLsn > 0)?.firstLsn ?? 0;
   if (whole.count > 0) runs.push({ first, last: whole.lastLsn, skipped: 0 });
   const take = (frames: readonly KeptFrame[]) => {
-    for (const { lsn, skipped } of frames) {
+    for (const { lsn, lastLsn, skipped } of frames) {
       const run = runs.at(-1);
-      if (run !== undefined && lsn === run.last + skipped + 1) run.last = lsn;
-      else runs.push({ first: lsn, last: lsn, skipped });
+      if (run !== undefined && lsn === run.last + skipped + 1) run.last = lastLsn;
+      else runs.push({ first: lsn, last: lastLsn, skipped });
     }
   };
-  salvageFrames(files, logId, take, whole);
+  salvageFrames(files, logId, take, whole, check);
   return runs;
 }
 
@@ -105,10 +114,20 @@ function assessEntries(judgement: Judgement, readable: readonly Run[]): Pick<Dam
   };
 }
 
-function intact({ number, size, frames, firstLsn, lastLsn, validBytes }: SegmentReport): SegmentDamage {
-  const badOffset = undefined;
-  const reason = undefined;
-  return { number, size, verdict: 'clean', frames, firstLsn, lastLsn, validBytes, badOffset, reason };
+function intact(report: SegmentReport): SegmentDamage {
+  const { number, size, frames, firstLsn, lastLsn, validBytes, blocks } = report;
+  return {
+    number,
+    size,
+    verdict: 'clean',
+    frames,
+    firstLsn,
+    lastLsn,
+    validBytes,
+    badOffset: undefined,
+    reason: undefined,
+    ...(blocks && { blocks }),
+  };
 }
 
 /** `isLast`: no later segment holds a byte. */
@@ -118,6 +137,7 @@ function assessSegment(
   judgement: Judgement,
   readable: readonly Run[],
   isLast: boolean,
+  check: BlockCheck | undefined,
 ): SegmentDamage {
   const { end, trouble, verdict } = judgement;
   const { number, size } = report;
@@ -131,7 +151,7 @@ function assessSegment(
     const reason = isTroubled ? trouble.reason : 'unfinished-batch';
     return { ...intact(report), verdict, badOffset: validBytes, reason };
   }
-  const alone = walkAlone(file, judgement.logId, isLast);
+  const alone = walkAlone(file, judgement.logId, isLast, check);
   if (alone.reason === 'walg' || alone.reason === 'unknown-critical') {
     return { number, size, ...alone, verdict: 'unsupported', badOffset: alone.validBytes };
   }
@@ -170,6 +190,7 @@ function walkAlone(
   file: SegmentFile,
   logId: bigint | undefined,
   isLast: boolean,
+  check: BlockCheck | undefined,
 ): Pick<SegmentDamage, 'frames' | 'firstLsn' | 'lastLsn' | 'validBytes' | 'reason'> {
   return withSource(file, (source) => {
     const found = { frames: 0, firstLsn: 0, lastLsn: 0, validBytes: 0 };
@@ -179,9 +200,10 @@ function walkAlone(
     let outcome = cursor.next();
     for (; outcome === undefined; outcome = cursor.next()) {
       if (frame.unknownCritical !== 0) return { ...found, reason: 'unknown-critical' };
+      if (!passesCheck(check, cursor)) return { ...found, reason: 'block' };
       if (found.frames === 0) found.firstLsn = frame.lsn;
       found.frames++;
-      found.lastLsn = frame.lsn;
+      found.lastLsn = frame.lastLsn;
       found.validBytes = cursor.offset;
     }
     // Preallocated zeros, or those that a crash has left, stand only at the end of the log.

@@ -3,6 +3,7 @@
  * frame whole runs, and must write the same bytes.
  */
 
+import { type Block, writeBlockField } from './block.js';
 import {
   dataChecksum,
   FRAME_CRC_BYTES,
@@ -28,6 +29,8 @@ export interface FrameFields {
   /** Default 0. */
   readonly skipped?: number | undefined;
   readonly segment?: SegmentStamp | undefined;
+  /** The data is this block. */
+  readonly block?: Block | undefined;
   /** See `frameChecksumSeed`. */
   readonly checksumSeed: number;
   /** Where the frame will stand in its file. */
@@ -105,7 +108,7 @@ export function encodeSegmentField(stamp: SegmentStamp): Uint8Array {
 }
 
 function writeExtension(bytes: Uint8Array, at: number, fields: FrameFields): number {
-  const { syncedLsn, batchRemaining = 0, timeMs = 0, skipped = 0, segment } = fields;
+  const { syncedLsn, batchRemaining = 0, timeMs = 0, skipped = 0, segment, block } = fields;
   let end = at;
   if (syncedLsn !== undefined) end = writeNumber(bytes, end, TAG.syncedLsn, syncedLsn);
   if (batchRemaining > 0) end = writeNumber(bytes, end, TAG.batchRemaining, batchRemaining);
@@ -116,7 +119,7 @@ function writeExtension(bytes: Uint8Array, at: number, fields: FrameFields): num
     bytes.set(field, end);
     end += field.length;
   }
-  return end;
+  return block === undefined ? end : writeBlockField(bytes, end, block);
 }
 
 function writeNumber(bytes: Uint8Array, at: number, tag: number, value: number): number {

@@ -8,6 +8,7 @@
  *   [parsePrefix]              skipped     [parseSuffix]
  */
 
+import { BLOCK_FIELD, parseBlock } from './block.js';
 import {
   type Frame,
   type FrameFault,
@@ -34,7 +35,6 @@ import {
 } from './wire.js';
 
 const UINT32_LIMIT = 2 ** 32;
-const BLOCK_FIELD = 16;
 /** Whatever a clock says, it can be compared. */
 const MAX_TIME_MS = Number.MAX_SAFE_INTEGER;
 
@@ -89,6 +89,7 @@ export function parsePrefix(
   if (dataLength > end - dataStart || size - dataLength > MAX_OVERHEAD) return 'not-canonical';
   frame.byteLength = SIZE_WORD_BYTES + size;
   frame.lsn = lsn;
+  frame.lastLsn = lsn;
   frame.dataStart = dataStart;
   frame.dataEnd = dataStart + dataLength;
   return undefined;
@@ -107,6 +108,7 @@ export function parseSuffix(
   frame.timeMs = 0;
   frame.skipped = 0;
   frame.segment = undefined;
+  frame.block = undefined;
   frame.frameCrc = -1;
   frame.extended = false;
   frame.unknownCritical = 0;
@@ -154,12 +156,27 @@ function parseExtension(bytes: Uint8Array, start: number, end: number, frame: Fr
         if (field.type !== WIRE_FIXED32) return false;
         frame.frameCrc = readUint32(bytes, field.start);
         break;
+      case BLOCK_FIELD:
+        if (field.type !== WIRE_BYTES || !takeBlock(bytes, field.start, field.end, frame)) return false;
+        break;
       default:
-        if (field.number === BLOCK_FIELD && field.type !== WIRE_BYTES) return false;
         noteUnknown(field.number, frame);
     }
   }
   return true;
+}
+
+/** Field 16, after all of 4 to 8. */
+function takeBlock(bytes: Uint8Array, start: number, end: number, frame: Frame): boolean {
+  const block = parseBlock(bytes, start, end, frame.dataEnd - frame.dataStart);
+  if (block === 'unsupported') {
+    noteUnknown(BLOCK_FIELD, frame);
+    return true;
+  }
+  if (block === undefined || frame.syncedLsn < 0) return false;
+  frame.block = block;
+  frame.lastLsn = frame.lsn + (block.entries - 1);
+  return frame.lastLsn <= MAX_LSN;
 }
 
 const segmentField = createField();

@@ -11,7 +11,7 @@
  *                30 time_ms                                   6   wall clock when the frame was made; not on every frame
  *                38 skipped                                   7   LSNs removed on purpose right before this frame
  *                42 length Segment                            8   which log, which file
- *                82 01 length Block                           16  critical; reserved
+ *                82 01 length Block                           16  critical; the data is a block of entries, block.ts
  *                7d frame_crc                                 15  fixed32, the last 5 bytes of every frame that has
  *                                                                 any field but 1 to 3
  *   Segment    = 09 log_id | 10 number | 18 created_ms | 20 recycled | 29 branch | 30 time_resolution |
@@ -24,9 +24,10 @@
  *   1. 2 ≤ size ≤ 2^30 + 256, and it ends within the file;
  *   2. it parses canonically and uses exactly `size` bytes: fields 1 to 14 ascending, then 16 and up ascending, then
  *      15, each at most once and of its declared wire type, minimal varints, defaults omitted (except in 4 and 15),
- *      1 ≤ LSN < 2^53, CRC < 2^32, synced_lsn < LSN, at most 256 bytes besides the data; inside Segment the same;
- *   3. its LSN is the predecessor's + 1 + skipped (the first frame that is scanned: any), and after
- *      batch_remaining r > 0 it carries r - 1;
+ *      1 ≤ LSN < 2^53, CRC < 2^32, synced_lsn < LSN, at most 256 bytes besides the data; inside Segment and Block the
+ *      same; a frame with a Block has a synced_lsn, and its Block keeps the limits of block.ts;
+ *   3. its LSN is the predecessor's last LSN + 1 + skipped (the first frame that is scanned: any), and after
+ *      batch_remaining r > 0 it carries r less its entries;
  *   4. CRC matches;
  *   5. frame_crc stands where it must and matches, and a Segment names this log and this file.
  *
@@ -35,9 +36,11 @@
  * A head is a frame, at any offset, that passes 1 and 2, has a synced_lsn and a matching frame_crc. It
  * proves itself without its neighbours and its data: bytes inside a payload have another offset, number or log_id.
  *
- * Fields from 16 on are critical, in Segment too: a reader that does not know one must not go on. Others are skipped.
+ * Fields from 16 on are critical, in Segment too: a reader that does not know one must not go on. Others are skipped. In Block
+ * every field is critical.
  */
 
+import type { Block } from './block.js';
 import { crc32 } from './crc32.js';
 import { writeBigUint64, writeUint64 } from './wire.js';
 
@@ -83,11 +86,14 @@ export interface SegmentStamp {
   readonly previousLatestMs?: number | undefined;
 }
 
-/** What a parsed frame says. One object serves a whole scan; `segment` alone is made anew. */
+/** What a parsed frame says. One object serves a whole scan; `segment` and `block` alone are made anew. */
 export interface Frame {
   /** Size word included. */
   byteLength: number;
+  /** Of its first entry. */
   lsn: number;
+  /** Of its last entry: the same, unless it is a block. */
+  lastLsn: number;
   /** Indexes of the data in the bytes that were parsed; equal where it is empty. */
   dataStart: number;
   dataEnd: number;
@@ -101,11 +107,13 @@ export interface Frame {
   /** 0 = absent. */
   skipped: number;
   segment: SegmentStamp | undefined;
+  /** `undefined` = the data is one entry. */
+  block: Block | undefined;
   /** -1 = absent. */
   frameCrc: number;
   /** Has it any field but 1 to 3? Then it must have frame_crc. */
   extended: boolean;
-  /** The first critical field that this version does not know, inside Segment too; 0 = none. */
+  /** The first critical field that this version does not know, inside Segment and Block too; 0 = none. */
   unknownCritical: number;
 }
 
@@ -113,6 +121,7 @@ export function createFrame(): Frame {
   return {
     byteLength: 0,
     lsn: 0,
+    lastLsn: 0,
     dataStart: 0,
     dataEnd: 0,
     crc: 0,
@@ -121,13 +130,14 @@ export function createFrame(): Frame {
     timeMs: 0,
     skipped: 0,
     segment: undefined,
+    block: undefined,
     frameCrc: -1,
     extended: false,
     unknownCritical: 0,
   };
 }
 
-/** Why a frame is not valid: the rule that it breaks. */
+/** Why a frame is not valid: the rule that it breaks. `block`: it is valid, but its block does not hold what it says. */
 export type FrameFault =
   | 'size'
   | 'past-end'
@@ -138,7 +148,8 @@ export type FrameFault =
   | 'frame-checksum'
   | 'other-segment'
   | 'other-log'
-  | 'log-unknown';
+  | 'log-unknown'
+  | 'block';
 
 const FAULT_TEXT: Readonly<Record<FrameFault, string>> = {
   size: 'its size is impossible',
@@ -151,6 +162,7 @@ const FAULT_TEXT: Readonly<Record<FrameFault, string>> = {
   'other-segment': 'it belongs to another segment',
   'other-log': 'it belongs to another log',
   'log-unknown': 'nothing says which log it belongs to',
+  block: 'the content of its block is damaged',
 };
 
 /** The end of a sentence about the frame. */

@@ -6,6 +6,7 @@
  *               └ the batch is not finished: it does not count, though its frames are valid
  */
 
+import type { BlockCheck } from './block-check.js';
 import { type SegmentFile, withSource } from './bytes.js';
 import type { FrameFault } from './frame.js';
 import { FrameCursor, type Inbound } from './frame-cursor.js';
@@ -43,8 +44,9 @@ export function walkLog(
   from: number,
   logId: bigint | undefined,
   known?: KnownWalks,
+  check?: BlockCheck,
 ): LogWalk {
-  const walk = new LogWalk(files, from, logId);
+  const walk = new LogWalk(files, from, logId, check);
   walk.run(known);
   return walk;
 }
@@ -68,6 +70,7 @@ export class LogWalk {
   unsupported: (FilePlace & { readonly lsn: number }) | undefined;
 
   readonly #files: readonly SegmentFile[];
+  readonly #check: BlockCheck | undefined;
   readonly #cursor = new FrameCursor();
   /** The chain at the start of the next segment. */
   readonly #chain: { -readonly [name in keyof Inbound]: Inbound[name] };
@@ -76,8 +79,14 @@ export class LogWalk {
   #isWhole: boolean;
   #openBatch: BatchStart | undefined;
 
-  constructor(files: readonly SegmentFile[], from: number, logId: bigint | undefined) {
+  constructor(
+    files: readonly SegmentFile[],
+    from: number,
+    logId: bigint | undefined,
+    check: BlockCheck | undefined,
+  ) {
     this.#files = files;
+    this.#check = check;
     this.#chain = { expectedLsn: 0, batchRemaining: 0, logId };
     this.from = from;
     this.#isWhole = from === 0;
@@ -105,14 +114,14 @@ export class LogWalk {
     this.#dropOpenBatch();
   }
 
-  /** Where the first kept entry above `lsn` starts, of those that were walked. */
+  /** Where the frame of the first kept entry above `lsn` starts, of those that were walked. */
   firstAbove(lsn: number): FilePlace | undefined {
     if (lsn >= this.lastLsn) return undefined;
     const index = this.from + this.extents.findIndex((extent) => extent.lastLsn > lsn);
     const mark = this.#marks.findLast((candidate) => candidate.index === index && candidate.lsn <= lsn);
     return withSource(this.#files[index], (source) => {
       const cursor = new FrameCursor().enter(source, this.#files[index].number).seek(mark?.offset ?? 0);
-      while (cursor.parse() === undefined && cursor.frame.lsn <= lsn) cursor.pass();
+      while (cursor.parse() === undefined && cursor.frame.lastLsn <= lsn) cursor.pass();
       return { index, offset: cursor.offset };
     });
   }
@@ -123,7 +132,7 @@ export class LogWalk {
     return withSource(file, (source) =>
       alone !== undefined && alone.size === source.size && followsOn(alone, this.#chain)
         ? alone
-        : walkSegment(source, number, this.#chain, this.#cursor),
+        : walkSegment(source, number, this.#chain, this.#cursor, this.#check),
     );
   }
 

@@ -16,6 +16,7 @@
  *       └── moved down already ─────────┘ └── again ──────────┘ └── goes on
  */
 
+import { type BlockCheck, passesCheck } from './block-check.js';
 import { type ByteSource, type SegmentFile, withSource } from './bytes.js';
 import { FrameCursor } from './frame-cursor.js';
 import type { WholeSegments } from './log-walk.js';
@@ -26,7 +27,10 @@ export interface KeptFrame {
   readonly segment: number;
   readonly offset: number;
   readonly byteLength: number;
+  /** Of its first entry. */
   readonly lsn: number;
+  /** Of its last entry. */
+  readonly lastLsn: number;
   readonly skipped: number;
   readonly batchRemaining: number;
 }
@@ -41,15 +45,16 @@ export interface UnsupportedFrame {
 /**
  * Calls `keep` with the frames of each entry or whole batch that can be read, oldest first. Ends at the first frame that
  * must be neither cut nor written anew, and answers it. What stands in `whole` segments is neither read nor handed out: all
- * of it is kept.
+ * of it is kept. A block that does not pass the `check` counts as damaged.
  */
 export function salvageFrames(
   files: readonly SegmentFile[],
   logId: bigint | undefined,
   keep: (frames: readonly KeptFrame[]) => void,
   whole: WholeSegments = { count: 0, lastLsn: 0 },
+  check?: BlockCheck,
 ): UnsupportedFrame | undefined {
-  const scan = new SalvageScan(logId, keep);
+  const scan = new SalvageScan(logId, keep, check);
   if (whole.count > 0) scan.takeUpAfter(files[whole.count - 1].number, whole.lastLsn);
   for (const file of files.slice(whole.count)) {
     withSource(file, (source) => scan.readSegment(file.number, source));
@@ -60,6 +65,7 @@ export function salvageFrames(
 
 class SalvageScan {
   readonly #keep: (frames: readonly KeptFrame[]) => void;
+  readonly #check: BlockCheck | undefined;
   readonly #cursor = new FrameCursor();
   /** The next frame has no readable predecessor. */
   #isLost = false;
@@ -72,8 +78,13 @@ class SalvageScan {
   #brokenBatchEnd = 0;
   unsupported: UnsupportedFrame | undefined;
 
-  constructor(logId: bigint | undefined, keep: (frames: readonly KeptFrame[]) => void) {
+  constructor(
+    logId: bigint | undefined,
+    keep: (frames: readonly KeptFrame[]) => void,
+    check: BlockCheck | undefined,
+  ) {
     this.#keep = keep;
+    this.#check = check;
     this.#cursor.start({ logId, expectedLsn: 0, batchRemaining: 0 });
   }
 
@@ -110,8 +121,8 @@ class SalvageScan {
     this.#batch = [];
   }
 
-  #noteBrokenBatch({ lsn, batchRemaining }: Pick<KeptFrame, 'lsn' | 'batchRemaining'>): void {
-    this.#brokenBatchEnd = Math.max(this.#brokenBatchEnd, lsn + batchRemaining);
+  #noteBrokenBatch({ lastLsn, batchRemaining }: Pick<KeptFrame, 'lastLsn' | 'batchRemaining'>): void {
+    this.#brokenBatchEnd = Math.max(this.#brokenBatchEnd, lastLsn + batchRemaining);
   }
 
   /** Moves past the frame at the cursor; false = it does not belong there. */
@@ -120,40 +131,47 @@ class SalvageScan {
     if (cursor.check() !== undefined) return false;
     const { offset } = cursor;
     const segment = this.#lastNumber;
-    const { byteLength, lsn, skipped, batchRemaining, unknownCritical } = cursor.frame;
+    const { byteLength, lsn, lastLsn, skipped, batchRemaining, block, unknownCritical } = cursor.frame;
     if (unknownCritical !== 0) {
       this.unsupported = { segment, offset, lsn };
       return true;
     }
-    if (lsn <= this.#lastTakenLsn) {
+    if (lastLsn <= this.#lastTakenLsn) {
       this.#isLost = false;
       cursor.pass();
       return true;
     }
+    // Blocks are moved whole, so no writer repeats a part of one.
+    if (lsn <= this.#lastTakenLsn) return false;
     // It may be in the middle of its batch, or the end of one.
-    if (this.#isLost && (batchRemaining > 0 || lsn <= this.#brokenBatchEnd)) return false;
+    const isPartOfBatch = batchRemaining > 0 || block?.continues === true || lsn <= this.#brokenBatchEnd;
+    if (this.#isLost && isPartOfBatch) return false;
+    if (!passesCheck(this.#check, cursor)) {
+      if (isPartOfBatch) this.#noteBrokenBatch(cursor.frame);
+      return false;
+    }
     const isInBatch = cursor.batchRemaining > 0;
-    if (isInBatch && !this.#continuesBatch(lsn, batchRemaining)) return false;
+    if (isInBatch && !this.#continuesBatch(lsn, lastLsn + batchRemaining)) return false;
     if (!isInBatch) this.#dropBatch();
     this.#isLost = false;
     cursor.pass();
-    this.#batch.push({ segment, offset, byteLength, lsn, skipped, batchRemaining });
+    this.#batch.push({ segment, offset, byteLength, lsn, lastLsn, skipped, batchRemaining });
     if (batchRemaining > 0) return true;
     this.#keep(this.#batch);
-    this.#lastLsn = lsn;
+    this.#lastLsn = lastLsn;
     this.#batch = [];
     return true;
   }
 
   /** The last LSN of the open batch, or of the kept frames. */
   get #lastTakenLsn(): number {
-    return this.#batch.at(-1)?.lsn ?? this.#lastLsn;
+    return this.#batch.at(-1)?.lastLsn ?? this.#lastLsn;
   }
 
   /** What stands right before it may have come again, and the batch that it is of need not be the open one. */
-  #continuesBatch(lsn: number, batchRemaining: number): boolean {
+  #continuesBatch(lsn: number, batchEnd: number): boolean {
     const last = this.#batch.at(-1);
-    return last !== undefined && lsn === last.lsn + 1 && batchRemaining === last.batchRemaining - 1;
+    return last !== undefined && lsn === last.lastLsn + 1 && batchEnd === last.lastLsn + last.batchRemaining;
   }
 
   /** Moves past the next frame that proves itself; false = there is none in this segment. */
@@ -174,7 +192,7 @@ class SalvageScan {
   #takeWhatComesAgain(): boolean {
     const cursor = this.#cursor;
     cursor.expectAny();
-    if (cursor.parse() !== undefined || cursor.frame.lsn > this.#lastTakenLsn) return false;
+    if (cursor.parse() !== undefined || cursor.frame.lastLsn > this.#lastTakenLsn) return false;
     return this.#takeFrame();
   }
 

@@ -4,9 +4,11 @@
  * thread, and the result holds if the first frame continues the chain ([followsOn]).
  */
 
+import { type BlockCheck, passesCheck } from './block-check.js';
+import { BlockAdder, type BlockSums } from './block-sums.js';
 import type { ByteSource } from './bytes.js';
-import { checkOrder } from './chain.js';
-import type { Frame, FrameFault, SegmentStamp } from './frame.js';
+import { checkOrder, type Order } from './chain.js';
+import type { FrameFault, SegmentStamp } from './frame.js';
 import { FrameCursor, type Inbound } from './frame-cursor.js';
 import { LatestTime } from './time-walk.js';
 
@@ -24,6 +26,8 @@ export interface Extent {
   readonly bytes: number;
   /** See [LatestTime.ms]. */
   readonly latestMs: number | undefined;
+  /** Absent: it has none. */
+  readonly blocks?: BlockSums;
 }
 
 export const NO_EXTENT: Extent = {
@@ -34,9 +38,6 @@ export const NO_EXTENT: Extent = {
   bytes: 0,
   latestMs: 0,
 };
-
-/** What rule 3 looks at. */
-export type Order = Pick<Frame, 'lsn' | 'skipped' | 'batchRemaining'>;
 
 /** What one segment holds. Plain data: it crosses threads. */
 export interface SegmentWalk {
@@ -88,8 +89,9 @@ export function walkSegmentAlone(
   number: number,
   logId: bigint | undefined,
   cursor?: FrameCursor,
+  check?: BlockCheck,
 ): SegmentWalk {
-  return walkSegment(source, number, { expectedLsn: 0, batchRemaining: 0, logId }, cursor);
+  return walkSegment(source, number, { expectedLsn: 0, batchRemaining: 0, logId }, cursor, check);
 }
 
 /** `cursor`: a caller that walks many segments uses one for all of them. */
@@ -98,6 +100,7 @@ export function walkSegment(
   number: number,
   inbound: Inbound,
   cursor: FrameCursor = new FrameCursor(),
+  check?: BlockCheck,
 ): SegmentWalk {
   const { frame } = cursor.start(inbound).enter(source, number);
   let first: Order | undefined;
@@ -113,6 +116,7 @@ export function walkSegment(
   const marks: Mark[] = [];
   let nextMark = 0;
   const latest = new LatestTime();
+  const adder = new BlockAdder();
   const extent = (): Extent => ({
     stamp,
     firstLsn: first?.lsn ?? 0,
@@ -120,6 +124,7 @@ export function walkSegment(
     frames,
     bytes,
     latestMs: latest.ms,
+    ...adder.sums,
   });
   for (;;) {
     const { offset, expectedLsn } = cursor;
@@ -133,6 +138,10 @@ export function walkSegment(
       stop = { offset, lsn: frame.lsn, reason: 'unknown-critical' };
       break;
     }
+    if (!passesCheck(check, cursor)) {
+      stop = { offset, lsn: frame.lsn, reason: 'block' };
+      break;
+    }
     if (offset >= nextMark) {
       marks.push({ offset, lsn: frame.lsn });
       nextMark = offset + MARK_BYTES;
@@ -144,9 +153,10 @@ export function walkSegment(
     else openBatch ??= { offset, lastLsn, extent: extent() };
     if (frame.segment !== undefined) stamp ??= frame.segment;
     if (frame.extended || frames === 0) latest.see(frame);
-    first ??= { lsn: frame.lsn, skipped: frame.skipped, batchRemaining };
+    adder.add(frame);
+    first ??= orderOf(frame);
     frames++;
-    lastLsn = frame.lsn;
+    lastLsn = frame.lastLsn;
     bytes = cursor.offset;
   }
   return {
@@ -161,6 +171,16 @@ export function walkSegment(
     openBatch,
     marks,
     stop,
+  };
+}
+
+function orderOf({ lsn, lastLsn, skipped, batchRemaining, block }: Order): Order {
+  return {
+    lsn,
+    lastLsn,
+    skipped,
+    batchRemaining,
+    block: block === undefined ? undefined : { continues: block.continues },
   };
 }
 

@@ -7,6 +7,8 @@
  * decision-table.ts has the rows. This file gathers the evidence for them, without ever holding a segment in memory.
  */
 
+import type { BlockCheck } from './block-check.js';
+import type { BlockSums } from './block-sums.js';
 import { isZeroFrom, type SegmentFile, withSource } from './bytes.js';
 import { judgeEvidence, type Row, type Verdict } from './decision-table.js';
 import { describeFault, type FrameFault, type SegmentStamp } from './frame.js';
@@ -29,6 +31,8 @@ export interface LogFiles {
   readonly snapshots?: readonly SnapshotEvidence[] | undefined;
   /** Walks of segments from before: a segment is not read again if its walk still holds. */
   readonly known?: KnownWalks | undefined;
+  /** With `full`: also look into blocks. What is known was walked with it, too. */
+  readonly check?: BlockCheck | undefined;
 }
 
 /**
@@ -141,6 +145,8 @@ export interface SegmentReport {
   readonly frames: number;
   /** Bytes up to the end of the last kept frame. */
   readonly validBytes: number;
+  /** Of the kept frames, if every frame was read and some are blocks. */
+  readonly blocks?: BlockSums;
 }
 
 /** Decides on a log: reads, changes nothing, holds one segment open at a time. */
@@ -149,7 +155,7 @@ export function judgeLog(log: LogFiles): Judgement {
   if (!log.full || found.verdict !== 'torn') return found;
   // Frames that lie, and segments in each other's place, may lead a full reading past what the one of `open` stumbles over, so
   // that the log is refused, or have it end before entries that `open` keeps. What a full reading takes for torn `open` cuts, there.
-  const opened = readLog({ ...log, full: false, known: undefined });
+  const opened = readLog({ ...log, full: false, known: undefined, check: undefined });
   const { row, verdict, trouble, end } = opened;
   if (verdict === 'corrupt' || verdict === 'unsupported') {
     return { ...found, row, verdict, trouble: row === 1 || row === 4 ? trouble : found.trouble };
@@ -158,14 +164,21 @@ export function judgeLog(log: LogFiles): Judgement {
   return isSameEnd ? found : { ...found, row: 4, verdict: 'corrupt' };
 }
 
-function readLog({ segments: files, state, full = false, known, snapshots = [] }: LogFiles): Judgement {
+function readLog({
+  segments: files,
+  state,
+  full = false,
+  known,
+  check,
+  snapshots = [],
+}: LogFiles): Judgement {
   const survey = surveyLog(files, state !== undefined && 'fault' in state ? undefined : state);
   const { starts } = survey;
   const from = full ? 0 : holderOf(starts, survey.watermark);
-  const walk = walkLog(files, from, survey.logId, known);
+  const walk = walkLog(files, from, survey.logId, known, check);
   // Only the state file named the log, and an intact Segment names another one: the state file is not this log's.
   if (walk.fault?.reason === 'other-log' && !survey.isNamedBySegment) {
-    return readLog({ segments: files, state: undefined, full, known, snapshots });
+    return readLog({ segments: files, state: undefined, full, known, check, snapshots });
   }
 
   const { end } = walk;
@@ -357,6 +370,7 @@ function reportsOf(starts: readonly SegmentStart[], { from, extents }: LogWalk):
       scanned: true,
       frames: extent?.frames ?? 0,
       validBytes: extent?.bytes ?? 0,
+      ...(extent?.blocks && { blocks: extent.blocks }),
     };
   });
 }

@@ -23,6 +23,25 @@ export interface WriterOptions {
   readonly preallocate: false | 'ahead' | 'zero' | 'recycle';
   readonly fileMode: number;
   readonly directoryMode: number;
+  /** `undefined`: every entry has a frame of its own. */
+  readonly compression: CompressionSettings | undefined;
+}
+
+/** A codec as `Compression` of src/blocks has it. */
+export type CompressionSettings = (
+  | { readonly codec: 'lz4' }
+  | { readonly codec: 'zstd'; readonly level: number }
+) & {
+  /** Of blocks. Default: those that users get; tests make small ones. */
+  readonly sizes?: BlockSizes;
+};
+
+/** Both in bytes of runs. */
+export interface BlockSizes {
+  /** A longer one begins another block, unless it is a single entry. */
+  readonly most: number;
+  /** Shorter ones are not compressed. */
+  readonly least: number;
 }
 
 /** The memory of one lane as it is sent to another thread (`LaneMemory` of src/ring/layout.ts). */

@@ -40,6 +40,11 @@
  *                                          goes: a thread that copies files and finds the same count before and after copied no
  *                                          mixture
  *
+ *    176  blocks           writer          compressed blocks written
+ *    184  blockRawBytes    writer          bytes of their runs
+ *    192  blockStoredBytes writer          bytes that these became
+ *    200  blockMisses      writer          groups that compression did not make short enough
+ *
  *    256  refused          producers       of all lanes since open, closed ones included: pushes that found no room and took
  *                                          nothing. These five have lines of their own: a producer that finds no room may try
  *                                          again and again
@@ -83,6 +88,10 @@ const WORDS = {
   retries: 19,
   floor: 20,
   cuts: 21,
+  blocks: 22,
+  blockRawBytes: 23,
+  blockStoredBytes: 24,
+  blockMisses: 25,
   refused: 32,
   queued: 33,
   waits: 34,

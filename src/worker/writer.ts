@@ -16,6 +16,7 @@ import { SyncRequests } from './sync/sync-requests.js';
 import type { SyncRound } from './sync/sync-round.js';
 import type { Syncer } from './sync/syncer.js';
 import { SealTimer } from './upkeep/seal-timer.js';
+import { BlockFramer } from './write/block-framer.js';
 import { Framer } from './write/framer.js';
 import { LogTail } from './write/log-tail.js';
 import { Preallocation } from './write/preallocation.js';
@@ -87,7 +88,7 @@ export class Writer {
   readonly #lanes: WriterLanes;
   readonly #pool: LanePool;
   readonly #syncer: Syncer;
-  readonly #framer = new Framer();
+  readonly #framer: Framer;
   readonly #tail: LogTail;
   readonly #committer: Committer;
   readonly #commands: LogCommands;
@@ -108,7 +109,10 @@ export class Writer {
     this.#lanes = lanes;
     this.#pool = parts.pool;
     this.#syncer = parts.syncer;
-    const preallocation = new Preallocation(options.preallocate, options.maxFileSize);
+    const { compression, maxFileSize } = options;
+    const noteMiss = () => status.add('blockMisses', 1);
+    this.#framer = new Framer(compression && new BlockFramer(compression, maxFileSize, noteMiss));
+    const preallocation = new Preallocation(options.preallocate, maxFileSize);
     const { logId, state, place, catalog, lastLsn } = start;
     this.#tail = new LogTail({
       disk,

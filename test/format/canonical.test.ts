@@ -158,5 +158,5 @@ test('a frame object that is used again keeps nothing of the frame before', () =
   const plain = frameOf('0802');
   parseFrame(rich, 0, rich.length, frame);
   parseFrame(plain, 0, plain.length, frame);
-  assert.deepEqual(frame, { ...createFrame(), byteLength: 6, lsn: 2, dataStart: 6, dataEnd: 6 });
+  assert.deepEqual(frame, { ...createFrame(), byteLength: 6, lsn: 2, lastLsn: 2, dataStart: 6, dataEnd: 6 });
 });

@@ -134,6 +134,7 @@ propertyTest(
       {
         byteLength: encoded.length,
         lsn: fields.lsn,
+        lastLsn: fields.lsn,
         dataStart: frame.dataStart,
         dataEnd: frame.dataStart + fields.data.length,
         crc: dataChecksum(fields.data, 0, fields.data.length, fields.lsn),
@@ -142,6 +143,7 @@ propertyTest(
         timeMs: timeMs ?? 0,
         skipped: skipped ?? 0,
         segment,
+        block: undefined,
         frameCrc: isExtended ? new DataView(encoded.buffer).getUint32(encoded.length - 4, true) : -1,
         extended: isExtended,
         unknownCritical: 0,

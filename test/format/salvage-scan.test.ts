@@ -49,6 +49,7 @@ test('of an intact log every frame is kept, with its place', () => {
     builder.written.map(({ segment, lsn, start, end }) => ({
       segment,
       lsn,
+      lastLsn: lsn,
       offset: start,
       byteLength: end - start,
       skipped: 0,

@@ -48,12 +48,18 @@ export function inflictDamage(disk: SimulatedDisk, random: Random): Damage | und
     at < 0 ? offset : besideSizeWord(frames[at] as FrameOnDisk, offset),
     1 << random.below(8),
   );
-  return at < 0 ? HARMLESS : describe(frames, at, at);
+  return at < 0 ? HARMLESS : describe(frames, at, endOfFrame(frames, at));
 }
 
 /** A flipped bit of the size word can hide a frame's optional fields: docs/durability.md does not promise to notice it. */
 function besideSizeWord({ offset }: FrameOnDisk, at: number): number {
   return at - offset < SIZE_WORD_BYTES ? at + SIZE_WORD_BYTES : at;
+}
+
+/** The index of the last entry of a frame, of which that at `at` is the first. */
+function endOfFrame(frames: readonly FrameOnDisk[], at: number): number {
+  const { segment, offset } = frames[at] as FrameOnDisk;
+  return frames.findLastIndex((frame) => frame.segment === segment && frame.offset === offset);
 }
 
 /** The frames from index `first` to `last` are damaged. */

@@ -89,6 +89,7 @@ function createForgetfulKernel(views: LaneViews): Kernel {
       run.syncedLsn = Math.min(run.syncedLsn, 0);
       kernel.frameRun(run);
     },
+    packRun: (pack) => kernel.packRun(pack),
   };
 }
 

@@ -24,6 +24,13 @@ const RECYCLING_FILES = [1, 2, 2, Number.POSITIVE_INFINITY];
 const HOUR_MS = 3_600_000;
 const YEAR_MS = 365 * 24 * HOUR_MS;
 
+/** Blocks so small that a life has many of them. Lives are the same on every Node, so zstd is left to the tests of blocks. */
+const COMPRESSIONS = [
+  undefined,
+  { codec: 'lz4', sizes: { most: 400, least: 60 } },
+  { codec: 'lz4', sizes: { most: 2000, least: 200 } },
+] as const;
+
 /** The faults of a single disk operation. */
 const FAULTS = [
   ['write', 'EIO'],
@@ -88,6 +95,7 @@ export function liveByChance(
     timeResolution: random.pick([0, 1, 100, 3_600_000]),
     hasArchive: random.chance(0.3),
     archiveTimeout: random.pick([30, Number.POSITIVE_INFINITY]),
+    compression: random.pick(COMPRESSIONS),
   };
   const simulation = new Simulation({ disk, options, ...settings });
   const length = isRecycling ? RECYCLING_LENGTH : 1;

@@ -4,6 +4,7 @@ import type { Frame } from '../../format/frame.js';
 import type { VerifyReport, VerifySegment } from '../../index.js';
 import { CliError, ExitCode } from '../errors/exit-code.js';
 import { parseCount, parseLsn } from '../flags/values.js';
+import { ratio } from '../look/compression-text.js';
 import {
   describeHolder,
   holderOf,
@@ -34,7 +35,7 @@ export const inspect = defineCommand<Options>({
   name: 'inspect',
   summary: 'show the structure of a log or of a segment file',
   details: [
-    'For a directory, it shows the segments with LSNs, sizes, fill, times and verdicts, the watermark, the checkpoint, the process that has the log open, the other files, and a diagram. It reads every frame, as verify does, and changes nothing.',
+    'For a directory, it shows the segments with LSNs, sizes, fill, compression, times and verdicts, the watermark, the checkpoint, the process that has the log open, the other files, and a diagram. It reads every frame, as verify does, and changes nothing.',
     'For a segment file, --frames shows every frame with its offset, fields and first bytes. It marks damaged frames and other invalid bytes. After damage, frames count again from the first frame that proves its position. Only the whole log shows what the damage means, so the exit code is always 0.',
   ],
   arguments: [new Argument('<path>', "the log's directory, or a segment file")],
@@ -167,6 +168,7 @@ function printSegments(
     { header: 'LSN', cells: segments.map(({ firstLsn, lastLsn }) => lsnRange(firstLsn, lastLsn)) },
     { header: 'size', cells: segments.map((segment) => bytes(segment.bytes)), isRight: true },
     { header: 'filled', cells: segments.map(fillOf), isRight: true },
+    ...compressionColumn(segments),
     {
       header: 'created',
       cells: segments.map(({ number }) => at(firstFrames.get(number)?.segment?.createdMs)),
@@ -193,6 +195,16 @@ function printSegments(
   for (const { number, badOffset, reason } of segments) {
     if (badOffset !== undefined) out.wrapped(`wal-${number} from byte ${integer(badOffset)}: ${reason}`);
   }
+}
+
+/** Only for a log that has blocks. */
+function compressionColumn(segments: readonly VerifySegment[]): Column[] {
+  if (segments.every(({ blocks }) => blocks === undefined)) return [];
+  const cells = segments.map(({ blocks }) => {
+    if (blocks === undefined) return '';
+    return `${blocks.codecs.join('+')} ${ratio(blocks.rawBytes, blocks.storedBytes)}`;
+  });
+  return [{ header: 'compression', cells }];
 }
 
 /** While the log is being written, the size may be older than the frames. */

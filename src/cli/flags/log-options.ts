@@ -1,6 +1,6 @@
 import { Option } from 'commander';
 import type { WalOptions } from '../../index.js';
-import { parseBytes, parseCount, parseDuration } from './values.js';
+import { parseBytes, parseCompression, parseCount, parseDuration } from './values.js';
 
 /** The options of `Wal.open` that matter to the commands that write. */
 export const LOG_OPTIONS: readonly Option[] = [
@@ -23,6 +23,10 @@ export const LOG_OPTIONS: readonly Option[] = [
     parseDuration,
   ),
   new Option('--max-entry-size <bytes>', 'maximum size of an entry (default: 64MiB)').argParser(parseBytes),
+  new Option(
+    '--compression <codec>',
+    'compress what is appended: lz4, zstd, or zstd:LEVEL with a level from 1 to 22 (default: no compression)',
+  ).argParser(parseCompression),
   new Option('--preallocate <how>', 'allocate blocks before they are written (default: ahead)').choices([
     'ahead',
     'zero',
@@ -45,6 +49,7 @@ type LogOptions = Pick<
   | 'retainFrom'
   | 'syncInterval'
   | 'maxEntrySize'
+  | 'compression'
   | 'preallocate'
   | 'recovery'
 >;

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander';
+import type { WalOptions } from '../../index.js';
 
 const BYTE_UNITS: Readonly<Record<string, number>> = {
   '': 1,
@@ -43,6 +44,14 @@ export function parseBytes(text: string): number {
 /** `200ms`, `5s`, `7d`, in milliseconds. */
 export function parseDuration(text: string): number {
   return withUnit(text, TIME_UNITS_MS, 'a time with its unit, like 200ms, 5s, 10m, 12h or 7d');
+}
+
+/** `lz4`, `zstd`, `zstd:9`. */
+export function parseCompression(text: string): NonNullable<WalOptions['compression']> {
+  const [, codec, level] = /^(lz4|zstd)(?::(\d{1,2}))?$/.exec(text) ?? [];
+  if (codec === 'zstd' && level !== undefined) return { codec, level: Number(level) };
+  if (level === undefined && (codec === 'lz4' || codec === 'zstd')) return codec;
+  throw new InvalidArgumentError('It must be lz4, zstd, or zstd:LEVEL with a level from 1 to 22.');
 }
 
 /** The longest delay of a Node timer. A timer with a longer one fires at once. */

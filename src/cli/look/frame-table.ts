@@ -1,6 +1,7 @@
+import { CODEC_NAMES } from '../../format/block.js';
 import type { Frame } from '../../format/frame.js';
 import type { Colors } from '../terminal/output.js';
-import { hexDump, integer, preciseTime, visibleLength, wrap } from '../text/text.js';
+import { hexDump, integer, lsnRange, preciseTime, visibleLength, wrap } from '../text/text.js';
 import type { Piece } from './frame-walk.js';
 
 /** Default number of bytes shown of a frame, as far as there is room. */
@@ -122,8 +123,13 @@ const NAMES: Readonly<Record<Piece['kind'], string>> = {
   header: "header of wal-go's later format",
 };
 
-function fieldsOf({ syncedLsn, batchRemaining, timeMs, skipped, segment, unknownCritical }: Frame): string {
+function fieldsOf(frame: Frame): string {
+  const { syncedLsn, batchRemaining, timeMs, skipped, segment, block, unknownCritical } = frame;
   const fields: string[] = [];
+  if (block !== undefined)
+    fields.push(
+      `${CODEC_NAMES[block.codec]} block: ${lsnRange(frame.lsn, frame.lastLsn)}, ${integer(block.rawBytes)} bytes`,
+    );
   if (segment !== undefined) fields.push(`segment ${segment.number}${segment.recycled ? ' recycled' : ''}`);
   if (syncedLsn >= 0) fields.push(`synced ${integer(syncedLsn)}`);
   if (batchRemaining > 0) fields.push(`batch: ${integer(batchRemaining)} to come`);

@@ -1,6 +1,7 @@
+import { BlockEntries } from '../../blocks/block-entries.js';
 import { type ByteSource, contentEnd, isZeroFrom } from '../../format/bytes.js';
 import { crc32 } from '../../format/crc32.js';
-import { describeFault, type Frame } from '../../format/frame.js';
+import { describeFault, type Frame, type FrameFault } from '../../format/frame.js';
 import { FrameCursor } from '../../format/frame-cursor.js';
 import { parseWalgHeader, WALG_HEADER_BYTES } from '../../format/walg.js';
 import { writeUint64 } from '../../format/wire.js';
@@ -71,7 +72,7 @@ class FrameWalk {
       const frame = { ...cursor.frame };
       const bytes = frame.byteLength;
       if (this.#isLost && cursor.isHead()) this.#takeUpAgain();
-      const fault = cursor.validate();
+      const fault = cursor.validate() ?? blockFault(cursor);
       if (fault === undefined && !this.#isLost) {
         yield { kind: 'valid', offset, bytes, frame };
         cursor.pass();
@@ -105,6 +106,11 @@ class FrameWalk {
     }
     return false;
   }
+}
+
+/** A block that this Node cannot decode is taken for an intact one. */
+function blockFault(cursor: FrameCursor): FrameFault | undefined {
+  return BlockEntries.of(cursor) === 'damaged' ? 'block' : undefined;
 }
 
 /** Its frames have no checksum but that of the data: after damage nothing is looked for. */

@@ -1,10 +1,12 @@
 import { statSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
-import type { SegmentStamp } from '../../format/frame.js';
+import { type Block, CODEC_NAMES } from '../../format/block.js';
+import type { Frame, SegmentStamp } from '../../format/frame.js';
 import { parseSegmentName } from '../../format/segment-name.js';
 import type { Context } from '../terminal/context.js';
 import type { Colors } from '../terminal/output.js';
 import { bytes, harmless, integer, lsnRange, plural, preciseTime, time } from '../text/text.js';
+import { ratio } from './compression-text.js';
 import { FrameTable } from './frame-table.js';
 import { type Piece, walkFrames } from './frame-walk.js';
 import { readStateFile } from './log-directory.js';
@@ -41,8 +43,8 @@ export async function inspectSegment(
   });
   for (const { piece, head } of walked) {
     sum.add(piece);
-    const lsn = piece.frame?.lsn;
-    if (!frames || (lsn !== undefined && (lsn < from || lsn > to))) continue;
+    const { frame } = piece;
+    if (!frames || (frame !== undefined && (frame.lastLsn < from || frame.lsn > to))) continue;
     if (json) out.json(pieceAsJson(piece, head));
     else for (const line of table.lines(piece, head)) out.line(line);
     await out.room();
@@ -61,8 +63,8 @@ export async function inspectSegment(
 function pieceAsJson({ kind, offset, bytes: size, reason, frame }: Piece, head: Uint8Array): object {
   const hex = Buffer.from(head).toString('hex');
   if (frame === undefined) return { kind, offset, bytes: size, ...(reason && { reason }), hex };
-  const { lsn, dataStart, dataEnd, crc, syncedLsn, batchRemaining, timeMs, skipped, segment, frameCrc } =
-    frame;
+  const { lsn, lastLsn, dataStart, dataEnd, crc, syncedLsn } = frame;
+  const { batchRemaining, timeMs, skipped, segment, block, frameCrc } = frame;
   return {
     kind,
     offset,
@@ -75,10 +77,15 @@ function pieceAsJson({ kind, offset, bytes: size, reason, frame }: Piece, head: 
     ...(timeMs > 0 && { timeMs }),
     ...(skipped > 0 && { skipped }),
     ...(segment !== undefined && { segment: stampAsJson(segment) }),
+    ...(block !== undefined && { lastLsn, block: blockAsJson(block) }),
     ...(frameCrc >= 0 && { frameCrc }),
     ...(reason && { reason }),
     hex,
   };
+}
+
+function blockAsJson({ entries, rawBytes, codec, continues }: Block): object {
+  return { entries, rawBytes, codec: CODEC_NAMES[codec], ...(continues && { continues }) };
 }
 
 function stampAsJson(stamp: SegmentStamp): object {
@@ -97,6 +104,12 @@ class Sum {
   damagedBytes = 0;
   unprovenFrames = 0;
   groups = 0;
+  blocks = 0;
+  /** Of the blocks: what their runs were, and what they are stored as. */
+  blockRawBytes = 0;
+  blockStoredBytes = 0;
+  /** Names of the blocks' codecs. */
+  codecs: string[] = [];
   firstLsn = 0;
   lastLsn = 0;
   syncedLsn = 0;
@@ -114,12 +127,22 @@ class Sum {
     this.validBytes += size;
     this.dataBytes += frame.dataEnd - frame.dataStart;
     if (this.firstLsn === 0) this.firstLsn = frame.lsn;
-    this.lastLsn = frame.lsn;
+    this.lastLsn = frame.lastLsn;
+    this.#addBlock(frame);
     if (frame.syncedLsn >= 0) this.groups += 1;
     this.syncedLsn = Math.max(this.syncedLsn, frame.syncedLsn);
     const { timeMs } = frame;
     if (timeMs > 0 && (this.earliestMs === 0 || timeMs < this.earliestMs)) this.earliestMs = timeMs;
     this.latestMs = Math.max(this.latestMs, timeMs);
+  }
+
+  #addBlock({ block, dataStart, dataEnd }: Frame): void {
+    if (block === undefined) return;
+    this.blocks += 1;
+    this.blockRawBytes += block.rawBytes;
+    this.blockStoredBytes += dataEnd - dataStart;
+    const name = CODEC_NAMES[block.codec];
+    if (!this.codecs.includes(name)) this.codecs.push(name);
   }
 
   asJson(path: string, stamp: Stamp): object {
@@ -137,6 +160,11 @@ class Sum {
       `${harmless(path)}${named}${created}`,
       `${plural(this.frames, 'valid frame')}, LSN ${lsnRange(this.firstLsn, this.lastLsn)}, ${plural(this.groups, 'group')}, ${bytes(this.dataBytes)} of data in ${bytes(this.validBytes)}`,
     ];
+    if (this.blocks > 0) {
+      lines.push(
+        `${plural(this.blocks, 'block')} (${this.codecs.join(', ')}): ${bytes(this.blockRawBytes)} stored as ${bytes(this.blockStoredBytes)}, ${ratio(this.blockRawBytes, this.blockStoredBytes)}`,
+      );
+    }
     if (this.latestMs > 0) {
       lines.push(`time stamps from ${preciseTime(this.earliestMs)} to ${preciseTime(this.latestMs)}`);
     }

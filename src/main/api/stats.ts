@@ -24,6 +24,8 @@ export interface WalStats extends LaneStats {
   readonly payloadBytes: number;
   /** Bytes written to the segments: the frames of those entries. */
   readonly frameBytes: number;
+  /** What the option `compression` made of them. */
+  readonly compression: CompressionStats;
   /** Groups of entries. One write call hands a group to the system. */
   readonly groups: number;
   /** Entries in each group. */
@@ -73,6 +75,21 @@ export interface WalStats extends LaneStats {
   readonly lanes: LanesStats;
   /** Figures over the lanes of all threads. */
   readonly allLanes: AllLanesStats;
+}
+
+/** What {@link WalOptions.compression} has done since the log was opened; zeros without it. */
+export interface CompressionStats {
+  /** Compressed blocks written. Each holds many entries, or one large one. */
+  readonly blocks: number;
+  /** Bytes that were compressed: the data of the entries in those blocks, and one to five bytes for each. */
+  readonly rawBytes: number;
+  /** Bytes that these became. */
+  readonly storedBytes: number;
+  /**
+   * Groups that did not become shorter than 7/8, and were written without compression. After the first miss in a row the
+   * next group is not tried, then the next 2, 4, up to 64.
+   */
+  readonly misses: number;
 }
 
 /** Recovery in figures; {@link WalReader.recovery} has the whole report. */
@@ -132,6 +149,12 @@ export function readStats(connection: Connection): WalStats {
     entries: status.get('entries'),
     payloadBytes: status.get('payloadBytes'),
     frameBytes: status.get('frameBytes'),
+    compression: {
+      blocks: status.get('blocks'),
+      rawBytes: status.get('blockRawBytes'),
+      storedBytes: status.get('blockStoredBytes'),
+      misses: status.get('blockMisses'),
+    },
     groups: status.get('groups'),
     groupEntries: status.groupEntries.read(),
     writeMicros: status.writeMicros.read(),

@@ -3,7 +3,7 @@ import type { BackupInspection } from '../../worker/backup/verify-backup.js';
 import type { CheckedBackup, CheckedRestore, StoppableOptions } from '../options/backup-options.js';
 import { runJob } from './job-pool.js';
 import { runStoppable } from './stoppable-job.js';
-import type { VerifyReport } from './verify.js';
+import { describeBlocks, type VerifyReport } from './verify.js';
 
 /**
  * The result of {@link Wal.verifyBackup}, which changes nothing. `clean`: every file is as it was written, and the log in the
@@ -79,11 +79,12 @@ function reportOf({ manifest, trouble, segments, ...found }: BackupInspection): 
     ...(trouble === undefined ? {} : { trouble }),
     lost: [],
     inDoubt: [],
-    segments: segments.map(({ size, badOffset, reason, ...segment }) => ({
+    segments: segments.map(({ size, badOffset, reason, blocks, ...segment }) => ({
       ...segment,
       bytes: size,
       ...(badOffset === undefined ? {} : { badOffset }),
       ...(reason === undefined ? {} : { reason }),
+      ...(blocks && { blocks: describeBlocks(blocks) }),
     })),
     ...(manifest === undefined ? {} : { backup: infoOf(manifest) }),
   };

@@ -1,5 +1,7 @@
 import { join } from 'node:path';
 import { clearInterval, setInterval } from '../../files/node-globals.js';
+import { CODEC_NAMES } from '../../format/block.js';
+import type { BlockSums } from '../../format/block-sums.js';
 import type { LsnRange } from '../../format/damage.js';
 import { segmentName } from '../../format/segment-name.js';
 import { describeReason } from '../../format/verdict.js';
@@ -89,6 +91,20 @@ export interface VerifySegment {
   readonly badOffset?: number;
   /** The reason why that byte is wrong, in words. */
   readonly reason?: string;
+  /** The compressed blocks among those frames; absent if there are none. */
+  readonly blocks?: VerifyBlocks;
+}
+
+/** The compressed blocks of a segment together. */
+export interface VerifyBlocks {
+  /** Number of blocks. */
+  readonly count: number;
+  /** Bytes of their entries before compression. */
+  readonly rawBytes: number;
+  /** Bytes of their entries as they are stored. */
+  readonly storedBytes: number;
+  /** How they are stored. */
+  readonly codecs: readonly ('stored' | 'lz4' | 'zstd')[];
 }
 
 /** Interval between two progress reports. */
@@ -141,14 +157,19 @@ function reportOf(
         }),
     lost,
     inDoubt,
-    segments: segments.map(({ size, badOffset, reason, ...segment }) => ({
+    segments: segments.map(({ size, badOffset, reason, blocks, ...segment }) => ({
       path: pathOf(segment.number),
       bytes: size,
       ...segment,
       ...(badOffset === undefined ? {} : { badOffset }),
       ...(reason === undefined ? {} : { reason: describeReason(reason) }),
+      ...(blocks && { blocks: describeBlocks(blocks) }),
     })),
     foreignFiles,
     ...(stateFault === undefined ? {} : { stateFault }),
   };
+}
+
+export function describeBlocks({ codecs, ...sums }: BlockSums): VerifyBlocks {
+  return { ...sums, codecs: codecs.map((codec) => CODEC_NAMES[codec]) };
 }

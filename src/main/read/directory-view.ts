@@ -64,6 +64,7 @@ export class DirectoryView implements LogView {
   readonly files = undefined;
   readonly snapshotJobs: SnapshotJobs;
   readonly snapshotFiles = new SnapshotFiles(openForReading);
+  readonly decoded = undefined;
   readonly recent = undefined;
   readonly readers: Readers = new Readers({
     open: (segment, lsn) => openSegmentFile(this, segment, lsn),
@@ -515,11 +516,11 @@ export class DirectoryView implements LogView {
           if (isFromStart) this.times.note(number, segmentTimeOf(frame));
           if (isFromStart) this.#skipped.set(number, frame.skipped);
         }
-        lastLsn = frame.lsn;
+        lastLsn = frame.lastLsn;
         if (createdMs === 0) createdMs = frame.segment?.createdMs ?? 0;
         if (frame.syncedLsn > this.#durableLsn) this.#durableLsn = frame.syncedLsn;
         if (frame.batchRemaining > 0) continue;
-        wholeLsn = frame.lsn;
+        wholeLsn = frame.lastLsn;
         wholeBytes = chain.fileOffset;
       }
       if (wholeLsn > 0) {

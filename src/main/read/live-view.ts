@@ -11,6 +11,7 @@ import { closedError } from '../append/lane-errors.js';
 import type { CheckpointList } from '../checkpoints/checkpoint-list.js';
 import type { WalError } from '../errors/wal-error.js';
 import type { SnapshotJobs } from '../jobs/snapshot-jobs.js';
+import { DecodedBlocks } from './decoded-blocks.js';
 import { openOwnFile, openSegmentFile, replaced } from './log-segments.js';
 import type { LogView, ReadAccess } from './log-view.js';
 import { OpenFiles } from './open-files.js';
@@ -33,6 +34,7 @@ export class LiveView implements LogView {
   readonly wallMs: ReadAccess['wallMs'];
   readonly files: OpenFiles = new OpenFiles((segment) => openOwnFile(this, segment));
   readonly openForReading: ReadAccess['openForReading'];
+  readonly decoded = new DecodedBlocks();
   readonly recent: RecentReads;
   readonly readers: Readers = new Readers({
     open: (segment, lsn) => openSegmentFile(this, segment, lsn),
@@ -244,6 +246,7 @@ export class LiveView implements LogView {
       this.#truncations.push(message.lsn);
       this.#checkpoints.lower(message.endLsn);
       this.indexes.clear();
+      this.decoded.clear();
       this.files.clear();
       // The writer has replaced the segment's file.
       if (message.replaced !== undefined) this.#unnamed.delete(message.replaced);

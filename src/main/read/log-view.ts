@@ -4,6 +4,7 @@ import type { NamedCheckpoint } from '../../protocol/checkpoint-changes.js';
 import type { SegmentInfo } from '../../protocol/reports.js';
 import type { SnapshotRecord } from '../../protocol/snapshots.js';
 import type { SnapshotJobs } from '../jobs/snapshot-jobs.js';
+import type { DecodedBlocks } from './decoded-blocks.js';
 import type { OpenFiles } from './open-files.js';
 import type { Readers } from './readers.js';
 import type { RecentReads } from './recent-reads.js';
@@ -62,6 +63,8 @@ export interface LogView {
   openForReading(path: string): Promise<AsyncFile>;
   /** Segment files that stay open; `undefined` if another process can replace the files. */
   readonly files: OpenFiles | undefined;
+  /** Blocks that `get` has decoded. */
+  readonly decoded: DecodedBlocks | undefined;
   /** How recent entries are read; only for a log that this process writes. */
   readonly recent: RecentReads | undefined;
   /** The log's snapshots whose two ends are intact, newest first. */

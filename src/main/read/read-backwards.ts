@@ -13,8 +13,11 @@ import { boundsOf } from './time-range.js';
 /** Bytes that are read forward, held, and returned backwards. Bet: as for the chunks of a forward reader. */
 const RUN_BYTES = 256 * 1024;
 
-/** Bytes of one read: a run and the frames in which it ends. */
-const RUN_CHUNK_BYTES = RUN_BYTES + 2 * PLACE_SPACING_BYTES;
+/** Bytes of one read besides those of the run: the frames in which it ends. */
+const RUN_MARGIN_BYTES = 2 * PLACE_SPACING_BYTES;
+
+/** Bytes that the blocks of a run may become. One that becomes more is read again in shorter runs. */
+const RUN_DECODED_BYTES_MAX = 4 * 1024 * 1024;
 
 /**
  * The entries of a log from the last one down, in runs whose entries are in descending order.
@@ -105,6 +108,8 @@ class SegmentRuns {
   #index;
   /** This walk has learned the index, not an earlier reader. */
   #isFresh = false;
+  /** Bytes of a run, as its blocks allow. */
+  #runBytes = RUN_BYTES;
   /** The LSN that would follow the segment's last one, if it is known to have been skipped. */
   #skippedFrom: number | undefined;
 
@@ -159,13 +164,18 @@ class SegmentRuns {
   /** The run that ends with entry `top`, without entries before `from`. `below` is the LSN before the run. */
   async read(from: number, top: number): Promise<{ entries: WalEntry[]; below: number }> {
     for (;;) {
-      const chain = this.#index.placeFarBefore(top, RUN_BYTES) ?? this.#start();
+      const chain = this.#index.placeFarBefore(top, this.#runBytes) ?? this.#start();
       const bottom = chain.expectedLsn === 0 ? this.#segment.firstLsn : chain.expectedLsn;
-      const reader = new SegmentReader(this.#file, chain, undefined, RUN_CHUNK_BYTES, this.#file.sizeAtOpen);
+      const chunkBytes = this.#runBytes + RUN_MARGIN_BYTES;
+      const reader = new SegmentReader(this.#file, chain, undefined, chunkBytes, this.#file.sizeAtOpen);
       const entries: WalEntry[] = [];
-      while (!reader.isPast && reader.end === undefined) {
+      while (!reader.isPast && reader.end === undefined && !this.#isTooLong(reader)) {
         for (const entry of await reader.next(from, top)) entries.push(entry);
         this.#assertReadable();
+      }
+      if (!reader.isPast && this.#isTooLong(reader)) {
+        this.#runBytes = Math.max(PLACE_SPACING_BYTES, this.#runBytes / 4);
+        continue;
       }
       const isWhole =
         reader.isPast || (reader.end?.fault === undefined && chain.expectedLsn === this.#skippedFrom);
@@ -175,6 +185,11 @@ class SegmentRuns {
       this.#forget();
       await this.learnTo(top);
     }
+  }
+
+  /** Its blocks become more than a run may hold, and shorter runs can be read. */
+  #isTooLong({ decodedBytes }: SegmentReader): boolean {
+    return decodedBytes > RUN_DECODED_BYTES_MAX && this.#runBytes > PLACE_SPACING_BYTES;
   }
 
   /** The segment's first frame. */
@@ -201,7 +216,7 @@ class SegmentRuns {
     const end = chain.expectedLsn;
     enterSegment(chain, above.number);
     const file = await this.#reader.open(above, above.firstLsn);
-    const next = new SegmentReader(file, chain, undefined, RUN_CHUNK_BYTES);
+    const next = new SegmentReader(file, chain, undefined, RUN_BYTES + RUN_MARGIN_BYTES);
     await next.next(above.firstLsn, above.firstLsn);
     // Another process may have removed the segments between the two.
     if (!next.isPast) throw above.number > number + 1 ? purged(this.#view, lsn) : missing(this.#view, lsn);

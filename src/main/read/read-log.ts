@@ -193,8 +193,10 @@ async function readAtPlace(view: LogView, lsn: number): Promise<WalEntry | undef
     const opened = await view.files.open(segment);
     // Another file has this name now, and nothing is known about it.
     if (index === undefined || !isSameFile(index.file, opened.identity)) return undefined;
+    const kept = view.decoded?.find(opened.identity, place.fileOffset, lsn);
+    if (kept !== undefined) return kept;
     const file = view.recent?.include(lsn, view.bytesFrom(segment)) ? view.recent.of(opened) : opened;
-    const reader = new SegmentReader(file, place, undefined, POINT_BYTES);
+    const reader = new SegmentReader(file, place, undefined, POINT_BYTES, undefined, undefined, view.decoded);
     for (let reads = 0; reads < POINT_READS && !reader.isPast && reader.end === undefined; reads++) {
       const [entry] = await reader.next(lsn, lsn);
       // If a cut came in between, the LSN may now belong to another entry.

@@ -40,6 +40,8 @@ async function* read(
       if (!TORN_FAULTS.includes(fault)) throw corruptError(path, offset, next, fault);
       return;
     }
+    // Its frame is valid, so no write was interrupted here.
+    if (fault === 'block') throw corruptError(path, offset, next, fault);
     // An invalid frame may be a torn tail. But acknowledged entries after it, or frames of a later version, must not
     // be skipped silently.
     const request = { path, number: Math.max(0, reader.number) };

@@ -1,7 +1,17 @@
 import { Buffer } from 'node:buffer';
+import {
+  type BlockFault,
+  type BlockFrame,
+  type DecodedBlock,
+  decodeBlock,
+  NO_ZSTD,
+  NO_ZSTD_WAY_OUT,
+} from '../../blocks/decode-block.js';
+import { takeEntries } from '../../blocks/frame-entries.js';
 import { type AsyncFile, openForReading } from '../../files/async-file.js';
 import {
   type ChainContext,
+  checkBlockOrigin,
   checkOrder,
   claimsOther,
   createChain,
@@ -9,13 +19,13 @@ import {
   validateFrame,
 } from '../../format/chain.js';
 import { createFrame, describeFault, type Frame, type FrameFault } from '../../format/frame.js';
-import { takeEntries } from '../../format/frame-entries.js';
 import { parseFrame, peekFrameLength } from '../../format/frame-parser.js';
 import { PlainFrames } from '../../format/kernel/plain-frames.js';
 import { speaksOfTime } from '../../format/time-walk.js';
 import { describeEntry, wayOutOf } from '../../format/verdict.js';
 import { isWalg, parseWalgFrame, parseWalgHeader, WALG_HEADER_BYTES } from '../../format/walg.js';
 import { WalError } from '../errors/wal-error.js';
+import type { DecodedBlocks } from './decoded-blocks.js';
 import { PLACE_SPACING_BYTES, type SparseIndex } from './sparse-index.js';
 
 /**
@@ -41,6 +51,9 @@ const CHUNK_BYTES = 256 * 1024;
  */
 const HEADROOM_BYTES = 32 * 1024;
 
+/** Once blocks have become so many bytes, their entries are returned, and the rest of the chunk waits for the next call. */
+const DECODED_BYTES_MAX = 1024 * 1024;
+
 /**
  * One kernel serves all readers of the thread, because a chunk is parsed without interruption. The first reader makes
  * it.
@@ -63,6 +76,15 @@ export interface SegmentEnd {
 
 const NOTHING = new Uint8Array(0);
 
+/** Bytes of the file that are to be parsed. */
+interface Chunk {
+  readonly bytes: Uint8Array;
+  /** The file may have more after them. */
+  readonly mayGoOn: boolean;
+  /** They begin inside what was read, and not where it began. */
+  readonly isRest: boolean;
+}
+
 /**
  * Walks the frames of one file on the event loop, one chunk at a time. Each chunk has its own buffer, and the entries
  * are views of it.
@@ -76,17 +98,23 @@ export class SegmentReader {
   #isWalg = false;
   #end: SegmentEnd | undefined;
   #isPast = false;
+  /** Bytes that the blocks have become whose entries were returned. */
+  decodedBytes = 0;
   /** Records the positions of entries. */
   readonly #index: SparseIndex | undefined;
   readonly #chunkBytes: number;
   /** Called with each frame that is not plain, and with the first one of a segment, before the position moves past it. */
   readonly #observer: ((frame: Readonly<Frame>) => void) | undefined;
+  /** Keeps the blocks that are decoded. */
+  readonly #decoded: DecodedBlocks | undefined;
   /** Bytes of the file to be read, as far as they are known. They bound the memory of a chunk. */
   #size: number;
   /** The next chunk, after [HEADROOM_BYTES] of room. It is read while the last chunk is processed. */
   #ahead: Promise<Uint8Array> | undefined;
   /** The beginning, in the last chunk, of a frame that continues in the next chunk. */
   #carry: Uint8Array = NOTHING;
+  /** What is left of a chunk whose blocks became large. */
+  #rest: Chunk | undefined;
   /** Frames are too long for the room before a chunk: the next chunk is read from the start of its first frame. */
   #hasLongFrames = false;
 
@@ -94,6 +122,7 @@ export class SegmentReader {
    * `chain` is the start position in `file`, outside any batch; it moves with the reader. `index` records the
    * positions of entries. `size` is the size of the file when it was opened, for a reader that ignores later bytes.
    * `observer` hears of frames that are not plain; those that speak of time are checked as if they were wanted.
+   * `decoded` keeps the blocks that are decoded.
    */
   constructor(
     file: AsyncFile,
@@ -102,6 +131,7 @@ export class SegmentReader {
     chunkBytes: number = CHUNK_BYTES,
     size: number = Number.POSITIVE_INFINITY,
     observer?: (frame: Readonly<Frame>) => void,
+    decoded?: DecodedBlocks,
   ) {
     this.path = file.path;
     this.#file = file;
@@ -109,6 +139,7 @@ export class SegmentReader {
     this.#index = index;
     this.#chunkBytes = chunkBytes;
     this.#observer = observer;
+    this.#decoded = decoded;
     this.#size = size;
   }
 
@@ -159,14 +190,10 @@ export class SegmentReader {
     const frame = this.#frame;
     const entries: WalEntry[] = [];
     const start = chain.fileOffset;
-    const isFirst = this.#ahead === undefined;
-    const bytes = await this.#nextChunk(start).catch((error: unknown) => {
-      throw this.#unreadable(error, Math.max(chain.expectedLsn, from));
-    });
-    const mayGoOn = bytes.length >= this.#chunkBytes;
-    // A caller that needs a few entries finds them in the first chunk, so reading ahead begins only with the second
-    // one.
-    if (mayGoOn && !isFirst && !this.#hasLongFrames) this.#readAhead(start + bytes.length);
+    const chunk = this.#rest ?? (await this.#fetchChunk(start, from));
+    this.#rest = undefined;
+    const { bytes, mayGoOn, isRest } = chunk;
+    const limitBytes = this.decodedBytes + DECODED_BYTES_MAX;
     const plain = this.#plainFrames(bytes);
     let at = 0;
     for (;;) {
@@ -176,7 +203,8 @@ export class SegmentReader {
       if (length < 0 || (length > 0 && at + length > bytes.length)) {
         // The rest of the frame is in the next chunk. If this chunk brought no progress, the file ends within the
         // frame.
-        if (at === 0) this.#end = { fault: bytes.length === 0 ? undefined : 'past-end', offset: start };
+        if (at === 0 && !isRest)
+          this.#end = { fault: bytes.length === 0 ? undefined : 'past-end', offset: start };
         else if (mayGoOn) this.#prepareNext(bytes.subarray(at), start + bytes.length);
         return entries;
       }
@@ -192,12 +220,30 @@ export class SegmentReader {
         return entries;
       }
       this.#observer?.(frame);
-      takeEntries(bytes, frame, from, to, entries);
+      const blockFault = takeEntries(bytes, frame, from, to, entries, this.#decode);
+      if (blockFault === 'no-zstd') throw this.#unsupported(NO_ZSTD, NO_ZSTD_WAY_OUT);
+      if (blockFault !== undefined) {
+        this.#end = { fault: 'block', offset: chain.fileOffset };
+        return entries;
+      }
       at += frame.byteLength;
       followFrame(chain, frame);
-      this.#isPast = frame.lsn === to;
+      this.#isPast = frame.lastLsn >= to;
+      if (frame.block === undefined || frame.lastLsn < from) continue;
+      this.decodedBytes += frame.block.rawBytes;
+      if (this.decodedBytes < limitBytes || this.#isPast) continue;
+      this.#rest = { bytes: bytes.subarray(at), mayGoOn, isRest: true };
+      return entries;
     }
   }
+
+  readonly #decode = (data: Uint8Array, frame: BlockFrame): DecodedBlock | BlockFault => {
+    const { fileOffset } = this.#chain;
+    const { identity } = this.#file;
+    return (
+      this.#decoded?.decode(identity, fileOffset, this.#frame.lsn, data, frame) ?? decodeBlock(data, frame)
+    );
+  };
 
   /** Whether the name still leads to the open file. */
   async isStillNamed(): Promise<boolean> {
@@ -269,9 +315,13 @@ export class SegmentReader {
     if (this.#isWalg) return parseWalgFrame(bytes, at, bytes.length, frame) ?? checkOrder(frame, chain);
     const fault = parseFrame(bytes, at, bytes.length, frame);
     if (fault !== undefined) return fault;
-    const isWanted = frame.lsn >= from || (this.#observer !== undefined && speaksOfTime(frame));
+    const isWanted =
+      frame.lastLsn >= from ||
+      frame.unknownCritical !== 0 ||
+      (this.#observer !== undefined && speaksOfTime(frame));
     if (isWanted) return validateFrame(bytes, at, frame, chain);
-    if (!claimsOther(frame, chain)) return checkOrder(frame, chain);
+    if (!claimsOther(frame, chain))
+      return checkOrder(frame, chain) ?? checkBlockOrigin(bytes, at, frame, chain);
     // A reader of a later entry must know to which log the frames belong, but only if the checksum proves it.
     const found = validateFrame(bytes, at, frame, chain);
     return found === 'other-log' || found === 'other-segment' ? found : checkOrder(frame, chain);
@@ -284,6 +334,18 @@ export class SegmentReader {
       throw this.#unsupported("its version of wal-go's format is not known");
     this.#isWalg = true;
     this.#chain.fileOffset = WALG_HEADER_BYTES;
+  }
+
+  async #fetchChunk(start: number, from: number): Promise<Chunk> {
+    const isFirst = this.#ahead === undefined;
+    const bytes = await this.#nextChunk(start).catch((error: unknown) => {
+      throw this.#unreadable(error, Math.max(this.#chain.expectedLsn, from));
+    });
+    const mayGoOn = bytes.length >= this.#chunkBytes;
+    // A caller that needs a few entries finds them in the first chunk, so reading ahead begins only with the second
+    // one.
+    if (mayGoOn && !isFirst && !this.#hasLongFrames) this.#readAhead(start + bytes.length);
+    return { bytes, mayGoOn, isRest: false };
   }
 
   /** At least one whole frame from `start` on, if the file holds it. Uses the chunk that was read ahead if it fits. */
@@ -358,17 +420,13 @@ export class SegmentReader {
     });
   }
 
-  #unsupported(why: string): WalError {
+  #unsupported(why: string, wayOut = wayOutOf('unsupported')): WalError {
     const { path } = this;
     const offset = this.#chain.fileOffset;
-    return new WalError(
-      'ERR_WAL_UNSUPPORTED',
-      `Cannot read "${path}" at byte ${offset}: ${why}. ${wayOutOf('unsupported')}`,
-      {
-        path,
-        offset,
-      },
-    );
+    return new WalError('ERR_WAL_UNSUPPORTED', `Cannot read "${path}" at byte ${offset}: ${why}. ${wayOut}`, {
+      path,
+      offset,
+    });
   }
 }
 

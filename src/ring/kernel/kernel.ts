@@ -93,6 +93,48 @@ export interface Run {
   stop: RunStop;
 }
 
+/**
+ * Request and result of [Kernel.packRun]: records become the run of one block, as src/format/block-run.ts draws it. All positions
+ * are byte offsets in the lane's memory.
+ *
+ * What goes into one block:
+ *   - records as long as the run is at most `targetBytes` long; a record that is longer alone
+ *   - a batch whole, together with what stands before and after it, if it fits; otherwise it begins the next block
+ *   - a batch that does not fit into a block at all, or not into this run of records: as much of it as fits, and nothing else. The
+ *     block that goes on with it holds nothing else either
+ */
+export interface Pack {
+  // ── Request ──
+
+  /** The records: `[from, to)`, as in [Run]. */
+  from: number;
+  to: number;
+  /** Pack no more than this many entries. */
+  maxEntries: number;
+  /** The space for the run: `[out, outEnd)`. It has room for the longest record and PACK_SLACK_BYTES at least. */
+  out: number;
+  outEnd: number;
+  targetBytes: number;
+
+  // ── Both ──
+
+  /** As in [Run]. Above 0 before the call: the block goes on with a batch. */
+  batchRemaining: number;
+
+  // ── Result ──
+
+  /** As in [Run]; with entries = 0 the run held only the word that begins a batch. */
+  consumedTo: number;
+  /** The end of the run, checksum included. */
+  outTo: number;
+  entries: number;
+  /** The sum of their payload lengths. */
+  payloadBytes: number;
+}
+
+/** Room that a run needs besides its entries: their longest length, the checksum, and what a copy writes past its end. */
+export const PACK_SLACK_BYTES = 32;
+
 export interface Kernel {
   /** For `stats()` and for benchmarks. */
   readonly name: 'wasm' | 'reference';
@@ -103,6 +145,12 @@ export interface Kernel {
    * meaningless and the log must end.
    */
   frameRun(run: Run): void;
+  /**
+   * Packs as many records as one block takes.
+   *
+   * @throws Error as `frameRun`
+   */
+  packRun(pack: Pack): void;
 }
 
 /** An empty run. */
@@ -130,8 +178,25 @@ export function createRun(): Run {
   };
 }
 
+/** An empty pack. */
+export function createPack(): Pack {
+  return {
+    from: 0,
+    to: 0,
+    maxEntries: 0x7fffffff,
+    out: 0,
+    outEnd: 0,
+    targetBytes: 0,
+    batchRemaining: 0,
+    consumedTo: 0,
+    outTo: 0,
+    entries: 0,
+    payloadBytes: 0,
+  };
+}
+
 /** The error of a kernel for bytes that no producer can have written as records. */
-export function brokenRecords(run: Run, at: number): Error {
+export function brokenRecords(run: Pick<Run, 'from' | 'to'>, at: number): Error {
   return new Error(
     `invariant broken: byte ${at} of the lane, in records [${run.from}, ${run.to}), is not a record`,
   );

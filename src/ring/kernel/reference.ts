@@ -15,7 +15,8 @@ import {
   recordBytes,
   WRAP,
 } from '../layout.js';
-import { brokenRecords, type Kernel, type Run } from './kernel.js';
+import { brokenRecords, type Kernel, type Pack, type Run } from './kernel.js';
+import { packRecords } from './reference-pack.js';
 
 /** The kernel in plain TypeScript: the reference for the wasm kernel, and its substitute if there is no WebAssembly. */
 export function createReferenceKernel(views: LaneViews): Kernel {
@@ -82,6 +83,10 @@ class ReferenceKernel implements Kernel {
     }
     run.consumedTo = record;
     run.outTo = at;
+  }
+
+  packRun(pack: Pack): void {
+    packRecords(this.#i32, this.#u8, pack);
   }
 
   /** Writes the next frame of the run at `start` and returns where it ends; -1 = it does not fit. */

@@ -1,5 +1,5 @@
 import { CRC_TABLES_START, type LaneMemory, type LaneViews, type SharedMemory } from '../layout.js';
-import { brokenRecords, type Kernel, type Run, type RunStop } from './kernel.js';
+import { brokenRecords, type Kernel, type Pack, type Run, type RunStop } from './kernel.js';
 import { KERNEL_WASM } from './kernel-wasm.js';
 import { createReferenceKernel } from './reference.js';
 
@@ -72,6 +72,25 @@ class WasmKernel implements Kernel {
     run.wholeBatchOutTo = kernel.wholeBatchOutTo.value;
     run.stop = STOPS[stop];
   }
+
+  packRun(pack: Pack): void {
+    const kernel = this.#exports;
+    const isPacked = kernel.packRun(
+      pack.from,
+      pack.to,
+      pack.maxEntries,
+      pack.out,
+      pack.outEnd,
+      pack.targetBytes,
+      pack.batchRemaining,
+    );
+    pack.consumedTo = kernel.consumedTo.value;
+    if (!isPacked) throw brokenRecords(pack, pack.consumedTo);
+    pack.batchRemaining = kernel.batchRemaining.value;
+    pack.outTo = kernel.outTo.value;
+    pack.entries = kernel.entries.value;
+    pack.payloadBytes = kernel.payloadBytes.value;
+  }
 }
 
 let compiled: object | undefined;
@@ -118,6 +137,16 @@ interface KernelExports {
     syncedLsn: number,
     segmentFieldAt: number,
     segmentFieldBytes: number,
+    batchRemaining: number,
+  ): number;
+  /** 0 = broken records. */
+  packRun(
+    from: number,
+    to: number,
+    maxEntries: number,
+    out: number,
+    outEnd: number,
+    targetBytes: number,
     batchRemaining: number,
   ): number;
   readonly batchRemaining: Global;

@@ -1,14 +1,19 @@
+import { BlockEntries } from '../../blocks/block-entries.js';
 import { type ByteSource, type SegmentFile, withSource } from '../../format/bytes.js';
-import { describeFault } from '../../format/frame.js';
+import { describeFault, frameChecksumSeed } from '../../format/frame.js';
 import { FrameCursor } from '../../format/frame-cursor.js';
 import { LogFailure } from '../errors/failure.js';
+import { unreadableBlock } from '../errors/unreadable-block.js';
+import { encodeShortened } from '../rewrite/shortened-block.js';
 import { damaged, type StoredSegment } from './chain.js';
 
-/** Where the restored log ends: right after entry `lsn`, at the end of a batch or outside of one. */
+/** Where the restored log ends: right after entry `lsn`, at the end of a batch or outside of one. `offset` is where its frame ends. */
 export interface CutPlace {
   /** Index of the segment. */
   readonly index: number;
   readonly offset: number;
+  /** What stands there instead of a block that has later entries too: the frame with those up to `lsn`. */
+  readonly rest: Uint8Array | undefined;
   readonly lsn: number;
   /** The last time stamp up to there; 0 = there is none, or no time was asked for. */
   readonly timeMs: number;
@@ -32,7 +37,7 @@ export function placeOfLsn(
   // A batch may have begun in an earlier segment.
   for (let index = holder; index >= 0; index -= 1) {
     const walk = new EndsOfBatches(segments, logId);
-    walk.through(files, index, ({ frameLsn }) => frameLsn > lsn);
+    walk.through(files, index, ({ frameLsn }) => frameLsn > lsn, lsn);
     if (walk.last !== undefined) return walk.last;
   }
   return undefined;
@@ -63,6 +68,7 @@ export function placeOfTime(
 }
 
 interface SeenFrame {
+  /** Of its last entry. */
   readonly frameLsn: number;
   /** 0 = it has no stamp. */
   readonly timeMs: number;
@@ -80,24 +86,67 @@ class EndsOfBatches {
     this.#cursor.start({ logId: logId === 0n ? undefined : logId, expectedLsn: 0, batchRemaining: 0 });
   }
 
-  /** True: `isBeyond` was true of a frame, and the walk stopped before it. */
-  through(files: readonly SegmentFile[], index: number, isBeyond: (frame: SeenFrame) => boolean): boolean {
+  /**
+   * True: `isBeyond` was true of a frame, and the walk stopped before it. `lsn`: of a block that goes beyond it the entries up to there
+   * count.
+   */
+  through(
+    files: readonly SegmentFile[],
+    index: number,
+    isBeyond: (frame: SeenFrame) => boolean,
+    lsn = 0,
+  ): boolean {
     const { number } = files[index] as SegmentFile;
     return withSource(files[index] as SegmentFile, (source) => {
       const cursor = this.#cursor.enter(source, number);
       const seen = { frameLsn: 0, timeMs: 0 };
       while (cursor.offset < source.size) {
         this.#check(index, source);
-        const { lsn, timeMs, batchRemaining } = cursor.frame;
-        seen.frameLsn = lsn;
+        const { lastLsn, timeMs, batchRemaining } = cursor.frame;
+        seen.frameLsn = lastLsn;
         seen.timeMs = timeMs;
-        if (isBeyond(seen)) return true;
+        if (isBeyond(seen)) {
+          if (cursor.frame.lsn <= lsn) this.#endInside(index, lsn);
+          return true;
+        }
         cursor.pass();
         if (timeMs > 0) this.#timeMs = timeMs;
-        if (batchRemaining === 0) this.last = { index, offset: cursor.offset, lsn, timeMs: this.#timeMs };
+        if (batchRemaining > 0) continue;
+        this.last = { index, offset: cursor.offset, rest: undefined, lsn: lastLsn, timeMs: this.#timeMs };
       }
       return false;
     });
+  }
+
+  /** The block at the cursor holds entries up to `lsn` and later ones. */
+  #endInside(index: number, lsn: number): void {
+    const { frame, offset } = this.#cursor;
+    const entries = BlockEntries.of(this.#cursor);
+    if (typeof entries !== 'object') {
+      const piece = this.#pieceAt(index, offset);
+      const place = { path: piece?.path ?? '', offset: offset - (piece?.offset ?? 0), lsn: frame.lsn };
+      throw unreadableBlock(entries ?? 'damaged', `Cannot restore up to entry ${lsn}`, place);
+    }
+    const count = entries.wholeUpTo(lsn - frame.lsn + 1);
+    // The batch may have begun in an earlier block.
+    if (count === 0) return;
+    const { number } = this.#segments[index] as StoredSegment;
+    const site = { checksumSeed: this.#checksumSeed(number), fileOffset: offset, segment: frame.segment };
+    const rest = encodeShortened(frame, entries, count, site);
+    const timeMs = frame.timeMs > 0 ? frame.timeMs : this.#timeMs;
+    this.last = { index, offset, rest, lsn: frame.lsn + count - 1, timeMs };
+  }
+
+  #checksumSeed(number: number): number {
+    const { logId } = this.#cursor;
+    // A frame with a Block is valid only in a log that has an id.
+    if (logId === undefined) throw new Error('a block was found valid in a log without an id');
+    return frameChecksumSeed(logId, number);
+  }
+
+  #pieceAt(index: number, offset: number): StoredSegment['pieces'][number] | undefined {
+    const { pieces } = this.#segments[index] as StoredSegment;
+    return pieces.findLast((each) => each.offset <= offset) ?? pieces[0];
   }
 
   #check(index: number, source: ByteSource): void {
@@ -105,8 +154,7 @@ class EndsOfBatches {
     const { offset, expectedLsn } = cursor;
     const fault = cursor.check();
     if (fault === undefined && cursor.frame.unknownCritical === 0) return;
-    const segment = this.#segments[index] as StoredSegment;
-    const piece = segment.pieces.findLast((each) => each.offset <= offset) ?? segment.pieces[0];
+    const piece = this.#pieceAt(index, offset);
     const path = piece?.path ?? '';
     if (fault === undefined) {
       throw new LogFailure(

@@ -145,7 +145,7 @@ function endOf(
     while (lastLsn < watermark) {
       const frameOffset = cursor.offset;
       const { expectedLsn } = cursor;
-      const fault = cursor.parse() ?? (cursor.frame.lsn < watermark ? undefined : cursor.validate());
+      const fault = cursor.parse() ?? (cursor.frame.lastLsn < watermark ? undefined : cursor.validate());
       const isNext = expectedLsn === 0 || cursor.frame.lsn === expectedLsn + cursor.frame.skipped;
       if (fault === undefined && !isNext)
         throw unreadable(layout.directory, number, frameOffset, expectedLsn, describeFault('lsn'));
@@ -153,10 +153,11 @@ function endOf(
         throw unreadable(layout.directory, number, frameOffset, cursor.expectedLsn, describeFault(fault));
       }
       const { lsn, crc, unknownCritical } = cursor.frame;
+      const frameLastLsn = cursor.frame.lastLsn;
       if (unknownCritical !== 0) throw unsupportedFrame(layout.directory, number, frameOffset, lsn);
-      if (lsn > watermark) break;
+      if (frameLastLsn > watermark) break;
       cursor.pass();
-      lastLsn = lsn;
+      lastLsn = frameLastLsn;
       end = { segment: number, frameOffset, offset: cursor.offset, crc };
     }
     return { lastLsn, end };

@@ -10,7 +10,7 @@
  */
 
 import { join } from 'node:path';
-import { type Disk, type DiskFile, isSameFile } from '../../files/disk.js';
+import { type Disk, type DiskFile, isSameFile, writeFully } from '../../files/disk.js';
 import { createNodeDisk } from '../../files/node-disk.js';
 import { STATE_FILE, segmentName } from '../../format/segment-name.js';
 import {
@@ -207,8 +207,8 @@ class RestoreJob {
   #write(aside: RestoreAside, plan: Plan, branch: bigint): void {
     const { segments, cut, snapshots, lastLsn } = plan;
     for (const [at, segment] of segments.entries()) {
-      const end = cut?.index === at ? cut.offset : segment.bytes;
-      this.#writeSegment(aside, segment, end);
+      if (cut?.index === at) this.#writeSegment(aside, segment, cut.offset, cut.rest);
+      else this.#writeSegment(aside, segment, segment.bytes, undefined);
     }
     // As emptying leaves it: if the state file is lost, it shows that the log does not begin at LSN 1 (log-emptying.ts).
     if (segments.length === 0 && lastLsn > 0)
@@ -229,10 +229,16 @@ class RestoreJob {
     this.#judge(aside, plan);
   }
 
-  #writeSegment(aside: RestoreAside, { number, pieces }: StoredSegment, end: number): void {
+  /** The bytes up to `end`, and `rest` after them. */
+  #writeSegment(
+    aside: RestoreAside,
+    { number, pieces }: StoredSegment,
+    end: number,
+    rest: Uint8Array | undefined,
+  ): void {
     const to = aside.pathOf(segmentName(number));
     const [only, ...more] = pieces;
-    if (only !== undefined && more.length === 0 && end === only.bytes) {
+    if (only !== undefined && more.length === 0 && end === only.bytes && rest === undefined) {
       this.#copyWhole(only.path, to, end, only.sha256);
       return;
     }
@@ -245,6 +251,7 @@ class RestoreJob {
         );
         if (!isSameDigest(found, sha256)) throw notAsWritten(path);
       }
+      if (rest !== undefined) writeFully(file, rest, 0, rest.length, end);
       syncCopy(file);
     } finally {
       file.close();
@@ -300,7 +307,7 @@ class RestoreJob {
     const { chain, logId, segments, cut, lastLsn, snapshots, state } = plan;
     const { directory, dryRun, to } = this.#request;
     const segmentBytes = segments.reduce(
-      (sum, { bytes }, at) => sum + (cut?.index === at ? cut.offset : bytes),
+      (sum, { bytes }, at) => sum + (cut?.index === at ? cut.offset + (cut.rest?.length ?? 0) : bytes),
       0,
     );
     const timeMs = to !== undefined && 'beforeMs' in to ? (cut?.timeMs ?? 0) : 0;

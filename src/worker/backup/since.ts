@@ -55,8 +55,8 @@ function standsThere(disk: Disk, directory: string, { manifest }: Backup): boole
       const inbound = { logId: logId === 0n ? undefined : logId, expectedLsn: 0, batchRemaining: 0 };
       const cursor = new FrameCursor().start(inbound).enter(source, end.segment).seek(end.frameOffset);
       if (cursor.parse() !== undefined || !cursor.hasIntactData()) return false;
-      const { lsn, crc, byteLength } = cursor.frame;
-      return lsn === watermark && crc === end.crc && end.frameOffset + byteLength === end.offset;
+      const { lastLsn, crc, byteLength } = cursor.frame;
+      return lastLsn === watermark && crc === end.crc && end.frameOffset + byteLength === end.offset;
     });
   } catch (error) {
     if (isMissing(error)) return true;

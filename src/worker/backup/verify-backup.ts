@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import { type Disk, type DiskFile, isMissing } from '../../files/disk.js';
 import { createNodeDisk } from '../../files/node-disk.js';
+import { passesCheck } from '../../format/block-check.js';
+import { BlockAdder } from '../../format/block-sums.js';
 import type { ByteSource } from '../../format/bytes.js';
 import type { SegmentDamage } from '../../format/damage.js';
 import { FrameCursor } from '../../format/frame-cursor.js';
@@ -11,6 +13,7 @@ import type { Failure } from '../../protocol/errors.js';
 import { JobControl } from '../../protocol/job-control.js';
 import { openSource } from '../directory/log-listing.js';
 import { failureOf, LogFailure } from '../errors/failure.js';
+import { checkEvery } from '../inspect/check-block.js';
 import { inspectOn } from '../inspect/inspect.js';
 import { FileCopier, StopRequest } from './copy-file.js';
 import type { BackupFile, Manifest } from './manifest.js';
@@ -193,6 +196,8 @@ function walkPart(
     };
   }
   try {
+    const check = checkEvery(path);
+    const adder = new BlockAdder();
     cursor.enter(new ShiftedSource(source, file.offset), file.segment).seek(file.offset);
     let frames = 0;
     let firstLsn = 0;
@@ -201,15 +206,17 @@ function walkPart(
     while (cursor.offset < cursor.size) {
       reason = cursor.check();
       if (reason === undefined && cursor.frame.unknownCritical !== 0) reason = 'unknown-critical';
+      if (reason === undefined && !passesCheck(check, cursor)) reason = 'block';
       if (reason !== undefined) break;
-      lastLsn = cursor.frame.lsn;
-      firstLsn ||= lastLsn;
+      lastLsn = cursor.frame.lastLsn;
+      firstLsn ||= cursor.frame.lsn;
       frames += 1;
+      adder.add(cursor.frame);
       cursor.pass();
     }
     const validBytes = cursor.offset - file.offset;
     const badOffset = reason === undefined ? undefined : validBytes;
-    return { size: source.size, frames, firstLsn, lastLsn, validBytes, badOffset, reason };
+    return { size: source.size, frames, firstLsn, lastLsn, validBytes, badOffset, reason, ...adder.sums };
   } finally {
     source.close?.();
   }

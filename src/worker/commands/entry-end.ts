@@ -1,10 +1,12 @@
 import { join } from 'node:path';
+import { BlockEntries } from '../../blocks/block-entries.js';
 import type { Disk } from '../../files/disk.js';
 import { FrameCursor } from '../../format/frame-cursor.js';
 import { segmentName } from '../../format/segment-name.js';
 import { openSource } from '../directory/log-listing.js';
 import type { CutPlace } from '../directory/tail-cut.js';
 import { LogFailure } from '../errors/failure.js';
+import { unreadableBlock } from '../errors/unreadable-block.js';
 import type { SegmentCatalog } from '../write/segment-catalog.js';
 
 /** The files of a log, and the log id that its frames are checked against. */
@@ -15,9 +17,11 @@ export interface LogOnDisk {
   readonly logId: bigint;
 }
 
-/** Where an entry ends. */
+/** Where an entry ends: `offset` is the end of its frame. */
 export interface EntryEnd extends CutPlace {
   readonly lsn: number;
+  /** Where its frame begins, if the frame is a block that has later entries too. */
+  readonly blockOffset: number | undefined;
   /** Entries of its batch that follow it. */
   readonly batchRemaining: number;
   /** Where its batch begins in this segment; at offset 0 it may have begun in an earlier one. */
@@ -59,7 +63,8 @@ export function findBatchStart(
 
 /** The last entry up to `lsn` in a segment; `undefined` if there is none. */
 function walkTo({ disk, directory, logId }: LogOnDisk, segment: number, lsn: number): EntryEnd | undefined {
-  const source = openSource(disk, join(directory, segmentName(segment)));
+  const path = join(directory, segmentName(segment));
+  const source = openSource(disk, path);
   try {
     const cursor = new FrameCursor().start({ logId, expectedLsn: 0, batchRemaining: 0 });
     const { frame } = cursor.enter(source, segment);
@@ -68,13 +73,25 @@ function walkTo({ disk, directory, logId }: LogOnDisk, segment: number, lsn: num
       const start = cursor.offset;
       const batchOffset = cursor.batchRemaining > 0 ? (found?.batchOffset ?? start) : start;
       if (cursor.next() !== undefined || frame.lsn > lsn) return found;
-      const { batchRemaining } = frame;
-      found = { segment, offset: cursor.offset, lsn: frame.lsn, batchRemaining, batchOffset };
-      if (frame.lsn === lsn) return found;
+      const { batchRemaining, lastLsn } = frame;
+      const { offset } = cursor;
+      found = { segment, offset, lsn: lastLsn, blockOffset: undefined, batchRemaining, batchOffset };
+      if (lastLsn === lsn) return found;
+      if (lastLsn > lsn) return insideBlock({ ...found, lsn, blockOffset: start }, cursor, path);
     }
   } finally {
     source.close?.();
   }
+}
+
+/** The same with the entries of its batch that follow, as the block has them. */
+function insideBlock(end: EntryEnd, cursor: FrameCursor, path: string): EntryEnd {
+  const { lsn, blockOffset = 0 } = end;
+  const entries = BlockEntries.of(cursor);
+  if (typeof entries === 'object')
+    return { ...end, batchRemaining: entries.remainingAfter(lsn - cursor.frame.lsn) };
+  const place = { path, offset: blockOffset, lsn: cursor.frame.lsn };
+  throw unreadableBlock(entries ?? 'damaged', `Cannot cut behind entry ${lsn}`, place);
 }
 
 function pathOf({ directory }: LogOnDisk, number: number): string {

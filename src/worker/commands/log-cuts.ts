@@ -83,7 +83,7 @@ export class LogCuts {
     if (end.batchRemaining > 0 && !splitBatch) throw this.#insideBatch(end);
     // The bytes after the frames are not worth a side file.
     tail.trim();
-    if (end.batchRemaining > 0) this.#cutInsideBatch(end);
+    if (end.batchRemaining > 0 || end.blockOffset !== undefined) this.#cutByRewriting(end);
     else this.#cutAfter(end);
   }
 
@@ -111,13 +111,13 @@ export class LogCuts {
     });
   }
 
-  /** See shortened-segment.ts. */
-  #cutInsideBatch(end: EntryEnd): void {
+  /** Inside a batch or inside a block: see shortened-segment.ts. */
+  #cutByRewriting(end: EntryEnd): void {
     const { disk, options, catalog, logId, committer } = this.#parts;
     const { directory, fileMode } = options;
     const { lsn } = end;
     const batchEnd = this.#endOfBatch(end);
-    const { start, segments } = findBatchStart(this.#log, end);
+    const { start, segments } = this.#rewrittenFrom(end);
     const all = catalog.toArray().map(({ number }) => number);
     const naming = this.#naming(lsn + 1);
     const copies: string[] = [];
@@ -256,7 +256,15 @@ export class LogCuts {
     return { directory, lsn, fileMode, logId, checkPlace: () => place.check() };
   }
 
-  #endOfBatch({ lsn, batchRemaining }: EntryEnd): CutPlace {
+  /** What is written anew: the frames of the batch, or the block alone. */
+  #rewrittenFrom(end: EntryEnd): { readonly start: CutPlace; readonly segments: readonly number[] } {
+    const { segment, blockOffset, batchRemaining } = end;
+    if (batchRemaining > 0) return findBatchStart(this.#log, end);
+    return { start: { segment, offset: blockOffset as number }, segments: [segment] };
+  }
+
+  #endOfBatch({ segment, offset, lsn, batchRemaining }: EntryEnd): CutPlace {
+    if (batchRemaining === 0) return { segment, offset };
     const last = lsn + batchRemaining;
     const end = findEntryEnd(this.#log, last);
     if (end?.lsn === last && end.batchRemaining === 0) return { segment: end.segment, offset: end.offset };

@@ -20,6 +20,7 @@ import { type SegmentWalk, walkSegmentAlone } from '../../format/segment-walk.js
 import { surveyLog } from '../../format/survey.js';
 import { announce, counted, type Layout, sizesOf } from '../directory/log-layout.js';
 import { type DueCut, segmentFile, withoutCut } from '../directory/log-listing.js';
+import { checkEvery } from './check-block.js';
 
 /** Both in bytes of segments. */
 export interface DivisionSizes {
@@ -86,11 +87,12 @@ export function walkOn(disk: Disk, { directory, numbers, logId, cut, progress }:
     numbers.map((number) => segmentFile(disk, directory, number, window)),
     cut,
   );
+  const check = checkEvery(directory);
   const walks = new Map<number, SegmentWalk>();
   for (const file of progress === undefined ? plain : counted(plain, progress)) {
     let walk: SegmentWalk;
     try {
-      walk = withSource(file, (source) => walkSegmentAlone(source, file.number, logId, cursor));
+      walk = withSource(file, (source) => walkSegmentAlone(source, file.number, logId, cursor, check));
     } catch {
       // The judgement reads this segment itself, and reports the faults that it still has then, in the order of the log.
       return { walks, goesOn: false };

@@ -10,6 +10,7 @@ import type { Failure } from '../../protocol/errors.js';
 import { announce, contentSizesOf, counted, type Layout, layOut, sizesOf } from '../directory/log-layout.js';
 import { openSource } from '../directory/log-listing.js';
 import { failureOf } from '../errors/failure.js';
+import { checkEvery } from './check-block.js';
 import { type DivisionSizes, divideWalk, type WalkRequest } from './divided-walk.js';
 
 /** A job of the pool: judges the log in a directory. */
@@ -99,7 +100,10 @@ function inspectLayout(disk: Disk, layout: Layout, request: InspectRequest): Ins
     if (seen.judgement.lastLsn === lastLsn && seen.judgement.row === row) break;
   }
   const { files, ...inspection } = seen;
-  return { ...inspection, damage: full ? assessDamage(files, inspection.judgement) : undefined };
+  return {
+    ...inspection,
+    damage: full ? assessDamage(files, inspection.judgement, checkEvery(layout.directory)) : undefined,
+  };
 }
 
 /** A job of the pool: one segment file, judged without its neighbours. */
@@ -123,7 +127,9 @@ interface Look extends Omit<Inspection, 'damage'> {
   readonly files: Layout['files'];
 }
 
-function look(layout: Layout, { full, progress }: InspectRequest, known: KnownWalks | undefined): Look {
+function look(layout: Layout, request: InspectRequest, known: KnownWalks | undefined): Look {
+  const { full, progress } = request;
+  const check = full ? checkEvery(layout.directory) : undefined;
   const { state, cut, foreignFiles, snapshots, isBeingSalvaged } = layout;
   let files = layout.files;
   if (progress !== undefined) {
@@ -133,7 +139,7 @@ function look(layout: Layout, { full, progress }: InspectRequest, known: KnownWa
   }
   return {
     files,
-    judgement: judgeLog({ segments: files, state, full: full || isBeingSalvaged, known, snapshots }),
+    judgement: judgeLog({ segments: files, state, full: full || isBeingSalvaged, known, check, snapshots }),
     foreignFiles,
     isCutDue: cut !== undefined,
     stateFault: state !== undefined && 'fault' in state ? state.fault : undefined,

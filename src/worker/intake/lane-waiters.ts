@@ -78,6 +78,11 @@ export class LaneWaiters {
     return this.#commitWanted.newest >= this.#syncStarted && this.#nextWhole > this.#syncStarted;
   }
 
+  /** Does somebody wait for an entry that is not written? */
+  get isAwaited(): boolean {
+    return ACK_LEVELS.some((level) => this.#levels[level].wanted.newest >= this.#next);
+  }
+
   /** Has a producer, since the last sync was started, waited for entries to be written, and not to be durable? */
   get wantsWritten(): boolean {
     return this.#levels.written.wanted.newest >= this.#syncStarted;

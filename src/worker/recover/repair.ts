@@ -14,6 +14,7 @@ import { listSnapshots, snapshotsUpTo } from '../directory/snapshot-listing.js';
 import { readState, writeState } from '../directory/state-store.js';
 import { type CutPlace, cutLog, setSnapshotsAside, snapshotsToCut } from '../directory/tail-cut.js';
 import { failureOf, LogFailure } from '../errors/failure.js';
+import { checkIfPossible } from '../inspect/check-block.js';
 import { finishCut } from './interrupted-cut.js';
 import { planSalvage, readSalvageMark, type SalvagePlan, salvage } from './salvage-segments.js';
 
@@ -74,7 +75,7 @@ export function repairLog(
   const cut = pendingCutOf(listing, state);
   const files = withoutCut(listing.segments, cut);
   const snapshots = snapshotsUpTo(listSnapshots(disk, directory), cut);
-  const judgement = judgeLog({ segments: files, state, full: true, snapshots });
+  const judgement = judgeLog({ segments: files, state, full: true, snapshots, check: checkIfPossible });
   if (judgement.verdict === 'unsupported') throw unsupported(directory, judgement.trouble);
   const untouched = {
     row: judgement.row,
@@ -152,7 +153,7 @@ function placeOfDamage(
     const { place, lastLsn } = end;
     const files = withoutCut(segments, { ...place, lsn: lastLsn, empties: false, shortened: undefined });
     const lowered = state && { ...state, watermark: Math.min(state.watermark, lastLsn) };
-    const rest = judgeLog({ segments: files, state: lowered, full: true });
+    const rest = judgeLog({ segments: files, state: lowered, full: true, check: checkIfPossible });
     if (rest.verdict !== 'corrupt') return end;
     const earlier = endBefore(files, rest);
     const isEarlier =
@@ -169,7 +170,7 @@ function endBefore(segments: readonly SegmentFile[], judgement: Judgement): End 
   // A segment is missing, or does not start as it must, although the chain of entries continues: the segments before it stay.
   const before = segments.filter(({ number }) => number < trouble.segment);
   if (before.length === 0) return { place: { segment: trouble.segment, offset: 0 }, firstLsn: 0, lastLsn: 0 };
-  const rest = judgeLog({ segments: before, state: undefined, full: true });
+  const rest = judgeLog({ segments: before, state: undefined, full: true, check: checkIfPossible });
   return { place: rest.end, firstLsn: rest.firstLsn, lastLsn: rest.lastLsn };
 }
 

@@ -16,7 +16,7 @@ import {
   runsInclude,
   type SalvageMark,
 } from '../../format/salvage-mark.js';
-import { salvageFrames, type UnsupportedFrame } from '../../format/salvage-scan.js';
+import { type KeptFrame, salvageFrames, type UnsupportedFrame } from '../../format/salvage-scan.js';
 import { SegmentAges } from '../../format/segment-age.js';
 import { SALVAGE_FILE, SALVAGE_FILE_ASIDE } from '../../format/segment-name.js';
 import type { LogDirectory } from '../directory/log-directory.js';
@@ -28,6 +28,7 @@ import {
   syncDirectory,
   syncFile,
 } from '../directory/side-files.js';
+import { checkIfPossible } from '../inspect/check-block.js';
 import { rewriteSegment } from '../rewrite/segment-rewriter.js';
 
 /** Kept frames that stand one after the other in a segment. All but the first stay as they are. */
@@ -95,9 +96,10 @@ export function planSalvage(
   let lastLsn = 0;
   let entries = 0;
   let lostLsns = 0;
-  const unsupported = salvageFrames(files, logId, (frames) => {
-    if (!frames.every(({ lsn }) => isKept(lsn))) return;
-    for (const { segment, offset, byteLength, lsn, skipped } of frames) {
+  const keep = (frames: readonly KeptFrame[]) => {
+    if (!frames.every((frame) => isKept(frame.lsn) && isKept(frame.lastLsn))) return;
+    for (const frame of frames) {
+      const { segment, offset, byteLength, lsn, skipped } = frame;
       const gap = lastLsn === 0 ? skipped : lsn - lastLsn - 1;
       current = Math.max(current, Math.min(segment, current + 1));
       const target = planned.get(current) ?? { previousLsn: lastLsn, runs: [] };
@@ -117,12 +119,13 @@ export function planSalvage(
       if (firstLsn === 0) firstLsn = lsn;
       lostLsns += gap - skipped;
       const keptRun = kept.at(-1);
-      if (keptRun?.[1] === lsn - 1) keptRun[1] = lsn;
-      else kept.push([lsn, lsn]);
-      lastLsn = lsn;
-      entries += 1;
+      if (keptRun?.[1] === lsn - 1) keptRun[1] = frame.lastLsn;
+      else kept.push([lsn, frame.lastLsn]);
+      lastLsn = frame.lastLsn;
+      entries += frame.lastLsn - lsn + 1;
     }
-  });
+  };
+  const unsupported = salvageFrames(files, logId, keep, undefined, checkIfPossible);
   return {
     logId,
     firstLsn,

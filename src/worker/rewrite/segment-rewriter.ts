@@ -101,7 +101,15 @@ function writeFrames(
             `the frame at ${cursor.offset} of segment ${run.segment} reads otherwise than before`,
           );
         }
-        const { lsn, batchRemaining, timeMs, skipped, segment } = cursor.frame;
+        const {
+          lsn,
+          syncedLsn: ownSyncedLsn,
+          batchRemaining,
+          timeMs,
+          skipped,
+          segment,
+          block,
+        } = cursor.frame;
         const isFirst = fileOffset === 0;
         if (segment !== undefined) {
           branch = segment.branch;
@@ -126,8 +134,14 @@ function writeFrames(
           batchRemaining,
           skipped: isRunStart ? run.skipped : skipped,
           timeMs,
-          syncedLsn: isFirst ? syncedLsn : undefined,
+          // Every frame of a block has one. What was durable then is durable now, or lost for good.
+          syncedLsn: isFirst
+            ? syncedLsn
+            : block === undefined
+              ? undefined
+              : Math.min(syncedLsn, ownSyncedLsn),
           segment: hasSegment ? stamp : undefined,
+          block,
           checksumSeed,
           fileOffset,
         });

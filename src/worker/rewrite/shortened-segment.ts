@@ -1,26 +1,28 @@
 /**
- * A cut inside a batch. The frames of the batch that stay say how many of it are to come, so they are written anew, with fewer to
- * come: the batch ends with the last entry that stays.
+ * A cut inside a batch or inside a block. The frames of the batch that stay say how many of it are to come, so they are written anew,
+ * with fewer to come: the batch ends with the last entry that stays. A block of which only the first entries stay is written anew
+ * with these.
  *
  *        wal-3                            wal-4
  *   before:  … │ a | batch: 3 to come │  2 to come | 1 to come | 0 to come │ b …
  *   cut after the one with 2 to come:
  *   after:   … │ a | batch: 1 to come | 0 to come │
  *
- *   1. write the segment in which the batch begins as it will be to `ringwal.shortened`: the bytes before the batch as they are, then
+ *   1. write the segment in which the batch or the block begins as it will be to `ringwal.shortened`: the bytes before it as they are, then
  *      the frames that stay, also those of later segments; sync it and the directory
  *   2. record the intent in the state file: the cut ends at the end of the new file. From here on the next open finishes it
- *   3. remove what stands after the batch, as any cut does
+ *   3. remove what stands after the batch or the block, as any cut does
  *   4. rename the new file over the segment, sync the directory
  *   5. remove the later segments that held parts of the batch, highest first
  *   6. clear the intent
  *
  * Until 2 the file is removed unread, and durably, before anything else is recorded. A crash after 2 leaves the intent, and the file if
- * the rename was not done: so the file belongs to the intent. Without the state file the log ends after the batch, or after
+ * the rename was not done: so the file belongs to the intent. Without the state file the log ends after the batch or the block, or after
  * the cut.
  */
 
 import { join } from 'node:path';
+import { BlockEntries } from '../../blocks/block-entries.js';
 import { type Disk, type DiskFile, isMissing, readExactly, writeFully } from '../../files/disk.js';
 import { encodeFrame } from '../../format/encode.js';
 import { frameChecksumSeed } from '../../format/frame.js';
@@ -28,10 +30,12 @@ import { FrameCursor } from '../../format/frame-cursor.js';
 import { SHORTENED_FILE, segmentName } from '../../format/segment-name.js';
 import { openSource } from '../directory/log-listing.js';
 import { removeIfThere, syncDirectory, syncFile } from '../directory/side-files.js';
+import { unreadableBlock } from '../errors/unreadable-block.js';
+import { encodeShortened, type FrameSite } from './shortened-block.js';
 
 const COPY_BYTES = 1024 * 1024;
 
-/** What stays of a batch. */
+/** What stays of a batch, or of a block. */
 export interface ShortenedBatch {
   readonly directory: string;
   readonly fileMode: number;
@@ -111,24 +115,21 @@ function writeRest(
   const checksumSeed = frameChecksumSeed(logId, start.segment);
   const cursor = new FrameCursor().start({ logId, expectedLsn: 0, batchRemaining: 0 });
   let end = fileOffset;
+  let nextLsn = 0;
   for (const number of segments) {
     const source = openSource(disk, join(directory, segmentName(number)));
     try {
       cursor.enter(source, number).seek(number === start.segment ? start.offset : 0);
-      while (cursor.expectedLsn <= lastLsn && cursor.next() === undefined) {
-        const { lsn, syncedLsn, timeMs, skipped, segment } = cursor.frame;
-        const frame = encodeFrame({
-          lsn,
-          data: cursor.readData(),
-          syncedLsn: syncedLsn < 0 ? undefined : syncedLsn,
-          batchRemaining: lastLsn - lsn,
-          timeMs,
-          skipped,
-          // Of the segment that the frame goes to; one of a later segment would name that.
-          segment: segment?.number === start.segment ? segment : undefined,
-          checksumSeed,
-          fileOffset: end,
-        });
+      while (nextLsn <= lastLsn) {
+        const { offset } = cursor;
+        if (cursor.next() !== undefined) break;
+        const { segment } = cursor.frame;
+        // Of the segment that the frame goes to; one of a later segment would name that.
+        const stamp = segment?.number === start.segment ? segment : undefined;
+        const site = { checksumSeed, fileOffset: end, segment: stamp };
+        const place = { path: join(directory, segmentName(number)), offset };
+        const frame = encodeKept(cursor, lastLsn, site, place);
+        nextLsn = cursor.expectedLsn;
         writeFully(target, frame, 0, frame.length, end);
         end += frame.length;
       }
@@ -136,7 +137,34 @@ function writeRest(
       source.close?.();
     }
   }
-  if (cursor.expectedLsn !== lastLsn + 1)
-    throw new Error(`the batch of entry ${lastLsn} reads otherwise than before`);
+  if (nextLsn <= lastLsn) throw new Error(`the batch of entry ${lastLsn} reads otherwise than before`);
   return end;
+}
+
+/** The frame that `cursor` went past, as far as its entries are at most `lastLsn`. */
+function encodeKept(
+  cursor: FrameCursor,
+  lastLsn: number,
+  site: FrameSite,
+  place: { readonly path: string; readonly offset: number },
+): Uint8Array {
+  const { frame } = cursor;
+  const { lsn, syncedLsn, timeMs, skipped, block } = frame;
+  // Its last entry said that more of the batch follow.
+  const endsBatch = frame.lastLsn === lastLsn && frame.batchRemaining > 0;
+  if (block !== undefined && (endsBatch || frame.lastLsn > lastLsn)) {
+    const entries = BlockEntries.of(cursor);
+    if (typeof entries === 'object') return encodeShortened(frame, entries, lastLsn - lsn + 1, site);
+    throw unreadableBlock(entries ?? 'damaged', `Cannot cut behind entry ${lastLsn}`, { ...place, lsn });
+  }
+  return encodeFrame({
+    lsn,
+    data: cursor.readData(),
+    syncedLsn: syncedLsn < 0 ? undefined : syncedLsn,
+    batchRemaining: lastLsn - frame.lastLsn,
+    timeMs,
+    skipped,
+    block,
+    ...site,
+  });
 }

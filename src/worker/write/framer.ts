@@ -3,6 +3,7 @@ import { encodeFrameAround, encodeHeadFields } from '../../format/encode.js';
 import { createRun, type Run } from '../../ring/kernel/kernel.js';
 import { SEGMENT_FIELD_START } from '../../ring/layout.js';
 import type { WriterLane } from '../intake/writer-lane.js';
+import type { BlockFramer } from './block-framer.js';
 import type { FramePlace, Group } from './group.js';
 
 /**
@@ -21,8 +22,16 @@ const GROUP_BYTES = 1024 * 1024;
  */
 export class Framer {
   readonly #run: Run = createRun();
+  /** Tried first; `undefined`: every entry has a frame of its own. */
+  readonly #blocks: BlockFramer | undefined;
   /** Entries of a batch of parts that are still to be framed. */
   #partsRemaining = 0;
+  /** Some entry of the unfinished batch of the run is framed. */
+  #hasBegunBatch = false;
+
+  constructor(blocks: BlockFramer | undefined) {
+    this.#blocks = blocks;
+  }
 
   /** Has a batch begun that is not finished? Then only its lane may be drained. */
   get insideBatch(): boolean {
@@ -33,6 +42,7 @@ export class Framer {
   reset(): void {
     this.#run.batchRemaining = 0;
     this.#partsRemaining = 0;
+    this.#hasBegunBatch = false;
   }
 
   /**
@@ -42,9 +52,14 @@ export class Framer {
    */
   frame(lane: WriterLane, place: FramePlace, syncedLsn: number): Group | 'segment-full' | 'nothing' {
     const parts = lane.input.dueParts();
-    if (parts !== undefined) return this.#frameParts(parts, place, syncedLsn);
+    if (parts !== undefined) {
+      const found = this.#partsAsBlocks(lane, parts, place, syncedLsn);
+      return found === 'plain' ? this.#frameParts(parts, place, syncedLsn) : found;
+    }
     const run = this.#run;
     while (lane.input.nextRun(run)) {
+      const found = this.#runAsBlocks(lane, place, syncedLsn);
+      if (found !== 'plain') return found;
       const isFull = !this.#frameRun(lane, place, syncedLsn);
       if (isFull) return 'segment-full';
       if (run.entries > 0) return this.#groupOfRun(lane, place);
@@ -89,8 +104,32 @@ export class Framer {
     );
   }
 
+  #runAsBlocks(lane: WriterLane, place: FramePlace, syncedLsn: number): Group | 'segment-full' | 'plain' {
+    const continues = this.#hasBegunBatch;
+    const found = this.#blocks?.frameRun(lane, this.#run, { place, syncedLsn, continues }) ?? 'plain';
+    if (typeof found === 'string') return found;
+    this.#run.batchRemaining = found.batchRemaining;
+    this.#hasBegunBatch = found.batchRemaining > 0;
+    return found.group;
+  }
+
+  #partsAsBlocks(
+    lane: WriterLane,
+    parts: readonly Uint8Array[],
+    place: FramePlace,
+    syncedLsn: number,
+  ): Group | 'segment-full' | 'plain' {
+    const continues = this.#partsRemaining > 0;
+    const found = this.#blocks?.frameParts(lane, parts, { place, syncedLsn, continues }) ?? 'plain';
+    if (typeof found === 'string') return found;
+    this.#partsRemaining = found.batchRemaining;
+    return found.group;
+  }
+
   #groupOfRun({ views }: WriterLane, place: FramePlace): Group {
     const run = this.#run;
+    // The word that begins a batch may be all that was taken of it.
+    this.#hasBegunBatch = run.batchRemaining > 0 && run.wholeBatchEntries < run.entries;
     const { stagingStart } = views;
     return {
       pieces: [views.u8.subarray(stagingStart, run.outTo)],

@@ -18,6 +18,17 @@ export interface Group {
   readonly wholeBytes: number;
   /** Where the lane's records of this group end, as `Run.consumedTo`; 0 for a group made from the parts of a message. */
   readonly consumedTo: number;
+  /** The frames are blocks; `undefined`: each has one entry. */
+  readonly blocks?: BlockFigures | undefined;
+}
+
+/** What compression made of the entries of a group. */
+export interface BlockFigures {
+  readonly count: number;
+  /** Bytes of the runs. */
+  readonly rawBytes: number;
+  /** Bytes that they became. */
+  readonly storedBytes: number;
 }
 
 /** Where the next frame goes, and what it has to record about that place. */

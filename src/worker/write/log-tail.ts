@@ -571,6 +571,11 @@ export class LogTail {
     status.add('payloadBytes', group.payloadBytes);
     status.add('frameBytes', group.frameBytes);
     status.add('groups', 1);
+    if (group.blocks !== undefined) {
+      status.add('blocks', group.blocks.count);
+      status.add('blockRawBytes', group.blocks.rawBytes);
+      status.add('blockStoredBytes', group.blocks.storedBytes);
+    }
     status.groupEntries.record(group.entries);
     status.writeMicros.record(writeMs * 1000);
     const retries = takeRetries();

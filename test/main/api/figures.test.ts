@@ -23,6 +23,7 @@ test('stats() counts what was taken, written, synced and rotated', async (t) => 
     entries: 0,
     payloadBytes: 0,
     frameBytes: 0,
+    compression: { blocks: 0, rawBytes: 0, storedBytes: 0, misses: 0 },
     groups: 0,
     groupEntries: NONE,
     writeMicros: NONE,

@@ -54,6 +54,7 @@ async function shrinkingView(directory: string, at: number): Promise<LogView> {
     snapshotFiles: new SnapshotFiles(openForReading),
     files: undefined,
     recent: undefined,
+    decoded: undefined,
     logId: undefined,
     ...lookups(() => segments),
     bytesFrom: () => undefined,

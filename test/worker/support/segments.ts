@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
+import { BlockEntries } from '../../../src/blocks/block-entries.js';
 import { createFrame, dataChecksum, type SegmentStamp } from '../../../src/format/frame.js';
 import { parseFrame } from '../../../src/format/frame-parser.js';
 import { parseSegmentName, STATE_FILE } from '../../../src/format/segment-name.js';
 import { decodeState, type LogState } from '../../../src/format/state-file.js';
 
+/** An entry on disk, and its frame. */
 export interface FrameOnDisk {
   readonly segment: number;
   readonly offset: number;
@@ -56,11 +58,12 @@ export function readFramesBeforeFault(files: LogBytes): FrameOnDisk[] {
     expectedNumber = number + 1;
     const bytes = files.contents(`wal-${number}`);
     for (let offset = 0; offset < bytes.length; ) {
-      const frame = frameAt(bytes, offset, number);
+      const found = entriesAt(bytes, offset, number);
       const previous = frames.at(-1);
-      if (typeof frame === 'string') return frames;
+      if (typeof found === 'string') return frames;
+      const [frame] = found as [FrameOnDisk];
       if (previous !== undefined && frame.lsn !== previous.lsn + 1 + frame.skipped) return frames;
-      frames.push(frame);
+      frames.push(...found);
       offset += frame.byteLength;
     }
   }
@@ -77,21 +80,32 @@ export function readState(files: LogBytes): LogState | undefined {
 function addFrames(frames: FrameOnDisk[], segment: number, bytes: Uint8Array, lastLsn: number): void {
   for (let offset = 0; offset < bytes.length; ) {
     if ((frames.at(-1)?.lsn ?? 0) >= lastLsn) break;
-    const frame = frameAt(bytes, offset, segment);
-    if (typeof frame === 'string') assert.fail(frame);
-    frames.push(frame);
-    offset += frame.byteLength;
+    const found = entriesAt(bytes, offset, segment);
+    if (typeof found === 'string') assert.fail(found);
+    frames.push(...found);
+    offset += (found[0] as FrameOnDisk).byteLength;
   }
 }
 
-/** The frame at that place, or why it is invalid. */
-function frameAt(bytes: Uint8Array, offset: number, segment: number): FrameOnDisk | string {
+/** The entries of the frame at that place, or why it is invalid. Those of a block are told apart by their LSNs only. */
+function entriesAt(bytes: Uint8Array, offset: number, segment: number): FrameOnDisk[] | string {
   const frame = createFrame();
   const place = `wal-${segment} at byte ${offset}`;
   if (parseFrame(bytes, offset, bytes.length, frame) !== undefined) return `no frame in ${place}`;
   const { dataStart, dataEnd, byteLength, lsn, crc, syncedLsn, batchRemaining, skipped, timeMs } = frame;
   if (dataChecksum(bytes, dataStart, dataEnd, lsn) !== crc) return `bad checksum in ${place}`;
-  const data = bytes.slice(dataStart, dataEnd);
+  const readData = () => bytes.slice(dataStart, dataEnd);
   const stamp = frame.segment;
-  return { segment, offset, byteLength, lsn, data, syncedLsn, batchRemaining, skipped, timeMs, stamp };
+  const common = { segment, offset, byteLength };
+  const first = { ...common, lsn, syncedLsn, skipped, timeMs, stamp };
+  const entries = BlockEntries.of({ frame, readData });
+  if (entries === undefined) return [{ ...first, data: readData(), batchRemaining }];
+  if (typeof entries === 'string') return `a block that is ${entries} in ${place}`;
+  return Array.from({ length: entries.count }, (_, index) => ({
+    ...(index === 0
+      ? first
+      : { ...common, lsn: lsn + index, syncedLsn: -1, skipped: 0, timeMs: 0, stamp: undefined }),
+    data: entries.data(index),
+    batchRemaining: entries.remainingAfter(index),
+  }));
 }

@@ -44,6 +44,7 @@ export const OPTIONS: WriterOptions = {
   timeResolution: 0,
   fileMode: 0o600,
   directoryMode: 0o700,
+  compression: undefined,
 };
 
 /** Only a ring wakes the writer. */

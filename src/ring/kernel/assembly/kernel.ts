@@ -200,6 +200,93 @@ export function frameRun(
   return stop;
 }
 
+/** What a copy may write past its end: PACK_SLACK_BYTES has room for it, and for the checksum. */
+const COPY_BYTES: u32 = 16;
+
+/**
+ * `packRun` of ../kernel.ts; false = broken records, at `consumedTo`. Bet: entries are short, so a loop over vectors is quicker
+ * than a call of memory.copy for each.
+ */
+export function packRun(
+  from: u32,
+  to: u32,
+  maxEntries: i32,
+  out: u32,
+  outEnd: u32,
+  targetBytes: u32,
+  remaining: i32,
+): bool {
+  const continues = remaining > 0;
+  let record = from;
+  let at = out;
+  let made = 0;
+  let payload: u32 = 0;
+  // The state before a batch that began after other entries; made = 0: there is none.
+  let markRecord: u32 = 0;
+  let markAt: u32 = 0;
+  let markMade = 0;
+  let markPayload: u32 = 0;
+
+  while (record < to) {
+    const word = load<i32>(record);
+    if (word < 0) {
+      if (word == WRAP) {
+        record = to;
+        break;
+      }
+      const batch = load<i32>(record, 4);
+      if (word != BATCH || batch < 1 || remaining > 0) {
+        consumedTo = record;
+        return false;
+      }
+      markRecord = record;
+      markAt = at;
+      markMade = made;
+      markPayload = payload;
+      remaining = batch;
+      record += 8;
+      continue;
+    }
+    if (made == maxEntries) break;
+    const recordBytes = ((word as u32) + 11) & ~7;
+    if (recordBytes > to - record) {
+      consumedTo = record;
+      return false;
+    }
+    const head = ((word as u64) << 1) | (remaining > 1 ? 1 : 0);
+    const end = at + varintBytes(head) + word;
+    if (made > 0 && end - out + 4 > targetBytes) break;
+    if (end + 4 + COPY_BYTES > outEnd) break;
+    at = writeVarint(at, head);
+    for (let i: i32 = 0; i < word; i += COPY_BYTES) v128.store(at + i, v128.load(record + 4 + i));
+    at = end;
+    record += recordBytes;
+    made++;
+    payload += word;
+    if (remaining > 0 && --remaining == 0) {
+      markMade = 0;
+      if (continues) break;
+    }
+  }
+  if (remaining > 0 && markMade > 0) {
+    record = markRecord;
+    at = markAt;
+    made = markMade;
+    payload = markPayload;
+    remaining = 0;
+  }
+  if (made > 0) {
+    store<u32>(at, ~update(0xffffffff, out, at - out));
+    at += 4;
+  }
+  batchRemaining = remaining;
+  consumedTo = record;
+  outTo = at;
+  entries = made;
+  payloadBytes = payload;
+  return true;
+}
+
 /** Length of the frame of fields 1 to 3 alone, size word included. */
 function plainFrameBytes(lsn: u64, source: u32, dataBytes: i32): i32 {
   const crc = ~updateByte(update(0xffffffff, source, dataBytes), lsn as u32);
