@@ -1,16 +1,15 @@
 import assert from 'node:assert/strict';
-import { cpSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import zlib, { crc32 } from 'node:zlib';
 import { Wal, type WalEntry, type WalOptions } from '#ringwal';
-import { type Block, CODEC } from '../../../src/format/block.js';
+import { CODEC } from '../../../src/format/block.js';
 import { packRun } from '../../../src/format/block-run.js';
-import { encodeFrame } from '../../../src/format/encode.js';
-import { frameChecksumSeed } from '../../../src/format/frame.js';
 import { temporaryDirectory } from '../../cleanup.js';
 import { SEED } from '../../seed.js';
 import { collect, lsns, openLog, randomSource, range, temporaryLog, until, walError } from '../support.js';
+import { forgedLog, stored } from './forged-blocks.js';
 
 const hasZstd = 'zstdCompressSync' in zlib;
 const COMPRESSIONS: readonly WalOptions['compression'][] = [
@@ -250,54 +249,6 @@ test('retention removes segments of blocks, and readers go on', async (t) => {
 });
 
 // ── Logs that no writer writes ──────────────────────────────────────────────────────────────────────────────────
-
-/** A closed log whose only segment ends with frames that this test makes. */
-async function forgedLog(
-  t: TestContext,
-  blocks: readonly { readonly block: Partial<Block>; readonly data: Uint8Array }[],
-): Promise<string> {
-  const directory = temporaryLog(t);
-  const wal = await Wal.open(directory);
-  await wal.append('first', { durable: true });
-  await wal.close();
-  const path = join(directory, 'wal-0');
-  let bytes = readFileSync(path);
-  // Field 8 of the first frame: tag, length, then log_id's tag and its 8 bytes.
-  const logId = bytes.readBigUInt64LE(bytes.indexOf(0x42, 8) + 3);
-  let lsn = 2;
-  for (const { block, data } of blocks) {
-    const whole = {
-      entries: 1,
-      rawBytes: 0,
-      codec: CODEC.lz4,
-      keyHeaderBytes: 0,
-      epoch: 0,
-      counter: 0,
-      continues: false,
-      ...block,
-    };
-    const frame = encodeFrame({
-      lsn,
-      data,
-      syncedLsn: 1,
-      block: whole,
-      checksumSeed: frameChecksumSeed(logId, 0),
-      fileOffset: bytes.length,
-    });
-    bytes = Buffer.concat([bytes, frame]);
-    lsn += whole.entries;
-  }
-  writeFileSync(path, bytes);
-  return directory;
-}
-
-function stored(texts: readonly string[]): { block: Partial<Block>; data: Uint8Array } {
-  const data = packRun(
-    texts.map((each) => ({ data: Buffer.from(each), more: false })),
-    crc32,
-  );
-  return { block: { codec: CODEC.stored, entries: texts.length, rawBytes: data.length }, data };
-}
 
 /** An LZ4 block of so many equal bytes; the least that a frame may claim for them. */
 function bomb(bytes: number): Uint8Array {
