@@ -123,7 +123,10 @@ writeFileSync(
 for (const [name, exported] of [
   ['prometheus', 'registerWal'],
   ['opentelemetry', 'observeWal'],
-  ['testing', 'CrashTestFailure, crashTest, SimulatedMachine'],
+  [
+    'testing',
+    'CrashTestFailure, crashTest, FakeReplicaEngine, ReplicaError, replicaConformance, SimulatedMachine',
+  ],
 ]) {
   writeFileSync(
     `${dist}/${name}.mjs`,

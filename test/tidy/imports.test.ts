@@ -13,12 +13,14 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // What the threads say to each other.
   protocol: [],
   ring: ['format'],
-  worker: ['protocol', 'ring', 'format', 'files'],
-  main: ['protocol', 'ring', 'format', 'files'],
+  // The shipper and the adapters: of a log they know its entries.
+  replica: ['format', 'files'],
+  worker: ['protocol', 'ring', 'format', 'files', 'replica'],
+  main: ['protocol', 'ring', 'format', 'files', 'replica'],
   // The public API (src/index.ts) first; the bytes themselves where a command shows them.
   cli: ['format', 'files'],
   // A log's own threads, on a simulated machine. Of `main` types only: its code is that of src/index.ts.
-  testing: ['protocol', 'worker', 'ring', 'format', 'files'],
+  testing: ['protocol', 'worker', 'ring', 'format', 'files', 'replica'],
   // What the exporters give, of the figures of `stats()`.
   metrics: ['ring'],
 };
@@ -54,7 +56,9 @@ for (const [folder, allowed] of Object.entries(MAY_IMPORT)) {
   test(`src/${folder} imports only ${['itself', ...allowed].join(', ')}`, () => {
     const offending = sourceFiles(`src/${folder}`)
       .flatMap(importsOf)
-      .filter(({ target }) => /^(format|files|protocol|ring|worker|main|cli|metrics|testing)\//.test(target))
+      .filter(({ target }) =>
+        /^(format|files|protocol|ring|replica|worker|main|cli|metrics|testing)\//.test(target),
+      )
       .filter(({ target, isTypeOnly }) => {
         const to = target.split('/')[0] as string;
         if (to === folder || allowed.includes(to)) return false;
