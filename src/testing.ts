@@ -34,6 +34,7 @@ export { ReplicaError } from './replica/replica.js';
 export { type CrashTestOptions, type CrashTestReport, crashTest } from './testing/crash-test.js';
 export { CrashTestFailure } from './testing/crash-test-failure.js';
 export {
+  type FakeLog,
   FakeReplicaEngine,
   type FakeReplicaFaults,
   type FakeReplicaOptions,

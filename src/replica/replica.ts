@@ -44,7 +44,9 @@ export interface ReplicaBatch {
 
 /** The place in a history at which it ends, or is to end. */
 export interface ReplicaPosition {
+  /** LSN of the last entry; 0 = there is none. */
   readonly lsn: number;
+  /** The chain at `lsn`, 32 bytes. */
   readonly chain: Uint8Array;
 }
 
@@ -65,9 +67,13 @@ export interface ReplicatedLog {
   readonly logId: string;
   /** Who acquired it last. */
   readonly writer: string;
+  /** Of that writer. */
   readonly epoch: number;
+  /** LSN of its last entry. */
   readonly lsn: number;
+  /** Followers may read up to this LSN. */
   readonly confirmed: number;
+  /** Entries below it were removed; 0 = none were. */
   readonly floor: number;
 }
 
@@ -80,6 +86,7 @@ export interface ReplicatedLog {
  * reconnects where it has to. Each call settles within the time that the adapter was given ({@link ReplicaContext.timeoutMs}).
  */
 export interface Replica {
+  /** What the engine takes at a time. */
   readonly limits: {
     /** Bytes of a batch. A single atomic batch of the log that has more is sent as it is. */
     readonly maxBatch: number;
@@ -157,26 +164,36 @@ export interface ReplicaAdapter {
 /** The export of an adapter's module. */
 export type ConnectReplica = (options: unknown, context: ReplicaContext) => Replica | Promise<Replica>;
 
+/**
+ * What a {@link ReplicaError} is about.
+ *
+ * | code | |
+ * | --- | --- |
+ * | `ERR_WAL_FENCED` | another writer has acquired the log |
+ * | `ERR_WAL_REPLICA` | the outcome is not known, or the engine cannot do it now |
+ * | `ERR_WAL_DIVERGED` | the remote history is not the local one |
+ * | `ERR_WAL_PURGED` | the entries that the remote needs are no longer in the local log, or those asked for are no longer in the remote |
+ * | `ERR_WAL_TOO_LARGE` | the engine cannot store an entry of this size |
+ * | `ERR_WAL_OPTION` | an option of the adapter is wrong |
+ *
+ * Replication goes on after `ERR_WAL_REPLICA`, and ends with any of the others.
+ */
 export type ReplicaErrorCode =
-  /** Another writer has acquired the log. */
   | 'ERR_WAL_FENCED'
-  /** The outcome is not known, or the engine cannot do it now. */
   | 'ERR_WAL_REPLICA'
-  /** The remote history is not the local one. */
   | 'ERR_WAL_DIVERGED'
-  /** The entries that the remote needs are not in the local log any more, or those asked for are not in the remote. */
   | 'ERR_WAL_PURGED'
-  /** The engine cannot store an entry of this size. */
   | 'ERR_WAL_TOO_LARGE'
-  /** An option of the adapter is wrong. */
   | 'ERR_WAL_OPTION';
 
 /** An error of replication. Adapters throw it, or any error with a `code` of the same meaning. */
 export class ReplicaError extends Error {
+  /** The kind of error. */
   readonly code: ReplicaErrorCode;
   /** The entry concerned. */
   declare readonly lsn?: number;
 
+  /** For adapters. */
   constructor(
     code: ReplicaErrorCode,
     message: string,

@@ -23,20 +23,33 @@ export interface FakeReplicaFaults {
   readonly reordered?: number;
 }
 
+/** Options of {@link FakeReplicaEngine}. */
 export interface FakeReplicaOptions {
+  /** Of its faults. Default: 1. */
   readonly seed?: number;
+  /** Default: none. */
   readonly faults?: FakeReplicaFaults;
+  /** Bytes of a batch. Default: 65,536. */
   readonly maxBatch?: number;
+  /** Appends at a time. Default: 1. */
   readonly window?: number;
 }
 
-interface FakeLog {
+/** What a {@link FakeReplicaEngine} holds of a log. A test may change it. */
+export interface FakeLog {
+  /** Of the newest writer. */
   epoch: number;
+  /** Who acquired it last. */
   writer: string;
+  /** LSN of the last entry. */
   lsn: number;
+  /** The chain at `lsn`. */
   chain: Uint8Array;
+  /** Followers may read up to this LSN. */
   confirmed: number;
+  /** Entries below it were removed. */
   floor: number;
+  /** In order. */
   batches: ReplicaBatch[];
 }
 
@@ -60,6 +73,7 @@ export class FakeReplicaEngine {
   #incarnation = 1;
   #late: (() => void)[] = [];
 
+  /** Begins without a log. */
   constructor({ seed = 1, faults = {}, maxBatch = 65_536, window = 1 }: FakeReplicaOptions = {}) {
     this.#random = new Random(seed);
     this.faults = faults;
@@ -72,7 +86,7 @@ export class FakeReplicaEngine {
   }
 
   /** What the log holds now, without any request. */
-  log(logId: string): Readonly<FakeLog> | undefined {
+  log(logId: string): FakeLog | undefined {
     return this.#logs.get(logId);
   }
 

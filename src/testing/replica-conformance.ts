@@ -10,6 +10,7 @@ export interface ReplicaCheck {
   readonly run: () => Promise<void>;
 }
 
+/** Options of {@link replicaConformance}. */
 export interface ReplicaConformanceOptions {
   /** A new connection to the engine under test, of which the check closes every one that it opens. */
   readonly connect: () => Replica | Promise<Replica>;
