@@ -45,6 +45,7 @@ export type {
 } from './main/options/job-options.js';
 export type { LogStreamOptions } from './main/options/log-stream-options.js';
 export type { EntriesOptions, ReadOptions } from './main/options/read-options.js';
+export type { DurabilityLevel, ReplicaOptions } from './main/options/replica-option.js';
 export type {
   ReadSnapshotOptions,
   SnapshotProgress,
@@ -55,6 +56,7 @@ export type { WalTime } from './main/options/times.js';
 export type { RetainFrom, WalOptions, WalReaderOptions } from './main/options/wal-options.js';
 export type { WalIterator } from './main/read/entry-iterator.js';
 export type { WalEntry } from './main/read/segment-reader.js';
+export type { ReplicaStats } from './main/replica/replica-figures.js';
 export type { RecoverOptions } from './main/snapshot/recover-options.js';
 export type { RecoveredState } from './main/snapshot/recover-state.js';
 export type {
@@ -72,6 +74,7 @@ export type { LogStream } from './main/stream/log-stream.js';
 export type { BackupReport, RestoreReport } from './protocol/backup-reports.js';
 export type { NamedCheckpoint } from './protocol/checkpoint-changes.js';
 export type { WalErrorCode } from './protocol/errors.js';
+export type { ReplicaState } from './protocol/replica-messages.js';
 export type {
   RecoveryCut as WalRecoveryCut,
   RecoveryReport as WalRecovery,
@@ -79,3 +82,4 @@ export type {
   SegmentInfo,
 } from './protocol/reports.js';
 export type { RejectedSnapshot, SnapshotInfo } from './protocol/snapshots.js';
+export type { ReplicaAdapter } from './replica/replica.js';

@@ -15,9 +15,6 @@ export interface LogSource {
   readonly lastLsn: number;
   /** Entries below it were given up by the user (`truncateBefore`): the replica removes them too. 0 = none were. */
   readonly floor: number;
-  /** Bytes of entries appended since the log was opened, roughly: what a lag is measured by. */
-  readonly appendedBytes: number;
-
   /**
    * Entries from the one after `after` on, whole atomic batches, of about `maxBytes` at most; a single atomic batch may be larger.
    * `undefined`: nothing above `after` is durable.

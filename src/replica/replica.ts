@@ -174,6 +174,7 @@ export type ConnectReplica = (options: unknown, context: ReplicaContext) => Repl
  * | `ERR_WAL_DIVERGED` | the remote history is not the local one |
  * | `ERR_WAL_PURGED` | the entries that the remote needs are no longer in the local log, or those asked for are no longer in the remote |
  * | `ERR_WAL_TOO_LARGE` | the engine cannot store an entry of this size |
+ * | `ERR_WAL_UNSUPPORTED` | the log holds frames that cannot be shipped |
  * | `ERR_WAL_OPTION` | an option of the adapter is wrong |
  *
  * Replication goes on after `ERR_WAL_REPLICA`, and ends with any of the others.
@@ -184,6 +185,7 @@ export type ReplicaErrorCode =
   | 'ERR_WAL_DIVERGED'
   | 'ERR_WAL_PURGED'
   | 'ERR_WAL_TOO_LARGE'
+  | 'ERR_WAL_UNSUPPORTED'
   | 'ERR_WAL_OPTION';
 
 /** An error of replication. Adapters throw it, or any error with a `code` of the same meaning. */
@@ -206,17 +208,19 @@ export class ReplicaError extends Error {
   }
 }
 
-const FINAL_CODES: readonly unknown[] = [
+/** Their order is that of the status word `replicaEnded`, from 1 on. */
+export const FINAL_CODES = [
   'ERR_WAL_FENCED',
   'ERR_WAL_DIVERGED',
   'ERR_WAL_PURGED',
   'ERR_WAL_TOO_LARGE',
+  'ERR_WAL_UNSUPPORTED',
   'ERR_WAL_OPTION',
-] satisfies ReplicaErrorCode[];
+] as const satisfies readonly ReplicaErrorCode[];
 
 /** Does this error end the replication of the log as it is open? Any other one passes, and is tried again. */
 export function isFinal(error: unknown): boolean {
-  return FINAL_CODES.includes(codeOf(error));
+  return (FINAL_CODES as readonly unknown[]).includes(codeOf(error));
 }
 
 export function isFenced(error: unknown): boolean {

@@ -3,6 +3,7 @@ import type { LogSource } from './log-source.js';
 import type { Replica, ReplicaBatch, ReplicaHead, ReplicaPosition } from './replica.js';
 
 interface Shipment {
+  readonly controller: AbortController;
   readonly batch: ReplicaBatch;
   readonly done: Promise<void>;
 }
@@ -12,7 +13,6 @@ export class ShippingWindow {
   readonly #replica: Replica;
   readonly #source: LogSource;
   #shipments: Shipment[] = [];
-  #abort = new AbortController();
 
   constructor(replica: Replica, source: LogSource) {
     this.#replica = replica;
@@ -38,10 +38,11 @@ export class ShippingWindow {
         chain: nextChain(before.chain, run.data),
         data: run.data,
       };
-      const done = this.#replica.append(batch, this.#abort.signal);
+      const controller = new AbortController();
+      const done = this.#replica.append(batch, controller.signal);
       // It is awaited in its turn: until then a failure has no other handler.
       done.catch(() => {});
-      this.#shipments.push({ batch, done });
+      this.#shipments.push({ controller, batch, done });
     }
   }
 
@@ -55,9 +56,8 @@ export class ShippingWindow {
 
   /** Aborts what is under way, and waits until no request runs. The batches stay, for [positionAt]. */
   async abandon(): Promise<void> {
-    this.#abort.abort();
+    for (const { controller } of this.#shipments) controller.abort();
     await Promise.allSettled(this.#shipments.map(({ done }) => done));
-    this.#abort = new AbortController();
   }
 
   /** The end of that batch of the window which is the remote's head; `undefined`: none is. */

@@ -39,6 +39,10 @@
  *    168  cuts             writer          cuts (`truncateAfter`) since open; counted after the intent is durable and before a byte
  *                                          goes: a thread that copies files and finds the same count before and after copied no
  *                                          mixture
+ *    176  replicatedLsn    replica thread  R: entries up to it are replicated. Only a cut, and a replica that lost entries, lower it
+ *    184  replicaEnded     replica thread  why replication has stopped: an index into FINAL_CODES of src/replica/replica.ts, + 1; 0 =
+ *                                          it has not
+ *    192  replicaLags      replica thread  1 = more than `maxLag` bytes are not replicated: appends are refused
  *
  *    256  refused          producers       of all lanes since open, closed ones included: pushes that found no room and took
  *                                          nothing. These five have lines of their own: a producer that finds no room may try
@@ -83,6 +87,9 @@ const WORDS = {
   retries: 19,
   floor: 20,
   cuts: 21,
+  replicatedLsn: 22,
+  replicaEnded: 23,
+  replicaLags: 24,
   refused: 32,
   queued: 33,
   waits: 34,
@@ -138,12 +145,19 @@ export class LogStatus {
   /** Stores the watermark; true = followers wait for it and must be told. */
   moveWatermark(lsn: number): boolean {
     this.set('durableLsn', lsn);
+    Atomics.notify(this.#wide, WORDS.durableLsn);
     return Atomics.exchange(this.#narrow, WATERMARK_ASKED, 0) === 1;
   }
 
   /** Asks for a message when the watermark moves. Load the watermark after this: it may be high enough already. */
   askForWatermark(): void {
     Atomics.store(this.#narrow, WATERMARK_ASKED, 1);
+  }
+
+  /** Resolves once the watermark is not `lsn`. For a thread with an event loop, which this does not keep alive. */
+  async watermarkMoved(lsn: number): Promise<void> {
+    const { value } = Atomics.waitAsync(this.#wide, WORDS.durableLsn, BigInt(lsn));
+    await value;
   }
 
   get syncsWatched(): boolean {

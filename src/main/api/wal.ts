@@ -52,6 +52,7 @@ import type { WalIterator } from '../read/entry-iterator.js';
 import { followDirectory } from '../read/follow.js';
 import { readSegment } from '../read/read-segment.js';
 import type { WalEntry } from '../read/segment-reader.js';
+import type { ReplicaStats } from '../replica/replica-figures.js';
 import { checkRecoverOptions, type RecoverOptions } from '../snapshot/recover-options.js';
 import { infoOf, type RecoveredState, recoverState } from '../snapshot/recover-state.js';
 import { checkSource, type SnapshotSource } from '../snapshot/snapshot-source.js';
@@ -477,7 +478,7 @@ export class Wal extends WalReader {
     if (lsn !== 0) checkLsn('lsn', lsn);
     const { splitBatch } = takeOptions(options, 'option', ['splitBatch']);
     const command = { name: 'truncateAfter', lsn, splitBatch: flag('splitBatch', splitBatch) } as const;
-    await this.#connection.lane.command(command);
+    await this.#connection.cut(command);
   }
 
   /**
@@ -492,7 +493,7 @@ export class Wal extends WalReader {
    * @throws ERR_WAL_CLOSED, ERR_WAL_SYNC_FAILED, ERR_WAL_WORKER_DIED: the log is closed or has ended
    */
   async reset(nextLsn: number): Promise<void> {
-    await this.#connection.lane.command({ name: 'reset', lsn: checkLsn('nextLsn', nextLsn) });
+    await this.#connection.cut({ name: 'reset', lsn: checkLsn('nextLsn', nextLsn) });
   }
 
   /**
@@ -591,6 +592,16 @@ export class Wal extends WalReader {
    */
   static attach(attachment: WalAttachment): Promise<WalLane> {
     return WalLane.attach(attachment);
+  }
+
+  /** R: all entries up to this LSN are durable on the replica; 0 = none is, or there is no replica. */
+  get replicatedLsn(): number {
+    return this.#connection.status.get('replicatedLsn');
+  }
+
+  /** The replica; `undefined` if the log was opened without one. */
+  get replica(): ReplicaStats | undefined {
+    return this.#connection.replication?.stats();
   }
 
   /**

@@ -6,7 +6,7 @@ import { LaneProducer, Want } from '../../ring/producer.js';
 import { errorFromFailure, WalError } from '../errors/wal-error.js';
 import type { AppendOptions } from '../options/append-options.js';
 import { AckReceiver } from './ack-receiver.js';
-import { defaultWants, wishOf } from './append-wants.js';
+import { defaultWish, type Wish, wishOf } from './append-wants.js';
 import { Appender } from './appender.js';
 import { BlockingFlush } from './blocking-flush.js';
 import type { CheckpointRequests } from './checkpoint-requests.js';
@@ -17,6 +17,7 @@ import type { LaneParts } from './lane-parts.js';
 import { type LaneStats, LaneTallies } from './lane-tallies.js';
 import { OtherLanes } from './other-lanes.js';
 import { OverflowQueue } from './overflow-queue.js';
+import { ReplicatedAppends } from './replicated-appends.js';
 import { RoomWaiters } from './room-waiters.js';
 import { Settlement } from './settlement.js';
 import { countUntaken } from './untaken-entries.js';
@@ -40,7 +41,7 @@ export class Lane {
   /** Lanes for other threads. */
   readonly otherLanes: OtherLanes;
   readonly #parts: LaneParts;
-  readonly #defaultWants: number;
+  readonly #defaultWish: Wish;
   readonly #doorbell: Doorbell;
   readonly #life: LaneLife;
   readonly #overflow: OverflowQueue;
@@ -51,6 +52,8 @@ export class Lane {
   readonly #requests: WriterRequests;
   readonly #flush: BlockingFlush;
   readonly #settlement: Settlement;
+  /** Only of a log with a replica. */
+  readonly #replicated: ReplicatedAppends | undefined;
   #isHeld = false;
   #isReleaseDue = false;
   readonly #release = () => {
@@ -76,7 +79,7 @@ export class Lane {
     this.maxEntrySize = options.maxEntrySize;
     this.roomyBytes = appender.plainMax;
     this.#parts = parts;
-    this.#defaultWants = defaultWants(options);
+    this.#defaultWish = defaultWish(options);
     this.#doorbell = doorbell;
     this.#life = life;
     this.#overflow = overflow;
@@ -94,6 +97,12 @@ export class Lane {
       onReceived: () => this.#releaseLater(),
       accepted: () => appender.assertedAccepted(),
     });
+    if (options.replicaChannel !== undefined) {
+      const { replicaChannel } = options;
+      this.#replicated = new ReplicatedAppends(directory, parts.status, replicaChannel, () =>
+        this.#updateHold(),
+      );
+    }
     this.#settlement = new Settlement({
       life,
       tallies,
@@ -110,6 +119,7 @@ export class Lane {
   /** See `Wal.tryAppend`. */
   tryAppend(data: EntryData): boolean {
     this.#life.assertTaking();
+    this.#replicated?.assertRoom();
     if (!this.#appender.push(data, Want.nothing)) {
       this.#noticeFull();
       return false;
@@ -122,6 +132,7 @@ export class Lane {
   /** See `Wal.tryEncode`. */
   tryEncode(maxLength: number, encode: Encode): boolean {
     this.#life.assertTaking();
+    this.#replicated?.assertRoom();
     if (!this.#appender.encode(maxLength, encode)) {
       this.#noticeFull();
       return false;
@@ -137,6 +148,7 @@ export class Lane {
    */
   tryQueue(data: EntryData): boolean {
     this.#life.assertTaking();
+    this.#replicated?.assertRoom();
     if (!this.#appender.push(data, Want.nothing) && !this.#appender.tryQueue(data, Want.nothing))
       return false;
     this.#doorbell.ring(true);
@@ -146,12 +158,12 @@ export class Lane {
 
   /** See `Wal.append`. */
   append(data: EntryData, options: AppendOptions | undefined): Promise<number> {
-    let wants = this.#defaultWants;
-    let expectLsn: number | undefined;
+    let wish = this.#defaultWish;
     try {
-      if (options !== undefined) ({ wants, expectLsn } = wishOf(options, this.#parts.options));
-      this.#life.assertTaking();
-      this.#acks.assertRoom();
+      if (options !== undefined) wish = wishOf(options, this.#parts.options);
+      const { wants, expectLsn } = wish;
+      this.#assertTaking(wish);
+      this.#acks.assertRoom(this.#replicated?.size);
       if (expectLsn !== undefined) this.#appender.post(data, wants, expectLsn);
       else if (!this.#appender.push(data, wants)) this.#appender.queue(data, wants);
     } catch (error) {
@@ -159,9 +171,9 @@ export class Lane {
     }
     // First: the writer wakes up while the rest is done. It is heard in a later turn of the event loop.
     this.#doorbell.ring(true);
-    const promise = this.#acks.pendingFor(wants).addEntry(this.#appender.accepted);
-    this.#afterAppend(wants);
-    return promise;
+    const promise = this.#acks.pendingFor(wish.wants).addEntry(this.#appender.accepted);
+    this.#afterAppend(wish.wants);
+    return wish.isReplicated ? this.#afterReplication(promise, (lsn) => lsn) : promise;
   }
 
   /** See `Wal.appendBatch`. */
@@ -169,17 +181,17 @@ export class Lane {
     entries: readonly EntryData[],
     options: AppendOptions | undefined,
   ): Promise<{ first: number; last: number }> {
-    let wants = this.#defaultWants;
-    let expectLsn: number | undefined;
+    let wish = this.#defaultWish;
     let parts: readonly Uint8Array[];
     try {
-      if (options !== undefined) ({ wants, expectLsn } = wishOf(options, this.#parts.options));
-      this.#life.assertTaking();
+      if (options !== undefined) wish = wishOf(options, this.#parts.options);
+      const { wants, expectLsn } = wish;
+      this.#assertTaking(wish);
       parts = batchBytes(entries);
       // The caller's code that ran meanwhile may have closed the lane.
       this.#life.assertTaking();
       if (parts.length === 0) return this.#appendNothing(expectLsn);
-      this.#acks.assertRoom();
+      this.#acks.assertRoom(this.#replicated?.size);
       if (expectLsn === undefined) this.#appender.pushBatch(parts, wants);
       else this.#appender.postBatch(parts, wants, expectLsn);
     } catch (error) {
@@ -187,9 +199,32 @@ export class Lane {
     }
     this.#doorbell.ring(true);
     const first = this.#appender.accepted - parts.length + 1;
-    const promise = this.#acks.pendingFor(wants).addBatch(first, parts.length);
-    this.#afterAppend(wants);
-    return promise;
+    const promise = this.#acks.pendingFor(wish.wants).addBatch(first, parts.length);
+    this.#afterAppend(wish.wants);
+    return wish.isReplicated ? this.#afterReplication(promise, ({ last }) => last) : promise;
+  }
+
+  #assertTaking({ isReplicated }: Wish): void {
+    this.#life.assertTaking();
+    if (isReplicated) this.#replicated?.assertGoingOn();
+    this.#replicated?.assertRoom();
+  }
+
+  /** `lastOf`: the entry that has to be replicated. */
+  async #afterReplication<T>(durable: Promise<T>, lastOf: (acknowledged: T) => number): Promise<T> {
+    const acknowledged = await durable;
+    await this.#replicated?.wait(lastOf(acknowledged));
+    return acknowledged;
+  }
+
+  /** Appends that are durable here and wait for the replica. */
+  get unreplicated(): number {
+    return this.#replicated?.size ?? 0;
+  }
+
+  /** Nothing more will be replicated while the log is open. */
+  rejectUnreplicated(error: WalError): void {
+    this.#replicated?.rejectAll(error);
   }
 
   /** The place where a batch of no entries stands in the lane's order. */
@@ -284,6 +319,7 @@ export class Lane {
   /** Closes the ports. Settles nothing: what is still pending stays pending for ever. */
   letGo(): void {
     this.#acks.close();
+    this.#replicated?.close();
     this.#life.detach();
   }
 
@@ -302,7 +338,7 @@ export class Lane {
       ringBytes: views.ringBytes,
       ringUsed: isDetached ? 0 : ringUsed(views.i32),
       pendingBytes: isDetached ? 0 : this.#overflow.bytes,
-      unsettled: this.#acks.unsettled,
+      unsettled: this.#acks.unsettled + this.unreplicated,
       ...others,
     };
   }
@@ -385,7 +421,7 @@ export class Lane {
 
   /** Keeps the process alive exactly while a promise is pending. */
   #updateHold(): void {
-    const pending = this.#acks.unsettled + this.#requests.size + this.#room.size;
+    const pending = this.#acks.unsettled + this.unreplicated + this.#requests.size + this.#room.size;
     if (pending > 0 === this.#isHeld) return;
     this.#isHeld = pending > 0;
     this.#parts.hold(this.#isHeld);

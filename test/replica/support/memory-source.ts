@@ -4,7 +4,6 @@ import { encodeShipped, joinFrames, type ShippedFrame } from '../../../src/repli
 /** A local log in memory: every entry is durable at once. */
 export class MemorySource implements LogSource {
   floor = 0;
-  appendedBytes = 0;
   #firstLsn: number;
   readonly #frames: ShippedFrame[] = [];
   #wakeups: (() => void)[] = [];
@@ -37,7 +36,6 @@ export class MemorySource implements LogSource {
   add(entry: Omit<ShippedFrame, 'bytes'>): void {
     const bytes = encodeShipped(entry);
     this.#frames.push({ ...entry, bytes });
-    this.appendedBytes += bytes.length;
   }
 
   /** As `truncateAfter`. */
