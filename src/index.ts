@@ -45,6 +45,12 @@ export type {
 } from './main/options/job-options.js';
 export type { LogStreamOptions } from './main/options/log-stream-options.js';
 export type { EntriesOptions, ReadOptions } from './main/options/read-options.js';
+export type {
+  RemoteOptions,
+  ReplicaFollowOptions,
+  ReplicaRestoreOptions,
+  TakeOverOptions,
+} from './main/options/remote-options.js';
 export type { DurabilityLevel, ReplicaOptions } from './main/options/replica-option.js';
 export type {
   ReadSnapshotOptions,
@@ -75,6 +81,7 @@ export type { BackupReport, RestoreReport } from './protocol/backup-reports.js';
 export type { NamedCheckpoint } from './protocol/checkpoint-changes.js';
 export type { WalErrorCode } from './protocol/errors.js';
 export type { ReplicaState } from './protocol/replica-messages.js';
+export type { ReplicaRestoreReport } from './protocol/replica-reports.js';
 export type {
   RecoveryCut as WalRecoveryCut,
   RecoveryReport as WalRecovery,

@@ -27,4 +27,5 @@ export { verifyBackup } from './backup/verify-backup.js';
 export { walkRun } from './inspect/divided-walk.js';
 export { inspect, inspectFile, inspectOrDivide } from './inspect/inspect.js';
 export { repair } from './recover/repair.js';
+export { restoreReplica } from './replica/restore-replica.js';
 export { findSnapshots, removeSnapshots, verifySnapshot, writeSnapshot } from './snapshot/snapshot-jobs.js';

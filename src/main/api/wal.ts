@@ -1,6 +1,8 @@
 import type { BackupReport, RestoreReport } from '../../protocol/backup-reports.js';
+import type { ReplicaRestoreReport } from '../../protocol/replica-reports.js';
 import type { RepairReport } from '../../protocol/reports.js';
 import type { SnapshotInfo } from '../../protocol/snapshots.js';
+import type { ReplicaAdapter } from '../../replica/replica.js';
 import type { EntryData } from '../append/entry-data.js';
 import {
   type CheckpointOptions,
@@ -8,7 +10,13 @@ import {
   takeCheckpointOptions,
 } from '../checkpoints/checkpoint-options.js';
 import { WalError } from '../errors/wal-error.js';
-import { type BackupVerifyReport, backupDirectory, restoreBackups, verifyBackup } from '../jobs/backup.js';
+import {
+  type BackupVerifyReport,
+  backupDirectory,
+  restoreBackups,
+  restoreFromReplica,
+  verifyBackup,
+} from '../jobs/backup.js';
 import { runJob } from '../jobs/job-pool.js';
 import { type VerifyReport, verifyDirectory } from '../jobs/verify.js';
 import type { WalAttachment } from '../log/attachment.js';
@@ -45,6 +53,16 @@ import {
 } from '../options/job-options.js';
 import { checkLogStreamOptions, type LogStreamOptions } from '../options/log-stream-options.js';
 import { checkPath } from '../options/paths.js';
+import {
+  checkRemote,
+  checkReplicaFollow,
+  checkReplicaRestore,
+  isAdapter,
+  type ReplicaFollowOptions,
+  type ReplicaRestoreOptions,
+  type TakeOverOptions,
+} from '../options/remote-options.js';
+import type { CheckedReplica } from '../options/replica-option.js';
 import { checkWriteSnapshotOptions, type WriteSnapshotOptions } from '../options/snapshot-options.js';
 import { checkOptions, type WalOptions, type WalReaderOptions } from '../options/wal-options.js';
 import { DirectoryView } from '../read/directory-view.js';
@@ -52,15 +70,20 @@ import type { WalIterator } from '../read/entry-iterator.js';
 import { followDirectory } from '../read/follow.js';
 import { readSegment } from '../read/read-segment.js';
 import type { WalEntry } from '../read/segment-reader.js';
+import { followReplica } from '../replica/remote-follow.js';
 import type { ReplicaStats } from '../replica/replica-figures.js';
+import { takeOver } from '../replica/take-over.js';
 import { checkRecoverOptions, type RecoverOptions } from '../snapshot/recover-options.js';
 import { infoOf, type RecoveredState, recoverState } from '../snapshot/recover-state.js';
 import { checkSource, type SnapshotSource } from '../snapshot/snapshot-source.js';
 import { LogStream } from '../stream/log-stream.js';
+import { openWithoutReplica } from './local-log.js';
 import { PRINTED, type PrintArguments, printed } from './printed.js';
 import { readStats, type WalStats } from './stats.js';
 import { WalLane } from './wal-lane.js';
 import { WalReader } from './wal-reader.js';
+
+const NOT_STOPPABLE = { signal: undefined, onProgress: undefined };
 
 /**
  * A write-ahead log, open for appending and reading: {@link Wal.open} makes it. An append copies the entry into
@@ -181,7 +204,22 @@ export class Wal extends WalReader {
    * @throws ERR_WAL_TRUNCATED: a cut removed an entry that the iterator had returned
    * @throws ERR_WAL_CORRUPT, ERR_WAL_UNSUPPORTED, ERR_WAL_IO: as of {@link Wal.open}
    */
-  static follow(directory: string | URL, options: DirectoryFollowOptions = {}): WalIterator<WalEntry> {
+  static follow(directory: string | URL, options?: DirectoryFollowOptions): WalIterator<WalEntry>;
+  /**
+   * Follows a replicated log, on any machine: entries that are confirmed, and so are never taken back by a failover. It looks for new ones
+   * every 25 ms. It ends only by `break`, by `signal` or by an error.
+   *
+   * @throws ERR_WAL_PURGED: the next entry was removed from the replica
+   * @throws ERR_WAL_TRUNCATED: a cut removed an entry that the iterator had returned
+   * @throws ERR_WAL_OPTION: the replica holds no such log, or several
+   * @throws ERR_WAL_REPLICA: the replica cannot be read, or contradicts itself
+   */
+  static follow(replica: ReplicaAdapter, options?: ReplicaFollowOptions): WalIterator<WalEntry>;
+  static follow(
+    directory: string | URL | ReplicaAdapter,
+    options: DirectoryFollowOptions | ReplicaFollowOptions = {},
+  ): WalIterator<WalEntry> {
+    if (isAdapter(directory)) return followReplica(checkReplicaFollow(directory, options));
     return followDirectory(checkPath('directory', directory), takeFollowOptions(options));
   }
 
@@ -265,12 +303,85 @@ export class Wal extends WalReader {
    * @throws ERR_WAL_IO: a file cannot be read, written or synced; what was written is removed
    * @throws ERR_WAL_WORKER_DIED: the restoring thread could not load its code, or ended
    */
-  static async restore(
+  static restore(
     backups: BackupPlace | readonly BackupPlace[],
     directory: string | URL,
+    options?: RestoreOptions,
+  ): Promise<RestoreReport>;
+  /**
+   * Makes a log in `directory` of what a replica holds confirmed: for a copy, or for the state at an entry. It does not acquire the log,
+   * so its writer goes on; the last acknowledged entries may not be confirmed yet. To go on writing use {@link Wal.takeOver}. The
+   * restored log has the same id and a new branch, and no time stamps.
+   *
+   * @param directory a directory that does not exist, or is empty
+   * @throws ERR_WAL_OPTION: the directory is not empty; the replica holds no such log, or several; `to` is above the last confirmed entry
+   * @throws ERR_WAL_PURGED: `to` is before the first entry
+   * @throws ERR_WAL_REPLICA: the replica cannot be read, or contradicts itself; what was written is removed
+   * @throws ERR_WAL_LOCKED: another restore to the directory is at work
+   * @throws ERR_WAL_IO: a file cannot be written or synced; what was written is removed
+   * @throws ERR_WAL_WORKER_DIED: the restoring thread could not load its code, or ended
+   */
+  static restore(directory: string | URL, options: ReplicaRestoreOptions): Promise<ReplicaRestoreReport>;
+  static async restore(
+    source: BackupPlace | readonly BackupPlace[],
+    place: string | URL | ReplicaRestoreOptions,
     options: RestoreOptions = {},
-  ): Promise<RestoreReport> {
-    return restoreBackups(checkRestore(backups, directory, options));
+  ): Promise<RestoreReport | ReplicaRestoreReport> {
+    if (typeof place === 'object' && 'replica' in place)
+      return restoreFromReplica(checkReplicaRestore(source, place));
+    return restoreBackups(checkRestore(source, place, options));
+  }
+
+  /**
+   * Makes this process the writer of a replicated log, and resolves to the log, open at the replica's head. It fences every earlier
+   * writer, wherever it is: from then on nothing that an earlier writer ships has an effect. The log in `directory` becomes that of the
+   * replica: entries that it lacks are fetched, and entries that the replica does not hold are cut off into side files. If there is no
+   * log in `directory`, it is restored.
+   *
+   * Who takes over, and when, is for your orchestrator to decide. Two takeovers at the same time are safe: one of them fails with
+   * `ERR_WAL_FENCED`.
+   *
+   * @param directory a path or a `file:` URL
+   * @throws ERR_WAL_FENCED: another one has taken over meanwhile
+   * @throws ERR_WAL_LOCKED: a writer has the directory open
+   * @throws ERR_WAL_OPTION: an option is wrong; the replica holds no such log, or several
+   * @throws ERR_WAL_REPLICA: the replica cannot be reached or read
+   * @throws ERR_WAL_PURGED, ERR_WAL_UNSUPPORTED: the directory's log cannot be made that of the replica; the message says what to do
+   * @throws as {@link Wal.open}
+   */
+  static async takeOver(directory: string | URL, options: TakeOverOptions): Promise<Wal> {
+    const { logId, ...others } = options;
+    const remote = checkRemote(others.replica, { logId, replicaTimeout: others.replicaTimeout });
+    const checked = checkOptions(directory, others);
+    const { replica, lane, workerUrl, writer } = checked;
+    const path = writer.directory;
+    const expectEpoch = await takeOver({
+      directory: path,
+      remote,
+      writer: lane.replicaChannel as string,
+      openLocal: () => openWithoutReplica(checked),
+      restore: (id) =>
+        restoreFromReplica({
+          ...remote,
+          logId: id,
+          directory: path,
+          to: undefined,
+          workerUrl,
+          ...NOT_STOPPABLE,
+        }),
+    });
+    const connection = await Connection.open({
+      ...checked,
+      replica: { ...(replica as CheckedReplica), expectEpoch },
+    });
+    const wal = new Wal(connection);
+    try {
+      await connection.replication?.established();
+      return wal;
+    } catch (error) {
+      await wal.close();
+      throw error;
+    }
   }
 
   /**

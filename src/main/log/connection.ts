@@ -39,6 +39,7 @@ export class Connection implements ExitParticipant {
   readonly status: LogStatus;
   readonly view: LiveView;
   readonly recovery: RecoveryReport;
+  readonly logId: bigint;
   readonly checkpoints: CheckpointList;
   /** Only with the option `archive`. */
   readonly archiver: Archiver | undefined;
@@ -67,6 +68,7 @@ export class Connection implements ExitParticipant {
     this.lane = threads.lane;
     this.status = threads.status;
     this.recovery = opened.recovery;
+    this.logId = opened.origin.logId;
     this.checkpoints = new CheckpointList(opened.kept.namedCheckpoints);
     threads.lane.checkpoints.onDone = (change) => this.checkpoints.apply(change);
     this.view = new LiveView(

@@ -61,7 +61,10 @@ export class HostedEngine {
         batches.push(batch);
       return batches;
     }
-    return (replica[method] as (...all: unknown[]) => unknown)(...args, new AbortController().signal);
+    return (replica[method] as (...all: unknown[]) => unknown)(
+      ...args,
+      ...(method === 'append' ? [new AbortController().signal] : []),
+    );
   }
 }
 
