@@ -89,4 +89,4 @@ export type {
   SegmentInfo,
 } from './protocol/reports.js';
 export type { RejectedSnapshot, SnapshotInfo } from './protocol/snapshots.js';
-export type { ReplicaAdapter } from './replica/replica.js';
+export type { ReplicaAdapter, ReplicatedLog } from './replica/replica.js';

@@ -53,8 +53,9 @@ export async function runReplicaThread(data: ReplicaThreadData<MessagePort>): Pr
     delay,
     onProgress: (place: ReplicaProgress) => {
       status.set('replicatedLsn', place.lsn);
-      tell({});
+      // First: an append that has heard of it finds the progress in the opening thread's port.
       say({ kind: 'progress', place });
+      tell({});
     },
     onState: (state) => {
       if (state !== 'stopped') say({ kind: 'state', state });

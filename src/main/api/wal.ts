@@ -2,7 +2,7 @@ import type { BackupReport, RestoreReport } from '../../protocol/backup-reports.
 import type { ReplicaRestoreReport } from '../../protocol/replica-reports.js';
 import type { RepairReport } from '../../protocol/reports.js';
 import type { SnapshotInfo } from '../../protocol/snapshots.js';
-import type { ReplicaAdapter } from '../../replica/replica.js';
+import type { ReplicaAdapter, ReplicatedLog } from '../../replica/replica.js';
 import type { EntryData } from '../append/entry-data.js';
 import {
   type CheckpointOptions,
@@ -71,6 +71,7 @@ import { followDirectory } from '../read/follow.js';
 import { readSegment } from '../read/read-segment.js';
 import type { WalEntry } from '../read/segment-reader.js';
 import { followReplica } from '../replica/remote-follow.js';
+import { listReplicatedLogs } from '../replica/remote-logs.js';
 import type { ReplicaStats } from '../replica/replica-figures.js';
 import { takeOver } from '../replica/take-over.js';
 import { checkRecoverOptions, type RecoverOptions } from '../snapshot/recover-options.js';
@@ -330,6 +331,19 @@ export class Wal extends WalReader {
     if (typeof place === 'object' && 'replica' in place)
       return restoreFromReplica(checkReplicaRestore(source, place));
     return restoreBackups(checkRestore(source, place, options));
+  }
+
+  /**
+   * The logs that a replica holds, for people.
+   *
+   * @throws ERR_WAL_REPLICA: the replica cannot be read
+   */
+  static async replicatedLogs(
+    replica: ReplicaAdapter,
+    options: { readonly replicaTimeout?: number | undefined } = {},
+  ): Promise<readonly ReplicatedLog[]> {
+    const { replicaTimeout } = takeOptions(options, 'option', ['replicaTimeout']);
+    return listReplicatedLogs(checkRemote(replica, { replicaTimeout }));
   }
 
   /**

@@ -1,4 +1,4 @@
-import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import type { CheckpointChange, ReplicatedPlace } from '../../protocol/checkpoint-changes.js';
 import type {
   FromReplica,
@@ -169,6 +169,12 @@ export class Replication {
 
   /** Before the log closes: one more record, so that the next open has nothing to compare. */
   recordLast(): void {
+    for (
+      let each = receiveMessageOnPort(this.#port);
+      each !== undefined;
+      each = receiveMessageOnPort(this.#port)
+    )
+      this.#receive(each.message as FromReplica);
     if (this.#isPlaceNew) void this.#recordNow();
   }
 

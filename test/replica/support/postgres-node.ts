@@ -141,6 +141,21 @@ export class PostgresNode {
     );
   }
 
+  /** Waits until `standby` streams, synchronously or not. */
+  async untilStreaming(standby: PostgresNode): Promise<void> {
+    await this.#until(
+      `SELECT count(*) = 1 AS done FROM pg_stat_replication WHERE application_name = '${standby.name}' AND state = 'streaming'`,
+    );
+  }
+
+  /** Waits until `standby` has everything that is written here now. */
+  async untilCaughtUp(standby: PostgresNode): Promise<void> {
+    const [row] = await this.query('SELECT pg_current_wal_lsn() AS lsn');
+    await this.#until(
+      `SELECT count(*) = 1 AS done FROM pg_stat_replication WHERE application_name = '${standby.name}' AND flush_lsn >= '${row?.lsn}'`,
+    );
+  }
+
   /** On a connection of its own, which waits for nothing: settings and the state of the server. */
   async query(text: string): Promise<Record<string, unknown>[]> {
     const client = new pg.Client({ connectionString: this.url });
