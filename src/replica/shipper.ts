@@ -143,6 +143,7 @@ export class Shipper {
 
   async #acquire(): Promise<void> {
     const { replica, logId, writer, known, expectEpoch } = this.#parts;
+    if (expectEpoch === undefined) await this.#lookFirst();
     let head = await replica.acquire(logId, writer, expectEpoch);
     if (head.epoch <= known.epoch) this.#parts.onTrouble(fenceLost(head, known), false);
     // An older writer may hold an epoch that the remote has forgotten. It must never be given out twice.
@@ -152,6 +153,26 @@ export class Shipper {
     }
     this.#epoch = head.epoch;
     await this.#heal(head);
+  }
+
+  /**
+   * A directory that is an older copy must not fence the writer that has replaced it. A look before the acquisition proves nothing, and
+   * is there for that only.
+   */
+  async #lookFirst(): Promise<void> {
+    const { replica, logId, source } = this.#parts;
+    const seen = (await replica.logs()).find((log) => log.logId === logId);
+    if (seen === undefined || seen.lsn <= source.lastLsn) return;
+    const meeting = {
+      localFirst: source.firstLsn,
+      localLast: source.lastLsn,
+      known: 0,
+      head: seen.lsn,
+      comparison: 'none',
+    } as const;
+    throw new ReplicaError('ERR_WAL_DIVERGED', describeStop('local-behind', meeting, 0) as string, {
+      lsn: source.lastLsn,
+    });
   }
 
   async #settle(): Promise<void> {

@@ -399,13 +399,17 @@ export class Wal extends WalReader {
   }
 
   /**
-   * Appends an entry and resolves to its LSN: with `durable: true` once the entry is fsynced, otherwise once it is
-   * handed to the system. The call copies `data` before it returns. If the ring is full, the copy is queued. The
+   * Appends an entry and resolves to its LSN: with `durable: true` once the entry is fsynced, with `durable: 'replicated'` once it is
+   * durable on the replica as well, otherwise once it is handed to the system. The call copies `data` before it returns. If the ring is full, the copy is queued. The
    * caller must handle the promise.
    *
    * @param data bytes or text, of any length from 0 to `maxEntrySize`
-   * @throws ERR_WAL_FULL: `maxPending` bytes are queued, or `maxUnsettled` promises are unsettled; the entry was not
-   *   taken
+   * @throws ERR_WAL_FULL: `maxPending` bytes are queued, `maxUnsettled` promises are unsettled, or more than `maxLag` bytes wait for the
+   *   replica; the entry was not taken
+   * @throws ERR_WAL_FENCED, ERR_WAL_DIVERGED, ERR_WAL_PURGED: of `durable: 'replicated'`: replication has ended. The entry is durable in the
+   *   local log, unless the call rejected at once
+   * @throws ERR_WAL_REPLICA: of `durable: 'replicated'`: the log was closed before the entry was known to be replicated. It is durable in the
+   *   local log
    * @throws ERR_WAL_TOO_LARGE: the entry has more than `maxEntrySize` bytes; it was not taken
    * @throws ERR_WAL_OPTION: `data` is neither bytes nor text; it was not taken
    * @throws ERR_WAL_CLOSED: the log is closed; the entry is not in it
@@ -589,6 +593,8 @@ export class Wal extends WalReader {
    *
    * With `firstLsn - 1` no entry stays: the log is empty, and the next append gets the LSN `lsn + 1`.
    *
+   * The replica, if there is one, is cut first: the call waits until it can be reached.
+   *
    * @param lsn `firstLsn - 1` to `lastLsn`
    * @param options `splitBatch: true`: the cut may be inside a batch, which then ends with `lsn`
    * @throws ERR_WAL_OPTION: `lsn` is below `firstLsn - 1` or above `lastLsn`, or inside a batch without `splitBatch`
@@ -610,7 +616,7 @@ export class Wal extends WalReader {
    * Removes every entry and continues with `nextLsn`: for a log whose content is replaced as a whole, for example by a
    * snapshot from another machine. The bytes of the entries are kept in side files. It waits for pending appends, and
    * resolves once the log is empty durably. Afterwards `firstLsn` is `nextLsn` and `lastLsn` is `nextLsn - 1`. A
-   * reader fails with `ERR_WAL_TRUNCATED`.
+   * reader fails with `ERR_WAL_TRUNCATED`. The replica is emptied first: the call waits until it can be reached.
    *
    * @param nextLsn the LSN of the next entry, from 1, lower or higher than before
    * @throws ERR_WAL_OPTION: `nextLsn` is not an LSN

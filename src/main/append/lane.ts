@@ -11,7 +11,7 @@ import { Appender } from './appender.js';
 import { BlockingFlush } from './blocking-flush.js';
 import type { CheckpointRequests } from './checkpoint-requests.js';
 import { batchBytes, type Encode, type EntryData } from './entry-data.js';
-import { threadDied } from './lane-errors.js';
+import { notReplicatedYet, threadDied } from './lane-errors.js';
 import { type Closing, LaneLife } from './lane-life.js';
 import type { LaneParts } from './lane-parts.js';
 import { type LaneStats, LaneTallies } from './lane-tallies.js';
@@ -312,6 +312,7 @@ export class Lane {
   detach(): void {
     this.drainPorts();
     if (this.#life.close()) this.#settlement.settleAll(this.#appender.accepted + 1);
+    this.rejectUnreplicated(notReplicatedYet(this.directory));
     this.#updateHold();
     this.letGo();
   }

@@ -8,7 +8,7 @@ import { NO_PROGRESS } from '../../replica/shipper.js';
 import { ringUsed } from '../../ring/layout.js';
 import type { LogStatus } from '../../ring/log-status.js';
 import type { Lane } from '../append/lane.js';
-import { closedError } from '../append/lane-errors.js';
+import { closedError, notReplicatedYet } from '../append/lane-errors.js';
 import { hexId } from '../archive/archive-name.js';
 import { Archiver } from '../archive/archiver.js';
 import { LiveBackups } from '../backup/live-backups.js';
@@ -343,14 +343,6 @@ export class Connection implements ExitParticipant {
     });
     lifePort.unref();
   }
-}
-
-function notReplicatedYet(directory: string): WalError {
-  return new WalError(
-    'ERR_WAL_REPLICA',
-    `The log "${directory}" was closed before the entry was known to be replicated. It is durable here, and the next open ships it.`,
-    { path: directory },
-  );
 }
 
 function noOtherThreads(directory: string): WalError {
