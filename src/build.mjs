@@ -125,6 +125,7 @@ writeFileSync(
 for (const [name, exported] of [
   ['prometheus', 'registerWal'],
   ['opentelemetry', 'observeWal'],
+  ['postgres', 'connect, createTables, postgres, schema'],
   [
     'testing',
     'CrashTestFailure, crashTest, FakeReplicaEngine, ReplicaError, replicaConformance, SimulatedMachine',

@@ -46,6 +46,7 @@ const FILES = [
   'proto/backup.proto',
   'proto/snapshot.proto',
   'proto/wal.proto',
+  'sql/ringwal-replica.sql',
 ];
 const TYPE_ENTRIES = [
   'dist/index.d.mts',
