@@ -9,6 +9,7 @@
  *   dist/pino.js     the target for pino's transports, with dist/index.js beside it   ← src/pino.ts
  *   dist/pino.mjs    its default export for `import`
  *   dist/prometheus.js, dist/opentelemetry.js   exporters of figures; .mjs for `import`   ← src/prometheus.ts, src/opentelemetry.ts
+ *   dist/postgres.js the adapter for PostgreSQL, which threads of a log import; .mjs for `import`   ← src/postgres.ts
  *   dist/testing.js  the simulated machine, with dist/index.js beside it; .mjs for `import`   ← src/testing.ts
  *   dist/cli.js      the command `ringwal`, with dist/index.js beside it              ← src/cli/cli.ts
  *   dist/ringwal.1   its manual page, as it prints it itself
@@ -37,7 +38,7 @@ import { buildKernels } from './build-kernels.mjs';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = `${root}dist`;
 /** What is imported by name. */
-const ENTRIES = ['index', 'pino', 'prometheus', 'opentelemetry', 'testing'];
+const ENTRIES = ['index', 'pino', 'prometheus', 'opentelemetry', 'postgres', 'testing'];
 /** Nobody imports these. */
 const WORKER_TYPES = ['worker.d.ts', 'worker.d.mts'];
 
@@ -78,6 +79,7 @@ await build({
     pino: `${root}src/pino.ts`,
     prometheus: `${root}src/prometheus.ts`,
     opentelemetry: `${root}src/opentelemetry.ts`,
+    postgres: `${root}src/postgres.ts`,
     testing: `${root}src/testing.ts`,
     cli: `${root}src/cli/cli.ts`,
   },
@@ -123,7 +125,11 @@ writeFileSync(
 for (const [name, exported] of [
   ['prometheus', 'registerWal'],
   ['opentelemetry', 'observeWal'],
-  ['testing', 'CrashTestFailure, crashTest, SimulatedMachine'],
+  ['postgres', 'connect, createTables, postgres, schema'],
+  [
+    'testing',
+    'CrashTestFailure, crashTest, FakeReplicaEngine, ReplicaError, replicaConformance, SimulatedMachine',
+  ],
 ]) {
   writeFileSync(
     `${dist}/${name}.mjs`,

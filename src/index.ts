@@ -54,6 +54,13 @@ export type {
 export type { LogStreamOptions } from './main/options/log-stream-options.js';
 export type { EntriesOptions, ReadOptions } from './main/options/read-options.js';
 export type {
+  RemoteOptions,
+  ReplicaFollowOptions,
+  ReplicaRestoreOptions,
+  TakeOverOptions,
+} from './main/options/remote-options.js';
+export type { DurabilityLevel, ReplicaOptions } from './main/options/replica-option.js';
+export type {
   ReadSnapshotOptions,
   SnapshotProgress,
   VerifySnapshotsOptions,
@@ -63,6 +70,7 @@ export type { WalTime } from './main/options/times.js';
 export type { RetainFrom, WalOptions, WalReaderOptions } from './main/options/wal-options.js';
 export type { WalIterator } from './main/read/entry-iterator.js';
 export type { WalEntry } from './main/read/segment-reader.js';
+export type { ReplicaStats } from './main/replica/replica-figures.js';
 export type { RecoverOptions } from './main/snapshot/recover-options.js';
 export type { RecoveredState } from './main/snapshot/recover-state.js';
 export type {
@@ -80,6 +88,8 @@ export type { LogStream } from './main/stream/log-stream.js';
 export type { BackupReport, RestoreReport } from './protocol/backup-reports.js';
 export type { NamedCheckpoint } from './protocol/checkpoint-changes.js';
 export type { WalErrorCode } from './protocol/errors.js';
+export type { ReplicaState } from './protocol/replica-messages.js';
+export type { ReplicaRestoreReport } from './protocol/replica-reports.js';
 export type {
   RecoveryCut as WalRecoveryCut,
   RecoveryReport as WalRecovery,
@@ -87,3 +97,4 @@ export type {
   SegmentInfo,
 } from './protocol/reports.js';
 export type { RejectedSnapshot, SnapshotInfo } from './protocol/snapshots.js';
+export type { ReplicaAdapter, ReplicatedLog } from './replica/replica.js';

@@ -1,5 +1,6 @@
 /**
- * `ringwal/testing`: a simulated machine for crash tests of stores that keep their data in a log.
+ * `ringwal/testing`: a simulated machine for crash tests of stores that keep their data in a log, and a conformance suite for
+ * adapters of replication, with a fake engine.
  *
  * ```js
  * await crashTest({
@@ -16,9 +17,34 @@
  *
  * @module ringwal/testing
  */
+
+export type {
+  ConnectReplica,
+  Replica,
+  ReplicaAdapter,
+  ReplicaBatch,
+  ReplicaContext,
+  ReplicaCut,
+  ReplicaErrorCode,
+  ReplicaHead,
+  ReplicaPosition,
+  ReplicatedLog,
+} from './replica/replica.js';
+export { ReplicaError } from './replica/replica.js';
 export { type CrashTestOptions, type CrashTestReport, crashTest } from './testing/crash-test.js';
 export { CrashTestFailure } from './testing/crash-test-failure.js';
+export {
+  type FakeLog,
+  FakeReplicaEngine,
+  type FakeReplicaFaults,
+  type FakeReplicaOptions,
+} from './testing/fake-replica.js';
 export type { FilePath, SimulatedStat } from './testing/file-operations.js';
+export {
+  type ReplicaCheck,
+  type ReplicaConformanceOptions,
+  replicaConformance,
+} from './testing/replica-conformance.js';
 export type { CrashTestFault, CrashTestRandom } from './testing/script.js';
 export type {
   ReadFileOptions,

@@ -13,7 +13,7 @@ import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
-const INTERNALS = ['format', 'blocks', 'ring', 'model', 'files', 'worker', 'simulation', 'tidy'];
+const INTERNALS = ['format', 'blocks', 'ring', 'model', 'files', 'replica', 'worker', 'simulation', 'tidy'];
 const FOLDERS = {
   source: [...INTERNALS, 'testing', 'main', 'cli', 'bench'],
   internals: INTERNALS,

@@ -45,6 +45,18 @@ export class BlockEntries {
     return end === more.length ? inBlock - 1 + this.#batchRemaining : inBlock;
   }
 
+  /** The same for each entry of the block, in one pass. */
+  remaining(): number[] {
+    const { more } = this.#decoded;
+    const all = new Array<number>(more.length);
+    let after = this.#batchRemaining;
+    for (let index = more.length - 1; index >= 0; index--) {
+      if (index < more.length - 1) after = more[index] === 1 ? after + 1 : 0;
+      all[index] = after;
+    }
+    return all;
+  }
+
   /** How many entries may be kept, at most `count` of them, so that no batch is left without its end. */
   wholeUpTo(count: number): number {
     let kept = count;

@@ -8,10 +8,12 @@ import { get } from './commands/get.js';
 import { inspect } from './commands/inspect.js';
 import { createMan } from './commands/man.js';
 import { repair } from './commands/repair.js';
+import { replica } from './commands/replica.js';
 import { restore } from './commands/restore.js';
 import { snapshot } from './commands/snapshot.js';
 import { stats } from './commands/stats.js';
 import { tail } from './commands/tail.js';
+import { takeover } from './commands/takeover.js';
 import { top } from './commands/top.js';
 import { truncate } from './commands/truncate.js';
 import { verify } from './commands/verify.js';
@@ -28,6 +30,8 @@ export const COMMANDS: readonly Command[] = [
   repair,
   backup,
   restore,
+  replica,
+  takeover,
   truncate,
   checkpoint,
   snapshot,

@@ -12,10 +12,14 @@
  *    52      8  archived      segments with lower numbers were handed to the archive; 0 = none
  *    60      4  flags         1 = a cut was begun, and the next three fields are present
  *                            2 = the log was emptied, and no entry has become durable since: it has none up to its watermark
+ *                            4 = the log was replicated, and the three fields of that are there
  *   [64      8  cut segment   the segment that the cut ends in; all later ones go
  *    72      8  cut offset    bytes of it that stay
  *    80      8  cut lsn]      the last entry that stays; 0 = none
- *    64|88   4  names         number of named checkpoints, at most 256; then for each one, ascending by the bytes of its name:
+ *   [64|88   8  epoch         of the writer that replicated last
+ *            8  replicated    entries up to it are in the replica; 0 = it is not known how far
+ *           32  chain]        of the replicated history at that entry: src/replica/chain.ts
+ *     then   4  names         number of named checkpoints, at most 256; then for each one, ascending by the bytes of its name:
  *            1  name bytes    1 to 255
  *               name          UTF-8
  *            8  lsn
@@ -52,6 +56,8 @@ export interface LogState {
   /** Segments with lower numbers were handed to the archive. */
   readonly archived: number;
   readonly namedCheckpoints: NamedCheckpoints;
+  /** How far the log is replicated; absent: it never was. */
+  readonly replicated?: ReplicatedPlace | undefined;
   /** Every entry was taken out of the log, and none has become durable since. `floor` is `watermark` + 1. */
   readonly isEmptied: boolean;
   /** A cut that was begun; `watermark` is lowered to it already. */
@@ -65,6 +71,16 @@ export interface NamedCheckpoint {
   readonly lsn: number;
   /** At most CHECKPOINT_DATA_MAX bytes; empty = none. */
   readonly data: Uint8Array;
+}
+
+/** How far a log is replicated, and which history that is. */
+export interface ReplicatedPlace {
+  /** Of the writer that replicated up to there. */
+  readonly epoch: number;
+  /** 0 = it is not known how far. */
+  readonly lsn: number;
+  /** REPLICATED_CHAIN_BYTES bytes. */
+  readonly chain: Uint8Array;
 }
 
 export interface PendingCut {
@@ -90,9 +106,12 @@ const MAGIC = Uint8Array.of(0x72, 0x69, 0x6e, 0x67, 0x77, 0x61, 0x6c, 0x00);
 const VERSION = 2;
 const CUT_FLAG = 1;
 const EMPTIED_FLAG = 2;
+const REPLICATED_FLAG = 4;
 const CRC_BYTES = 4;
 const FIXED_BYTES = 64;
 const CUT_BYTES = 24;
+export const REPLICATED_CHAIN_BYTES = 32;
+const REPLICATED_BYTES = 8 + 8 + REPLICATED_CHAIN_BYTES;
 const COUNT_BYTES = 4;
 const NAMED_OVERHEAD = 1 + 8 + 2;
 
@@ -100,6 +119,7 @@ const NAMED_OVERHEAD = 1 + 8 + 2;
 export const STATE_BYTES_MAX =
   FIXED_BYTES +
   CUT_BYTES +
+  REPLICATED_BYTES +
   COUNT_BYTES +
   NAMED_CHECKPOINTS_MAX * (NAMED_OVERHEAD + CHECKPOINT_NAME_MAX + CHECKPOINT_DATA_MAX) +
   CRC_BYTES;
@@ -139,15 +159,23 @@ export function endingWith(state: LogState, lsn: number, segment = Number.POSITI
     namedCheckpoints: new Map(
       [...state.namedCheckpoints].map(([name, at]) => [name, { ...at, lsn: Math.min(at.lsn, lsn) }]),
     ),
+    replicated: placeUpTo(state.replicated, lsn),
     pendingCut: undefined,
   };
 }
 
+/** A place above the end stands for a history that is no longer there. Which one was shared before it is found by a comparison. */
+function placeUpTo(place: ReplicatedPlace | undefined, lsn: number): ReplicatedPlace | undefined {
+  if (place === undefined || place.lsn <= lsn) return place;
+  return { epoch: place.epoch, lsn: 0, chain: new Uint8Array(REPLICATED_CHAIN_BYTES) };
+}
+
 export function encodeState(state: LogState): Uint8Array {
-  const { pendingCut } = state;
+  const { pendingCut, replicated } = state;
   const named = sortedByName(state.namedCheckpoints);
   const cutBytes = pendingCut === undefined ? 0 : CUT_BYTES;
-  let length = FIXED_BYTES + cutBytes + COUNT_BYTES + CRC_BYTES;
+  const replicatedBytes = replicated === undefined ? 0 : REPLICATED_BYTES;
+  let length = FIXED_BYTES + cutBytes + replicatedBytes + COUNT_BYTES + CRC_BYTES;
   for (const { name, data } of named) length += NAMED_OVERHEAD + name.length + data.length;
   const bytes = new Uint8Array(length);
   bytes.set(MAGIC);
@@ -158,13 +186,25 @@ export function encodeState(state: LogState): Uint8Array {
   writeUint64(bytes, 36, state.floor);
   writeUint64(bytes, 44, state.checkpoint);
   writeUint64(bytes, 52, state.archived);
-  writeUint32(bytes, 60, (pendingCut === undefined ? 0 : CUT_FLAG) + (state.isEmptied ? EMPTIED_FLAG : 0));
+  writeUint32(
+    bytes,
+    60,
+    (pendingCut === undefined ? 0 : CUT_FLAG) +
+      (state.isEmptied ? EMPTIED_FLAG : 0) +
+      (replicated === undefined ? 0 : REPLICATED_FLAG),
+  );
   if (pendingCut !== undefined) {
     writeUint64(bytes, 64, pendingCut.segment);
     writeUint64(bytes, 72, pendingCut.offset);
     writeUint64(bytes, 80, pendingCut.lsn);
   }
   let at = FIXED_BYTES + cutBytes;
+  if (replicated !== undefined) {
+    writeUint64(bytes, at, replicated.epoch);
+    writeUint64(bytes, at + 8, replicated.lsn);
+    bytes.set(replicated.chain, at + 16);
+    at += REPLICATED_BYTES;
+  }
   writeUint32(bytes, at, named.length);
   at += COUNT_BYTES;
   for (const { name, lsn, data } of named) {
@@ -192,8 +232,10 @@ export function decodeState(bytes: Uint8Array): LogState | StateFault {
   if (version !== VERSION) return { fault: `its version ${version} is not known` };
   const flags = readUint32(bytes, 60);
   const hasCut = (flags & CUT_FLAG) !== 0;
-  const namesAt = FIXED_BYTES + (hasCut ? CUT_BYTES : 0);
-  if (flags > CUT_FLAG + EMPTIED_FLAG || namesAt + COUNT_BYTES > end)
+  const replicatedAt = FIXED_BYTES + (hasCut ? CUT_BYTES : 0);
+  const isReplicated = (flags & REPLICATED_FLAG) !== 0;
+  const namesAt = replicatedAt + (isReplicated ? REPLICATED_BYTES : 0);
+  if (flags > CUT_FLAG + EMPTIED_FLAG + REPLICATED_FLAG || namesAt + COUNT_BYTES > end)
     return { fault: 'it contradicts itself' };
   const namedCheckpoints = decodeNamed(bytes, namesAt, end);
   if (namedCheckpoints === undefined) return { fault: 'its named checkpoints are not as they are written' };
@@ -207,13 +249,31 @@ export function decodeState(bytes: Uint8Array): LogState | StateFault {
     ? { segment: readUint64(bytes, 64), offset: readUint64(bytes, 72), lsn: readUint64(bytes, 80) }
     : undefined;
   const lsns = [...namedCheckpoints.values()].map(({ lsn }) => lsn);
-  const numbers = [...Object.values(fixed), ...Object.values(pendingCut ?? {}), ...lsns];
+  const replicated = isReplicated ? decodeReplicated(bytes, replicatedAt) : undefined;
+  const places = [replicated?.epoch ?? 0, replicated?.lsn ?? 0];
+  const numbers = [...Object.values(fixed), ...Object.values(pendingCut ?? {}), ...places, ...lsns];
   if (!numbers.every(Number.isSafeInteger)) return { fault: 'it holds a number out of range' };
   const logId = readBigUint64(bytes, 12);
   const branch = readBigUint64(bytes, 20);
   const isEmptied = (flags & EMPTIED_FLAG) !== 0;
-  const state = { logId, branch, ...fixed, namedCheckpoints, isEmptied };
+  const state = {
+    logId,
+    branch,
+    ...fixed,
+    namedCheckpoints,
+    isEmptied,
+    ...(replicated === undefined ? {} : { replicated }),
+  };
   return pendingCut === undefined ? state : { ...state, pendingCut };
+}
+
+function decodeReplicated(bytes: Uint8Array, at: number): ReplicatedPlace {
+  const chainAt = at + 16;
+  return {
+    epoch: readUint64(bytes, at),
+    lsn: readUint64(bytes, at + 8),
+    chain: bytes.slice(chainAt, chainAt + REPLICATED_CHAIN_BYTES),
+  };
 }
 
 /** `undefined`: not as [encodeState] writes them, or not exactly up to `end`. */

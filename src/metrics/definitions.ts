@@ -1,5 +1,6 @@
 import type { WalHistogram, WalStats } from '../index.js';
 import { countBelow } from '../ring/shared-histogram.js';
+import { REPLICA_FIGURES } from './replica-figures.js';
 import { ARCHIVE_FIGURES } from './retention-figures.js';
 
 /**
@@ -410,6 +411,7 @@ export const FIGURES: readonly Figure[] = [
     read: ({ recovered }) => recovered.lostLsns,
   },
   ...ARCHIVE_FIGURES,
+  ...REPLICA_FIGURES,
 ];
 
 export const DISTRIBUTIONS: readonly Distribution[] = [

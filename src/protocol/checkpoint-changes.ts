@@ -19,7 +19,18 @@ export type CheckpointChange =
    * Segments with lower numbers than `before` were handed to the archive. `cuts`: how many cuts of the log the archiver knew of.
    * If there was a later cut, the writer refuses the change: a number may stand for other content now.
    */
-  | { readonly kind: 'archived'; readonly before: number; readonly cuts: number };
+  | { readonly kind: 'archived'; readonly before: number; readonly cuts: number }
+  /** The log is replicated up to that place. `cuts`: as of `archived`. */
+  | { readonly kind: 'replicated'; readonly place: ReplicatedPlace; readonly cuts: number }
+  /** Retention waits for the replica no longer, as long as the log is open. */
+  | { readonly kind: 'detached' };
+
+/** How far the log is replicated (`ReplicatedPlace` of src/format/state-file.ts). */
+export interface ReplicatedPlace {
+  readonly epoch: number;
+  readonly lsn: number;
+  readonly chain: Uint8Array;
+}
 
 /** The result of one change. */
 export interface ChangeResult {

@@ -18,6 +18,9 @@
  * | `ERR_WAL_TRUNCATED` | `truncateAfter` or `reset` has cut off an entry that a reader returned or was reading |
  * | `ERR_WAL_TIMEOUT` | `flushSync` reached its time limit |
  * | `ERR_WAL_CONFLICT` | an append with `expectLsn` would have become another entry; nothing was taken |
+ * | `ERR_WAL_FENCED` | another writer has acquired the replica |
+ * | `ERR_WAL_REPLICA` | the replica cannot be reached or used now, or it is not known whether an entry is replicated |
+ * | `ERR_WAL_DIVERGED` | the replica holds another history than this log |
  * | `ERR_WAL_READ_ONLY` | reserved; never thrown |
  */
 export type WalErrorCode =
@@ -35,6 +38,9 @@ export type WalErrorCode =
   | 'ERR_WAL_TRUNCATED'
   | 'ERR_WAL_TIMEOUT'
   | 'ERR_WAL_CONFLICT'
+  | 'ERR_WAL_FENCED'
+  | 'ERR_WAL_REPLICA'
+  | 'ERR_WAL_DIVERGED'
   | 'ERR_WAL_READ_ONLY';
 
 /** A system error as it crosses threads. */

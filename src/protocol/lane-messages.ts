@@ -1,5 +1,10 @@
 import type { MessagePort } from 'node:worker_threads';
-import type { ChangeResult, CheckpointChange, NamedCheckpoint } from './checkpoint-changes.js';
+import type {
+  ChangeResult,
+  CheckpointChange,
+  NamedCheckpoint,
+  ReplicatedPlace,
+} from './checkpoint-changes.js';
 import type { Failure } from './errors.js';
 import type { RecoveryReport, SegmentInfo } from './reports.js';
 import type { SnapshotRecord } from './snapshots.js';
@@ -58,6 +63,8 @@ export interface KeptState {
   readonly archived: number;
   /** Of the entries that the log writes next. */
   readonly branch: bigint;
+  /** `undefined`: the log was never replicated. */
+  readonly replicated: ReplicatedPlace | undefined;
 }
 
 // ── Lane to writer ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -69,6 +76,8 @@ export interface LogCommand {
   readonly lsn: number;
   /** Of `truncateAfter`: the cut may be inside a batch. */
   readonly splitBatch?: boolean | undefined;
+  /** Of `truncateAfter`: only find out whether it would be refused. */
+  readonly dryRun?: boolean | undefined;
 }
 
 /** The entries of the message are taken if the first of them becomes exactly entry `lsn`; otherwise none is taken. */

@@ -15,6 +15,8 @@ export interface WriterOptions {
   readonly archiveTimeout: number;
   /** Retention keeps every segment with an entry above the oldest kept snapshot. */
   readonly retainFromSnapshot: boolean;
+  /** Retention keeps every segment with an entry that is not replicated. */
+  readonly hasReplica: boolean;
   readonly syncInterval: number;
   readonly commitDelay: number;
   /** Milliseconds between two time stamps of a segment; 0 = none. */

@@ -39,11 +39,14 @@
  *    168  cuts             writer          cuts (`truncateAfter`) since open; counted after the intent is durable and before a byte
  *                                          goes: a thread that copies files and finds the same count before and after copied no
  *                                          mixture
- *
  *    176  blocks           writer          compressed blocks written
  *    184  blockRawBytes    writer          bytes of their runs
  *    192  blockStoredBytes writer          bytes that these became
  *    200  blockMisses      writer          groups that compression did not make short enough
+ *    208  replicatedLsn    replica thread  R: entries up to it are replicated. Only a cut, and a replica that lost entries, lower it
+ *    216  replicaEnded     replica thread  why replication has stopped: an index into FINAL_CODES of src/replica/replica.ts, + 1; 0 =
+ *                                          it has not
+ *    224  replicaLags      replica thread  1 = more than `maxLag` bytes are not replicated: appends are refused
  *
  *    256  refused          producers       of all lanes since open, closed ones included: pushes that found no room and took
  *                                          nothing. These five have lines of their own: a producer that finds no room may try
@@ -92,6 +95,9 @@ const WORDS = {
   blockRawBytes: 23,
   blockStoredBytes: 24,
   blockMisses: 25,
+  replicatedLsn: 26,
+  replicaEnded: 27,
+  replicaLags: 28,
   refused: 32,
   queued: 33,
   waits: 34,
@@ -147,12 +153,19 @@ export class LogStatus {
   /** Stores the watermark; true = followers wait for it and must be told. */
   moveWatermark(lsn: number): boolean {
     this.set('durableLsn', lsn);
+    Atomics.notify(this.#wide, WORDS.durableLsn);
     return Atomics.exchange(this.#narrow, WATERMARK_ASKED, 0) === 1;
   }
 
   /** Asks for a message when the watermark moves. Load the watermark after this: it may be high enough already. */
   askForWatermark(): void {
     Atomics.store(this.#narrow, WATERMARK_ASKED, 1);
+  }
+
+  /** Resolves once the watermark is not `lsn`. For a thread with an event loop, which this does not keep alive. */
+  async watermarkMoved(lsn: number): Promise<void> {
+    const { value } = Atomics.waitAsync(this.#wide, WORDS.durableLsn, BigInt(lsn));
+    await value;
   }
 
   get syncsWatched(): boolean {

@@ -75,7 +75,12 @@ export function openedMessage({ report, start }: Recovered, directory: string): 
     segments: describeSegments(catalog, directory, lastLsn),
     times,
     origin: { logId, place: place.identity, unnamed },
-    kept: { namedCheckpoints: state.namedCheckpoints, archived: state.archived, branch: state.branch },
+    kept: {
+      namedCheckpoints: state.namedCheckpoints,
+      archived: state.archived,
+      branch: state.branch,
+      replicated: state.replicated,
+    },
     snapshots,
   };
 }

@@ -3,15 +3,22 @@
  * that one option (`workerUrl`) says where a bundler has put it.
  */
 import { isMainThread, type MessagePort, workerData } from 'node:worker_threads';
+import type { ReplicaThreadData } from '../protocol/replica-messages.js';
 import type { SyncThreadData, WriterThreadData } from '../protocol/thread-data.js';
+import { runReplicaThread } from './replica-thread.js';
 import { runSyncThread } from './sync-thread.js';
 import { runWriterThread } from './writer-thread.js';
 
-type ThreadData = WriterThreadData<MessagePort> | SyncThreadData<MessagePort>;
+type ThreadData =
+  | WriterThreadData<MessagePort>
+  | SyncThreadData<MessagePort>
+  | ReplicaThreadData<MessagePort>;
 
 const data = workerData as Partial<ThreadData> | null;
 if (!isMainThread && data?.role === 'writer') void runWriterThread(data as WriterThreadData<MessagePort>);
 else if (!isMainThread && data?.role === 'sync') void runSyncThread(data as SyncThreadData<MessagePort>);
+else if (!isMainThread && data?.role === 'replica')
+  void runReplicaThread(data as ReplicaThreadData<MessagePort>);
 
 /** Jobs of the thread pool, called by name. */
 export { backup } from './backup/backup.js';
@@ -20,4 +27,5 @@ export { verifyBackup } from './backup/verify-backup.js';
 export { walkRun } from './inspect/divided-walk.js';
 export { inspect, inspectFile, inspectOrDivide } from './inspect/inspect.js';
 export { repair } from './recover/repair.js';
+export { restoreReplica } from './replica/restore-replica.js';
 export { findSnapshots, removeSnapshots, verifySnapshot, writeSnapshot } from './snapshot/snapshot-jobs.js';

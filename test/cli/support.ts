@@ -27,12 +27,15 @@ export function commandFile(): string {
 function buildCommand(): string {
   const outfile = join(BUNDLES, `cli-${process.pid}.cjs`);
   const worker = pathToFileURL(join(BUNDLES, `worker-${process.pid}.cjs`)).href;
+  const postgres = pathToFileURL(join(BUNDLES, `postgres-${process.pid}.cjs`)).href;
   const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
   buildSync({
     stdin: {
       contents:
         `import { useWorkerFile } from './src/main/threads/start-thread.js';\n` +
         `useWorkerFile(new URL(${JSON.stringify(worker)}));\n` +
+        `import { usePostgresModule } from './src/cli/look/replica-adapter.js';\n` +
+        `usePostgresModule(new URL(${JSON.stringify(postgres)}));\n` +
         // Not hoisted, as an import would be: it runs at once.
         `require('./src/cli/cli.js');\n`,
       resolveDir: ROOT,

@@ -6,6 +6,7 @@ import {
   decodeState,
   emptyState,
   encodeState,
+  endingWith,
   type LogState,
   STATE_BYTES_MAX,
 } from '../../src/format/state-file.js';
@@ -28,6 +29,10 @@ const FULL: LogState = {
     ['ä', { lsn: 0, data: hex('78') }],
   ]),
   pendingCut: { segment: 3, offset: 4096, lsn: 299 },
+};
+const REPLICATED: LogState = {
+  ...PLAIN,
+  replicated: { epoch: 9, lsn: 290, chain: new Uint8Array(32).map((_, at) => at) },
 };
 
 // As the header of src/format/state-file.ts draws them, with the CRC-32 of Python's zlib.
@@ -64,6 +69,22 @@ test('a state is written byte for byte as drawn, and reads back', () => {
   assert.deepEqual(decodeState(FULL_BYTES), FULL);
 });
 
+test('how far the log is replicated stands before the names: epoch, LSN, chain', () => {
+  const bytes = encodeState(REPLICATED);
+  const chain = '000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f';
+  assert.deepEqual(
+    bytes.subarray(60, -4),
+    hex(`04000000 0900000000000000 2201000000000000 ${chain} 00000000`),
+  );
+  assert.deepEqual(decodeState(bytes), REPLICATED);
+});
+
+test('a log that ends before the place up to which it was replicated does not know that place any more', () => {
+  assert.deepEqual(endingWith(REPLICATED, 290).replicated, REPLICATED.replicated);
+  assert.deepEqual(endingWith(REPLICATED, 289).replicated, { epoch: 9, lsn: 0, chain: new Uint8Array(32) });
+  assert.equal(endingWith(PLAIN, 1).replicated, undefined);
+});
+
 test('a state that is cut, lengthened or damaged anywhere is a fault', () => {
   for (const bytes of [PLAIN_BYTES, FULL_BYTES]) {
     for (let length = 0; length < bytes.length; length++) assert.ok(faultOf(bytes.subarray(0, length)));
@@ -76,7 +97,8 @@ test('a state that says what no version writes is a fault, though its checksum m
   assert.match(faultOf(forge(PLAIN_BYTES, 8, '01'))!, /version 1/);
   assert.match(faultOf(forge(PLAIN_BYTES, 8, '03'))!, /version 3/);
   assert.match(faultOf(forge(PLAIN_BYTES, 60, '01'))!, /contradicts/);
-  assert.match(faultOf(forge(FULL_BYTES, 60, '04'))!, /contradicts/);
+  assert.match(faultOf(forge(FULL_BYTES, 60, '08'))!, /contradicts/);
+  assert.match(faultOf(forge(PLAIN_BYTES, 60, '04'))!, /contradicts/);
   assert.match(faultOf(forge(FULL_BYTES, 60, '00'))!, /named checkpoints/);
   assert.match(faultOf(forge(PLAIN_BYTES, 28, '0000000000002000'))!, /out of range/);
   assert.match(faultOf(forge(FULL_BYTES, 72, 'ffffffffffffffff'))!, /out of range/);
@@ -101,7 +123,12 @@ test('named checkpoints that are not as a version writes them are a fault, thoug
 test('the largest state is as long as a reader expects at most', () => {
   const data = new Uint8Array(4096);
   const names = Array.from({ length: 256 }, (_, at) => String(at).padStart(255, '-'));
-  const state = { ...FULL, namedCheckpoints: new Map(names.map((name) => [name, { lsn: 1, data }])) };
+  const { replicated } = REPLICATED;
+  const state = {
+    ...FULL,
+    replicated,
+    namedCheckpoints: new Map(names.map((name) => [name, { lsn: 1, data }])),
+  };
   const bytes = encodeState(state);
   assert.equal(bytes.length, STATE_BYTES_MAX);
   assert.deepEqual(decodeState(bytes), state);
@@ -125,13 +152,21 @@ propertyTest(
       { maxKeys: 5 },
     ),
     fc.boolean(),
-    (fixed, pendingCut, named, isEmptied) => {
+    fc.option(
+      fc.record(
+        { epoch: lsn, lsn, chain: fc.uint8Array({ minLength: 32, maxLength: 32 }) },
+        { noNullPrototype: true },
+      ),
+      { nil: undefined },
+    ),
+    (fixed, pendingCut, named, isEmptied, replicated) => {
       const namedCheckpoints = new Map(Object.entries(named));
       const state = {
         ...fixed,
         namedCheckpoints,
         isEmptied,
         ...(pendingCut === undefined ? {} : { pendingCut }),
+        ...(replicated === undefined ? {} : { replicated }),
       };
       assert.deepEqual({ ...decodeState(encodeState(state)) }, state);
     },

@@ -28,6 +28,15 @@ const MUTANTS = {
   ],
   pin: ['NO_BIT', 'BIT_FIRST', 'LOOK_FIRST', 'NO_COMPARE'],
   poll: ['BLIND_STOP', 'BLIND_FILL', 'FILL_FIRST', 'TAKE_LATE', 'NO_LOOK'],
+  'replica-sql': [
+    'NO_EPOCH',
+    'NO_HEAD',
+    'ACK_UNKNOWN',
+    'NO_STANDBY',
+    'HEAD_BEFORE_ACQUIRE',
+    'SETTLE_BY_READ',
+  ],
+  'replica-objects': ['NO_LOOK', 'LOOK_BEFORE_PUT', 'LIST_BEFORE_CLAIM', 'SEAL_OVERWRITES'],
 };
 
 /** The cases: each model as it is, then with each of its faults. */

@@ -15,12 +15,14 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ring: ['format'],
   // What is inside a block: Node's codecs, over the bytes of `format`.
   blocks: ['format'],
-  worker: ['protocol', 'ring', 'blocks', 'format', 'files'],
-  main: ['protocol', 'ring', 'blocks', 'format', 'files'],
+  // The shipper and the adapters: of a log they know its entries.
+  replica: ['format', 'files'],
+  worker: ['protocol', 'ring', 'blocks', 'format', 'files', 'replica'],
+  main: ['protocol', 'ring', 'blocks', 'format', 'files', 'replica'],
   // The public API (src/index.ts) first; the bytes themselves where a command shows them.
   cli: ['blocks', 'format', 'files'],
   // A log's own threads, on a simulated machine. Of `main` types only: its code is that of src/index.ts.
-  testing: ['protocol', 'worker', 'ring', 'format', 'files'],
+  testing: ['protocol', 'worker', 'ring', 'format', 'files', 'replica'],
   // What the exporters give, of the figures of `stats()`.
   metrics: ['ring'],
 };
@@ -57,7 +59,7 @@ for (const [folder, allowed] of Object.entries(MAY_IMPORT)) {
     const offending = sourceFiles(`src/${folder}`)
       .flatMap(importsOf)
       .filter(({ target }) =>
-        /^(format|files|protocol|ring|blocks|worker|main|cli|metrics|testing)\//.test(target),
+        /^(format|files|protocol|ring|blocks|replica|worker|main|cli|metrics|testing)\//.test(target),
       )
       .filter(({ target, isTypeOnly }) => {
         const to = target.split('/')[0] as string;

@@ -506,6 +506,11 @@ function wayOut(code: WalErrorCode): string {
     case 'ERR_WAL_CORRUPT':
     case 'ERR_WAL_UNSUPPORTED':
       return 'repair or import';
+    case 'ERR_WAL_FENCED':
+    case 'ERR_WAL_DIVERGED':
+      return 'take over, or restore';
+    case 'ERR_WAL_REPLICA':
+      return 'wait for the replica';
     case 'ERR_WAL_PURGED':
     case 'ERR_WAL_TRUNCATED':
       return 'read from elsewhere';

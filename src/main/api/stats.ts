@@ -6,6 +6,7 @@ import type { BackupsStats } from '../backup/live-backups.js';
 import { type CheckpointStats, readCheckpoints } from '../checkpoints/checkpoint-stats.js';
 import type { Connection } from '../log/connection.js';
 import type { ReadersStats } from '../read/readers.js';
+import type { ReplicaStats } from '../replica/replica-figures.js';
 import type { SnapshotsStats } from '../snapshot/snapshots.js';
 
 /**
@@ -59,6 +60,8 @@ export interface WalStats extends LaneStats {
   readonly checkpoints: readonly CheckpointStats[];
   /** The option `archive`; `undefined` if the log was opened without it. */
   readonly archive: ArchiveStats | undefined;
+  /** The option `replica`; `undefined` if the log was opened without it. */
+  readonly replica: ReplicaStats | undefined;
   /** Number of segments. */
   readonly segments: number;
   /** Bytes of the frames in the segments. Space that `preallocate` keeps ready is not included. */
@@ -170,6 +173,7 @@ export function readStats(connection: Connection): WalStats {
     checkpointLsn: status.get('checkpointLsn'),
     checkpoints: readCheckpoints(connection.checkpoints, status.get('checkpointLsn'), status.get('lastLsn')),
     archive: connection.archiver?.stats(),
+    replica: connection.replication?.stats(),
     segments,
     segmentBytes,
     readers: view.readers.read(),

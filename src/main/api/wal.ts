@@ -1,6 +1,8 @@
 import type { BackupReport, RestoreReport } from '../../protocol/backup-reports.js';
+import type { ReplicaRestoreReport } from '../../protocol/replica-reports.js';
 import type { RepairReport } from '../../protocol/reports.js';
 import type { SnapshotInfo } from '../../protocol/snapshots.js';
+import type { ReplicaAdapter, ReplicatedLog } from '../../replica/replica.js';
 import type { EntryData } from '../append/entry-data.js';
 import {
   type CheckpointOptions,
@@ -8,7 +10,13 @@ import {
   takeCheckpointOptions,
 } from '../checkpoints/checkpoint-options.js';
 import { WalError } from '../errors/wal-error.js';
-import { type BackupVerifyReport, backupDirectory, restoreBackups, verifyBackup } from '../jobs/backup.js';
+import {
+  type BackupVerifyReport,
+  backupDirectory,
+  restoreBackups,
+  restoreFromReplica,
+  verifyBackup,
+} from '../jobs/backup.js';
 import { runJob } from '../jobs/job-pool.js';
 import { type VerifyReport, verifyDirectory } from '../jobs/verify.js';
 import type { WalAttachment } from '../log/attachment.js';
@@ -45,6 +53,16 @@ import {
 } from '../options/job-options.js';
 import { checkLogStreamOptions, type LogStreamOptions } from '../options/log-stream-options.js';
 import { checkPath } from '../options/paths.js';
+import {
+  checkRemote,
+  checkReplicaFollow,
+  checkReplicaRestore,
+  isAdapter,
+  type ReplicaFollowOptions,
+  type ReplicaRestoreOptions,
+  type TakeOverOptions,
+} from '../options/remote-options.js';
+import type { CheckedReplica } from '../options/replica-option.js';
 import { checkWriteSnapshotOptions, type WriteSnapshotOptions } from '../options/snapshot-options.js';
 import { checkOptions, type WalOptions, type WalReaderOptions } from '../options/wal-options.js';
 import { DirectoryView } from '../read/directory-view.js';
@@ -52,14 +70,21 @@ import type { WalIterator } from '../read/entry-iterator.js';
 import { followDirectory } from '../read/follow.js';
 import { readSegment } from '../read/read-segment.js';
 import type { WalEntry } from '../read/segment-reader.js';
+import { followReplica } from '../replica/remote-follow.js';
+import { listReplicatedLogs } from '../replica/remote-logs.js';
+import type { ReplicaStats } from '../replica/replica-figures.js';
+import { takeOver } from '../replica/take-over.js';
 import { checkRecoverOptions, type RecoverOptions } from '../snapshot/recover-options.js';
 import { infoOf, type RecoveredState, recoverState } from '../snapshot/recover-state.js';
 import { checkSource, type SnapshotSource } from '../snapshot/snapshot-source.js';
 import { LogStream } from '../stream/log-stream.js';
+import { openWithoutReplica } from './local-log.js';
 import { PRINTED, type PrintArguments, printed } from './printed.js';
 import { readStats, type WalStats } from './stats.js';
 import { WalLane } from './wal-lane.js';
 import { WalReader } from './wal-reader.js';
+
+const NOT_STOPPABLE = { signal: undefined, onProgress: undefined };
 
 /**
  * A write-ahead log, open for appending and reading: {@link Wal.open} makes it. An append copies the entry into
@@ -180,7 +205,22 @@ export class Wal extends WalReader {
    * @throws ERR_WAL_TRUNCATED: a cut removed an entry that the iterator had returned
    * @throws ERR_WAL_CORRUPT, ERR_WAL_UNSUPPORTED, ERR_WAL_IO: as of {@link Wal.open}
    */
-  static follow(directory: string | URL, options: DirectoryFollowOptions = {}): WalIterator<WalEntry> {
+  static follow(directory: string | URL, options?: DirectoryFollowOptions): WalIterator<WalEntry>;
+  /**
+   * Follows a replicated log, on any machine: entries that are confirmed, and so are never taken back by a failover. It looks for new ones
+   * every 25 ms. It ends only by `break`, by `signal` or by an error.
+   *
+   * @throws ERR_WAL_PURGED: the next entry was removed from the replica
+   * @throws ERR_WAL_TRUNCATED: a cut removed an entry that the iterator had returned
+   * @throws ERR_WAL_OPTION: the replica holds no such log, or several
+   * @throws ERR_WAL_REPLICA: the replica cannot be read, or contradicts itself
+   */
+  static follow(replica: ReplicaAdapter, options?: ReplicaFollowOptions): WalIterator<WalEntry>;
+  static follow(
+    directory: string | URL | ReplicaAdapter,
+    options: DirectoryFollowOptions | ReplicaFollowOptions = {},
+  ): WalIterator<WalEntry> {
+    if (isAdapter(directory)) return followReplica(checkReplicaFollow(directory, options));
     return followDirectory(checkPath('directory', directory), takeFollowOptions(options));
   }
 
@@ -264,22 +304,112 @@ export class Wal extends WalReader {
    * @throws ERR_WAL_IO: a file cannot be read, written or synced; the written files are removed
    * @throws ERR_WAL_WORKER_DIED: the restoring thread could not load its code, or ended
    */
-  static async restore(
+  static restore(
     backups: BackupPlace | readonly BackupPlace[],
     directory: string | URL,
+    options?: RestoreOptions,
+  ): Promise<RestoreReport>;
+  /**
+   * Makes a log in `directory` of what a replica holds confirmed: for a copy, or for the state at an entry. It does not acquire the log,
+   * so its writer goes on; the last acknowledged entries may not be confirmed yet. To go on writing use {@link Wal.takeOver}. The
+   * restored log has the same id and a new branch, and no time stamps.
+   *
+   * @param directory a directory that does not exist, or is empty
+   * @throws ERR_WAL_OPTION: the directory is not empty; the replica holds no such log, or several; `to` is above the last confirmed entry
+   * @throws ERR_WAL_PURGED: `to` is before the first entry
+   * @throws ERR_WAL_REPLICA: the replica cannot be read, or contradicts itself; what was written is removed
+   * @throws ERR_WAL_LOCKED: another restore to the directory is at work
+   * @throws ERR_WAL_IO: a file cannot be written or synced; what was written is removed
+   * @throws ERR_WAL_WORKER_DIED: the restoring thread could not load its code, or ended
+   */
+  static restore(directory: string | URL, options: ReplicaRestoreOptions): Promise<ReplicaRestoreReport>;
+  static async restore(
+    source: BackupPlace | readonly BackupPlace[],
+    place: string | URL | ReplicaRestoreOptions,
     options: RestoreOptions = {},
-  ): Promise<RestoreReport> {
-    return restoreBackups(checkRestore(backups, directory, options));
+  ): Promise<RestoreReport | ReplicaRestoreReport> {
+    if (typeof place === 'object' && 'replica' in place)
+      return restoreFromReplica(checkReplicaRestore(source, place));
+    return restoreBackups(checkRestore(source, place, options));
   }
 
   /**
-   * Appends an entry and resolves to its LSN: with `durable: true` once the entry is fsynced, otherwise once it is
-   * handed to the system. The call copies `data` before it returns. If the ring is full, the copy is queued. The
+   * The logs that a replica holds, for people.
+   *
+   * @throws ERR_WAL_REPLICA: the replica cannot be read
+   */
+  static async replicatedLogs(
+    replica: ReplicaAdapter,
+    options: { readonly replicaTimeout?: number | undefined } = {},
+  ): Promise<readonly ReplicatedLog[]> {
+    const { replicaTimeout } = takeOptions(options, 'option', ['replicaTimeout']);
+    return listReplicatedLogs(checkRemote(replica, { replicaTimeout }));
+  }
+
+  /**
+   * Makes this process the writer of a replicated log, and resolves to the log, open at the replica's head. It fences every earlier
+   * writer, wherever it is: from then on nothing that an earlier writer ships has an effect. The log in `directory` becomes that of the
+   * replica: entries that it lacks are fetched, and entries that the replica does not hold are cut off into side files. If there is no
+   * log in `directory`, it is restored.
+   *
+   * Who takes over, and when, is for your orchestrator to decide. Two takeovers at the same time are safe: one of them fails with
+   * `ERR_WAL_FENCED`.
+   *
+   * @param directory a path or a `file:` URL
+   * @throws ERR_WAL_FENCED: another one has taken over meanwhile
+   * @throws ERR_WAL_LOCKED: a writer has the directory open
+   * @throws ERR_WAL_OPTION: an option is wrong; the replica holds no such log, or several
+   * @throws ERR_WAL_REPLICA: the replica cannot be reached or read
+   * @throws ERR_WAL_PURGED, ERR_WAL_UNSUPPORTED: the directory's log cannot be made that of the replica; the message says what to do
+   * @throws as {@link Wal.open}
+   */
+  static async takeOver(directory: string | URL, options: TakeOverOptions): Promise<Wal> {
+    const { logId, ...others } = options;
+    const remote = checkRemote(others.replica, { logId, replicaTimeout: others.replicaTimeout });
+    const checked = checkOptions(directory, others);
+    const { replica, lane, workerUrl, writer } = checked;
+    const path = writer.directory;
+    const expectEpoch = await takeOver({
+      directory: path,
+      remote,
+      writer: lane.replicaChannel as string,
+      openLocal: () => openWithoutReplica(checked),
+      restore: (id) =>
+        restoreFromReplica({
+          ...remote,
+          logId: id,
+          directory: path,
+          to: undefined,
+          workerUrl,
+          ...NOT_STOPPABLE,
+        }),
+    });
+    const connection = await Connection.open({
+      ...checked,
+      replica: { ...(replica as CheckedReplica), expectEpoch },
+    });
+    const wal = new Wal(connection);
+    try {
+      await connection.replication?.established();
+      return wal;
+    } catch (error) {
+      await wal.close();
+      throw error;
+    }
+  }
+
+  /**
+   * Appends an entry and resolves to its LSN: with `durable: true` once the entry is fsynced, with `durable: 'replicated'` once it is
+   * durable on the replica as well, otherwise once it is handed to the system. The call copies `data` before it returns. If the ring is full, the copy is queued. The
    * caller must handle the promise.
    *
    * @param data bytes or text, of any length from 0 to `maxEntrySize`
-   * @throws ERR_WAL_FULL: `maxPending` bytes are queued, or `maxUnsettled` promises are unsettled; the entry was not
-   *   taken
+   * @throws ERR_WAL_FULL: `maxPending` bytes are queued, `maxUnsettled` promises are unsettled, or more than `maxLag` bytes wait for the
+   *   replica; the entry was not taken
+   * @throws ERR_WAL_FENCED, ERR_WAL_DIVERGED, ERR_WAL_PURGED: of `durable: 'replicated'`: replication has ended. The entry is durable in the
+   *   local log, unless the call rejected at once
+   * @throws ERR_WAL_REPLICA: of `durable: 'replicated'`: the log was closed before the entry was known to be replicated. It is durable in the
+   *   local log
    * @throws ERR_WAL_TOO_LARGE: the entry has more than `maxEntrySize` bytes; it was not taken
    * @throws ERR_WAL_OPTION: `data` is neither bytes nor text; it was not taken
    * @throws ERR_WAL_CLOSED: the log is closed; the entry is not in it
@@ -462,6 +592,8 @@ export class Wal extends WalReader {
    *
    * With `firstLsn - 1` no entry stays: the log is empty, and the next append gets the LSN `lsn + 1`.
    *
+   * The replica, if there is one, is cut first: the call waits until it can be reached.
+   *
    * @param lsn `firstLsn - 1` to `lastLsn`
    * @param options `splitBatch: true`: the cut may be inside a batch, which then ends with `lsn`
    * @throws ERR_WAL_OPTION: `lsn` is below `firstLsn - 1` or above `lastLsn`, or inside a batch without `splitBatch`
@@ -476,14 +608,14 @@ export class Wal extends WalReader {
     if (lsn !== 0) checkLsn('lsn', lsn);
     const { splitBatch } = takeOptions(options, 'option', ['splitBatch']);
     const command = { name: 'truncateAfter', lsn, splitBatch: flag('splitBatch', splitBatch) } as const;
-    await this.#connection.lane.command(command);
+    await this.#connection.cut(command);
   }
 
   /**
    * Removes every entry and continues with `nextLsn`: for a log whose content is replaced as a whole, for example by a
    * snapshot from another machine. The bytes of the entries are kept in side files. It waits for pending appends, and
    * resolves once the log is empty durably. Afterwards `firstLsn` is `nextLsn` and `lastLsn` is `nextLsn - 1`. A
-   * reader fails with `ERR_WAL_TRUNCATED`.
+   * reader fails with `ERR_WAL_TRUNCATED`. The replica is emptied first: the call waits until it can be reached.
    *
    * @param nextLsn the LSN of the next entry, from 1, lower or higher than before
    * @throws ERR_WAL_OPTION: `nextLsn` is not an LSN
@@ -491,7 +623,7 @@ export class Wal extends WalReader {
    * @throws ERR_WAL_CLOSED, ERR_WAL_SYNC_FAILED, ERR_WAL_WORKER_DIED: the log is closed or has ended
    */
   async reset(nextLsn: number): Promise<void> {
-    await this.#connection.lane.command({ name: 'reset', lsn: checkLsn('nextLsn', nextLsn) });
+    await this.#connection.cut({ name: 'reset', lsn: checkLsn('nextLsn', nextLsn) });
   }
 
   /**
@@ -590,6 +722,16 @@ export class Wal extends WalReader {
    */
   static attach(attachment: WalAttachment): Promise<WalLane> {
     return WalLane.attach(attachment);
+  }
+
+  /** R: all entries up to this LSN are durable on the replica; 0 = none is, or there is no replica. */
+  get replicatedLsn(): number {
+    return this.#connection.status.get('replicatedLsn');
+  }
+
+  /** The replica; `undefined` if the log was opened without one. */
+  get replica(): ReplicaStats | undefined {
+    return this.#connection.replication?.stats();
   }
 
   /**

@@ -59,10 +59,15 @@ export class AckReceiver {
     return this.#written.size + this.#durable.size;
   }
 
-  /** @throws ERR_WAL_FULL: `maxUnsettled` append promises are not settled */
-  assertRoom(): void {
+  /**
+   * `others`: append promises that have been acknowledged here and are not settled.
+   *
+   * @throws ERR_WAL_FULL: `maxUnsettled` append promises are not settled
+   */
+  assertRoom(others = 0): void {
     const { directory, options } = this.#parts;
-    if (this.unsettled >= options.maxUnsettled) throw tooManyUnsettled(directory, options.maxUnsettled);
+    if (this.unsettled + others >= options.maxUnsettled)
+      throw tooManyUnsettled(directory, options.maxUnsettled);
   }
 
   /** Where the promise of an append with these `wants` waits. */

@@ -6,22 +6,30 @@ import type { LaneOptions } from '../options/wal-options.js';
 export interface Wish {
   /** Bits of `Want`. */
   readonly wants: number;
+  /** Once it is durable, it waits for the replica. */
+  readonly isReplicated: boolean;
   /** `undefined`: any. */
   readonly expectLsn: number | undefined;
 }
 
 /** The requests of an append with these options. Reading the options may run the caller's code. */
 export function wishOf(options: AppendOptions, defaults: LaneOptions): Wish {
-  const { durable, commit, expectLsn } = takeAppendOptions(options);
-  return { wants: wantsOf(durable ?? defaults.durable, commit ?? defaults.commit), expectLsn };
+  const { durable, commit, expectLsn } = takeAppendOptions(options, defaults.replicaChannel !== undefined);
+  const level = durable ?? defaults.durable;
+  return {
+    wants: wantsOf(level, commit ?? defaults.commit),
+    isReplicated: level === 'replicated',
+    expectLsn,
+  };
 }
 
-/** What an append without options asks of the writer, as bits of `Want`. */
-export function defaultWants({ durable, commit }: LaneOptions): number {
-  return wantsOf(durable, commit);
+/** What an append without options asks for. */
+export function defaultWish({ durable, commit }: LaneOptions): Wish {
+  return { wants: wantsOf(durable, commit), isReplicated: durable === 'replicated', expectLsn: undefined };
 }
 
-function wantsOf(durable: boolean, commit: LaneOptions['commit']): number {
-  if (!durable) return Want.written;
+function wantsOf(durable: LaneOptions['durable'], commit: LaneOptions['commit']): number {
+  // What is to be replicated must be durable here first.
+  if (durable === false) return Want.written;
   return commit === 'group' ? Want.durable | Want.commit : Want.durable;
 }

@@ -18,6 +18,15 @@ export function laneClosed(directory: string): WalError {
   );
 }
 
+/** The log or the lane is closed, and entries of it wait for the replica. */
+export function notReplicatedYet(directory: string): WalError {
+  return new WalError(
+    'ERR_WAL_REPLICA',
+    `The log "${directory}" was closed before the entry was known to be replicated. It is durable here, and the next open ships it.`,
+    { path: directory },
+  );
+}
+
 /** A thread of the log has ended without a request. `cause` is the error that the thread threw, if it is known. */
 export function threadDied(directory: string, cause?: unknown): WalError {
   const why = cause instanceof Error ? `: ${cause.message}` : '';

@@ -6,12 +6,12 @@ import { LaneProducer, Want } from '../../ring/producer.js';
 import { WalError } from '../errors/wal-error.js';
 import type { AppendOptions } from '../options/append-options.js';
 import { AckReceiver } from './ack-receiver.js';
-import { defaultWants, wishOf } from './append-wants.js';
+import { defaultWish, type Wish, wishOf } from './append-wants.js';
 import { Appender } from './appender.js';
 import { BlockingFlush } from './blocking-flush.js';
 import type { CheckpointRequests } from './checkpoint-requests.js';
 import { batchBytes, type Encode, type EntryData } from './entry-data.js';
-import { threadDied } from './lane-errors.js';
+import { notReplicatedYet, threadDied } from './lane-errors.js';
 import { LaneInbox } from './lane-inbox.js';
 import { type Closing, LaneLife } from './lane-life.js';
 import type { LaneParts } from './lane-parts.js';
@@ -19,6 +19,7 @@ import { type LaneStats, LaneTallies } from './lane-tallies.js';
 import { OtherLanes } from './other-lanes.js';
 import { OverflowQueue } from './overflow-queue.js';
 import { ProcessHold } from './process-hold.js';
+import { ReplicatedAppends } from './replicated-appends.js';
 import { RoomWaiters } from './room-waiters.js';
 import { Settlement } from './settlement.js';
 import { countUntaken } from './untaken-entries.js';
@@ -40,7 +41,7 @@ export class Lane {
   /** Lanes for other threads. */
   readonly otherLanes: OtherLanes;
   readonly #parts: LaneParts;
-  readonly #defaultWants: number;
+  readonly #defaultWish: Wish;
   readonly #doorbell: Doorbell;
   readonly #life: LaneLife;
   readonly #overflow: OverflowQueue;
@@ -52,6 +53,8 @@ export class Lane {
   readonly #flush: BlockingFlush;
   readonly #settlement: Settlement;
   readonly #hold: ProcessHold;
+  /** Only of a log with a replica. */
+  readonly #replicated: ReplicatedAppends | undefined;
   /** Each append is made durable before it returns: the process is exiting. */
   #flushEach = false;
 
@@ -72,7 +75,7 @@ export class Lane {
     this.maxEntrySize = options.maxEntrySize;
     this.roomyBytes = appender.plainMax;
     this.#parts = parts;
-    this.#defaultWants = defaultWants(options);
+    this.#defaultWish = defaultWish(options);
     this.#doorbell = doorbell;
     this.#life = life;
     this.#overflow = overflow;
@@ -90,6 +93,12 @@ export class Lane {
       onReceived: () => this.#hold.updateLater(),
       accepted: () => appender.assertedAccepted(),
     });
+    if (options.replicaChannel !== undefined) {
+      const { replicaChannel } = options;
+      this.#replicated = new ReplicatedAppends(directory, parts.status, replicaChannel, () =>
+        this.#hold.update(),
+      );
+    }
     this.#settlement = new Settlement({
       life,
       tallies,
@@ -113,12 +122,13 @@ export class Lane {
   }
 
   get #pendingPromises(): number {
-    return this.#acks.unsettled + this.#requests.size + this.#room.size;
+    return this.#acks.unsettled + this.unreplicated + this.#requests.size + this.#room.size;
   }
 
   /** See `Wal.tryAppend`. */
   tryAppend(data: EntryData): boolean {
     this.#life.assertTaking();
+    this.#replicated?.assertRoom();
     if (!this.#appender.push(data, Want.nothing)) {
       this.#noticeFull();
       return false;
@@ -131,6 +141,7 @@ export class Lane {
   /** See `Wal.tryEncode`. */
   tryEncode(maxLength: number, encode: Encode): boolean {
     this.#life.assertTaking();
+    this.#replicated?.assertRoom();
     if (!this.#appender.encode(maxLength, encode)) {
       this.#noticeFull();
       return false;
@@ -146,6 +157,7 @@ export class Lane {
    */
   tryQueue(data: EntryData): boolean {
     this.#life.assertTaking();
+    this.#replicated?.assertRoom();
     if (!this.#appender.push(data, Want.nothing) && !this.#appender.tryQueue(data, Want.nothing))
       return false;
     this.#doorbell.ring(true);
@@ -155,12 +167,12 @@ export class Lane {
 
   /** See `Wal.append`. */
   append(data: EntryData, options: AppendOptions | undefined): Promise<number> {
-    let wants = this.#defaultWants;
-    let expectLsn: number | undefined;
+    let wish = this.#defaultWish;
     try {
-      if (options !== undefined) ({ wants, expectLsn } = wishOf(options, this.#parts.options));
-      this.#life.assertTaking();
-      this.#acks.assertRoom();
+      if (options !== undefined) wish = wishOf(options, this.#parts.options);
+      const { wants, expectLsn } = wish;
+      this.#assertTaking(wish);
+      this.#acks.assertRoom(this.#replicated?.size);
       if (expectLsn !== undefined) this.#appender.post(data, wants, expectLsn);
       else if (!this.#appender.push(data, wants)) this.#appender.queue(data, wants);
     } catch (error) {
@@ -168,9 +180,9 @@ export class Lane {
     }
     // Done first, so that the writer wakes up while this thread does the rest. The answer comes in a later turn of the event loop.
     this.#doorbell.ring(true);
-    const promise = this.#acks.pendingFor(wants).addEntry(this.#appender.accepted);
-    this.#afterAppend(wants);
-    return promise;
+    const promise = this.#acks.pendingFor(wish.wants).addEntry(this.#appender.accepted);
+    this.#afterAppend(wish.wants);
+    return wish.isReplicated ? this.#afterReplication(promise, (lsn) => lsn) : promise;
   }
 
   /** See `Wal.appendBatch`. */
@@ -178,17 +190,17 @@ export class Lane {
     entries: readonly EntryData[],
     options: AppendOptions | undefined,
   ): Promise<{ first: number; last: number }> {
-    let wants = this.#defaultWants;
-    let expectLsn: number | undefined;
+    let wish = this.#defaultWish;
     let parts: readonly Uint8Array[];
     try {
-      if (options !== undefined) ({ wants, expectLsn } = wishOf(options, this.#parts.options));
-      this.#life.assertTaking();
+      if (options !== undefined) wish = wishOf(options, this.#parts.options);
+      const { wants, expectLsn } = wish;
+      this.#assertTaking(wish);
       parts = batchBytes(entries);
       // The caller's code that ran meanwhile may have closed the lane.
       this.#life.assertTaking();
       if (parts.length === 0) return this.#appendNothing(expectLsn);
-      this.#acks.assertRoom();
+      this.#acks.assertRoom(this.#replicated?.size);
       if (expectLsn === undefined) this.#appender.pushBatch(parts, wants);
       else this.#appender.postBatch(parts, wants, expectLsn);
     } catch (error) {
@@ -196,9 +208,32 @@ export class Lane {
     }
     this.#doorbell.ring(true);
     const first = this.#appender.accepted - parts.length + 1;
-    const promise = this.#acks.pendingFor(wants).addBatch(first, parts.length);
-    this.#afterAppend(wants);
-    return promise;
+    const promise = this.#acks.pendingFor(wish.wants).addBatch(first, parts.length);
+    this.#afterAppend(wish.wants);
+    return wish.isReplicated ? this.#afterReplication(promise, ({ last }) => last) : promise;
+  }
+
+  #assertTaking({ isReplicated }: Wish): void {
+    this.#life.assertTaking();
+    if (isReplicated) this.#replicated?.assertGoingOn();
+    this.#replicated?.assertRoom();
+  }
+
+  /** `lastOf`: the entry that has to be replicated. */
+  async #afterReplication<T>(durable: Promise<T>, lastOf: (acknowledged: T) => number): Promise<T> {
+    const acknowledged = await durable;
+    await this.#replicated?.wait(lastOf(acknowledged));
+    return acknowledged;
+  }
+
+  /** Appends that are durable here and wait for the replica. */
+  get unreplicated(): number {
+    return this.#replicated?.size ?? 0;
+  }
+
+  /** Nothing more will be replicated while the log is open. */
+  rejectUnreplicated(error: WalError): void {
+    this.#replicated?.rejectAll(error);
   }
 
   /** The place where a batch of no entries stands in the lane's order. */
@@ -286,6 +321,7 @@ export class Lane {
   detach(): void {
     this.drainPorts();
     if (this.#life.close()) this.#settlement.settleAll(this.#appender.accepted + 1);
+    this.rejectUnreplicated(notReplicatedYet(this.directory));
     this.#hold.update();
     this.letGo();
   }
@@ -293,6 +329,7 @@ export class Lane {
   /** Closes the ports. Settles nothing: pending promises stay pending for ever. */
   letGo(): void {
     this.#acks.close();
+    this.#replicated?.close();
     this.#life.detach();
   }
 
@@ -311,7 +348,7 @@ export class Lane {
       ringBytes: views.ringBytes,
       ringUsed: isDetached ? 0 : ringUsed(views.i32),
       pendingBytes: isDetached ? 0 : this.#overflow.bytes,
-      unsettled: this.#acks.unsettled,
+      unsettled: this.#acks.unsettled + this.unreplicated,
       ...others,
     };
   }

@@ -1,6 +1,8 @@
 import type { BackupReport, RestoreReport } from '../../protocol/backup-reports.js';
+import type { ReplicaRestoreReport } from '../../protocol/replica-reports.js';
 import type { BackupInspection } from '../../worker/backup/verify-backup.js';
 import type { CheckedBackup, CheckedRestore, StoppableOptions } from '../options/backup-options.js';
+import type { CheckedReplicaRestore } from '../options/remote-options.js';
 import { runJob } from './job-pool.js';
 import { runStoppable } from './stoppable-job.js';
 import { describeBlocks, type VerifyReport } from './verify.js';
@@ -60,6 +62,13 @@ export function restoreBackups(checked: CheckedRestore): Promise<RestoreReport> 
   const { backups, directory, to, dryRun, workerUrl } = checked;
   return runStoppable(checked, ({ buffer: control }) =>
     runJob('restore', { backups, directory, to, dryRun, control }, { workerUrl }),
+  );
+}
+
+export function restoreFromReplica(checked: CheckedReplicaRestore): Promise<ReplicaRestoreReport> {
+  const { adapter, logId, directory, to, timeoutMs, workerUrl } = checked;
+  return runStoppable(checked, ({ buffer: control }) =>
+    runJob('restoreReplica', { adapter, logId, directory, to, timeoutMs, control }, { workerUrl }),
   );
 }
 

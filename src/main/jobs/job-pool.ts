@@ -3,6 +3,7 @@ import type { MessagePort } from 'node:worker_threads';
 import type { Judgement } from '../../format/verdict.js';
 import type { BackupReport, RestoreReport, StoppedJob } from '../../protocol/backup-reports.js';
 import type { Failure } from '../../protocol/errors.js';
+import type { ReplicaRestoreReport } from '../../protocol/replica-reports.js';
 import type { RepairReport } from '../../protocol/reports.js';
 import type {
   RemoveSnapshotsRequest,
@@ -22,6 +23,7 @@ import type {
   InspectRequest,
 } from '../../worker/inspect/inspect.js';
 import type { RepairRequest } from '../../worker/recover/repair.js';
+import type { RestoreReplicaRequest } from '../../worker/replica/restore-replica.js';
 import { errorFromFailure } from '../errors/wal-error.js';
 import { threadFailure, workerFile } from '../threads/start-thread.js';
 import { JobThread } from './job-thread.js';
@@ -50,6 +52,7 @@ interface Jobs {
   removeSnapshots: { request: RemoveSnapshotsRequest; answer: Fallible<{ readonly removed: number }> };
   backup: { request: BackupRequest; answer: Fallible<BackupReport | StoppedJob> };
   restore: { request: RestoreRequest; answer: Fallible<RestoreReport | StoppedJob> };
+  restoreReplica: { request: RestoreReplicaRequest; answer: Fallible<ReplicaRestoreReport | StoppedJob> };
   verifyBackup: { request: VerifyBackupRequest; answer: Fallible<BackupInspection | StoppedJob> };
 }
 
@@ -66,6 +69,7 @@ const JOB_TEXT: Readonly<Record<keyof Jobs, string>> = {
   removeSnapshots: 'remove snapshots of',
   backup: 'back up',
   restore: 'restore',
+  restoreReplica: 'restore',
   verifyBackup: 'verify',
 };
 

@@ -1,20 +1,24 @@
 import { join } from 'node:path';
 import type { MessagePort } from 'node:worker_threads';
-import { nowMs } from '../../files/node-globals.js';
+import { AbortController, nowMs } from '../../files/node-globals.js';
 import { segmentName } from '../../format/segment-name.js';
-import type { ToLane } from '../../protocol/lane-messages.js';
+import type { LogCommand, ToLane } from '../../protocol/lane-messages.js';
 import type { RecoveryReport } from '../../protocol/reports.js';
+import { NO_PROGRESS } from '../../replica/shipper.js';
 import { ringUsed } from '../../ring/layout.js';
 import type { LogStatus } from '../../ring/log-status.js';
 import type { Lane } from '../append/lane.js';
-import { closedError } from '../append/lane-errors.js';
+import { closedError, notReplicatedYet } from '../append/lane-errors.js';
+import { hexId } from '../archive/archive-name.js';
 import { Archiver } from '../archive/archiver.js';
 import { LiveBackups } from '../backup/live-backups.js';
 import { CheckpointList } from '../checkpoints/checkpoint-list.js';
 import { errorFromFailure, WalError } from '../errors/wal-error.js';
 import type { Archive } from '../options/archive-option.js';
+import type { CheckedReplica } from '../options/replica-option.js';
 import type { CheckedOptions } from '../options/wal-options.js';
 import { LiveView } from '../read/live-view.js';
+import { Replication } from '../replica/replication.js';
 import { Snapshots } from '../snapshot/snapshots.js';
 import { createAttachment, type WalAttachment } from './attachment.js';
 import { CloseOnce } from './close-once.js';
@@ -35,9 +39,12 @@ export class Connection implements ExitParticipant {
   readonly status: LogStatus;
   readonly view: LiveView;
   readonly recovery: RecoveryReport;
+  readonly logId: bigint;
   readonly checkpoints: CheckpointList;
   /** Only with the option `archive`. */
   readonly archiver: Archiver | undefined;
+  /** Only with the option `replica`. */
+  readonly replication: Replication | undefined;
   readonly snapshots: Snapshots;
   readonly backups: LiveBackups;
   readonly #threads: LogThreads;
@@ -54,13 +61,14 @@ export class Connection implements ExitParticipant {
   private constructor(
     threads: LogThreads,
     opened: Extract<ToLane, { kind: 'opened' }>,
-    { writer: { directory, fileMode, preallocate }, archive }: CheckedOptions,
+    { writer: { directory, fileMode, preallocate }, lane, archive, replica }: CheckedOptions,
   ) {
     this.#threads = threads;
     this.#onError = threads.onError;
     this.lane = threads.lane;
     this.status = threads.status;
     this.recovery = opened.recovery;
+    this.logId = opened.origin.logId;
     this.checkpoints = new CheckpointList(opened.kept.namedCheckpoints);
     threads.lane.checkpoints.onDone = (change) => this.checkpoints.apply(change);
     this.view = new LiveView(
@@ -99,6 +107,7 @@ export class Connection implements ExitParticipant {
     };
     threads.onLogMessage = (message) => this.#receive(message);
     this.archiver = archive && this.#startArchiver(archive, opened);
+    this.replication = replica && this.#startReplication(replica, lane.replicaChannel as string, opened);
     addExitParticipant(this);
     publish('open', { directory, recovery: this.recovery });
     if (this.recovery.verdict !== 'clean') publish('recover', { directory, recovery: this.recovery });
@@ -111,6 +120,8 @@ export class Connection implements ExitParticipant {
     engine: LogEngine = systemEngine(checked.workerUrl),
   ): Promise<Connection> {
     checked.signal?.throwIfAborted();
+    if (checked.replica !== undefined && engine.startReplicaThread === undefined)
+      throw noOtherThreads(checked.writer.directory);
     const threads = new LogThreads(checked, engine);
     try {
       const opened = await threads.waitForOpening(checked.signal);
@@ -135,6 +146,7 @@ export class Connection implements ExitParticipant {
   abandon(): void {
     this.#closed.skip();
     this.archiver?.letGo();
+    void this.replication?.stop();
     this.#threads.abandon();
     removeExitParticipant(this);
   }
@@ -157,6 +169,18 @@ export class Connection implements ExitParticipant {
     let most = 0;
     for (const { i32 } of this.#others.values()) most = Math.max(most, ringUsed(i32));
     return most;
+  }
+
+  /** Cuts the log, and its replica before it. */
+  async cut(command: LogCommand & { readonly name: 'truncateAfter' | 'reset' }): Promise<void> {
+    const { replication, lane } = this;
+    const cutLog = async () => void (await lane.command(command));
+    if (replication === undefined) return cutLog();
+    const isReset = command.name === 'reset';
+    // What the local log would refuse must not reach the replica.
+    if (!isReset) await lane.command({ ...command, dryRun: true });
+    const lsn = isReset ? command.lsn - 1 : command.lsn;
+    await replication.cut(lsn, isReset || lsn < this.status.get('firstLsn'), cutLog);
   }
 
   /** See `LogThreads.askForSyncs`. */
@@ -211,9 +235,11 @@ export class Connection implements ExitParticipant {
     const filesClosed = Promise.all([this.view.close(), this.backups.close()]);
     this.archiver?.abort(closedError(this.view.directory));
     const snapshotsClosed = this.snapshots.close(() => closedError(this.view.directory));
+    this.replication?.recordLast();
     this.#threads.startClosing();
 
     await this.#threads.waitForEnd();
+    await this.#endReplication();
     await this.archiver?.ended();
     this.#threads.detach();
     for (const [lane, { lifePort }] of this.#others) {
@@ -261,6 +287,40 @@ export class Connection implements ExitParticipant {
       nowMs: () => engine.nowMs(),
       delay: (ms, options) => engine.delay(ms, options),
     });
+  }
+
+  #startReplication(
+    checked: CheckedReplica,
+    channel: string,
+    { origin, kept }: Extract<ToLane, { kind: 'opened' }>,
+  ): Replication {
+    const { view, lane, status } = this;
+    const { engine, surroundings } = this.#threads;
+    return new Replication({
+      directory: view.directory,
+      status,
+      statusMemory: surroundings.status,
+      checked,
+      channel,
+      logId: hexId(origin.logId),
+      known: kept.replicated ?? NO_PROGRESS,
+      startThread: engine.startReplicaThread as NonNullable<LogEngine['startReplicaThread']>,
+      nowMs: () => engine.nowMs(),
+      pause: () => engine.delay(5, { signal: new AbortController().signal, ref: true }),
+      cuts: () => view.truncations.length,
+      record: (change) => lane.checkpoints.request(change),
+      report: (error) => this.#onError.report(error),
+    });
+  }
+
+  /** Everything is durable here. Appends that wait for the replica have some time left for it. */
+  async #endReplication(): Promise<void> {
+    const { replication, lane } = this;
+    if (replication === undefined) return;
+    const { directory } = this.view;
+    if (lane.failure === undefined) await replication.drained(() => lane.unreplicated === 0);
+    lane.rejectUnreplicated(lane.failure ?? notReplicatedYet(directory));
+    await replication.stop();
   }
 
   #tellOfSync(durableLsn: number, durationMs: number): void {

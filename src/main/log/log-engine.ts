@@ -4,6 +4,7 @@ import { LockWatch } from '../../files/lock.js';
 import { clearTimeout, nowMs, setTimeout, wallMs } from '../../files/node-globals.js';
 import type { BackupReport, StoppedJob } from '../../protocol/backup-reports.js';
 import type { Failure } from '../../protocol/errors.js';
+import type { ReplicaThreadData } from '../../protocol/replica-messages.js';
 import type { SyncThreadData, WriterThreadData } from '../../protocol/thread-data.js';
 import { Doorbell } from '../../ring/doorbell.js';
 import type { BackupRequest } from '../../worker/backup/backup.js';
@@ -50,6 +51,8 @@ export interface LogEngine extends ReadAccess {
     ports: MessagePort[],
     deliver: () => void,
   ): LogThread;
+  /** Starts the thread that ships the log; `port` is the one in `data`. Absent: there are no other threads. */
+  readonly startReplicaThread?: (data: ReplicaThreadData<MessagePort>, port: MessagePort) => LogThread;
   /** @throws the system's error: no descriptor is left for it */
   watchLives(lockFile: string, lifeline: number): LifeWatch;
   /** Resolves after `ms`, or when `signal` aborts. `ref`: keeps the process alive meanwhile. */
@@ -65,6 +68,7 @@ export function systemEngine(workerUrl: URL | undefined): LogEngine {
   return {
     createDoorbell: (memory) => new Doorbell(memory),
     startThread: (data, ports): Worker => startThread(data.role, data, ports, workerUrl),
+    startReplicaThread: (data, port) => startThread(data.role, data, [port], workerUrl),
     watchLives: (lockFile, lifeline) => new LockWatch(lockFile, lifeline),
     openForReading,
     identifyPath,

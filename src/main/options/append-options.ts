@@ -1,15 +1,17 @@
 import { WalError } from '../errors/wal-error.js';
-import { checkLsn, flag, oneOf, refuse } from './checks.js';
+import { checkLsn, oneOf, refuse } from './checks.js';
 import { isGiven } from './given-options.js';
+import { checkLevel, type DurabilityLevel } from './replica-option.js';
 
 /** Options of one append. What is not given is as the log's options say. */
 export interface AppendOptions {
   /**
-   * Resolve once fsynced (`true`) or once handed to the system (`false`).
+   * Resolve once fsynced (`true`), once handed to the system (`false`), or once it is durable on the replica, too (`'replicated'`, for a
+   * log with the option `replica`).
    *
    * @defaultValue the log's option `durable`
    */
-  durable?: boolean | undefined;
+  durable?: DurabilityLevel | undefined;
   /**
    * When it is synced, if it is durable: at once, together with whoever waits (`'group'`), or at the tick of `syncInterval` (`'interval'`).
    *
@@ -27,8 +29,11 @@ export interface AppendOptions {
   expectLsn?: number | undefined;
 }
 
-/** Checks the options of one append and answers them, each read once; `undefined` means the log's defaults. */
-export function takeAppendOptions(options: AppendOptions): AppendOptions {
+/**
+ * Checks the options of one append and answers them, each read once; `undefined` means the log's defaults. `hasReplica`: the log was
+ * opened with one.
+ */
+export function takeAppendOptions(options: AppendOptions, hasReplica: boolean): AppendOptions {
   if (typeof options !== 'object' || options === null) refuse('append options', 'an object', options);
   // As [givenOptions], without what that costs: durable appends have options, most of them.
   for (const name in options) {
@@ -43,7 +48,7 @@ export function takeAppendOptions(options: AppendOptions): AppendOptions {
   if (durable !== undefined && !isGiven(options, 'durable')) durable = undefined;
   if (commit !== undefined && !isGiven(options, 'commit')) commit = undefined;
   if (expectLsn !== undefined && !isGiven(options, 'expectLsn')) expectLsn = undefined;
-  flag('durable', durable);
+  if (durable !== undefined) checkLevel(durable, hasReplica);
   oneOf('commit', commit, ['group', 'interval']);
   if (expectLsn !== undefined) checkLsn('expectLsn', expectLsn);
   return { durable, commit, expectLsn };

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import { DEFAULT_RESOLUTION_MS, RESOLUTION_MS_MAX } from '../../format/time-walk.js';
 import type { WriterOptions } from '../../protocol/thread-data.js';
 import { WalError } from '../errors/wal-error.js';
@@ -16,12 +17,19 @@ import {
 } from './checks.js';
 import { type CompressionOption, checkCompression } from './compression-option.js';
 import { checkPath, checkWorkerUrl } from './paths.js';
+import {
+  type CheckedReplica,
+  checkLevel,
+  checkReplicaOptions,
+  type DurabilityLevel,
+  type ReplicaOptions,
+} from './replica-option.js';
 
 /**
  * Options of {@link Wal.open}. Sizes are in bytes, times in milliseconds. A value that is not allowed, and an option that is not
  * known, are refused with `ERR_WAL_OPTION`, which names the range.
  */
-export interface WalOptions {
+export interface WalOptions extends ReplicaOptions {
   /**
    * `false`: `open` makes no log where there is none. It rejects with `ERR_WAL_IO`, cause `ENOENT`, and creates nothing.
    *
@@ -29,11 +37,12 @@ export interface WalOptions {
    */
   create?: boolean | undefined;
   /**
-   * Level of an append that does not say: `true` = it resolves once fsynced, `false` = once handed to the system.
+   * Level of an append that does not say: `true` = it resolves once fsynced, `false` = once handed to the system, `'replicated'` = once
+   * it is durable on the replica, too.
    *
    * @defaultValue `false`
    */
-  durable?: boolean | undefined;
+  durable?: DurabilityLevel | undefined;
   /**
    * Bytes of a segment, 4 KiB to 1 GiB. A frame that would pass it goes to the next segment; a larger one stands alone in its own.
    *
@@ -65,7 +74,8 @@ export interface WalOptions {
    * an entry above the lowest checkpoint (`Wal.checkpoint`), named and unnamed. The unnamed one counts unless it is 0 and there are
    * named ones: as long as no checkpoint was set, retention removes nothing. `'snapshot'`: every segment that the oldest kept snapshot
    * needs for its replay (`Wal.writeSnapshot`). Until a snapshot is written, or `Wal.recover` has read one, it keeps everything.
-   * Default: nothing.
+   * `'replicated'`: every segment with an entry that is not replicated, which a log with the option `replica` keeps anyway. Default:
+   * nothing.
    */
   retainFrom?: RetainFrom | readonly RetainFrom[] | undefined;
   /**
@@ -220,9 +230,9 @@ export interface WalReaderOptions extends Omit<WalOptions, 'readOnly'> {
 }
 
 /** What keeps segments from retention: the option `retainFrom` of {@link WalOptions}. */
-export type RetainFrom = 'checkpoint' | 'snapshot';
+export type RetainFrom = 'checkpoint' | 'snapshot' | 'replicated';
 
-const RETAIN_FROM: readonly RetainFrom[] = ['checkpoint', 'snapshot'];
+const RETAIN_FROM: readonly RetainFrom[] = ['checkpoint', 'snapshot', 'replicated'];
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -230,7 +240,7 @@ const GiB = 1024 * MiB;
 
 /** Options of the producer's side, every default filled in. */
 export interface LaneOptions {
-  readonly durable: boolean;
+  readonly durable: DurabilityLevel;
   readonly commit: 'group' | 'interval';
   readonly busyPoll: boolean;
   readonly ringSize: number;
@@ -238,6 +248,8 @@ export interface LaneOptions {
   readonly maxPending: number;
   readonly maxUnsettled: number;
   readonly maxEntrySize: number;
+  /** Where lanes hear how far the log is replicated; `undefined`: it has no replica. Each open has its own. */
+  readonly replicaChannel: string | undefined;
 }
 
 export interface CheckedOptions {
@@ -248,6 +260,7 @@ export interface CheckedOptions {
   readonly signal: AbortSignal | undefined;
   readonly onError: ((error: WalError) => void) | undefined;
   readonly archive: Archive | undefined;
+  readonly replica: CheckedReplica | undefined;
 }
 
 const KNOWN_OPTIONS: readonly (keyof WalOptions)[] = [
@@ -260,6 +273,10 @@ const KNOWN_OPTIONS: readonly (keyof WalOptions)[] = [
   'retainFrom',
   'archive',
   'archiveTimeout',
+  'replica',
+  'replicaTimeout',
+  'maxLag',
+  'onLag',
   'syncInterval',
   'commitDelay',
   'commit',
@@ -288,7 +305,10 @@ export function checkOptions(directory: unknown, given: WalOptions | WalReaderOp
   if (!isIntegerWithin(ringSize, 64 * KiB, GiB) || (ringSize & (ringSize - 1)) !== 0) {
     refuse('ringSize', 'a power of two from 64 KiB to 1 GiB, in bytes', ringSize);
   }
+  const replica = checkReplicaOptions(options);
   const retainFrom = checkRetainFrom(options.retainFrom);
+  if (retainFrom.includes('replicated') && replica === undefined)
+    throw new WalError('ERR_WAL_OPTION', "retainFrom: 'replicated' needs the option replica.");
   return {
     writer: {
       directory: checkPath('directory', directory),
@@ -300,6 +320,7 @@ export function checkOptions(directory: unknown, given: WalOptions | WalReaderOp
       retainFromCheckpoint: retainFrom.includes('checkpoint'),
       retainFromSnapshot: retainFrom.includes('snapshot'),
       hasArchive: options.archive !== undefined,
+      hasReplica: replica !== undefined,
       archiveTimeout: checkArchiveTimeout(options),
       syncInterval: integer('syncInterval', options.syncInterval, 200, 1, 60_000),
       commitDelay: number('commitDelay', options.commitDelay, 0, 0, 1_000),
@@ -317,7 +338,7 @@ export function checkOptions(directory: unknown, given: WalOptions | WalReaderOp
       compression: checkCompression(options.compression),
     },
     lane: {
-      durable: flag('durable', options.durable),
+      durable: checkLevel(options.durable, replica !== undefined),
       commit: oneOf('commit', options.commit, ['group', 'interval']),
       busyPoll: flag('busyPoll', options.busyPoll),
       ringSize,
@@ -325,13 +346,26 @@ export function checkOptions(directory: unknown, given: WalOptions | WalReaderOp
       maxPending: integer('maxPending', options.maxPending, 16 * MiB, 1, Number.MAX_SAFE_INTEGER),
       maxUnsettled: integer('maxUnsettled', options.maxUnsettled, 1_048_576, 1, 0x7fff_ffff),
       maxEntrySize: integer('maxEntrySize', options.maxEntrySize, 64 * MiB, 1, GiB),
+      replicaChannel: replica && newChannelName(),
     },
     readOnly: flag('readOnly', options.readOnly),
     workerUrl: checkWorkerUrl(options.workerUrl),
     signal: checkSignal(options.signal),
     onError: callback('onError', options.onError),
     archive: checkArchive(options.archive),
+    replica,
   };
+}
+
+/** No other open, on any machine, has the same: it also tells one writer of a replica from another. */
+function newChannelName(): string {
+  return `ringwal ${hostname()} ${process.pid} ${randomHex()}${randomHex()}`;
+}
+
+function randomHex(): string {
+  return Math.floor(Math.random() * 2 ** 48)
+    .toString(16)
+    .padStart(12, '0');
 }
 
 function checkArchive(archive: Archive | undefined): Archive | undefined {
@@ -355,7 +389,8 @@ function checkRetainFrom(value: unknown): readonly RetainFrom[] {
   if (value === undefined) return [];
   const names: readonly unknown[] = Array.isArray(value) ? [...value] : [value];
   const isKnown = (name: unknown): name is RetainFrom => RETAIN_FROM.includes(name as RetainFrom);
-  if (!names.every(isKnown)) refuse('retainFrom', "'checkpoint' or 'snapshot', or an array of them", value);
+  if (!names.every(isKnown))
+    refuse('retainFrom', "'checkpoint', 'snapshot' or 'replicated', or an array of them", value);
   return names;
 }
 

@@ -88,7 +88,7 @@ export class LogCommands {
     });
   }
 
-  #runOnLog({ name, lsn, splitBatch = false }: LogCommand): Failure | undefined {
+  #runOnLog({ name, lsn, splitBatch = false, dryRun = false }: LogCommand): Failure | undefined {
     const committer = this.#committer;
     const { housekeeper } = committer;
     this.#checkRange(name, lsn);
@@ -103,7 +103,7 @@ export class LogCommands {
       case 'truncateBefore':
         return this.#truncateBefore(lsn);
       case 'truncateAfter':
-        if (lsn < this.#tail.wholeLsn) this.#cuts.truncateAfter(lsn, splitBatch);
+        if (lsn < this.#tail.wholeLsn) this.#cuts.truncateAfter(lsn, splitBatch, dryRun);
         return undefined;
       case 'reset':
         this.#cuts.reset(lsn);
@@ -132,6 +132,7 @@ export class LogCommands {
         live: this.#catalog.last?.number ?? 0,
         cuts: this.#cuts.made,
       });
+      if (changes.some(({ kind }) => kind === 'detached')) housekeeper.detachReplica(committer.watermark);
       if (places !== undefined) committer.withRoom(() => housekeeper.keep(places, committer.watermark));
       return { results };
     } catch (error) {

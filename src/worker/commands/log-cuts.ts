@@ -71,16 +71,20 @@ export class LogCuts {
     return this.#made;
   }
 
-  /** Makes `wantedLsn` the last entry, or the one before it if `wantedLsn` was skipped: the next LSN depends on it. */
-  truncateAfter(wantedLsn: number, splitBatch: boolean): void {
+  /**
+   * Makes `wantedLsn` the last entry, or the one before it if `wantedLsn` was skipped: the next LSN depends on it. `dryRun`: only
+   * refuses what would be refused.
+   */
+  truncateAfter(wantedLsn: number, splitBatch: boolean, dryRun: boolean): void {
     const { status, tail } = this.#parts;
     const end = wantedLsn < status.get('firstLsn') ? undefined : findEntryEnd(this.#log, wantedLsn);
     if (end === undefined) {
-      this.#empty(wantedLsn + 1, `truncateAfter(${wantedLsn})`);
+      if (!dryRun) this.#empty(wantedLsn + 1, `truncateAfter(${wantedLsn})`);
       return;
     }
     if (end.lsn === tail.wholeLsn) return;
     if (end.batchRemaining > 0 && !splitBatch) throw this.#insideBatch(end);
+    if (dryRun) return;
     // The bytes after the frames are not worth a side file.
     tail.trim();
     if (end.batchRemaining > 0 || end.blockOffset !== undefined) this.#cutByRewriting(end);

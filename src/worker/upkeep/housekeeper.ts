@@ -49,6 +49,7 @@ export class Housekeeper {
   #stateDueMs = Number.POSITIVE_INFINITY;
   /** A segment was sealed, or retention can remove one: the next job writes the state file and applies retention. */
   #isWorkDue: boolean;
+  #isDetached = false;
   /** Segments that retention gave up but that could not be removed. They are removed before any other. */
   #unremoved: readonly number[] = [];
 
@@ -164,6 +165,12 @@ export class Housekeeper {
     this.#parts.status.set('checkpointLsn', this.#state.checkpoint);
   }
 
+  /** The replica is given up for as long as the log is open: retention no longer waits for it. */
+  detachReplica(watermark: number): void {
+    this.#isDetached = true;
+    this.#isWorkDue ||= this.#isExpired(watermark);
+  }
+
   /** Some snapshot is intact, and none that is kept needs entries up to `lsn`. */
   releaseForSnapshots(lsn: number, watermark: number): void {
     if (!this.#parts.options.retainFromSnapshot) return;
@@ -237,10 +244,18 @@ export class Housekeeper {
     return expiredSegments(options, view, countMax);
   }
 
-  /** The lowest segment that a reader has open (`pinned`, -1 = none) or that is not archived; -1 = there is none. */
+  /** The lowest segment that a reader has open (`pinned`, -1 = none), or that is not archived or not replicated; -1 = there is none. */
   #lowestHeld(pinned: number): number {
-    if (!this.#parts.options.hasArchive) return pinned;
-    const { archived } = this.#state;
-    return pinned < 0 ? archived : Math.min(pinned, archived);
+    const archived = this.#parts.options.hasArchive ? this.#state.archived : -1;
+    const numbers = [pinned, archived, this.#firstUnreplicated].filter((number) => number >= 0);
+    return numbers.length === 0 ? -1 : Math.min(...numbers);
+  }
+
+  /** The segment with the first entry that is not replicated; -1 = there is no replica to wait for. */
+  get #firstUnreplicated(): number {
+    const { options, catalog } = this.#parts;
+    if (!options.hasReplica || this.#isDetached) return -1;
+    const next = (this.#state.replicated?.lsn ?? 0) + 1;
+    return catalog.holderOf(next)?.number ?? catalog.at(0)?.number ?? -1;
   }
 }

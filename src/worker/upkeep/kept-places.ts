@@ -1,9 +1,14 @@
-import { type LogState, NAMED_CHECKPOINTS_MAX, type NamedCheckpoint } from '../../format/state-file.js';
+import {
+  type LogState,
+  NAMED_CHECKPOINTS_MAX,
+  type NamedCheckpoint,
+  type ReplicatedPlace,
+} from '../../format/state-file.js';
 import type { ChangeResult, CheckpointChange } from '../../protocol/checkpoint-changes.js';
 import type { Failure } from '../../protocol/errors.js';
 
 /** What the state file keeps for others: how far consumers and the archive have come. Retention waits for them. */
-export type KeptPlaces = Pick<LogState, 'checkpoint' | 'namedCheckpoints' | 'archived'>;
+export type KeptPlaces = Pick<LogState, 'checkpoint' | 'namedCheckpoints' | 'archived' | 'replicated'>;
 
 /** The log as far as the changes depend on it. */
 export interface LogExtent {
@@ -33,10 +38,16 @@ export function changePlaces(
   log: LogExtent,
 ): { readonly places: KeptPlaces | undefined; readonly results: ChangeResult[] } {
   const named = new Map(places.namedCheckpoints);
-  let { archived } = places;
+  let { archived, replicated } = places;
   const results = changes.map((change): ChangeResult => {
     if (change.kind === 'set') return setPlace(named, change, log);
     if (change.kind === 'remove') return { isChanged: named.delete(change.name) };
+    if (change.kind === 'detached') return { isChanged: false };
+    if (change.kind === 'replicated') {
+      const isFresh = isFreshPlace(change.place, change.cuts, log);
+      if (isFresh) replicated = change.place;
+      return { isChanged: isFresh };
+    }
     // After a cut that the archiver had not heard of, the number may stand for other content.
     const isChanged = change.cuts === log.cuts && change.before <= log.live;
     if (isChanged) archived = Math.max(archived, change.before);
@@ -44,9 +55,16 @@ export function changePlaces(
   });
   const isChanged = results.some((result) => result.isChanged);
   return {
-    places: isChanged ? { checkpoint: places.checkpoint, namedCheckpoints: named, archived } : undefined,
+    places: isChanged
+      ? { checkpoint: places.checkpoint, namedCheckpoints: named, archived, replicated }
+      : undefined,
     results,
   };
+}
+
+/** A place that was reported before a cut may stand for entries that are gone. */
+function isFreshPlace({ lsn }: ReplicatedPlace, cuts: number, log: LogExtent): boolean {
+  return cuts === log.cuts && lsn <= log.lastLsn;
 }
 
 function setPlace(

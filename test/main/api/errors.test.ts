@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Wal, type WalError, type WalErrorCode, type WalOptions } from '#ringwal';
-import { temporaryDirectory } from '../../cleanup.js';
+import { cleanUp, temporaryDirectory } from '../../cleanup.js';
+import { HostedEngine } from '../replica/hosted-engine.js';
 import { Faults, fill, freshLog, makeLog, range, SMALL_RING, temporaryLog, until } from '../support.js';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
@@ -454,6 +455,65 @@ const CASES: Readonly<Record<WalErrorCode, Readonly<Record<string, Case>> | 'res
           lsn: 1,
           why: /next entry is 2\. Nothing was taken/,
           wayOut: /Read what the log holds now/,
+        },
+      ];
+    },
+  },
+
+  ERR_WAL_FENCED: {
+    'of an append after another writer has acquired the replica': async (t) => {
+      const remote = new HostedEngine(t);
+      const wal = await smallLog(t, { replica: remote.adapter, onError: () => {} });
+      await wal.append('a', { durable: 'replicated' });
+      await remote.engine.connect().acquire(remote.engine.logs()[0]?.logId ?? '', 'successor');
+      return [
+        await rejection(wal.append('b', { durable: 'replicated' })),
+        { doing: /Replication of/, path: wal.directory, why: /"successor" has epoch 2/ },
+      ];
+    },
+  },
+
+  ERR_WAL_REPLICA: {
+    'of an append that is not replicated when the log is closed': async (t) => {
+      const remote = new HostedEngine(t);
+      remote.isCut = true;
+      const wal = await smallLog(t, { replica: remote.adapter, replicaTimeout: 100, onError: () => {} });
+      const append = rejection(wal.append('a', { durable: 'replicated' }));
+      await wal.close();
+      return [
+        await append,
+        {
+          doing: /was closed before the entry was known to be replicated/,
+          path: wal.directory,
+          why: /durable here/,
+          wayOut: /the next open ships it/,
+        },
+      ];
+    },
+  },
+
+  ERR_WAL_DIVERGED: {
+    'of a replica that holds another entry': async (t) => {
+      const remote = new HostedEngine(t);
+      const directory = temporaryLog(t);
+      const options = { ringSize: SMALL_RING, replica: remote.adapter, onError: () => {} };
+      const wal = await Wal.open(directory, options);
+      await wal.append('a', { durable: 'replicated' });
+      await wal.close();
+      const without = await Wal.open(directory, { ringSize: SMALL_RING });
+      await without.truncateAfter(0);
+      await without.append('b', { durable: true });
+      await without.close();
+      const other = await Wal.open(directory, options);
+      cleanUp(t, () => other.close());
+      return [
+        await rejection(other.append('c', { durable: 'replicated' })),
+        {
+          doing: /Replication of/,
+          path: directory,
+          lsn: 0,
+          why: /agree up to entry 0/,
+          wayOut: /restore this log from the replica/,
         },
       ];
     },

@@ -39,6 +39,7 @@ test('stats() counts what was taken, written, synced and rotated', async (t) => 
     checkpointLsn: 0,
     checkpoints: [],
     archive: undefined,
+    replica: undefined,
     backups: {
       running: 0,
       completed: 0,

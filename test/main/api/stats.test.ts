@@ -72,7 +72,7 @@ test('figures can be sent to another thread and printed as JSON', async (t) => {
   const stats = wal.stats();
   assert.deepEqual(structuredClone(stats), stats);
   // JSON has no `undefined`.
-  const absent = { failure: null, archive: null };
+  const absent = { failure: null, archive: null, replica: null };
   assert.deepEqual(JSON.parse(JSON.stringify({ ...stats, ...absent })), { ...stats, ...absent });
 });
 

@@ -29,6 +29,9 @@ const FILES = [
   'dist/pino.js',
   'dist/pino.js.map',
   'dist/pino.mjs',
+  'dist/postgres.js',
+  'dist/postgres.js.map',
+  'dist/postgres.mjs',
   'dist/prometheus.js',
   'dist/prometheus.js.map',
   'dist/prometheus.mjs',
@@ -43,6 +46,7 @@ const FILES = [
   'proto/backup.proto',
   'proto/snapshot.proto',
   'proto/wal.proto',
+  'sql/ringwal-replica.sql',
 ];
 const TYPE_ENTRIES = [
   'dist/index.d.mts',
@@ -51,6 +55,8 @@ const TYPE_ENTRIES = [
   'dist/opentelemetry.d.ts',
   'dist/pino.d.mts',
   'dist/pino.d.ts',
+  'dist/postgres.d.mts',
+  'dist/postgres.d.ts',
   'dist/prometheus.d.mts',
   'dist/prometheus.d.ts',
   'dist/testing.d.mts',

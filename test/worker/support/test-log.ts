@@ -34,6 +34,7 @@ export const OPTIONS: WriterOptions = {
   maxAge: Number.POSITIVE_INFINITY,
   retainFromCheckpoint: false,
   hasArchive: false,
+  hasReplica: false,
   archiveTimeout: Number.POSITIVE_INFINITY,
   retainFromSnapshot: false,
   syncInterval: 200,
