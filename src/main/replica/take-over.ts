@@ -1,3 +1,4 @@
+import { AbortController } from '../../files/node-globals.js';
 import { sameBytes } from '../../replica/chain.js';
 import { checkLink } from '../../replica/compare.js';
 import { connectReplica } from '../../replica/connect.js';
