@@ -22,7 +22,9 @@ type Check = (bench: Bench) => Promise<void>;
  * The checks that every {@link Replica} must pass. They need an engine in which they may create logs; each works on logs of its own.
  *
  * ```js
- * for (const { title, run } of replicaConformance({ connect })) test(title, run);
+ * import { replicaConformance } from 'ringwal/testing';
+ *
+ * for (const { title, run } of replicaConformance({ connect: () => connectToMyEngine() })) test(title, run);
  * ```
  */
 export function replicaConformance(options: ReplicaConformanceOptions): readonly ReplicaCheck[] {

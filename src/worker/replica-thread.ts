@@ -26,9 +26,9 @@ export async function runReplicaThread(data: ReplicaThreadData<MessagePort>): Pr
   const end = (error: unknown) => {
     const failure = failureOf(error, directory);
     status.set('replicaEnded', 1 + Math.max(0, (FINAL_CODES as readonly string[]).indexOf(failure.code)));
-    tell({ failure });
     say({ kind: 'trouble', failure, isFinal: true });
     say({ kind: 'state', state: 'stopped' });
+    tell({ failure });
   };
   const source = new DirectorySource(createNodeDisk(), directory, status);
   let replica: Replica;

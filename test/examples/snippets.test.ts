@@ -34,6 +34,14 @@ const RESPONSE =
 
 /** By the first line of the piece. */
 const PIECES: Readonly<Record<string, Surroundings>> = {
+  'for (const { title, run } of replicaConformance({ connect: () => connectToMyEngine() })) test(title, run);':
+    {
+      before:
+        "import { FakeReplicaEngine } from 'ringwal/testing';\nconst engine = new FakeReplicaEngine();\n" +
+        'const connectToMyEngine = () => engine.connect();\nconst runs = [];\nconst test = (title, run) => runs.push(run);\n',
+      after: '\nfor (const run of runs) await run();\nconsole.log(runs.length > 10);\n',
+      prints: 'true\n',
+    },
   'if (!wal.tryAppend(line)) {': {
     before: `${OPENED}const line = 'a line';\n`,
     after: LISTED,

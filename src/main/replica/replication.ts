@@ -60,6 +60,7 @@ export class Replication {
   #lastMessage = '';
   #cut: ((failure: WalError | undefined) => void) | undefined;
   #isRecording = false;
+  #isStopping = false;
   #isPlaceNew = false;
   #recordedMs = Number.NEGATIVE_INFINITY;
   #onState: () => void = () => {};
@@ -186,6 +187,7 @@ export class Replication {
 
   /** Ends the thread. What was under way is found out by the next open. */
   async stop(): Promise<void> {
+    this.#isStopping = true;
     if (this.#state !== 'closed') this.#post({ kind: 'stop' });
     this.#thread.ref();
     await this.#ended;
@@ -257,7 +259,8 @@ export class Replication {
   }
 
   #noteEnd(cause: unknown): void {
-    if (this.#state === 'closed' || this.#state === 'stopped') return;
+    // Its last word may still be in the port.
+    if (this.#isStopping || this.#state === 'closed' || this.#state === 'stopped') return;
     this.#state = 'stopped';
     const why = cause instanceof Error ? `: ${cause.message}` : '';
     const { directory } = this.#parts;

@@ -118,7 +118,7 @@ test('another writer fences the log: replicated appends fail, local ones go on',
   await assert.rejects(wal.append('c', { durable: 'replicated' }), { code: 'ERR_WAL_FENCED' });
   assert.equal(await wal.append('d', { durable: true }), 3);
   assert.deepEqual(remote.texts, ['a']);
-  assert.equal(wal.replica?.state, 'stopped');
+  await until(() => wal.replica?.state === 'stopped');
   assert.deepEqual(
     errors.map(({ code }) => code),
     ['ERR_WAL_FENCED'],
@@ -250,5 +250,6 @@ test('an adapter that cannot be loaded stops replication, and nothing else', asy
   const { wal, errors } = await openLog(t, remote, { replica: adapter });
   await assert.rejects(wal.append('a', { durable: 'replicated' }), { code: 'ERR_WAL_OPTION' });
   assert.equal(await wal.append('b', { durable: true }), 2);
+  await until(() => errors.length > 0);
   assert.match(String(errors[0]?.message), /Cannot load the adapter/);
 });

@@ -115,7 +115,7 @@ export class PostgresNode {
   /** To the server and all processes that it has started. */
   signalAll(signal: NodeJS.Signals): void {
     const { pid } = this;
-    if (pid === 0 || this.#server?.exitCode !== null) return;
+    if (pid === 0 || this.#server?.exitCode !== null || this.#server.signalCode !== null) return;
     for (const each of [pid, ...childrenOf(pid)]) kill(each, signal);
   }
 
