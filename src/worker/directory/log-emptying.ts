@@ -13,7 +13,10 @@ import {
  * Emptying a log: no entry stays, and the LSNs continue where the caller says. Afterwards the disk holds one segment without a
  * byte, whose number is above that of every segment before, and the state file, whose floor is the LSN that comes next.
  *
- *   1. create the empty segment, sync the directory        a crash leaves the old log and an empty segment after it
+ *   1. sync the directory, create the empty segment, sync the directory again
+ *                                                          a crash leaves the old log and an empty segment after it. Without the
+ *                                                          first sync the live segment's name might be lost if the segment has no
+ *                                                          entry yet: the next open would miss a segment before this one
  *   2. record the intent in the state file: the cut ends at byte 0 of that segment, and the floor is above the last entry
  *                                                          from here on the next open empties the log
  *   3. rename the old segments to side files, lowest first, the directory synced after each
@@ -27,6 +30,7 @@ import {
 
 /** Step 1. @throws the system's errors: nothing has changed; LogFailure ERR_WAL_SYNC_FAILED */
 export function createEmptySegment(disk: Disk, directory: string, number: number, fileMode: number): void {
+  syncDirectory(disk, directory);
   const path = join(directory, segmentName(number));
   const file = disk.open(path, 'wx', fileMode);
   try {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { SimulatedDisk } from '../../../src/files/simulation/simulated-disk.js';
+import { SimulatedDisk } from '../../../src/files/simulation/simulated-disk.js';
 import { STATE_FILE } from '../../../src/format/segment-name.js';
 import { judgeLog } from '../../../src/format/verdict.js';
 import type { WriterOptions } from '../../../src/protocol/thread-data.js';
@@ -224,6 +224,35 @@ test('a log is emptied again and again, and its segments have numbers of their o
   }
   log.close();
   assert.equal(judgeFully(log.disk).verdict, 'clean');
+});
+
+test('a log whose live segment has no entry yet opens again, wherever power goes while it is emptied', () => {
+  for (let fate = FIRST_FATE; fate < FIRST_FATE + 20; fate++) {
+    const disk = new SimulatedDisk({ seed: fate });
+    const log = new TestLog({ disk, options: { maxFileSize: 400, preallocate: false } });
+    const { lane, syncer } = log;
+    syncer.isPrompt = true;
+    const kept = lane.append('x'.repeat(300), Level.durable);
+    log.run();
+    // The disk is full, so that the directory is not synced either. Then the last sync before the state file is changed fails.
+    disk.onOperation(({ kind, path }) => {
+      if (kind === 'write') return { code: 'ENOSPC' };
+      return kind === 'syncDirectory' && path === DIRECTORY && disk.names(DIRECTORY).includes('wal-2')
+        ? { code: 'EIO' }
+        : undefined;
+    });
+    lane.append('y'.repeat(300), Level.durable);
+    log.run();
+    assert.deepEqual([lane.acknowledged('durable').get(kept), log.segments], [1, [0, 1]]);
+    lane.command('reset', 9);
+    log.run();
+    disk.onOperation(undefined);
+    assert.equal(lane.all('failed').length, 1);
+    disk.powerCut();
+    const again = open(disk);
+    assert.deepEqual(again.texts, ['x'.repeat(300)]);
+    again.close();
+  }
 });
 
 test('a checkpoint never points above the end of a log that was emptied', () => {
