@@ -67,6 +67,12 @@ export class LaneClient {
     this.#poller = new AckSlotReader(this.views);
     const { port1, port2 } = new MessageChannel();
     this.#port = attached?.port ?? port1;
+    // A run that is in the slot when a message is posted is earlier than that message, also within one step of the writer.
+    const post = port2.postMessage.bind(port2);
+    port2.postMessage = (...given: Parameters<typeof post>) => {
+      this.noteStep();
+      post(...given);
+    };
     this.writerPort = port2;
     this.#syncPort = attached?.syncPort;
   }
