@@ -11,6 +11,7 @@ import {
   type ReplicaHead,
   type ReplicaPosition,
 } from './replica.js';
+import { closedError, fenceLost, regressed, unexpectedHead } from './shipper-errors.js';
 import { ShippingWindow } from './shipping-window.js';
 
 /** How far the log is replicated, and in which history: what `ringwal.state` keeps. */
@@ -336,33 +337,4 @@ interface PendingCut {
 function aborted(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
-}
-
-function closedError(): ReplicaError {
-  return new ReplicaError('ERR_WAL_REPLICA', 'The log no longer ships to its replica.');
-}
-
-function fenceLost(head: ReplicaHead, known: ReplicaProgress): ReplicaError {
-  return new ReplicaError(
-    'ERR_WAL_REPLICA',
-    `The replica has lost its fence: its epoch is ${head.epoch}, and this log was replicated under epoch ${known.epoch}. It was put back to ` +
-      'an earlier state, or replaced. Writers of that time could be taken for the newest one: the epoch is raised above all of them.',
-  );
-}
-
-function regressed(head: ReplicaHead, known: ReplicaPosition): ReplicaError {
-  return new ReplicaError(
-    'ERR_WAL_REPLICA',
-    `The replica has lost entries ${head.lsn + 1} to ${known.lsn}, which it had acknowledged: it was put back to an earlier state, or its ` +
-      'settings do not make acknowledged entries durable. They are still in this log, and are shipped again.',
-    { lsn: head.lsn },
-  );
-}
-
-function unexpectedHead(head: ReplicaHead, lsn: number): ReplicaError {
-  return new ReplicaError(
-    'ERR_WAL_REPLICA',
-    `The replica ends with entry ${head.lsn}, and entry ${lsn} was acknowledged last.`,
-    { lsn: head.lsn },
-  );
 }
