@@ -1,9 +1,10 @@
 import { nowMs } from '../../files/node-globals.js';
 import type { LaneProducer } from '../../ring/producer.js';
-import type { WalError } from '../errors/wal-error.js';
+import { WalError } from '../errors/wal-error.js';
 import { flushTimedOut } from './lane-errors.js';
 import type { LaneLife } from './lane-life.js';
 import type { LaneParts } from './lane-parts.js';
+import type { LaneTallies } from './lane-tallies.js';
 
 /** How long a blocked wait lasts before it checks whether the log's threads still live. */
 const LIVENESS_CHECK_MS = 100;
@@ -53,6 +54,16 @@ export class BlockingFlush {
     // The errors of this flush were posted before it was answered.
     this.#host.drain();
     if (this.#error !== undefined) throw this.#error;
+  }
+
+  /** As [run], for as long as it takes. Does not report again a failure that was reported with the entries that it lost. */
+  runAtExit(tallies: Pick<LaneTallies, 'lost'>): void {
+    const { lost } = tallies;
+    try {
+      this.run(Number.POSITIVE_INFINITY);
+    } catch (error) {
+      if (tallies.lost === lost || !(error instanceof WalError)) throw error;
+    }
   }
 
   /** Either the log was closed, and a message says so, or its threads have died. */

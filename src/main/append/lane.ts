@@ -54,7 +54,7 @@ export class Lane {
   readonly #settlement: Settlement;
   readonly #hold: ProcessHold;
   /** Only of a log with a replica. */
-  readonly #replicated: ReplicatedAppends | undefined;
+  readonly replicated: ReplicatedAppends | undefined;
   /** Each append is made durable before it returns: the process is exiting. */
   #flushEach = false;
 
@@ -69,7 +69,8 @@ export class Lane {
     const overflow = new OverflowQueue(parts.writerPort, views.i32, producer, options.maxPending);
     const tallies = new LaneTallies(views, parts.status, life);
     const appender = new Appender({ directory, views, bytes, options, producer, overflow, life, tallies });
-    this.#hold = new ProcessHold(() => this.#pendingPromises, parts.hold);
+    const pending = () => this.#unsettled + this.#requests.size + this.#room.size;
+    this.#hold = new ProcessHold(pending, parts.hold);
     const promises = new WaitingPromises(life, () => this.#hold.update());
     this.directory = directory;
     this.maxEntrySize = options.maxEntrySize;
@@ -93,12 +94,7 @@ export class Lane {
       onReceived: () => this.#hold.updateLater(),
       accepted: () => appender.assertedAccepted(),
     });
-    if (options.replicaChannel !== undefined) {
-      const { replicaChannel } = options;
-      this.#replicated = new ReplicatedAppends(directory, parts.status, replicaChannel, () =>
-        this.#hold.update(),
-      );
-    }
+    this.replicated = ReplicatedAppends.of(parts, () => this.#hold.update());
     this.#settlement = new Settlement({
       life,
       tallies,
@@ -121,14 +117,10 @@ export class Lane {
     });
   }
 
-  get #pendingPromises(): number {
-    return this.#acks.unsettled + this.unreplicated + this.#requests.size + this.#room.size;
-  }
-
   /** See `Wal.tryAppend`. */
   tryAppend(data: EntryData): boolean {
     this.#life.assertTaking();
-    this.#replicated?.assertRoom();
+    this.replicated?.assertRoom();
     if (!this.#appender.push(data, Want.nothing)) {
       this.#noticeFull();
       return false;
@@ -141,7 +133,7 @@ export class Lane {
   /** See `Wal.tryEncode`. */
   tryEncode(maxLength: number, encode: Encode): boolean {
     this.#life.assertTaking();
-    this.#replicated?.assertRoom();
+    this.replicated?.assertRoom();
     if (!this.#appender.encode(maxLength, encode)) {
       this.#noticeFull();
       return false;
@@ -157,7 +149,7 @@ export class Lane {
    */
   tryQueue(data: EntryData): boolean {
     this.#life.assertTaking();
-    this.#replicated?.assertRoom();
+    this.replicated?.assertRoom();
     if (!this.#appender.push(data, Want.nothing) && !this.#appender.tryQueue(data, Want.nothing))
       return false;
     this.#doorbell.ring(true);
@@ -171,8 +163,9 @@ export class Lane {
     try {
       if (options !== undefined) wish = wishOf(options, this.#parts.options);
       const { wants, expectLsn } = wish;
-      this.#assertTaking(wish);
-      this.#acks.assertRoom(this.#replicated?.size);
+      this.#life.assertTaking();
+      this.replicated?.assertTaking(wish);
+      this.#acks.assertRoom(this.replicated?.size);
       if (expectLsn !== undefined) this.#appender.post(data, wants, expectLsn);
       else if (!this.#appender.push(data, wants)) this.#appender.queue(data, wants);
     } catch (error) {
@@ -182,7 +175,7 @@ export class Lane {
     this.#doorbell.ring(true);
     const promise = this.#acks.pendingFor(wish.wants).addEntry(this.#appender.accepted);
     this.#afterAppend(wish.wants);
-    return wish.isReplicated ? this.#afterReplication(promise, (lsn) => lsn) : promise;
+    return this.replicated?.after(promise, wish, (lsn) => lsn) ?? promise;
   }
 
   /** See `Wal.appendBatch`. */
@@ -195,12 +188,13 @@ export class Lane {
     try {
       if (options !== undefined) wish = wishOf(options, this.#parts.options);
       const { wants, expectLsn } = wish;
-      this.#assertTaking(wish);
+      this.#life.assertTaking();
+      this.replicated?.assertTaking(wish);
       parts = batchBytes(entries);
       // The caller's code that ran meanwhile may have closed the lane.
       this.#life.assertTaking();
       if (parts.length === 0) return this.#appendNothing(expectLsn);
-      this.#acks.assertRoom(this.#replicated?.size);
+      this.#acks.assertRoom(this.replicated?.size);
       if (expectLsn === undefined) this.#appender.pushBatch(parts, wants);
       else this.#appender.postBatch(parts, wants, expectLsn);
     } catch (error) {
@@ -210,30 +204,7 @@ export class Lane {
     const first = this.#appender.accepted - parts.length + 1;
     const promise = this.#acks.pendingFor(wish.wants).addBatch(first, parts.length);
     this.#afterAppend(wish.wants);
-    return wish.isReplicated ? this.#afterReplication(promise, ({ last }) => last) : promise;
-  }
-
-  #assertTaking({ isReplicated }: Wish): void {
-    this.#life.assertTaking();
-    if (isReplicated) this.#replicated?.assertGoingOn();
-    this.#replicated?.assertRoom();
-  }
-
-  /** `lastOf`: the entry that has to be replicated. */
-  async #afterReplication<T>(durable: Promise<T>, lastOf: (acknowledged: T) => number): Promise<T> {
-    const acknowledged = await durable;
-    await this.#replicated?.wait(lastOf(acknowledged));
-    return acknowledged;
-  }
-
-  /** Appends that are durable here and wait for the replica. */
-  get unreplicated(): number {
-    return this.#replicated?.size ?? 0;
-  }
-
-  /** Nothing more will be replicated while the log is open. */
-  rejectUnreplicated(error: WalError): void {
-    this.#replicated?.rejectAll(error);
+    return this.replicated?.after(promise, wish, ({ last }) => last) ?? promise;
   }
 
   /** The place where a batch of no entries stands in the lane's order. */
@@ -272,14 +243,7 @@ export class Lane {
   /** Waits until everything accepted is durable, also while the log is being closed. */
   flushAtExit(): void {
     this.drainPorts();
-    if (this.#life.isOver) return;
-    const { lost } = this.#tallies;
-    try {
-      this.#flush.run(Number.POSITIVE_INFINITY);
-    } catch (error) {
-      // A failure that lost entries was reported with them.
-      if (this.#tallies.lost === lost || !(error instanceof WalError)) throw error;
-    }
+    if (!this.#life.isOver) this.#flush.runAtExit(this.#tallies);
   }
 
   /** From now on each append flushes before it returns. */
@@ -321,7 +285,7 @@ export class Lane {
   detach(): void {
     this.drainPorts();
     if (this.#life.close()) this.#settlement.settleAll(this.#appender.accepted + 1);
-    this.rejectUnreplicated(notReplicatedYet(this.directory));
+    this.replicated?.rejectAll(notReplicatedYet(this.directory));
     this.#hold.update();
     this.letGo();
   }
@@ -329,7 +293,7 @@ export class Lane {
   /** Closes the ports. Settles nothing: pending promises stay pending for ever. */
   letGo(): void {
     this.#acks.close();
-    this.#replicated?.close();
+    this.replicated?.close();
     this.#life.detach();
   }
 
@@ -348,9 +312,13 @@ export class Lane {
       ringBytes: views.ringBytes,
       ringUsed: isDetached ? 0 : ringUsed(views.i32),
       pendingBytes: isDetached ? 0 : this.#overflow.bytes,
-      unsettled: this.#acks.unsettled + this.unreplicated,
+      unsettled: this.#unsettled,
       ...others,
     };
+  }
+
+  get #unsettled(): number {
+    return this.#acks.unsettled + (this.replicated?.size ?? 0);
   }
 
   /** Takes in everything that was sent to this lane, without waiting for the event loop. */

@@ -3,6 +3,8 @@ import type { ReplicaNews } from '../../protocol/replica-messages.js';
 import { FINAL_CODES } from '../../replica/replica.js';
 import type { LogStatus } from '../../ring/log-status.js';
 import { errorFromFailure, WalError } from '../errors/wal-error.js';
+import type { Wish } from './append-wants.js';
+import type { LaneParts } from './lane-parts.js';
 
 interface Waiting {
   readonly lsn: number;
@@ -26,7 +28,16 @@ export class ReplicatedAppends {
   #waiting: Waiting[] = [];
   #failure: (() => WalError) | undefined;
 
-  constructor(directory: string, status: LogStatus, channelName: string, onChange: () => void) {
+  /** `undefined`: the log has no replica. `onChange` is called when the number of waiting appends has changed. */
+  static of(
+    { directory, status, options }: Pick<LaneParts, 'directory' | 'status' | 'options'>,
+    onChange: () => void,
+  ): ReplicatedAppends | undefined {
+    const { replicaChannel: name } = options;
+    return name === undefined ? undefined : new ReplicatedAppends(directory, status, name, onChange);
+  }
+
+  private constructor(directory: string, status: LogStatus, channelName: string, onChange: () => void) {
     this.#directory = directory;
     this.#status = status;
     this.#channelName = channelName;
@@ -48,10 +59,22 @@ export class ReplicatedAppends {
     );
   }
 
-  /** @throws why no append can be replicated any more */
-  assertGoingOn(): void {
-    const ended = this.#status.get('replicaEnded');
+  /** @throws ERR_WAL_FULL; why no append can be replicated any more, to one that asks for it */
+  assertTaking({ isReplicated }: Wish): void {
+    const ended = isReplicated ? this.#status.get('replicaEnded') : 0;
     if (ended > 0) throw this.#failure?.() ?? replicationEnded(this.#directory, ended);
+    this.assertRoom();
+  }
+
+  /** What an append with this wish resolves with, and when; `lastOf`: the last entry of those that `durable` acknowledges. */
+  after<T>(durable: Promise<T>, { isReplicated }: Wish, lastOf: (acknowledged: T) => number): Promise<T> {
+    return isReplicated ? this.#afterReplication(durable, lastOf) : durable;
+  }
+
+  async #afterReplication<T>(durable: Promise<T>, lastOf: (acknowledged: T) => number): Promise<T> {
+    const acknowledged = await durable;
+    await this.wait(lastOf(acknowledged));
+    return acknowledged;
   }
 
   /** Resolves once entry `lsn`, which is durable, is replicated. */

@@ -318,8 +318,8 @@ export class Connection implements ExitParticipant {
     const { replication, lane } = this;
     if (replication === undefined) return;
     const { directory } = this.view;
-    if (lane.failure === undefined) await replication.drained(() => lane.unreplicated === 0);
-    lane.rejectUnreplicated(lane.failure ?? notReplicatedYet(directory));
+    if (lane.failure === undefined) await replication.drained(() => (lane.replicated?.size ?? 0) === 0);
+    lane.replicated?.rejectAll(lane.failure ?? notReplicatedYet(directory));
     await replication.stop();
   }
 
