@@ -94,10 +94,11 @@ export function encodeHeadFields(timeMs: number, stamp: SegmentStamp | undefined
 
 export const HEAD_FIELDS_MAX = 9 + 2 + 53;
 
-/** Field 8 with its tag and length, at most 55 bytes. */
+/** Field 8 with its tag and length, at most 75 bytes; 55 without the fields that only rewritten segments have. */
 export function encodeSegmentField(stamp: SegmentStamp): Uint8Array {
   const { logId, number, createdMs, recycled, branch, timeResolutionMs = 0, previousLatestMs = 0 } = stamp;
-  const content = new Uint8Array(53);
+  const { lastLsn = 0, lastNumber = 0 } = stamp;
+  const content = new Uint8Array(73);
   let end = 0;
   if (logId !== 0n) end = writeFixed64(content, end, (1 << 3) | WIRE_FIXED64, logId);
   if (number > 0) end = writeNumber(content, end, (2 << 3) | WIRE_VARINT, number);
@@ -106,6 +107,8 @@ export function encodeSegmentField(stamp: SegmentStamp): Uint8Array {
   if (branch !== 0n) end = writeFixed64(content, end, (5 << 3) | WIRE_FIXED64, branch);
   if (timeResolutionMs > 0) end = writeNumber(content, end, (6 << 3) | WIRE_VARINT, timeResolutionMs);
   if (previousLatestMs > 0) end = writeNumber(content, end, (7 << 3) | WIRE_VARINT, previousLatestMs);
+  if (lastLsn > 0) end = writeCritical(content, end, 16, lastLsn);
+  if (lastNumber > 0) end = writeCritical(content, end, 17, lastNumber);
   return Uint8Array.of(TAG.segment, end, ...content.subarray(0, end));
 }
 
@@ -127,6 +130,11 @@ function writeExtension(bytes: Uint8Array, at: number, fields: FrameFields): num
 function writeNumber(bytes: Uint8Array, at: number, tag: number, value: number): number {
   bytes[at] = tag;
   return writeVarint(bytes, at + 1, value);
+}
+
+/** A field whose tag takes two bytes. */
+function writeCritical(bytes: Uint8Array, at: number, field: number, value: number): number {
+  return writeVarint(bytes, writeVarint(bytes, at, (field << 3) | WIRE_VARINT), value);
 }
 
 function writeFixed64(bytes: Uint8Array, at: number, tag: number, value: bigint): number {
