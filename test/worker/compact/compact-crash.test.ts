@@ -106,6 +106,30 @@ for (const run of RUNS) {
   }
 }
 
+test('no fate of the names that the swap changes loses an entry: power goes at each of its operations', () => {
+  const [, run] = RUNS as [Run, Run];
+  let lasts = 0;
+  for (let operation = 0; operation < 24; operation++) {
+    for (let fate = FIRST_FATE; fate < FIRST_FATE + 40; fate++) {
+      const disk = diskOf(intactLog(), 1000 * fate + operation);
+      const log = openLog(disk);
+      const written = write(log, run.segments, run.drop);
+      const at = disk.counts.operations + operation;
+      disk.crashAt(at);
+      try {
+        install(log, written);
+      } catch (error) {
+        if (disk.counts.operations <= at) throw error;
+      }
+      lasts += disk.counts.operations <= at ? 1 : 0;
+      disk.powerCut();
+      log.dispose();
+      assertEntries(disk, run.drop);
+    }
+  }
+  assert.ok(lasts > 0, 'the swap has more operations');
+});
+
 test('a power cut at any operation of the open that removes what a merged segment stands for changes no entry', () => {
   const [, run] = RUNS as [Run, Run];
   const left = leftovers(run);
