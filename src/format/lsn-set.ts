@@ -1,8 +1,6 @@
-/** First and last LSN of entries without a gap, both included. */
-export interface LsnRange {
-  readonly first: number;
-  readonly last: number;
-}
+import type { LsnRange } from './damage.js';
+
+export type { LsnRange };
 
 /** A set of LSNs as ranges. Each question takes logarithmic time. */
 export class LsnSet {

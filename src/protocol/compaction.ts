@@ -96,6 +96,8 @@ export interface BegunCompaction {
   readonly end: number;
   /** How many cuts there were since the log was opened. */
   readonly cuts: number;
+  /** Names of the side files in the log's directory. */
+  readonly sideFiles: readonly string[];
 }
 
 /** `stale`: the sources are not what they were when the run was made, so that nothing was changed. */

@@ -84,7 +84,12 @@ export type AnyCommand = LogCommand | SnapshotCommand | CompactionCommand;
 /** The steps of a compaction on the writer thread: src/worker/commands/compaction-commands.ts. */
 export type CompactionCommand =
   /** Answered by a [BegunCompaction]. `lsn` of these commands is for messages only. */
-  | { readonly name: 'beginCompaction'; readonly lsn: 0 }
+  | {
+      readonly name: 'beginCompaction';
+      readonly lsn: 0;
+      /** The entries to drop may be the newest ones: seals the live segment, and gives back files that hold what was removed. */
+      readonly sealsLive: boolean;
+    }
   /** Answered by an [InstalledCompaction]. */
   | {
       readonly name: 'installCompaction';
@@ -92,6 +97,7 @@ export type CompactionCommand =
       readonly run: CompactedRun;
       /** Of its [BegunCompaction]. */
       readonly cuts: number;
+      readonly sealsLive: boolean;
     }
   /** Nothing but entries to drop is in the oldest segments up to this one: they are removed. Answered as the one before. */
   | { readonly name: 'dropOldest'; readonly lsn: 0; readonly upTo: number; readonly cuts: number };

@@ -126,7 +126,7 @@ async function* walkRange(view: LogView, range: Range): AsyncGenerator<WalEntry[
       const file = new SegmentReader(opened, chain, index, undefined, opened.sizeAtOpen);
       try {
         while (next <= to && file.end === undefined) {
-          const batch = await file.next(from, to).catch((error: unknown) => {
+          const batch = await file.next(next, to).catch((error: unknown) => {
             // `close` of the log has closed the file.
             assertReadable();
             throw error;

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { type Disk, isSameFile } from '../../files/disk.js';
-import { COMPACT_FILE_ASIDE, segmentName } from '../../format/segment-name.js';
+import { COMPACT_FILE_ASIDE, isCutFileName, segmentName } from '../../format/segment-name.js';
 import type { BegunCompaction, CompactedRun, InstalledCompaction } from '../../protocol/compaction.js';
 import type { CommandResult, CompactionCommand } from '../../protocol/lane-messages.js';
 import type { WriterOptions } from '../../protocol/thread-data.js';
@@ -23,6 +23,8 @@ export interface CompactionCommandsParts {
   readonly opener: AckChannel;
   readonly tail: LogTail;
   readonly committer: Committer;
+  /** Seals the live segment, durably, and begins the next one. */
+  readonly sealLive: () => void;
   /** Cuts since the log was opened. */
   readonly cutsMade: () => number;
 }
@@ -45,7 +47,8 @@ export interface CompactionCommandsParts {
  *   - from 5 on: the new one, and any of the files n + 1 … m. The next open reads `wal-n` whole before it removes them
  *
  * No file is removed before the directory is synced: otherwise a power cut could leave the old `wal-n` without the segments after it.
- * The segment that holds the last durable entry, and those after it, are never changed: recovery goes by them.
+ * The segment that holds the last durable entry, and those after it, are not changed, since recovery goes by them. `erase` alone changes
+ * it, once it is sealed: its frames then stand for the same LSNs.
  */
 export class CompactionCommands {
   readonly #parts: CompactionCommandsParts;
@@ -58,34 +61,47 @@ export class CompactionCommands {
   run(command: CompactionCommand): CommandResult {
     switch (command.name) {
       case 'beginCompaction':
-        return this.#begin();
+        return this.#begin(command.sealsLive);
       case 'installCompaction':
-        return this.#install(command.run, command.cuts);
+        return this.#install(command.run, command.cuts, command.sealsLive);
       case 'dropOldest':
         return this.#dropOldest(command.upTo, command.cuts);
     }
   }
 
-  #begin(): BegunCompaction {
-    const { committer, logId, place } = this.#parts;
+  #begin(sealsLive: boolean): BegunCompaction {
+    const { disk, options, committer, logId, place, tail } = this.#parts;
     // It removes the files that an interrupted compaction has left.
     committer.finishRecovery();
-    return { logId, place: place.identity, end: this.#end, cuts: this.#parts.cutsMade() };
+    if (sealsLive) {
+      committer.syncAll();
+      // A spare holds what retention removed.
+      committer.makeRoom();
+      if (tail.progress.bytes > 0) this.#parts.sealLive();
+    }
+    const end = this.#endOf(sealsLive);
+    const sideFiles = disk.list(options.directory).filter(isCutFileName).sort();
+    return { logId, place: place.identity, end, cuts: this.#parts.cutsMade(), sideFiles };
   }
 
-  /** The lowest segment that must stay: the one that holds the last durable entry, or the first one that is not archived. */
-  get #end(): number {
-    const { catalog, status, options, committer } = this.#parts;
+  /**
+   * The lowest segment that must stay: the one that holds the last durable entry, or the first one that is not archived. With `sealsLive`
+   * the one with the last durable entry may go if it is sealed and all of it is durable: its last frame, or that of the segment before
+   * it, then stands for the last durable LSN.
+   */
+  #endOf(sealsLive: boolean): number {
+    const { catalog, status, options, committer, tail } = this.#parts;
     // Not the committer's watermark, which is updated later than the acknowledgements.
-    const holder = catalog.holderOf(status.get('durableLsn'));
-    const number = holder?.number ?? 0;
-    return options.hasArchive ? Math.min(number, committer.housekeeper.places.archived) : number;
+    const durableLsn = status.get('durableLsn');
+    const holder = catalog.holderOf(durableLsn)?.number ?? 0;
+    const end = sealsLive ? Math.max(holder, tail.finalSegment(durableLsn) + 1) : holder;
+    return options.hasArchive ? Math.min(end, committer.housekeeper.places.archived) : end;
   }
 
-  #install(run: CompactedRun, cuts: number): InstalledCompaction {
+  #install(run: CompactedRun, cuts: number, sealsLive: boolean): InstalledCompaction {
     const { disk, options, catalog, opener, committer } = this.#parts;
     const { directory } = options;
-    const stale = this.#whyStale(run, cuts);
+    const stale = this.#whyStale(run, cuts, this.#endOf(sealsLive));
     if (stale !== undefined) return { installed: false, stale };
     const path = join(directory, segmentName(run.number));
     try {
@@ -106,8 +122,9 @@ export class CompactionCommands {
       latestMs,
     };
     catalog.replaceRun(lastNumber, record);
-    const next = this.#recordAfter(lastNumber) as SegmentRecord;
-    const lastLsn = next.firstLsn - (next.skipped ?? 0) - 1;
+    const next = this.#recordAfter(lastNumber);
+    // The live segment may still be empty.
+    const lastLsn = next?.firstLsn ? next.firstLsn - (next.skipped ?? 0) - 1 : this.#parts.tail.wholeLsn;
     // Before any file goes: a reader that does not find one looks for its entry again.
     const segment = { number, path, firstLsn, lastLsn, bytes, createdMs };
     opener.post({ kind: 'segments-merged', segment, lastNumber });
@@ -117,7 +134,7 @@ export class CompactionCommands {
   }
 
   /** What a run was made of may have been removed or cut meanwhile, or have lost its room to appends. */
-  #whyStale(run: CompactedRun, cuts: number): string | undefined {
+  #whyStale(run: CompactedRun, cuts: number, end: number): string | undefined {
     const { disk, options, catalog } = this.#parts;
     const { directory } = options;
     const { number, lastNumber, sources, aside } = run;
@@ -131,8 +148,7 @@ export class CompactionCommands {
     const last = records.at(-1);
     if (!isSame || last === undefined || numberAfter(last) !== lastNumber + 1)
       return 'its segments were removed meanwhile';
-    if (lastNumber >= this.#end)
-      return 'its segments hold the last durable entry, or are still to be archived';
+    if (lastNumber >= end) return 'its segments hold the last durable entry, or are still to be archived';
     for (const source of sources) {
       const found = disk.stat(join(directory, segmentName(source.number)));
       if (found === undefined || !isSameFile(found, source.identity) || found.size !== source.bytes)
@@ -146,7 +162,7 @@ export class CompactionCommands {
 
   #dropOldest(upTo: number, cuts: number): InstalledCompaction {
     if (this.#parts.cutsMade() !== cuts) return { installed: false, stale: 'the log was cut meanwhile' };
-    if (upTo >= this.#end)
+    if (upTo >= this.#endOf(false))
       return {
         installed: false,
         stale: 'the segments hold the last durable entry, or are still to be archived',

@@ -102,10 +102,15 @@ export class AsideWriter {
     this.#buffered = 0;
   }
 
+  /** Does the name still lead to this file? */
+  get isNamed(): boolean {
+    const found = this.#disk.stat(this.path);
+    return found !== undefined && isSameFile(found, this.#file.identity());
+  }
+
   /** The writer of the log removes the file if an append finds no room. */
   #checkName(): void {
-    const found = this.#disk.stat(this.path);
-    if (found !== undefined && isSameFile(found, this.#file.identity())) return;
+    if (this.isNamed) return;
     throw new DiskError('ENOSPC', 'write', this.path, 'the log needed the room of the file');
   }
 

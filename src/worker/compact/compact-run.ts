@@ -30,8 +30,12 @@ const WINDOW_BYTES = 4096;
 export function compactRun(
   request: CompactRunRequest,
 ): CompactRunAnswer | StoppedJob | { readonly failure: Failure } {
+  return compactOn(createNodeDisk(), request);
+}
+
+export function compactOn(disk: Disk, request: CompactRunRequest): ReturnType<typeof compactRun> {
   try {
-    return compactRunOn(createNodeDisk(), request, new Throttle(request.bytesPerSecond, nowMs));
+    return compactRunOn(disk, request, new Throttle(request.bytesPerSecond, nowMs));
   } catch (error) {
     if (error instanceof StopRequest) return { stopped: true };
     const { directory } = request;
@@ -63,9 +67,8 @@ export function compactRunOn(disk: Disk, request: CompactRunRequest, throttle: T
     const { entries } = digest;
     return { ...written, number, lastNumber, sources, bytes, createdMs, entries, aside };
   } catch (error) {
-    target.close();
     // What it failed with is the error to tell. The next run, or the next open, removes what is left.
-    discard(disk, [path]);
+    if (target.isNamed) discard(disk, [path]);
     throw error;
   } finally {
     target.close();

@@ -22,8 +22,12 @@ const CHECK_BYTES = 4 * 1024 * 1024;
 export function surveyGarbage(
   request: SurveyRequest,
 ): GarbageSurvey | StoppedJob | { readonly failure: Failure } {
+  return surveyGarbageOn(createNodeDisk(), request);
+}
+
+export function surveyGarbageOn(disk: Disk, request: SurveyRequest): ReturnType<typeof surveyGarbage> {
   try {
-    return surveyOn(createNodeDisk(), request);
+    return surveyOn(disk, request);
   } catch (error) {
     if (error instanceof StopRequest) return { stopped: true };
     const { directory } = request;

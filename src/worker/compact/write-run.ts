@@ -275,6 +275,9 @@ class RunWriter {
 
   /** `nextLsn`: after the last LSN that the sources account for. */
   finish(disk: Disk, nextLsn: number): Omit<WrittenRun, 'bytesRead'> {
+    // The segments of such a batch are written anew together, or not at all.
+    if (this.#isBatchBroken && this.#batchEnd >= nextLsn)
+      throw new Error(`the batch that ends with entry ${this.#batchEnd} goes on in a segment that stays`);
     if (this.#firstLsn !== 0 && this.#nextLsn < nextLsn) this.#accountTo(disk, nextLsn - 1);
     return {
       firstLsn: this.#firstLsn,

@@ -57,7 +57,7 @@ export function entriesOf(disk: SimulatedDisk): Map<number, Uint8Array> {
 }
 
 export function begin(log: TestLog): BegunCompaction {
-  return answer<BegunCompaction>(log, log.lane.send({ name: 'beginCompaction', lsn: 0 }));
+  return answer<BegunCompaction>(log, log.lane.send({ name: 'beginCompaction', lsn: 0, sealsLive: false }));
 }
 
 export function requestFor(
@@ -94,7 +94,7 @@ export function write(
 /** Steps 3 to 7. */
 export function install(log: TestLog, run: CompactedRun, cuts = begin(log).cuts): InstalledCompaction {
   const lsn = run.firstLsn;
-  return answer(log, log.lane.send({ name: 'installCompaction', lsn, run, cuts }));
+  return answer(log, log.lane.send({ name: 'installCompaction', lsn, run, cuts, sealsLive: false }));
 }
 
 export function compact(
