@@ -226,3 +226,35 @@ test('a backup, and one that continues it, of a compacted log hold the same entr
     walError('ERR_WAL_OPTION', { message: /full backup/ }),
   );
 });
+
+test('a reader of another process whose last segment was sealed and compacted, or merged, goes on where it was', async (t) => {
+  for (const segmentsLater of [1, 3]) {
+    const wal = await freshLog(t, SMALL);
+    for (let lsn = 1; lsn <= 30; lsn++) wal.tryAppend(dataOf(lsn));
+    await wal.sync();
+    const outside = await Wal.open(wal.directory, { readOnly: true });
+    t.after(() => outside.close());
+    const follower = outside.follow()[Symbol.asyncIterator]();
+    for (let lsn = 1; lsn <= 29; lsn++) assert.equal((await follower.next()).value?.lsn, lsn);
+    assert.equal(outside.lastLsn, 30);
+    for (let segment = 0; segment < segmentsLater; segment++) {
+      for (let each = 0; each < 20; each++) wal.tryAppend(dataOf(wal.lastLsn + 1));
+      await wal.rotate();
+    }
+    const last = 30 + 20 * segmentsLater;
+    await wal.append(dataOf(last + 1), { durable: true });
+    // All of the earlier segments become one.
+    await wal.compact({ drop: [...odd(28), ...range(31, last - 5)], minGarbage: 0 });
+    assert.ok(wal.segments().length <= 2);
+    assert.equal(outside.lastLsn, last + 1);
+    const rest: number[] = [];
+    while (rest.at(-1) !== last + 1) rest.push((await follower.next()).value?.lsn ?? -1);
+    assert.deepEqual(rest, [30, ...range(last - 4, last + 1)].filter((lsn) => lsn > 29));
+    const now = await lsns(outside.entries());
+    assert.deepEqual(now, [...even(28), 29, 30, ...range(last - 4, last + 1)]);
+    assert.deepEqual(await lsns(outside.entries({ reverse: true })), [...now].reverse());
+    assert.equal(await outside.get(31), undefined);
+    await follower.return?.();
+    await wal.close();
+  }
+});
