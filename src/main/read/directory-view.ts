@@ -423,8 +423,9 @@ export class DirectoryView implements LogView {
     if (fileOffset === 0 || this.#endBytes === undefined) return true;
     const found = this.#readEndBytes();
     if (found !== undefined) return Buffer.compare(found, this.#endBytes) === 0;
-    // A removed segment is not a cut: reading from it reports that it is gone. But retention removes none before a lower one.
-    return !this.#numbers.some((number) => number < this.#end.number);
+    // A removed segment is not a cut: reading from it reports that it is gone, unless it was merged into another one.
+    this.#relocateEnd();
+    return true;
   }
 
   /**
@@ -435,7 +436,9 @@ export class DirectoryView implements LogView {
     const { number } = this.#end;
     const holder = this.#numbers.findLast((each) => each <= number);
     if (holder === undefined) return false;
-    const isSame = this.#withSegment(holder, (file) => isSameFile(file.identity(), this.#endFile ?? file.identity()));
+    const isSame = this.#withSegment(holder, (file) =>
+      isSameFile(file.identity(), this.#endFile ?? file.identity()),
+    );
     const place = holder === number && isSame !== false ? undefined : this.#placeAfter(holder, this.#lastLsn);
     if (place === undefined) return false;
     this.#end = place;

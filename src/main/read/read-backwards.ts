@@ -85,8 +85,7 @@ export async function* walkBackwards(
       }
       // By the LSN: the segment itself may have been merged into an earlier one meanwhile.
       const before: SegmentInfo | undefined = next < 1 ? undefined : view.segmentOf(next);
-      const isGone = before !== undefined && before.number >= number && before.firstLsn >= firstLsn;
-      segment = isGone ? undefined : before;
+      segment = before !== undefined && isBelow(view, before, number) ? before : undefined;
       hasReadAll = before === undefined;
     }
     // The LSNs before the oldest entry, from the log's first one on, were skipped.
@@ -100,6 +99,15 @@ export async function* walkBackwards(
     unwatchAbandoned(self);
     await reader.end();
   }
+}
+
+/**
+ * Whether the walk goes on in `segment` after segment `number`: there is none between the two. False: the ones between were removed, or a
+ * cut has removed segment `number`.
+ */
+function isBelow(view: LogView, segment: SegmentInfo, number: number): boolean {
+  const after = view.segmentAfter(segment.number);
+  return segment.number < number && after !== undefined && after.number >= number;
 }
 
 /** `undefined`: the segment was merged into an earlier one, and its file is gone. @throws as `Reader.open` */

@@ -249,7 +249,10 @@ test('a reader of another process whose last segment was sealed and compacted, o
     assert.equal(outside.lastLsn, last + 1);
     const rest: number[] = [];
     while (rest.at(-1) !== last + 1) rest.push((await follower.next()).value?.lsn ?? -1);
-    assert.deepEqual(rest, [30, ...range(last - 4, last + 1)].filter((lsn) => lsn > 29));
+    assert.deepEqual(
+      rest,
+      [30, ...range(last - 4, last + 1)].filter((lsn) => lsn > 29),
+    );
     const now = await lsns(outside.entries());
     assert.deepEqual(now, [...even(28), 29, 30, ...range(last - 4, last + 1)]);
     assert.deepEqual(await lsns(outside.entries({ reverse: true })), [...now].reverse());
