@@ -14,6 +14,7 @@ export const METRICS = {
   payloadMibPerS: { label: 'MiB/s of data', better: 'higher' },
   insideNs: { label: 'ns/entry inside accepted calls', better: 'lower' },
   mainCpuNs: { label: 'ns/entry of main-thread CPU', better: 'lower' },
+  storedShare: { label: 'stored, bytes/byte of data', better: 'lower' },
   scavenges: { label: 'scavenges in 1,000,000 appends', better: 'lower' },
   p50Us: { label: 'p50, µs', better: 'lower' },
   p90Us: { label: 'p90, µs', better: 'lower', isTail: true },

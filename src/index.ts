@@ -52,7 +52,7 @@ export type {
   EraseOptions,
   LsnRanges,
 } from './main/options/compact-options.js';
-export type { CompressionOption } from './main/options/compression-option.js';
+export type { CompressionCodec, CompressionOption } from './main/options/compression-option.js';
 export type { DirectoryFollowOptions, FollowOptions } from './main/options/follow-options.js';
 export type {
   ReadSegmentOptions,

@@ -9,10 +9,12 @@ import {
   ringwal,
   ringwalBusyPoll,
   ringwalGrowing,
+  ringwalLz4,
   ringwalRecycle,
   ringwalReopened,
   ringwalTuned,
   ringwalZero,
+  ringwalZstd,
 } from './ringwal.js';
 import { ringwalLanes } from './ringwal-lanes.js';
 import { pinoTransport, sonicBoom, writeStream } from './streams.js';
@@ -21,6 +23,8 @@ import { pinoTransport, sonicBoom, writeStream } from './streams.js';
 export const CONTENDERS: readonly Contender[] = [
   ringwal,
   ringwalGrowing,
+  ringwalLz4,
+  ringwalZstd,
   ringwalZero,
   ringwalBusyPoll,
   ringwalRecycle,

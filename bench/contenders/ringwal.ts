@@ -11,6 +11,10 @@ export const ringwalGrowing = contenderWith('ringwal, growing', '`preallocate: f
 });
 export const ringwalZero = contenderWith('ringwal, zero', "`preallocate: 'zero'`", { preallocate: 'zero' });
 export const ringwalBusyPoll = contenderWith('ringwal, busyPoll', '`busyPoll: true`', { busyPoll: true });
+export const ringwalLz4 = contenderWith('ringwal, lz4', "`compression: 'lz4'`", { compression: 'lz4' });
+export const ringwalZstd = contenderWith('ringwal, zstd', "`compression: 'zstd'`", {
+  compression: 'zstd',
+});
 export const ringwalRecycle = contenderWith('ringwal, recycle', "`preallocate: 'recycle'`, `maxFiles: 2`", {
   preallocate: 'recycle',
   maxFiles: 2,

@@ -4,6 +4,7 @@ import { encode } from '../functions/encode.js';
 import { figures } from '../functions/figures.js';
 import { kernel } from '../functions/kernel.js';
 import { backup } from './backup.js';
+import { compression, incompressible } from './compression.js';
 import { durableLatency } from './durable-latency.js';
 import { eventLoop } from './event-loop.js';
 import { fewInFlight } from './few-in-flight.js';
@@ -31,6 +32,8 @@ export const WORKLOADS: readonly Workload[] = [
   fireAndForget,
   preallocated,
   tuned,
+  compression,
+  incompressible,
   lanes,
   scavenges,
   durableLatency,

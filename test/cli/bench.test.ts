@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, watch } from 'node:fs';
+import { readdirSync, readFileSync, watch, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { judgeCompression, sampleEntries } from '../../src/cli/bench/compression.js';
 import { Latencies, type LatencySummary } from '../../src/cli/bench/latencies.js';
 import { judgePreallocation, judgeSync } from '../../src/cli/bench/verdict.js';
 import { cleanUp, temporaryDirectory } from '../cleanup.js';
@@ -17,6 +18,8 @@ test('bench measures the disk and ringwal, judges, draws and cleans up', async (
   assert.match(stdout, /^fire and forget, 100 B, until all is durable .*\/s$/m);
   assert.match(stdout, /^Is fsync honest here\? (no|doubtful|plausible|unsupported)\. /m);
   assert.match(stdout, /^Is preallocate worth it\? (yes|no|unclear)\. /m);
+  assert.match(stdout, /^the same, --compression lz4 .*\/s$/m);
+  assert.match(stdout, /^Does compression pay\? (yes|no|for space|unclear)\. /m);
   assert.deepEqual(readdirSync(directory), []);
   const page = readFileSync(html, 'utf8');
   assert.equal(page.match(/<polyline /g)?.length, 4);
@@ -31,6 +34,8 @@ test('bench --json has every figure', async (t) => {
     assert.ok(latency.count > 0);
     assert.ok(latency.p50Ms <= latency.p99Ms && latency.p99Ms <= latency.maxMs);
   }
+  const { plain, lz4 } = found.compression;
+  assert.ok(plain.entries > 0 && lz4.frameBytes > 0);
   assert.ok(found.small.entries > 0 && found.large.bytes > 0 && found.groups.entriesPerSync >= 1);
 });
 
@@ -148,6 +153,46 @@ test('where a sync does nothing preallocation is not worth it, whatever the appe
     answer: 'no',
     why: 'A sync does nothing here, so preallocation cannot make it cheaper.',
   });
+});
+
+test('compression pays where the log becomes smaller at no price, or is for space only', () => {
+  const rate = (entries: number, frameBytes: number) => ({
+    entries,
+    bytes: 100 * entries,
+    frameBytes: frameBytes * entries,
+    ms: 1000,
+  });
+  const plain = rate(1_000_000, 112);
+  for (const [rows, answer, why] of [
+    [
+      { plain, lz4: rate(950_000, 33) },
+      'yes',
+      /^with lz4 the segments take 29 % of the room, at 95 % of the speed: --compression lz4 costs/,
+    ],
+    [{ plain, lz4: rate(950_000, 33), zstd: rate(920_000, 16) }, 'yes', /--compression zstd costs no speed/],
+    [{ plain, lz4: rate(950_000, 33), zstd: rate(300_000, 16) }, 'yes', /--compression lz4 costs no speed/],
+    [
+      { plain, lz4: rate(500_000, 33) },
+      'for space',
+      /^The log becomes smaller, and takes fewer entries a second/,
+    ],
+    [{ plain, lz4: rate(990_000, 111) }, 'no', /^This data hardly becomes smaller/],
+    [{ plain, lz4: rate(10, 33) }, 'unclear', /--seconds/],
+  ] as const) {
+    const judged = judgeCompression(rows);
+    assert.equal(judged.answer, answer, judged.why);
+    assert.match(judged.why, why);
+  }
+});
+
+test('the lines of a file are what is compressed', (t) => {
+  const file = join(temporaryDirectory(t), 'lines');
+  writeFileSync(file, 'one\n\ntwo\nlast');
+  assert.deepEqual(
+    sampleEntries(file).map((each) => Buffer.from(each).toString()),
+    ['one', 'two', 'last'],
+  );
+  assert.equal(new Set(sampleEntries(undefined).map((each) => Buffer.from(each).toString())).size, 20_000);
 });
 
 test('percentiles are those of the calls that were timed', () => {

@@ -18,7 +18,17 @@ test('compact --drop drops the entries that a file names, --dry-run only says ho
   assert.match(shown, /82 entries of the listed ones are in the log/);
   assert.deepEqual(snapshot(log), before);
   const report = JSON.parse(
-    await ringwalOk(t, ['compact', log, '-d', drop, '--min-garbage', '0', '--max-file-size', '4KiB', '--json']),
+    await ringwalOk(t, [
+      'compact',
+      log,
+      '-d',
+      drop,
+      '--min-garbage',
+      '0',
+      '--max-file-size',
+      '4KiB',
+      '--json',
+    ]),
   );
   assert.equal(report.entriesDropped, 82);
   assert.equal((await ringwal(t, ['get', log, '60'])).code, 1);

@@ -1,7 +1,8 @@
 import { closeSync, fdatasyncSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
-import { Wal } from '../../index.js';
+import { Wal, type WalOptions } from '../../index.js';
+import type { CompressionRate } from './compression.js';
 import { Latencies, type LatencySummary } from './latencies.js';
 
 /** The duration of one measurement, and the signal that stops it. */
@@ -155,6 +156,30 @@ export function measureThroughput(
   });
 }
 
+/** The same with entries to compress, as often as the time allows. */
+export async function measureCompression(
+  directory: string,
+  compression: 'lz4' | 'zstd' | undefined,
+  entries: readonly Uint8Array[],
+  { ms, signal }: Budget,
+): Promise<CompressionRate> {
+  const name = `compression-${compression ?? 'none'}`;
+  return withLog(join(directory, name), { compression }, async (wal) => {
+    const longest = entries.reduce((most, { length }) => Math.max(most, length), 1);
+    const start = performance.now();
+    let count = 0;
+    while (performance.now() - start < ms) {
+      while (wal.tryAppend(entries[count % entries.length] as Uint8Array)) count += 1;
+      await wal.ready(longest);
+      signal.throwIfAborted();
+    }
+    await wal.sync();
+    const took = performance.now() - start;
+    const { entries: written, payloadBytes, frameBytes } = wal.stats();
+    return { entries: written, bytes: payloadBytes, frameBytes, ms: took };
+  });
+}
+
 async function timeEach({ ms, signal }: Budget, act: () => void): Promise<LatencySummary> {
   const latencies = new Latencies();
   const start = performance.now();
@@ -182,7 +207,7 @@ async function withFile<T>(path: string, use: (fd: number) => Promise<T>): Promi
 
 async function withLog<T>(
   directory: string,
-  options: { preallocate?: 'ahead' | false },
+  options: Pick<WalOptions, 'preallocate' | 'compression'>,
   use: (wal: Wal) => Promise<T>,
 ): Promise<T> {
   const wal = await Wal.open(directory, {

@@ -10,8 +10,8 @@ const COLORS = ['#2a78d6', '#d9622b', '#3a9a55', '#8a5cc2'] as const;
 
 /** The report as one self-contained HTML file, which loads nothing from elsewhere. */
 export function reportHtml(result: BenchResult): string {
-  const { machine, floor, durable, durableGrowing, groups, small, large, sequential, sync, preallocation } =
-    result;
+  const { machine, floor, durable, durableGrowing, groups, small, large, sequential } = result;
+  const { sync, preallocation, compressed } = result;
   const curves: [string, LatencySummary][] = [
     ['write and fdatasync, the file grows', floor.growing],
     ['write and fdatasync, blocks allocated', floor.allocated],
@@ -51,6 +51,7 @@ export function reportHtml(result: BenchResult): string {
 <p class="dim">${escaped(`${machine.time}, ringwal ${machine.version}, Node.js ${machine.node}, ${machine.platform}, ${machine.cpus}`)}</p>
 <p><b>Is fsync honest here? ${escaped(sync.answer)}.</b> ${escaped(sync.why)}</p>
 <p><b>Is preallocate worth it? ${escaped(preallocation.answer)}.</b> ${escaped(preallocation.why)}</p>
+<p><b>Does compression pay? ${escaped(compressed.answer)}.</b> ${escaped(compressed.why)}</p>
 <h2>Latency</h2>
 ${latencyPlot(curves)}
 <table><tr><th></th><th>p50</th><th>p90</th><th>p99</th><th>max</th><th>samples</th></tr>

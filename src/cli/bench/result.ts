@@ -1,3 +1,4 @@
+import type { CompressionRows, judgeCompression } from './compression.js';
 import type { LatencySummary } from './latencies.js';
 import type { measureGroups, Rate } from './measures.js';
 import type { judgePreallocation, judgeSync, SyncFloor } from './verdict.js';
@@ -18,6 +19,8 @@ export interface BenchResult {
   readonly groups: Awaited<ReturnType<typeof measureGroups>>;
   readonly small: Rate;
   readonly large: Rate;
+  readonly compression: CompressionRows;
   readonly sync: ReturnType<typeof judgeSync>;
   readonly preallocation: ReturnType<typeof judgePreallocation>;
+  readonly compressed: ReturnType<typeof judgeCompression>;
 }

@@ -3,11 +3,14 @@ import { mkdtemp, rm, statfs } from 'node:fs/promises';
 import { cpus, release } from 'node:os';
 import { join } from 'node:path';
 import { Argument, Option } from 'commander';
+import { hasZstd } from '../../blocks/zstd.js';
+import { type CompressionRows, judgeCompression, sampleEntries } from '../bench/compression.js';
 import type { LatencySummary } from '../bench/latencies.js';
 import {
   type Budget,
   GROUP_APPENDERS,
   measureAllocated,
+  measureCompression,
   measureDurable,
   measureGroups,
   measureGrowing,
@@ -32,10 +35,11 @@ import { bytes, duration, integer, perSecond, table } from '../text/text.js';
 interface Options {
   readonly seconds: number;
   readonly html?: string;
+  readonly data?: string;
 }
 
 const SECONDS_MAX = 60;
-const MEASUREMENTS = 9;
+const MEASUREMENTS = hasZstd ? 12 : 11;
 /** Disk space that the measurements may use at a time. */
 const ROOM_BYTES = 512 * 2 ** 20;
 
@@ -44,24 +48,28 @@ export const bench = defineCommand<Options>({
   summary: 'measure the speed of a disk and of this machine',
   details: [
     'Writes into a new directory inside the given one, and removes it at the end. It needs up to 512 MiB. First it measures the disk without ringwal: it writes and syncs a page after the end of a file, and over allocated blocks. Then it measures ringwal: the latency of a durable append, groups, and throughput.',
-    'It says whether fsync looks honest, and whether the option preallocate makes durable appends faster there. Timing can only refute honesty: a slow disk that lies passes.',
+    'It says whether fsync looks honest, whether the option preallocate makes durable appends faster there, and whether compression pays: on made lines of JSON, or on the lines of a file (--data). Timing can only refute honesty: a slow disk that lies passes.',
   ],
   arguments: [new Argument('<dir>', 'an existing directory on the disk to measure')],
   options: [
     new Option('-s, --seconds <seconds>', 'total duration, at most 60').argParser(parseSeconds).default(18),
     new Option('--html <file>', 'write a report with plots'),
+    new Option('--data <file>', 'entries to compress: the lines of this file, at most 16 MiB of it'),
   ],
   examples: [
     { command: 'ringwal bench /var/lib', what: 'Is this disk good for a log?' },
     { command: 'ringwal bench . --html report.html', what: 'Write a report with plots.' },
   ],
-  json: 'One object: machine, floor (growing, allocated, idle: latencies in ms), sequential, durable, durableGrowing, groups, small, large, and sync and preallocation, each with answer and why.',
-  async run(context, { seconds, html, json = false }, [directory = '']) {
+  json: 'One object: machine, floor (growing, allocated, idle: latencies in ms), sequential, durable, durableGrowing, groups, small, large, compression (plain, lz4, and zstd if this Node has it), and sync, preallocation and compressed, each with answer and why.',
+  async run(context, { seconds, html, data, json = false }, [directory = '']) {
     if (kindOf(directory) === 'file') {
       throw new CliError(ExitCode.usage, `Cannot measure in "${directory}": it is a file. Name a directory.`);
     }
     if (seconds > SECONDS_MAX) throw new CliError(ExitCode.usage, `--seconds is at most ${SECONDS_MAX}.`);
-    const result = await measure(context, directory, (seconds * 1000) / MEASUREMENTS);
+    const entries = sampleEntries(data);
+    if (entries.length === 0)
+      throw new CliError(ExitCode.usage, `Cannot measure with "${data}": it has no line that is not empty.`);
+    const result = await measure(context, directory, entries, (seconds * 1000) / MEASUREMENTS);
     if (html !== undefined) writeFileSync(html, reportHtml(result));
     const { out } = context;
     if (json) out.json(result);
@@ -71,7 +79,12 @@ export const bench = defineCommand<Options>({
   },
 });
 
-async function measure(context: Context, parent: string, ms: number): Promise<BenchResult> {
+async function measure(
+  context: Context,
+  parent: string,
+  entries: readonly Uint8Array[],
+  ms: number,
+): Promise<BenchResult> {
   const { type, bavail, bsize } = await statfs(parent);
   if (bavail * bsize < ROOM_BYTES) {
     throw new CliError(
@@ -103,6 +116,15 @@ async function measure(context: Context, parent: string, ms: number): Promise<Be
     const durableGrowing = await step('durable appends, the file grows', (dir, budget) =>
       measureDurable(dir, false, budget),
     );
+    const compress = (codec: 'lz4' | 'zstd' | undefined) =>
+      step(`compression: ${codec ?? 'none'}`, (dir, budget) =>
+        measureCompression(dir, codec, entries, budget),
+      );
+    const compression: CompressionRows = {
+      plain: await compress(undefined),
+      lz4: await compress('lz4'),
+      ...(hasZstd && { zstd: await compress('zstd') }),
+    };
     return {
       machine: {
         time: new Date().toISOString(),
@@ -122,8 +144,10 @@ async function measure(context: Context, parent: string, ms: number): Promise<Be
       large: await step('throughput, large entries', (dir, budget) =>
         measureThroughput(dir, 'large', budget),
       ),
+      compression,
       sync: judgeSync(floor),
       preallocation: judgePreallocation({ floor, durable, durableGrowing }),
+      compressed: judgeCompression(compression),
     };
   } finally {
     status.clear();
@@ -132,7 +156,8 @@ async function measure(context: Context, parent: string, ms: number): Promise<Be
 }
 
 function print(result: BenchResult, out: Output): void {
-  const { floor, durable, durableGrowing, groups, small, large, sequential, sync, preallocation } = result;
+  const { floor, durable, durableGrowing, groups, small, large, sequential } = result;
+  const { compression, sync, preallocation, compressed } = result;
   const { colors } = out;
   printTable(
     out,
@@ -155,6 +180,9 @@ function print(result: BenchResult, out: Output): void {
       rate(inGroups, groups),
       rate('fire and forget, 100 B, until all is durable', small),
       rate('fire and forget, 4 KiB, until all is durable', large),
+      rate('lines to compress, without compression', compression.plain),
+      rate('the same, --compression lz4', compression.lz4),
+      ...(compression.zstd === undefined ? [] : [rate('the same, --compression zstd', compression.zstd)]),
       ['the disk: 1 MiB writes', '', perSecond(sequential.bytes, sequential.ms, bytes)],
     ],
   );
@@ -162,6 +190,7 @@ function print(result: BenchResult, out: Output): void {
   const paint = { no: colors.red, doubtful: colors.yellow, unsupported: colors.red, plausible: colors.green };
   out.sentence(`Is fsync honest here? ${paint[sync.answer](`${sync.answer}.`)} ${sync.why}`);
   out.sentence(`Is preallocate worth it? ${colors.bold(`${preallocation.answer}.`)} ${preallocation.why}`);
+  out.sentence(`Does compression pay? ${colors.bold(`${compressed.answer}.`)} ${compressed.why}`);
 }
 
 function latency(name: string, { p50Ms, p99Ms, maxMs, count }: LatencySummary): string[] {

@@ -204,7 +204,7 @@ function compressionColumn(segments: readonly VerifySegment[]): Column[] {
     if (blocks === undefined) return '';
     return `${blocks.codecs.join('+')} ${ratio(blocks.rawBytes, blocks.storedBytes)}`;
   });
-  return [{ header: 'compression', cells, rank: 1 }];
+  return [{ header: 'compression', cells }];
 }
 
 /** While the log is being written, the size may be older than the frames. */

@@ -3,20 +3,20 @@ import type { CompressionSettings } from '../../protocol/thread-data.js';
 import { WalError } from '../errors/wal-error.js';
 import { integer, refuse, takeOptions } from './checks.js';
 
-/** The option `compression` of {@link WalOptions}. */
-export type CompressionOption =
-  | 'lz4'
-  | 'zstd'
-  | { readonly codec: 'lz4' }
-  | {
-      readonly codec: 'zstd';
-      /**
-       * From 1, quick, to 22, small.
-       *
-       * @defaultValue 3
-       */
-      readonly level?: number | undefined;
-    };
+/** The option `compression` of {@link WalOptions}: a codec, or a codec and its level. */
+export type CompressionOption = 'lz4' | 'zstd' | CompressionCodec;
+
+/** A codec and its level. */
+export interface CompressionCodec {
+  /** `'zstd'` needs Node 22.15 or later. */
+  readonly codec: 'lz4' | 'zstd';
+  /**
+   * Of zstd only: from 1, quick, to 22, small.
+   *
+   * @defaultValue 3
+   */
+  readonly level?: number | undefined;
+}
 
 /** @throws ERR_WAL_OPTION; ERR_WAL_UNSUPPORTED if this Node has no zstd */
 export function checkCompression(value: unknown): CompressionSettings | undefined {

@@ -15,6 +15,7 @@ import { emptyState, encodeState } from '../../../src/format/state-file.js';
 import { type Judgement, judgeLog } from '../../../src/format/verdict.js';
 import { listLog } from '../../../src/worker/directory/log-listing.js';
 import { readState } from '../../../src/worker/directory/state-store.js';
+import { checkEvery } from '../../../src/worker/inspect/check-block.js';
 import { LOG_ID, LogBuilder } from '../../format/log-builder.js';
 import { Level } from '../support/lane-client.js';
 import { type FrameOnDisk, readFrames } from '../support/segments.js';
@@ -678,7 +679,12 @@ export function framesOf(image: Image): FrameOnDisk[] {
 /** Reads every frame, as `verify` does. */
 export function judgeFully(disk: SimulatedDisk): Judgement {
   const state = readState(disk, DIRECTORY);
-  return judgeLog({ segments: listLog(disk, DIRECTORY).segments, state, full: true });
+  return judgeLog({
+    segments: listLog(disk, DIRECTORY).segments,
+    state,
+    full: true,
+    check: checkEvery(DIRECTORY),
+  });
 }
 
 /** Every LSN of the runs. */
