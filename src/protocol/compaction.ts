@@ -1,4 +1,3 @@
-import type { LsnRange } from '../format/lsn-set.js';
 import type { PlaceIdentity } from './lane-messages.js';
 
 /**
@@ -9,13 +8,19 @@ import type { PlaceIdentity } from './lane-messages.js';
  *                  ──'installCompaction'──▶ writer thread    gives the new file its name: src/worker/commands/compaction-commands.ts
  */
 
+/** Entries to drop, both ends included. */
+export interface DroppedRange {
+  readonly first: number;
+  readonly last: number;
+}
+
 /** Job: reads the frames of segments, but not their data. */
 export interface SurveyRequest {
   readonly directory: string;
   readonly logId: bigint;
   /** Neighbours, ascending. */
   readonly segments: readonly number[];
-  readonly drop: readonly LsnRange[];
+  readonly drop: readonly DroppedRange[];
   /** See `JobControl`. */
   readonly control: SharedArrayBuffer;
 }
@@ -51,7 +56,7 @@ export interface CompactRunRequest {
   readonly segments: readonly number[];
   /** The highest number that the last of them stands for. */
   readonly lastNumber: number;
-  readonly drop: readonly LsnRange[];
+  readonly drop: readonly DroppedRange[];
   readonly fileMode: number;
   /** Infinity = no limit. */
   readonly bytesPerSecond: number;

@@ -2,14 +2,9 @@ import type { MessagePort } from 'node:worker_threads';
 import type { AsyncFile } from '../files/async-file.js';
 import type { DiskLock, FileIdentity } from '../files/disk.js';
 import { SimulatedCrash } from '../files/simulation/simulated-disk.js';
+import type { CompactionJobs } from '../main/jobs/compaction-jobs.js';
 import type { SnapshotJobs } from '../main/jobs/snapshot-jobs.js';
-import type {
-  CompactionJobs,
-  DelayOptions,
-  LifeWatch,
-  LogEngine,
-  LogThread,
-} from '../main/log/log-engine.js';
+import type { DelayOptions, LifeWatch, LogEngine, LogThread } from '../main/log/log-engine.js';
 import type { SyncThreadData, WriterThreadData } from '../protocol/thread-data.js';
 import { Doorbell } from '../ring/doorbell.js';
 import { LaneWord, viewLane } from '../ring/layout.js';

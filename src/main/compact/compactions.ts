@@ -7,9 +7,9 @@ import type { AnyCommand, CommandResult } from '../../protocol/lane-messages.js'
 import type { Lane } from '../append/lane.js';
 import { closedError } from '../append/lane-errors.js';
 import { errorFromFailure } from '../errors/wal-error.js';
+import type { CompactionJobs } from '../jobs/compaction-jobs.js';
 import { hasField } from '../jobs/own-field.js';
 import { runStoppable } from '../jobs/stoppable-job.js';
-import type { CompactionJobs } from '../log/log-engine.js';
 import type { CheckedCompaction } from '../options/compact-options.js';
 import type { LiveView } from '../read/live-view.js';
 import { type Candidate, type CompactionPlan, type PlannedRun, planRuns, toSurvey } from './plan-runs.js';

@@ -3,13 +3,11 @@ import { identifyPath, openForReading } from '../../files/async-file.js';
 import { LockWatch } from '../../files/lock.js';
 import { clearTimeout, nowMs, setTimeout, wallMs } from '../../files/node-globals.js';
 import type { BackupReport, StoppedJob } from '../../protocol/backup-reports.js';
-import type { CompactRunRequest, SurveyRequest } from '../../protocol/compaction.js';
 import type { Failure } from '../../protocol/errors.js';
 import type { SyncThreadData, WriterThreadData } from '../../protocol/thread-data.js';
 import { Doorbell } from '../../ring/doorbell.js';
 import type { BackupRequest } from '../../worker/backup/backup.js';
-import type { compactRun } from '../../worker/compact/compact-run.js';
-import type { surveyGarbage } from '../../worker/compact/survey-garbage.js';
+import { type CompactionJobs, systemCompactionJobs } from '../jobs/compaction-jobs.js';
 import { runJob } from '../jobs/job-pool.js';
 import { systemSnapshotJobs } from '../jobs/snapshot-jobs.js';
 import type { ReadAccess } from '../read/log-view.js';
@@ -65,12 +63,6 @@ export interface LogEngine extends ReadAccess {
   readonly hasOtherThreads: boolean;
 }
 
-/** They run on a thread that may block. @throws WalError */
-export interface CompactionJobs {
-  survey(request: SurveyRequest): Promise<ReturnType<typeof surveyGarbage>>;
-  write(request: CompactRunRequest): Promise<ReturnType<typeof compactRun>>;
-}
-
 /** Worker threads and Node's file system. `workerUrl`: the option. */
 export function systemEngine(workerUrl: URL | undefined): LogEngine {
   return {
@@ -84,10 +76,7 @@ export function systemEngine(workerUrl: URL | undefined): LogEngine {
     delay,
     snapshotJobs: systemSnapshotJobs(workerUrl),
     backup: (request) => runJob('backup', request, { workerUrl }),
-    compaction: {
-      survey: (request) => runJob('surveyGarbage', request, { workerUrl }),
-      write: (request) => runJob('compactRun', request, { workerUrl }),
-    },
+    compaction: systemCompactionJobs(workerUrl),
     hasOtherThreads: true,
   };
 }

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Wal } from '#ringwal';
+import { cleanUp } from '../../cleanup.js';
 import { collect, freshLog, lsns, openLog, range, snapshot, temporaryLog, walError } from '../support.js';
 
 const SMALL = { maxFileSize: 8192 } as const;
@@ -64,7 +65,7 @@ test('readers, reverse readers, get and followers go on across a swap without a 
   const wal = await filled(t, 2000);
   const { directory } = wal;
   const outside = await Wal.open(directory, { readOnly: true });
-  t.after(() => outside.close());
+  cleanUp(t, () => outside.close());
   const drop = odd(1900);
   const walks = [wal, outside].flatMap((log) => [
     log.entries()[Symbol.asyncIterator](),
@@ -233,7 +234,7 @@ test('a reader of another process whose last segment was sealed and compacted, o
     for (let lsn = 1; lsn <= 30; lsn++) wal.tryAppend(dataOf(lsn));
     await wal.sync();
     const outside = await Wal.open(wal.directory, { readOnly: true });
-    t.after(() => outside.close());
+    cleanUp(t, () => outside.close());
     const follower = outside.follow()[Symbol.asyncIterator]();
     for (let lsn = 1; lsn <= 29; lsn++) assert.equal((await follower.next()).value?.lsn, lsn);
     assert.equal(outside.lastLsn, 30);
