@@ -46,6 +46,14 @@ export class LsnSet {
     return count;
   }
 
+  /** Of this set, the LSNs from `first` to `last`. */
+  within(first: number, last: number): LsnSet {
+    const ranges = this.ranges.filter((range) => range.last >= first && range.first <= last);
+    return new LsnSet(
+      ranges.map((range) => ({ first: Math.max(range.first, first), last: Math.min(range.last, last) })),
+    );
+  }
+
   /** The same set without the LSNs from `first` to `last`. */
   without(first: number, last: number): LsnSet {
     return new LsnSet(

@@ -183,7 +183,7 @@ export class Compactions {
         await this.#dropOldest(call, segments, begun);
         return true;
       }
-      written = await this.#write(call, begun, plan, wider);
+      written = await this.#write(call, begun, plan, segments, wider);
     }
     if (written === undefined) return false;
     if (isEmpty(written)) call.tally.runsGivenUp += 1;
@@ -191,22 +191,22 @@ export class Compactions {
     return true;
   }
 
-  /** `undefined`: it was stopped. */
+  /** `segments`: those that are `planned`, and perhaps another one, which keeps its entries. `undefined`: it was stopped. */
   async #write(
     { checked: { bytesPerSecond }, control }: Call,
     { logId, place }: BegunCompaction,
     { drop }: CompactionPlan,
-    segments: readonly number[],
+    planned: readonly number[],
+    segments: readonly number[] = planned,
   ): Promise<CompactRunAnswer | undefined> {
     const { view, jobs, fileMode } = this.#parts;
     const { directory } = view;
     const known = view.segments();
     const last = known.findIndex(({ number }) => number === segments.at(-1));
     const lastNumber = (known[last + 1]?.number ?? 0) - 1;
-    const own = known.filter(({ number }) => segments.includes(number));
-    const [from, to] = [own[0]?.firstLsn ?? 0, own.at(-1)?.lastLsn ?? 0];
-    // Only what concerns the job.
-    const ranges = drop.ranges.filter(({ first, last: end }) => end >= from && first <= to);
+    const own = known.filter(({ number }) => planned.includes(number));
+    // Of a batch that goes on in another segment the plan has left no entry to drop on this side alone.
+    const { ranges } = drop.within(own[0]?.firstLsn ?? 0, own.at(-1)?.lastLsn ?? 0);
     const request = { directory, place, logId, segments, lastNumber, drop: ranges, fileMode, bytesPerSecond };
     return taken(await jobs.write({ ...request, control: control.buffer }));
   }
