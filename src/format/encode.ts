@@ -37,13 +37,15 @@ export interface FrameFields {
   readonly fileOffset: number;
 }
 
-/** The whole frame. */
-export function encodeFrame(fields: FrameFields & { readonly data: Uint8Array }): Uint8Array {
-  const { data, lsn } = fields;
+/** The whole frame. `crc`: field 3, if it is known. */
+export function encodeFrame(
+  fields: FrameFields & { readonly data: Uint8Array; readonly crc?: number | undefined },
+): Uint8Array {
+  const { data, lsn, crc = dataChecksum(data, 0, data.length, lsn) } = fields;
   const { before, after } = encodeFrameAround({
     ...fields,
     dataBytes: data.length,
-    crc: dataChecksum(data, 0, data.length, lsn),
+    crc,
   });
   const frame = new Uint8Array(before.length + data.length + after.length);
   frame.set(before);

@@ -8,19 +8,14 @@ import type { PlaceIdentity } from './lane-messages.js';
  *                  ──'installCompaction'──▶ writer thread    gives the new file its name: src/worker/commands/compaction-commands.ts
  */
 
-/** Entries to drop, both ends included. */
-export interface DroppedRange {
-  readonly first: number;
-  readonly last: number;
-}
-
 /** Job: reads the frames of segments, but not their data. */
 export interface SurveyRequest {
   readonly directory: string;
   readonly logId: bigint;
   /** Neighbours, ascending. */
   readonly segments: readonly number[];
-  readonly drop: readonly DroppedRange[];
+  /** `LsnSet.pairs`. */
+  readonly drop: Float64Array;
   /** See `JobControl`. */
   readonly control: SharedArrayBuffer;
 }
@@ -56,7 +51,8 @@ export interface CompactRunRequest {
   readonly segments: readonly number[];
   /** The highest number that the last of them stands for. */
   readonly lastNumber: number;
-  readonly drop: readonly DroppedRange[];
+  /** `LsnSet.pairs`. */
+  readonly drop: Float64Array;
   readonly fileMode: number;
   /** Infinity = no limit. */
   readonly bytesPerSecond: number;

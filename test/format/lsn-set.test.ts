@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { LsnSet } from '../../src/format/lsn-set.js';
 
 test('ranges in any order become ascending ones that do not touch', () => {
-  const set = new LsnSet([
+  const set = LsnSet.of([
     { first: 8, last: 9 },
     { first: 1, last: 2 },
     { first: 3, last: 4 },
@@ -21,7 +21,7 @@ test('every question has the answer that a plain set of numbers gives', () => {
     { first: 5, last: 7 },
     { first: 10, last: 10 },
   ];
-  const set = new LsnSet(ranges);
+  const set = LsnSet.of(ranges);
   const plain = new Set([2, 5, 6, 7, 10]);
   for (let first = 1; first <= 12; first++) {
     assert.equal(set.has(first), plain.has(first));

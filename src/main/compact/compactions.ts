@@ -157,12 +157,12 @@ export class Compactions {
   ): Promise<CompactionPlan | undefined> {
     const { view, jobs, maxFileSize } = this.#parts;
     const { directory } = view;
-    const wanted = new LsnSet(drop);
+    const wanted = LsnSet.of(drop);
     const candidates: Candidate[] = view
       .segments()
       .filter(({ number, firstLsn, lastLsn }) => number < end && firstLsn > 0 && lastLsn <= upTo);
     const segments = toSurvey(candidates, wanted);
-    const request = { directory, logId, segments, drop: wanted.ranges, control: control.buffer };
+    const request = { directory, logId, segments, drop: wanted.pairs, control: control.buffer };
     const survey = taken(await jobs.survey(request));
     if (survey === undefined) return undefined;
     return planRuns(candidates, survey.segments, wanted, { minGarbage, maxFileSize });
@@ -206,8 +206,8 @@ export class Compactions {
     const lastNumber = (known[last + 1]?.number ?? 0) - 1;
     const own = known.filter(({ number }) => planned.includes(number));
     // Of a batch that goes on in another segment the plan has left no entry to drop on this side alone.
-    const { ranges } = drop.within(own[0]?.firstLsn ?? 0, own.at(-1)?.lastLsn ?? 0);
-    const request = { directory, place, logId, segments, lastNumber, drop: ranges, fileMode, bytesPerSecond };
+    const { pairs } = drop.within(own[0]?.firstLsn ?? 0, own.at(-1)?.lastLsn ?? 0);
+    const request = { directory, place, logId, segments, lastNumber, drop: pairs, fileMode, bytesPerSecond };
     return taken(await jobs.write({ ...request, control: control.buffer }));
   }
 

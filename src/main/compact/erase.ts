@@ -38,7 +38,7 @@ export interface EraseParts {
 /** See `Wal.erase`. */
 export async function eraseEntries(parts: EraseParts, checked: CheckedCompaction): Promise<EraseReceipt> {
   const { view, compactions, listSideFiles, hasArchive } = parts;
-  const wanted = new LsnSet(checked.drop);
+  const wanted = LsnSet.of(checked.drop);
   const held = view.segments().filter((segment) => holds(segment, wanted));
   const report = await compactions.run(checked, true);
   // Those that began later read the new files. These have the old ones open.

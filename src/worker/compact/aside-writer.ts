@@ -10,7 +10,11 @@ import type { Throttle } from './throttle.js';
 const BUFFER_BYTES = 1024 * 1024;
 
 /** A frame that is still to get its place. */
-export type PlacelessFrame = Omit<FrameFields, 'checksumSeed' | 'fileOffset'> & { readonly data: Uint8Array };
+export type PlacelessFrame = Omit<FrameFields, 'checksumSeed' | 'fileOffset'> & {
+  readonly data: Uint8Array;
+  /** Field 3, if it is known. */
+  readonly crc?: number | undefined;
+};
 
 /** The file of a segment that is being written anew, beside the log. It grows by whole frames. */
 export class AsideWriter {

@@ -54,7 +54,7 @@ export function compactRunOn(disk: Disk, request: CompactRunRequest, throttle: T
   const control = new JobControl(request.control);
   const target = new AsideWriter(disk, path, { logId, number, fileMode }, control, throttle);
   try {
-    const run = { directory, logId, segments, lastNumber, drop: new LsnSet(request.drop), createdMs };
+    const run = { directory, logId, segments, lastNumber, drop: LsnSet.from(request.drop), createdMs };
     const { digest, nextLsn, ...written } = writeRun(disk, run, target, control);
     if (written.firstLsn === 0) {
       target.close();

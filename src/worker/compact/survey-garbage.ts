@@ -37,7 +37,7 @@ export function surveyGarbageOn(disk: Disk, request: SurveyRequest): ReturnType<
 
 /** @throws the system's error; LogFailure ERR_WAL_CORRUPT */
 export function surveyOn(disk: Disk, request: SurveyRequest): GarbageSurvey {
-  const drop = new LsnSet(request.drop);
+  const drop = LsnSet.from(request.drop);
   const control = new JobControl(request.control);
   return { segments: request.segments.map((number) => surveySegment(disk, request, number, drop, control)) };
 }

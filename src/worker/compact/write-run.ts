@@ -180,7 +180,7 @@ class RunWriter {
     const isBroken = this.#isBroken(lsn, frame.lastLsn, frame.batchRemaining);
     const batchRemaining = isBroken ? 0 : frame.batchRemaining;
     const data = cursor.readData();
-    this.#add(frame, { lsn, lastLsn: lsn, data, batchRemaining, block: undefined });
+    this.#add(frame, { lsn, lastLsn: lsn, data, batchRemaining, block: undefined }, crc);
   }
 
   #takeBlock(
@@ -228,7 +228,11 @@ class RunWriter {
   }
 
   /** `frame`: the one that the piece comes from, if it is the first piece of it. */
-  #add(frame: Frame | undefined, { lsn, lastLsn, data, batchRemaining, block }: KeptPiece): void {
+  #add(
+    frame: Frame | undefined,
+    { lsn, lastLsn, data, batchRemaining, block }: KeptPiece,
+    crc?: number,
+  ): void {
     const isFirst = this.#firstLsn === 0;
     const skipped = lsn - this.#nextLsn;
     // One that is there for its last_lsn says nothing of time, nor of a branch.
@@ -242,6 +246,7 @@ class RunWriter {
     this.#target.addFrame({
       lsn,
       data,
+      crc,
       batchRemaining,
       skipped,
       timeMs,

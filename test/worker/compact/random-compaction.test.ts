@@ -116,11 +116,11 @@ function compactAll(log: TestLog, drop: readonly LsnRange[], minGarbage: number,
     return { number, firstLsn, lastLsn: (next?.firstLsn || log.status.get('lastLsn') + 1) - 1, bytes };
   });
   const candidates: Candidate[] = known.filter(({ number, firstLsn }) => number < begun.end && firstLsn > 0);
-  const wanted = new LsnSet(drop);
+  const wanted = LsnSet.of(drop);
   const { directory, logId } = { directory: DIRECTORY, logId: begun.logId };
   const control = new JobControl().buffer;
   const segments = toSurvey(candidates, wanted);
-  const survey = surveyOn(disk, { directory, logId, segments, drop: wanted.ranges, control });
+  const survey = surveyOn(disk, { directory, logId, segments, drop: wanted.pairs, control });
   const plan = planRuns(candidates, survey.segments, wanted, { minGarbage, maxFileSize });
   for (const { segments: numbers } of plan.runs) {
     const last = known.findIndex(({ number }) => number === numbers.at(-1));

@@ -72,7 +72,7 @@ export function requestFor(
     logId,
     segments,
     lastNumber,
-    drop,
+    drop: LsnSet.of(drop).pairs,
     fileMode: 0o600,
     bytesPerSecond: Number.POSITIVE_INFINITY,
     control: new JobControl().buffer,
@@ -119,6 +119,6 @@ function answer<T>(log: TestLog, id: number): T {
 
 /** `from` to `to`, without those in `drop`. */
 export function lsnsWithout(from: number, to: number, drop: readonly LsnRange[]): number[] {
-  const set = new LsnSet(drop);
+  const set = LsnSet.of(drop);
   return Array.from({ length: to - from + 1 }, (_, at) => from + at).filter((lsn) => !set.has(lsn));
 }
