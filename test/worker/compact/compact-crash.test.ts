@@ -7,6 +7,7 @@ import type { LsnRange } from '../../../src/format/lsn-set.js';
 import { COMPACT_FILE_ASIDE, parseSegmentName, STATE_FILE } from '../../../src/format/segment-name.js';
 import { readState } from '../../../src/worker/directory/state-store.js';
 import { dataOf, diskOf, imageOf, intactLog, judgeFully } from '../recover/damaged-logs.js';
+import { Level } from '../support/lane-client.js';
 import { DIRECTORY, TestLog } from '../support/test-log.js';
 import { begin, compact, entriesOf, install, lsnsWithout, openLog, write } from './support.js';
 
@@ -129,6 +130,33 @@ test('no fate of the names that the swap changes loses an entry: power goes at e
   }
   assert.ok(lasts > 0, 'the swap has more operations');
 });
+
+for (const kind of ['power cut', 'killed process'] as const) {
+  test(`after a ${kind} at any operation of an erasure of the newest entries no LSN is given out again`, () => {
+    const drop = [{ first: 21, last: 26 }];
+    forEachStop(
+      kind,
+      intactLog(),
+      (disk) => {
+        const log = openLog(disk);
+        const { cuts } = begin(log, true);
+        const run = write(log, [3, 4], drop);
+        assert.deepEqual(install(log, run, cuts, true), { installed: true });
+      },
+      (disk) => {
+        assertEntries(disk, drop);
+        const log = openLog(disk);
+        assert.equal(log.status.get('lastLsn'), 26);
+        const sequence = log.lane.append('next', Level.durable);
+        log.run();
+        assert.equal(log.lane.acknowledged('durable').get(sequence), 27);
+        log.close();
+        assert.equal(judgeFully(disk).verdict, 'clean');
+        assert.deepEqual(judgeFully(disk).covered, []);
+      },
+    );
+  });
+}
 
 test('a power cut at any operation of the open that removes what a merged segment stands for changes no entry', () => {
   const [, run] = RUNS as [Run, Run];

@@ -56,8 +56,8 @@ export function entriesOf(disk: SimulatedDisk): Map<number, Uint8Array> {
   return entries;
 }
 
-export function begin(log: TestLog): BegunCompaction {
-  return answer<BegunCompaction>(log, log.lane.send({ name: 'beginCompaction', lsn: 0, sealsLive: false }));
+export function begin(log: TestLog, sealsLive = false): BegunCompaction {
+  return answer<BegunCompaction>(log, log.lane.send({ name: 'beginCompaction', lsn: 0, sealsLive }));
 }
 
 export function requestFor(
@@ -92,9 +92,14 @@ export function write(
 }
 
 /** Steps 3 to 7. */
-export function install(log: TestLog, run: CompactedRun, cuts = begin(log).cuts): InstalledCompaction {
+export function install(
+  log: TestLog,
+  run: CompactedRun,
+  cuts = begin(log).cuts,
+  sealsLive = false,
+): InstalledCompaction {
   const lsn = run.firstLsn;
-  return answer(log, log.lane.send({ name: 'installCompaction', lsn, run, cuts, sealsLive: false }));
+  return answer(log, log.lane.send({ name: 'installCompaction', lsn, run, cuts, sealsLive }));
 }
 
 export function compact(
