@@ -42,11 +42,7 @@ export function encodeFrame(
   fields: FrameFields & { readonly data: Uint8Array; readonly crc?: number | undefined },
 ): Uint8Array {
   const { data, lsn, crc = dataChecksum(data, 0, data.length, lsn) } = fields;
-  const { before, after } = encodeFrameAround({
-    ...fields,
-    dataBytes: data.length,
-    crc,
-  });
+  const { before, after } = encodeAround(fields, data.length, crc, scratchBefore, scratchAfter);
   const frame = new Uint8Array(before.length + data.length + after.length);
   frame.set(before);
   frame.set(data, before.length);
@@ -61,12 +57,27 @@ export function encodeFrame(
 export function encodeFrameAround(
   fields: FrameFields & { readonly dataBytes: number; readonly crc: number },
 ): { before: Uint8Array; after: Uint8Array } {
-  const { lsn, dataBytes, crc, checksumSeed, fileOffset } = fields;
   const before = new Uint8Array(SIZE_WORD_BYTES + MAX_OVERHEAD);
+  const after = new Uint8Array(MAX_OVERHEAD);
+  return encodeAround(fields, fields.dataBytes, fields.crc, before, after);
+}
+
+/** For [encodeFrame], which copies what is in them before it returns: new ones for each frame cost more than the frame. */
+const scratchBefore = new Uint8Array(SIZE_WORD_BYTES + MAX_OVERHEAD);
+const scratchAfter = new Uint8Array(MAX_OVERHEAD);
+
+/** `before` and `after`: memory for the answer. */
+function encodeAround(
+  fields: FrameFields,
+  dataBytes: number,
+  crc: number,
+  before: Uint8Array,
+  after: Uint8Array,
+): { before: Uint8Array; after: Uint8Array } {
+  const { lsn, checksumSeed, fileOffset } = fields;
   let beforeEnd = writeNumber(before, SIZE_WORD_BYTES, TAG.lsn, lsn);
   if (dataBytes > 0) beforeEnd = writeNumber(before, beforeEnd, TAG.data, dataBytes);
 
-  const after = new Uint8Array(MAX_OVERHEAD);
   const plainEnd = crc === 0 ? 0 : writeNumber(after, 0, TAG.crc, crc);
   const extensionEnd = writeExtension(after, plainEnd, fields);
   const afterEnd = extensionEnd === plainEnd ? plainEnd : extensionEnd + FRAME_CRC_BYTES;
