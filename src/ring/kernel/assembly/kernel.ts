@@ -200,13 +200,10 @@ export function frameRun(
   return stop;
 }
 
-/** What a copy may write past its end: PACK_SLACK_BYTES has room for it, and for the checksum. */
+/** What a copy may write past its end, in PACK_SLACK_BYTES. */
 const COPY_BYTES: u32 = 16;
 
-/**
- * `packRun` of ../kernel.ts; false = broken records, at `consumedTo`. Bet: entries are short, so a loop over vectors is quicker
- * than a call of memory.copy for each.
- */
+/** `packRun` of ../kernel.ts; false = broken records, at `consumedTo`. Bet: for short entries vectors are quicker than memory.copy. */
 export function packRun(
   from: u32,
   to: u32,
