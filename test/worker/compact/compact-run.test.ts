@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { LsnRange } from '../../../src/format/lsn-set.js';
 import { COMPACT_FILE_ASIDE } from '../../../src/format/segment-name.js';
-import { dataOf, diskOf, intactLog, judgeFully } from '../recover/damaged-logs.js';
+import { repairLog } from '../../../src/worker/recover/repair.js';
+import { dataOf, diskOf, imageOf, intactLog, judgeFully } from '../recover/damaged-logs.js';
 import { Level } from '../support/lane-client.js';
 import { DIRECTORY } from '../support/test-log.js';
 import { begin, compact, entriesOf, install, lsnsWithout, openLog, write } from './support.js';
@@ -147,4 +148,24 @@ test('truncateBefore inside a merged range raises the beginning of the log to th
   assert.deepEqual(log.segments.slice(0, 1), [3]);
   log.close();
   assert.equal(judgeFully(disk).firstLsn, 20);
+});
+
+test('a salvage of a damaged merged segment keeps what can be read of it, and the segments after it', () => {
+  const disk = diskOf(intactLog());
+  const log = openLog(disk);
+  compact(log, [0, 1, 2], [{ first: 4, last: 11 }]);
+  log.close();
+  const image = imageOf(disk);
+  const merged = image.get('wal-0') as Uint8Array;
+  merged[120] = (merged[120] as number) ^ 1;
+  const damagedDisk = diskOf(image);
+  assert.equal(judgeFully(damagedDisk).verdict, 'corrupt');
+  repairLog(damagedDisk, DIRECTORY, 'salvage', false, 0o600);
+  const again = openLog(damagedDisk);
+  assert.equal(again.status.get('lastLsn'), 26);
+  again.close();
+  assert.equal(judgeFully(damagedDisk).verdict, 'clean');
+  const kept = [...entriesOf(damagedDisk).keys()];
+  for (const lsn of lsnsWithout(19, 26, [])) assert.ok(kept.includes(lsn), `entry ${lsn}`);
+  assert.ok(kept.every((lsn) => lsn < 4 || lsn > 11));
 });
