@@ -21,6 +21,7 @@ export interface Extent {
   readonly stamp: SegmentStamp | undefined;
   /** 0 = no entry is kept. */
   readonly firstLsn: number;
+  /** The last LSN that its frames account for. */
   readonly lastLsn: number;
   readonly frames: number;
   readonly bytes: number;
@@ -156,7 +157,7 @@ export function walkSegment(
     adder.add(frame);
     first ??= orderOf(frame);
     frames++;
-    lastLsn = frame.lastLsn;
+    lastLsn = cursor.expectedLsn - 1;
     bytes = cursor.offset;
   }
   return {

@@ -137,9 +137,11 @@ function look(layout: Layout, request: InspectRequest, known: KnownWalks | undef
     files = counted(files, progress);
     announce(progress, contentSizesOf(files));
   }
+  const scansAll = full || isBeingSalvaged;
+  const judgement = judgeLog({ segments: files, state, full: scansAll, known, check, snapshots });
   return {
-    files,
-    judgement: judgeLog({ segments: files, state, full: full || isBeingSalvaged, known, check, snapshots }),
+    files: files.filter(({ number }) => !judgement.covered.includes(number)),
+    judgement,
     foreignFiles,
     isCutDue: cut !== undefined,
     stateFault: state !== undefined && 'fault' in state ? state.fault : undefined,
