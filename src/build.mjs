@@ -4,7 +4,8 @@
  *   dist/index.js    the implementation, CommonJS, one file        ← src/index.ts
  *   dist/index.mjs   the same exports for `import`, so that ESM and CommonJS share one implementation
  *   dist/for-import.js   the way from there to index.js that Node does not lex
- *   dist/worker.js   what every thread starts from                 ← src/worker/worker.ts
+ *   dist/log-thread.js   what the threads of a log start from      ← src/worker/log-thread.ts
+ *   dist/worker.js   what every thread can start from, and jobs do ← src/worker/worker.ts
  *   dist/worker.mjs  the same for bundlers that make ES modules
  *   dist/pino.js     the target for pino's transports, with dist/index.js beside it   ← src/pino.ts
  *   dist/pino.mjs    its default export for `import`
@@ -70,7 +71,11 @@ await build({
   // Node prints the line that an uncaught error comes from, in front of its message. Lines end where the next statement or
   // bracket allows it: of a limit of 20 the longest, the fields of a class, have some 400 characters, of 120 near 600.
   lineLimit: 20,
-  entryPoints: { index: `${root}src/index.ts`, worker: `${root}src/worker/worker.ts` },
+  entryPoints: {
+    index: `${root}src/index.ts`,
+    'log-thread': `${root}src/worker/log-thread.ts`,
+    worker: `${root}src/worker/worker.ts`,
+  },
 });
 const { version } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'));
 await build({
@@ -92,7 +97,7 @@ await build({
     },
   ],
 });
-for (const name of ['index', 'worker']) keepAscii(`${dist}/${name}.js`);
+for (const name of ['index', 'log-thread', 'worker']) keepAscii(`${dist}/${name}.js`);
 chmodSync(`${dist}/cli.js`, 0o755);
 writeFileSync(`${dist}/ringwal.1`, execFileSync(process.execPath, [`${dist}/cli.js`, 'man']));
 

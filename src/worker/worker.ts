@@ -4,21 +4,13 @@
  */
 import { isMainThread, type MessagePort, workerData } from 'node:worker_threads';
 import type { ReplicaThreadData } from '../protocol/replica-messages.js';
-import type { SyncThreadData, WriterThreadData } from '../protocol/thread-data.js';
 import { runReplicaThread } from './replica-thread.js';
-import { runSyncThread } from './sync-thread.js';
-import { runWriterThread } from './writer-thread.js';
+import { runLogThread } from './run-log-thread.js';
 
-type ThreadData =
-  | WriterThreadData<MessagePort>
-  | SyncThreadData<MessagePort>
-  | ReplicaThreadData<MessagePort>;
+runLogThread();
 
-const data = workerData as Partial<ThreadData> | null;
-if (!isMainThread && data?.role === 'writer') void runWriterThread(data as WriterThreadData<MessagePort>);
-else if (!isMainThread && data?.role === 'sync') void runSyncThread(data as SyncThreadData<MessagePort>);
-else if (!isMainThread && data?.role === 'replica')
-  void runReplicaThread(data as ReplicaThreadData<MessagePort>);
+const data = workerData as Partial<ReplicaThreadData<MessagePort>> | null;
+if (!isMainThread && data?.role === 'replica') void runReplicaThread(data as ReplicaThreadData<MessagePort>);
 
 /** Jobs of the thread pool, called by name. */
 export { backup } from './backup/backup.js';

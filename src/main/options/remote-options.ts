@@ -102,5 +102,11 @@ export function checkReplicaFollow(adapter: unknown, given: ReplicaFollowOptions
 
 /** A replica stands where a directory may stand. */
 export function isAdapter(value: unknown): value is ReplicaAdapter {
-  return typeof value === 'object' && value !== null && 'module' in value;
+  if (typeof value !== 'object' || value === null) return false;
+  try {
+    return 'module' in value;
+  } catch {
+    // A revoked Proxy, or one that throws: it is refused as a path.
+    return false;
+  }
 }

@@ -70,7 +70,7 @@ function assertShort(stderr: string): void {
 test('the lines of the package are short, and its files within what a thread reads for little memory', {
   skip,
 }, () => {
-  for (const name of ['index.js', 'worker.js', 'cli.js']) {
+  for (const name of ['index.js', 'log-thread.js', 'worker.js', 'cli.js']) {
     const longest = Math.max(
       ...readFileSync(join(DIST, name), 'utf8')
         .split('\n')
@@ -79,7 +79,7 @@ test('the lines of the package are short, and its files within what a thread rea
     assert.ok(longest <= 600, `${name} has a line of ${longest} characters`);
   }
   // Beyond that each thread of a log takes half a MiB more (src/build.mjs).
-  for (const name of ['index.js', 'worker.js'])
+  for (const name of ['index.js', 'log-thread.js'])
     assert.ok(
       statSync(join(DIST, name)).size < 256 * 1024,
       `${name}: ${statSync(join(DIST, name)).size} bytes`,

@@ -51,7 +51,7 @@ test('what Node lexes to import the package is short', { skip }, () => {
 });
 
 test('the code of the package is ASCII, of which the engine keeps one byte for a character', { skip }, () => {
-  for (const name of ['index.js', 'worker.js'])
+  for (const name of ['index.js', 'log-thread.js', 'worker.js'])
     assert.match(
       readFileSync(new URL(`../../../dist/${name}`, import.meta.url), 'utf8'),
       /^\p{ASCII}*$/u,

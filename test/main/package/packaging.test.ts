@@ -22,6 +22,8 @@ const FILES = [
   'dist/index.js',
   'dist/index.js.map',
   'dist/index.mjs',
+  'dist/log-thread.js',
+  'dist/log-thread.js.map',
   'dist/opentelemetry.js',
   'dist/opentelemetry.js.map',
   'dist/opentelemetry.mjs',
