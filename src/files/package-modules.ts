@@ -1,6 +1,7 @@
 /** Modules of `node_modules` that the package loads while it runs, each on first use. */
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import type { URL } from 'node:url';
 import { fileURLToPath } from 'node:url';
 import { isOutOfDescriptors } from './disk.js';
 
@@ -41,4 +42,9 @@ function assertReadable(): void {
     if (isOutOfDescriptors(error)) throw error;
     // The file is in an archive, or has gone: Node reports whether modules can be loaded without it.
   }
+}
+
+/** Is there a file of the package at `url`? */
+export function isPackageFile(url: URL): boolean {
+  return existsSync(url);
 }

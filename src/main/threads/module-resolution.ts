@@ -29,6 +29,11 @@ export function threadResolution(): ThreadResolution {
   return { env: nodePath === '' ? {} : { NODE_PATH: nodePath }, execArgv };
 }
 
+/** Does a thread with these options look where this thread finds `name`? */
+export function isWithinReach(name: string): boolean {
+  return LOADED_BY_THREADS.includes(name) && folderOf(name) !== undefined;
+}
+
 function preservesSymlinks(): boolean {
   const flags = [...process.execArgv, ...(process.env.NODE_OPTIONS ?? '').split(/\s+/)];
   return flags.includes('--preserve-symlinks') || process.env.NODE_PRESERVE_SYMLINKS === '1';

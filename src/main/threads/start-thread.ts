@@ -1,9 +1,9 @@
-import { existsSync } from 'node:fs';
 import { URL } from 'node:url';
 import { getSystemErrorMap } from 'node:util';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
+import { isPackageFile } from '../../files/package-modules.js';
 import { WalError } from '../errors/wal-error.js';
-import { type ThreadResolution, threadResolution } from './module-resolution.js';
+import { isWithinReach, type ThreadResolution, threadResolution } from './module-resolution.js';
 
 type Transfer = NonNullable<WorkerOptions['transferList']>;
 
@@ -40,7 +40,7 @@ function fileOf(role: string): URL {
   if (role === 'replica') return worker;
   if (logThreadFile === undefined) {
     const own = new URL(LOG_THREAD_FILE, worker);
-    logThreadFile = worker.protocol === 'file:' && existsSync(own) ? own : worker;
+    logThreadFile = worker.protocol === 'file:' && isPackageFile(own) ? own : worker;
   }
   return logThreadFile;
 }
@@ -111,6 +111,15 @@ function systemRefusal(cause: unknown): Error | undefined {
   if (!(cause instanceof Error)) return undefined;
   const { code } = cause as { code?: unknown };
   if (SCARCE.includes(code as string)) return cause;
+  // Node takes a package for missing if it has no descriptor to open its package.json.
+  const [, missing] = /^Cannot find module '([^']+)'/.exec(cause.message) ?? [];
+  if (code === 'MODULE_NOT_FOUND' && missing !== undefined && isWithinReach(missing))
+    return Object.assign(
+      new Error(`EMFILE: too many open files, look for the package "${missing}"`, { cause }),
+      {
+        code: 'EMFILE',
+      },
+    );
   if (code !== 'ERR_WORKER_INIT_FAILED' && code !== 'ERR_INVALID_PACKAGE_CONFIG') return undefined;
   // "Worker initialization failure: EMFILE" of an event loop, "EAGAIN" of a thread, and of the look for a package's folder
   // "Cannot read package config /srv/package.json: too many open files."
