@@ -7,7 +7,6 @@
 export type {
   AllLanesStats,
   BackupsStats,
-  CompactionsStats,
   CompressionStats,
   LanesStats,
   ReadersStats,
@@ -23,8 +22,6 @@ export type { LaneStats } from './main/append/lane-tallies.js';
 export type { ArchiveStats } from './main/archive/archive-backlog.js';
 export type { CheckpointOptions } from './main/checkpoints/checkpoint-options.js';
 export type { CheckpointStats } from './main/checkpoints/checkpoint-stats.js';
-export type { CompactReport } from './main/compact/compactions.js';
-export type { EraseReceipt } from './main/compact/erase.js';
 export { WalError, type WalErrorDetails } from './main/errors/wal-error.js';
 export type { BackupInfo, BackupVerifyReport, DamagedFile } from './main/jobs/backup.js';
 export type {
@@ -46,12 +43,6 @@ export type {
   RestoreOptions,
   VerifyBackupOptions,
 } from './main/options/backup-options.js';
-export type {
-  CompactOptions,
-  CompactProgress,
-  EraseOptions,
-  LsnRanges,
-} from './main/options/compact-options.js';
 export type { CompressionCodec, CompressionOption } from './main/options/compression-option.js';
 export type { DirectoryFollowOptions, FollowOptions } from './main/options/follow-options.js';
 export type {

@@ -36,11 +36,6 @@ export class BlockEntries {
     return run.subarray(bounds[2 * index], bounds[2 * index + 1]);
   }
 
-  /** Does the next entry belong to the batch of the entry at `index`? */
-  isFollowed(index: number): boolean {
-    return this.#decoded.more[index] === 1;
-  }
-
   /** Entries of its batch that follow the entry at `index`, also in later blocks. */
   remainingAfter(index: number): number {
     const { more } = this.#decoded;

@@ -3,9 +3,7 @@ import { backup } from './commands/backup.js';
 import { bench } from './commands/bench.js';
 import { cat } from './commands/cat.js';
 import { checkpoint } from './commands/checkpoint.js';
-import { compact } from './commands/compact.js';
 import { createCompletion } from './commands/completion.js';
-import { erase } from './commands/erase.js';
 import { get } from './commands/get.js';
 import { inspect } from './commands/inspect.js';
 import { createMan } from './commands/man.js';
@@ -35,8 +33,6 @@ export const COMMANDS: readonly Command[] = [
   replica,
   takeover,
   truncate,
-  compact,
-  erase,
   checkpoint,
   snapshot,
   stats,

@@ -5,7 +5,6 @@
 
 import type { Block } from './block.js';
 import {
-  accountedLsn,
   dataChecksum,
   FRAME_CRC_BYTES,
   type Frame,
@@ -16,7 +15,7 @@ import {
 
 /** The place of the next frame. */
 export interface ChainContext {
-  /** The last LSN that the predecessor accounts for, + 1; 0 = any, for the first frame that is scanned. */
+  /** The predecessor's last LSN + 1; 0 = any, for the first frame that is scanned. */
   expectedLsn: number;
   /** The predecessor's batch_remaining. */
   batchRemaining: number;
@@ -52,7 +51,7 @@ export function enterSegment(chain: ChainContext, number: number): void {
 
 /** Continues after a valid frame. */
 export function followFrame(chain: ChainContext, frame: Frame): void {
-  chain.expectedLsn = accountedLsn(frame) + 1;
+  chain.expectedLsn = frame.lastLsn + 1;
   chain.batchRemaining = frame.batchRemaining;
   chain.fileOffset += frame.byteLength;
   if (frame.segment !== undefined && chain.seed === undefined) {

@@ -83,7 +83,7 @@ function readableEntries(
   const first = segments.find(({ firstLsn }) => firstLsn > 0)?.firstLsn ?? 0;
   if (whole.count > 0) runs.push({ first, last: whole.lastLsn, skipped: 0 });
   const take = (frames: readonly KeptFrame[]) => {
-    for (const { lsn, accountedLsn: lastLsn, skipped } of frames) {
+    for (const { lsn, lastLsn, skipped } of frames) {
       const run = runs.at(-1);
       if (run !== undefined && lsn === run.last + skipped + 1) run.last = lastLsn;
       else runs.push({ first: lsn, last: lastLsn, skipped });

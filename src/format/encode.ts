@@ -37,12 +37,14 @@ export interface FrameFields {
   readonly fileOffset: number;
 }
 
-/** The whole frame. `crc`: field 3, if it is known. */
-export function encodeFrame(
-  fields: FrameFields & { readonly data: Uint8Array; readonly crc?: number | undefined },
-): Uint8Array {
-  const { data, lsn, crc = dataChecksum(data, 0, data.length, lsn) } = fields;
-  const { before, after } = encodeAround(fields, data.length, crc, scratchBefore, scratchAfter);
+/** The whole frame. */
+export function encodeFrame(fields: FrameFields & { readonly data: Uint8Array }): Uint8Array {
+  const { data, lsn } = fields;
+  const { before, after } = encodeFrameAround({
+    ...fields,
+    dataBytes: data.length,
+    crc: dataChecksum(data, 0, data.length, lsn),
+  });
   const frame = new Uint8Array(before.length + data.length + after.length);
   frame.set(before);
   frame.set(data, before.length);
@@ -57,27 +59,12 @@ export function encodeFrame(
 export function encodeFrameAround(
   fields: FrameFields & { readonly dataBytes: number; readonly crc: number },
 ): { before: Uint8Array; after: Uint8Array } {
+  const { lsn, dataBytes, crc, checksumSeed, fileOffset } = fields;
   const before = new Uint8Array(SIZE_WORD_BYTES + MAX_OVERHEAD);
-  const after = new Uint8Array(MAX_OVERHEAD);
-  return encodeAround(fields, fields.dataBytes, fields.crc, before, after);
-}
-
-/** For [encodeFrame], which copies what is in them before it returns: new ones for each frame cost more than the frame. */
-const scratchBefore = new Uint8Array(SIZE_WORD_BYTES + MAX_OVERHEAD);
-const scratchAfter = new Uint8Array(MAX_OVERHEAD);
-
-/** `before` and `after`: memory for the answer. */
-function encodeAround(
-  fields: FrameFields,
-  dataBytes: number,
-  crc: number,
-  before: Uint8Array,
-  after: Uint8Array,
-): { before: Uint8Array; after: Uint8Array } {
-  const { lsn, checksumSeed, fileOffset } = fields;
   let beforeEnd = writeNumber(before, SIZE_WORD_BYTES, TAG.lsn, lsn);
   if (dataBytes > 0) beforeEnd = writeNumber(before, beforeEnd, TAG.data, dataBytes);
 
+  const after = new Uint8Array(MAX_OVERHEAD);
   const plainEnd = crc === 0 ? 0 : writeNumber(after, 0, TAG.crc, crc);
   const extensionEnd = writeExtension(after, plainEnd, fields);
   const afterEnd = extensionEnd === plainEnd ? plainEnd : extensionEnd + FRAME_CRC_BYTES;
@@ -105,11 +92,10 @@ export function encodeHeadFields(timeMs: number, stamp: SegmentStamp | undefined
   return Uint8Array.of(...time.subarray(0, writeNumber(time, 0, TAG.timeMs, timeMs)), ...field);
 }
 
-/** Field 8 with its tag and length, at most 75 bytes; 55 without the fields that only rewritten segments have. */
+/** Field 8 with its tag and length, at most 55 bytes. */
 export function encodeSegmentField(stamp: SegmentStamp): Uint8Array {
   const { logId, number, createdMs, recycled, branch, timeResolutionMs = 0, previousLatestMs = 0 } = stamp;
-  const { lastLsn = 0, lastNumber = 0 } = stamp;
-  const content = new Uint8Array(73);
+  const content = new Uint8Array(53);
   let end = 0;
   if (logId !== 0n) end = writeFixed64(content, end, (1 << 3) | WIRE_FIXED64, logId);
   if (number > 0) end = writeNumber(content, end, (2 << 3) | WIRE_VARINT, number);
@@ -118,8 +104,6 @@ export function encodeSegmentField(stamp: SegmentStamp): Uint8Array {
   if (branch !== 0n) end = writeFixed64(content, end, (5 << 3) | WIRE_FIXED64, branch);
   if (timeResolutionMs > 0) end = writeNumber(content, end, (6 << 3) | WIRE_VARINT, timeResolutionMs);
   if (previousLatestMs > 0) end = writeNumber(content, end, (7 << 3) | WIRE_VARINT, previousLatestMs);
-  if (lastLsn > 0) end = writeCritical(content, end, 16, lastLsn);
-  if (lastNumber > 0) end = writeCritical(content, end, 17, lastNumber);
   return Uint8Array.of(TAG.segment, end, ...content.subarray(0, end));
 }
 
@@ -141,11 +125,6 @@ function writeExtension(bytes: Uint8Array, at: number, fields: FrameFields): num
 function writeNumber(bytes: Uint8Array, at: number, tag: number, value: number): number {
   bytes[at] = tag;
   return writeVarint(bytes, at + 1, value);
-}
-
-/** A field whose tag takes two bytes. */
-function writeCritical(bytes: Uint8Array, at: number, field: number, value: number): number {
-  return writeVarint(bytes, writeVarint(bytes, at, (field << 3) | WIRE_VARINT), value);
 }
 
 function writeFixed64(bytes: Uint8Array, at: number, tag: number, value: bigint): number {

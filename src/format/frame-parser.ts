@@ -163,8 +163,7 @@ function parseExtension(bytes: Uint8Array, start: number, end: number, frame: Fr
         noteUnknown(field.number, frame);
     }
   }
-  const lastLsn = frame.segment?.lastLsn;
-  return lastLsn === undefined || (lastLsn > frame.lastLsn && frame.batchRemaining === 0);
+  return true;
 }
 
 /** Field 16, after all of 4 to 8. */
@@ -182,8 +181,6 @@ function takeBlock(bytes: Uint8Array, start: number, end: number, frame: Frame):
 
 const segmentField = createField();
 
-type OptionalField = 'timeResolutionMs' | 'previousLatestMs' | 'lastLsn' | 'lastNumber';
-
 function parseSegment(bytes: Uint8Array, start: number, end: number, frame: Frame): boolean {
   const field = segmentField;
   let logId = 0n;
@@ -191,7 +188,7 @@ function parseSegment(bytes: Uint8Array, start: number, end: number, frame: Fram
   let createdMs = 0;
   let recycled = false;
   let branch = 0n;
-  const others: { -readonly [name in OptionalField]?: number } = {};
+  const times: { timeResolutionMs?: number; previousLatestMs?: number } = {};
   startFields(field, start);
   while (field.end < end) {
     if (!readField(bytes, end, field)) return false;
@@ -220,25 +217,17 @@ function parseSegment(bytes: Uint8Array, start: number, end: number, frame: Fram
         break;
       case 6:
         if (field.type !== WIRE_VARINT || field.value < 1 || field.value >= UINT32_LIMIT) return false;
-        others.timeResolutionMs = field.value;
+        times.timeResolutionMs = field.value;
         break;
       case 7:
         if (field.type !== WIRE_VARINT || field.value < 1) return false;
-        others.previousLatestMs = field.value;
-        break;
-      case 16:
-        if (field.type !== WIRE_VARINT || field.value < 1 || field.value > MAX_LSN) return false;
-        others.lastLsn = field.value;
-        break;
-      case 17:
-        if (field.type !== WIRE_VARINT || field.value <= number) return false;
-        others.lastNumber = field.value;
+        times.previousLatestMs = field.value;
         break;
       default:
         noteUnknown(field.number, frame);
     }
   }
-  frame.segment = { logId, number, createdMs, recycled, branch, ...others };
+  frame.segment = { logId, number, createdMs, recycled, branch, ...times };
   return true;
 }
 

@@ -15,7 +15,7 @@
  *                7d frame_crc                                 15  fixed32, the last 5 bytes of every frame that has
  *                                                                 any field but 1 to 3
  *   Segment    = 09 log_id | 10 number | 18 created_ms | 20 recycled | 29 branch | 30 time_resolution |
- *                38 previous_latest_ms | 80 01 last_lsn | 88 01 last_number
+ *                38 previous_latest_ms
  *
  *   frame_crc  = CRC-32( log_id LE64 || segment number LE64 || file offset of the size word LE64 ||
  *                        size word || WAL_Entry before the tag 7d, without the data )
@@ -26,8 +26,8 @@
  *      15, each at most once and of its declared wire type, minimal varints, defaults omitted (except in 4 and 15),
  *      1 ≤ LSN < 2^53, CRC < 2^32, synced_lsn < LSN, at most 256 bytes besides the data; inside Segment and Block the
  *      same; a frame with a Block has a synced_lsn, and its Block keeps the limits of block.ts;
- *   3. its LSN is the predecessor's last LSN, or the higher last_lsn that the predecessor's Segment has, + 1 + skipped (the first
- *      frame that is scanned: any), and after batch_remaining r > 0 it carries r less its entries;
+ *   3. its LSN is the predecessor's last LSN + 1 + skipped (the first frame that is scanned: any), and after
+ *      batch_remaining r > 0 it carries r less its entries;
  *   4. CRC matches;
  *   5. frame_crc stands where it must and matches, and a Segment names this log and this file.
  *
@@ -84,13 +84,6 @@ export interface SegmentStamp {
   readonly timeResolutionMs?: number | undefined;
   /** Every entry of the segment before was made at this time or before it; absent = not known. */
   readonly previousLatestMs?: number | undefined;
-  /**
-   * The LSNs after this frame's last one and up to this one were removed on purpose. On the last frame of a segment that was written
-   * anew, and on the last one before a cut into a gap. Above the LSN of the frame, and on no frame that leaves a batch open.
-   */
-  readonly lastLsn?: number | undefined;
-  /** On the first frame of a merged segment: it stands for the segments `number` to this one. Above `number`. */
-  readonly lastNumber?: number | undefined;
 }
 
 /** What a parsed frame says. One object serves a whole scan; `segment` and `block` alone are made anew. */
@@ -175,11 +168,6 @@ const FAULT_TEXT: Readonly<Record<FrameFault, string>> = {
 /** The end of a sentence about the frame. */
 export function describeFault(fault: FrameFault): string {
   return FAULT_TEXT[fault];
-}
-
-/** The last LSN that a frame accounts for: that of its last entry, or of the entries after it that were removed on purpose. */
-export function accountedLsn({ lastLsn, segment }: Pick<Frame, 'lastLsn' | 'segment'>): number {
-  return segment?.lastLsn ?? lastLsn;
 }
 
 const lsnByte = new Uint8Array(1);

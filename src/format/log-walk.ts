@@ -22,8 +22,6 @@ export type KnownWalks = ReadonlyMap<number, SegmentWalk>;
  */
 export interface WholeSegments {
   readonly count: number;
-  /** The highest number that the last of them stands for; -1 = there is none. */
-  readonly reach: number;
   /** The last entry in them; 0 = there is none. */
   readonly lastLsn: number;
 }
@@ -39,8 +37,7 @@ interface BatchStart extends FilePlace {
 
 /**
  * Walks `files` from index `from` on. `logId`: `undefined` = the first Segment decides. A `known` walk of a segment is used
- * instead of reading it again if it holds: the file has the same size, and its first frame continues the chain before it. `reaches`: for each file the highest
- * number that it stands for.
+ * instead of reading it again if it holds: the file has the same size, and its first frame continues the chain before it.
  */
 export function walkLog(
   files: readonly SegmentFile[],
@@ -48,9 +45,8 @@ export function walkLog(
   logId: bigint | undefined,
   known?: KnownWalks,
   check?: BlockCheck,
-  reaches: readonly number[] = files.map(({ number }) => number),
 ): LogWalk {
-  const walk = new LogWalk(files, from, logId, check, reaches);
+  const walk = new LogWalk(files, from, logId, check);
   walk.run(known);
   return walk;
 }
@@ -69,12 +65,11 @@ export class LogWalk {
   /** Where the batch starts that was not finished. */
   batchStart: FilePlace | undefined;
   /** None if the walk did not begin with the oldest segment. */
-  whole: WholeSegments = { count: 0, reach: -1, lastLsn: 0 };
+  whole: WholeSegments = { count: 0, lastLsn: 0 };
   /** The first valid frame with a critical field that is not known. Nothing after it was looked at. */
   unsupported: (FilePlace & { readonly lsn: number }) | undefined;
 
   readonly #files: readonly SegmentFile[];
-  readonly #reaches: readonly number[];
   readonly #check: BlockCheck | undefined;
   readonly #cursor = new FrameCursor();
   /** The chain at the start of the next segment. */
@@ -89,10 +84,8 @@ export class LogWalk {
     from: number,
     logId: bigint | undefined,
     check: BlockCheck | undefined,
-    reaches: readonly number[],
   ) {
     this.#files = files;
-    this.#reaches = reaches;
     this.#check = check;
     this.#chain = { expectedLsn: 0, batchRemaining: 0, logId };
     this.from = from;
@@ -160,9 +153,7 @@ export class LogWalk {
       this.#chain.expectedLsn = extent.lastLsn + 1;
       this.#chain.batchRemaining = walk.batchRemaining;
     }
-    if (this.#isWhole && openBatch === undefined) {
-      this.whole = { count: index + 1, reach: this.#reaches[index], lastLsn: this.lastLsn };
-    }
+    if (this.#isWhole && openBatch === undefined) this.whole = { count: index + 1, lastLsn: this.lastLsn };
     if (stop === undefined) return true;
     const { offset, lsn, reason } = stop;
     if (reason === 'unknown-critical') this.unsupported = { index, offset, lsn };
@@ -173,7 +164,7 @@ export class LogWalk {
   #goesOnWhole(index: number, { first, stop, skipsInBatch }: SegmentWalk): boolean {
     if (first === undefined || stop !== undefined || skipsInBatch) return false;
     if (this.#chain.batchRemaining > 0 && first.skipped > 0) return false;
-    return index === 0 || this.#files[index].number === this.#reaches[index - 1] + 1;
+    return index === 0 || this.#files[index].number === this.#files[index - 1].number + 1;
   }
 
   #dropOpenBatch(): void {

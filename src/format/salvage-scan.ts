@@ -18,7 +18,6 @@
 
 import { type BlockCheck, passesCheck } from './block-check.js';
 import { type ByteSource, type SegmentFile, withSource } from './bytes.js';
-import { accountedLsn } from './frame.js';
 import { FrameCursor } from './frame-cursor.js';
 import type { WholeSegments } from './log-walk.js';
 
@@ -26,16 +25,12 @@ import type { WholeSegments } from './log-walk.js';
 export interface KeptFrame {
   /** n of the segment it stands in. */
   readonly segment: number;
-  /** The highest number that that segment stands for. */
-  readonly reach: number;
   readonly offset: number;
   readonly byteLength: number;
   /** Of its first entry. */
   readonly lsn: number;
   /** Of its last entry. */
   readonly lastLsn: number;
-  /** See `accountedLsn`. */
-  readonly accountedLsn: number;
   readonly skipped: number;
   readonly batchRemaining: number;
 }
@@ -56,11 +51,11 @@ export function salvageFrames(
   files: readonly SegmentFile[],
   logId: bigint | undefined,
   keep: (frames: readonly KeptFrame[]) => void,
-  whole: WholeSegments = { count: 0, reach: -1, lastLsn: 0 },
+  whole: WholeSegments = { count: 0, lastLsn: 0 },
   check?: BlockCheck,
 ): UnsupportedFrame | undefined {
   const scan = new SalvageScan(logId, keep, check);
-  if (whole.count > 0) scan.takeUpAfter(files[whole.count - 1].number, whole.reach, whole.lastLsn);
+  if (whole.count > 0) scan.takeUpAfter(files[whole.count - 1].number, whole.lastLsn);
   for (const file of files.slice(whole.count)) {
     withSource(file, (source) => scan.readSegment(file.number, source));
     if (scan.unsupported !== undefined) break;
@@ -79,8 +74,6 @@ class SalvageScan {
   #lastLsn = 0;
   /** n of the segment that is read, or was read last; -1 = none yet. */
   #lastNumber = -1;
-  /** The highest number that that segment stands for. */
-  #reach = -1;
   /** The last entry of a batch of which a part cannot be read. */
   #brokenBatchEnd = 0;
   unsupported: UnsupportedFrame | undefined;
@@ -96,9 +89,8 @@ class SalvageScan {
   }
 
   /** Continues as after segment `number`, which ended with entry `lastLsn`, outside any batch. */
-  takeUpAfter(number: number, reach: number, lastLsn: number): void {
+  takeUpAfter(number: number, lastLsn: number): void {
     this.#lastNumber = number;
-    this.#reach = reach;
     this.#cursor.expect(lastLsn + 1, 0);
     this.#lastLsn = lastLsn;
   }
@@ -106,9 +98,8 @@ class SalvageScan {
   readSegment(number: number, source: ByteSource): void {
     const cursor = this.#cursor.enter(source, number);
     const isFirst = this.#lastNumber < 0;
-    const follows = isFirst || number === this.#reach + 1;
+    const follows = isFirst || number === this.#lastNumber + 1;
     this.#lastNumber = number;
-    this.#reach = number;
     // The log itself may begin inside a batch, where retention stopped; after an empty segment nothing shows this.
     if (!follows || (!isFirst && cursor.expectedLsn === 0)) this.#loseTrack();
     while (cursor.offset < cursor.size && this.unsupported === undefined) {
@@ -163,12 +154,8 @@ class SalvageScan {
     if (isInBatch && !this.#continuesBatch(lsn, lastLsn + batchRemaining)) return false;
     if (!isInBatch) this.#dropBatch();
     this.#isLost = false;
-    const { lastNumber = segment } = cursor.frame.segment ?? {};
-    if (offset === 0) this.#reach = Math.max(segment, lastNumber);
-    const accounted = accountedLsn(cursor.frame);
     cursor.pass();
-    const frame = { segment, offset, byteLength, lsn, lastLsn, accountedLsn: accounted };
-    this.#batch.push({ ...frame, reach: this.#reach, skipped, batchRemaining });
+    this.#batch.push({ segment, offset, byteLength, lsn, lastLsn, skipped, batchRemaining });
     if (batchRemaining > 0) return true;
     this.#keep(this.#batch);
     this.#lastLsn = lastLsn;

@@ -10,7 +10,6 @@
  *   ringwal.spare                    a segment that retention removed, kept to be used again
  *   ringwal.salvage                  a salvage was begun and must be finished, see salvage-mark.ts
  *   ringwal.salvage.aside            the readable rest of a damaged segment while it is being rewritten
- *   ringwal.compact.aside            segments that are being rewritten as one, see src/worker/commands/compaction-commands.ts
  *   ringwal.shortened                a segment as it will be after a cut inside a batch, see src/worker/rewrite/shortened-segment.ts
  *   ringwal.cut-<n>-<lsn>-<unique>   bytes that were cut from segment n, from entry lsn on
  *   ringwal.snapshot-<lsn>           the application's state after entry lsn, see snapshot-file.ts
@@ -31,7 +30,6 @@ export const NEXT_FILE = 'ringwal.next';
 export const SPARE_FILE = 'ringwal.spare';
 export const SALVAGE_FILE = 'ringwal.salvage';
 export const SALVAGE_FILE_ASIDE = 'ringwal.salvage.aside';
-export const COMPACT_FILE_ASIDE = 'ringwal.compact.aside';
 export const SHORTENED_FILE = 'ringwal.shortened';
 export const BACKUP_FILE = 'ringwal.backup';
 export const BACKUP_FILE_ASIDE = 'ringwal.backup.aside';
@@ -46,7 +44,6 @@ const SIDE_FILES: readonly string[] = [
   SALVAGE_FILE,
   SALVAGE_FILE_ASIDE,
   SHORTENED_FILE,
-  COMPACT_FILE_ASIDE,
   BACKUP_FILE,
   BACKUP_FILE_ASIDE,
 ];

@@ -21,7 +21,6 @@ export interface Extent {
   readonly stamp: SegmentStamp | undefined;
   /** 0 = no entry is kept. */
   readonly firstLsn: number;
-  /** The last LSN that its frames account for. */
   readonly lastLsn: number;
   readonly frames: number;
   readonly bytes: number;
@@ -157,7 +156,7 @@ export function walkSegment(
     adder.add(frame);
     first ??= orderOf(frame);
     frames++;
-    lastLsn = cursor.expectedLsn - 1;
+    lastLsn = frame.lastLsn;
     bytes = cursor.offset;
   }
   return {

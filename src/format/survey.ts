@@ -27,15 +27,7 @@ export interface SegmentStart {
 }
 
 export interface Survey {
-  /** Those that were given, without those that are covered. */
-  readonly files: readonly SegmentFile[];
-  /** Of `files`. */
   readonly starts: readonly SegmentStart[];
-  /**
-   * Numbers of segments that a merged segment before them stands for, ascending: an interrupted compaction has left them. Whatever is in
-   * them is not the log's any more.
-   */
-  readonly covered: readonly number[];
   /** `undefined` = neither a segment's first frame nor the state file names the log. */
   readonly logId: bigint | undefined;
   /** A segment's first frame names the log. */
@@ -52,40 +44,20 @@ export function surveyLog(files: readonly SegmentFile[], foundState: LogState | 
   const cursor = new FrameCursor(WINDOW_BYTES);
   const firstLook = files.map((file) => readStart(cursor, file, undefined));
   const logId = electLogId(firstLook, foundState);
-  const found = firstLook.map((start, index) => {
+  const starts = firstLook.map((start, index) => {
     const isForeign = start.stamp !== undefined && start.stamp.logId !== logId;
     return start.fault === 'log-unknown' || isForeign ? readStart(cursor, files[index], logId) : start;
   });
-  const covered = coveredNumbers(found);
-  const isCounted = ({ number }: { readonly number: number }) => !covered.includes(number);
-  const starts = covered.length === 0 ? found : found.filter(isCounted);
   const state = foundState?.logId === logId ? foundState : undefined;
   const syncedLsn = starts.reduce((largest, start) => Math.max(largest, start.syncedLsn), -1);
   return {
-    files: covered.length === 0 ? files : files.filter(isCounted),
     starts,
-    covered,
     logId,
     isNamedBySegment: starts.some(({ stamp }) => stamp !== undefined),
     state,
     syncedLsn,
     watermark: Math.max(0, syncedLsn, state?.watermark ?? 0),
   };
-}
-
-/** The highest number that a segment stands for: its own, unless it was merged with those after it. */
-export function reachOf({ number, stamp }: Pick<SegmentStart, 'number' | 'stamp'>): number {
-  return Math.max(number, stamp?.lastNumber ?? number);
-}
-
-function coveredNumbers(starts: readonly SegmentStart[]): number[] {
-  const covered: number[] = [];
-  let reach = -1;
-  for (const start of starts) {
-    if (start.number <= reach) covered.push(start.number);
-    else reach = reachOf(start);
-  }
-  return covered;
 }
 
 /**

@@ -61,17 +61,9 @@ export function segmentTimes(
   return new Map(segments.flatMap(({ number, time }) => (time === undefined ? [] : [[number, time]])));
 }
 
-/**
- * May this frame begin a stretch? All others are passed over. The Segment with last_lsn stands where entries were removed: it says nothing
- * of time.
- */
+/** May this frame begin a stretch? All others are passed over. */
 export function speaksOfTime({ timeMs, segment }: Omit<TimedFrame, 'lsn'>): boolean {
-  return timeMs > 0 || endsTimes(segment);
-}
-
-/** A Segment without a time stamp beside it says that the times from there on are not known, unless it is there for its last_lsn. */
-function endsTimes(segment: TimedFrame['segment']): boolean {
-  return segment !== undefined && segment.lastLsn === undefined;
+  return timeMs > 0 || segment !== undefined;
 }
 
 export interface TimeQuestion {
@@ -149,7 +141,6 @@ export class TimeWalk {
     const state = this.#state;
     const { horizonMs } = this.#question;
     if (segment !== undefined) state.resolutionMs = segment.timeResolutionMs ?? DEFAULT_RESOLUTION_MS;
-    if (timeMs === 0 && !isFirst && !endsTimes(segment)) return;
     if (timeMs > horizonMs) state.hasDisbelieved = true;
     if (timeMs > 0 && timeMs <= horizonMs) {
       this.#closeUnknown(lsn, timeMs);
@@ -217,7 +208,7 @@ export class LatestTime {
     if (timeMs > 0) {
       this.#isStamped = true;
       this.#latestMs = Math.max(this.#latestMs, timeMs + this.#resolutionMs - 1);
-    } else if (endsTimes(segment) || !this.#isStamped) {
+    } else if (segment !== undefined || !this.#isStamped) {
       this.#isKnown = false;
     }
   }

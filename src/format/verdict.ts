@@ -10,14 +10,13 @@
 import type { BlockCheck } from './block-check.js';
 import type { BlockSums } from './block-sums.js';
 import { isZeroFrom, type SegmentFile, withSource } from './bytes.js';
-import { troubleOfCovered } from './covered.js';
 import { judgeEvidence, type Row, type Verdict } from './decision-table.js';
 import { describeFault, type FrameFault, type SegmentStamp } from './frame.js';
 import { findHeads, frameFollows, type Heads } from './frame-search.js';
 import { type KnownWalks, type LogWalk, type WholeSegments, walkLog } from './log-walk.js';
 import type { FilePlace, SegmentPlace } from './place.js';
 import type { LogState, StateFault } from './state-file.js';
-import { reachOf, type SegmentStart, type Survey, surveyLog } from './survey.js';
+import { type SegmentStart, type Survey, surveyLog } from './survey.js';
 import { readTail, type Tail } from './tail.js';
 import type { SegmentTime } from './time-walk.js';
 
@@ -69,8 +68,6 @@ export interface Judgement {
   /** The first fault and its place; `undefined` for a clean end. */
   readonly trouble: Trouble | undefined;
   readonly segments: readonly SegmentReport[];
-  /** See `Survey`. */
-  readonly covered: readonly number[];
   /** The number of the first segment of which every frame was read; 0 where there is no segment. */
   readonly scannedFrom: number;
   readonly whole: WholeSegments;
@@ -132,8 +129,6 @@ export function wayOutOf(verdict: 'corrupt' | 'unsupported', reason?: Reason): s
 /** The findings on one segment. */
 export interface SegmentReport {
   readonly number: number;
-  /** The highest number that it stands for: its own, unless it was merged with those after it. */
-  readonly reach: number;
   readonly size: number;
   /** 0 = no entry of it is kept. */
   readonly firstLsn: number;
@@ -170,21 +165,20 @@ export function judgeLog(log: LogFiles): Judgement {
 }
 
 function readLog({
-  segments: foundFiles,
+  segments: files,
   state,
   full = false,
   known,
   check,
   snapshots = [],
 }: LogFiles): Judgement {
-  const survey = surveyLog(foundFiles, state !== undefined && 'fault' in state ? undefined : state);
-  const { files, starts } = survey;
-  const reaches = starts.map(reachOf);
+  const survey = surveyLog(files, state !== undefined && 'fault' in state ? undefined : state);
+  const { starts } = survey;
   const from = full ? 0 : holderOf(starts, survey.watermark);
-  const walk = walkLog(files, from, survey.logId, known, check, reaches);
+  const walk = walkLog(files, from, survey.logId, known, check);
   // Only the state file named the log, and an intact Segment names another one: the state file is not this log's.
   if (walk.fault?.reason === 'other-log' && !survey.isNamedBySegment) {
-    return readLog({ segments: foundFiles, state: undefined, full, known, check, snapshots });
+    return readLog({ segments: files, state: undefined, full, known, check, snapshots });
   }
 
   const { end } = walk;
@@ -206,10 +200,7 @@ function readLog({
     .map(({ lsn }) => lsn);
   const watermark = Math.max(0, syncedLsn, survey.state?.watermark ?? 0, ...snapshotLsns);
   const unsupported = unsupportedOf(files, starts, walk, heads);
-  const gap =
-    placelessOf(survey) ??
-    gapOf(starts, Math.min(holderOf(starts, watermark), end.index)) ??
-    troubleOfCovered(foundFiles, survey);
+  const gap = placelessOf(survey) ?? gapOf(starts, Math.min(holderOf(starts, watermark), end.index));
 
   const { row, verdict } = judgeEvidence({
     unsupported: unsupported !== undefined,
@@ -235,15 +226,8 @@ function readLog({
     floor,
     end: placeOf(end),
     trouble:
-      row === 1
-        ? unsupported
-        : row === 4
-          ? gap
-          : row === 5
-            ? undefined
-            : damageOf(files, walk, lastLsn, reaches),
+      row === 1 ? unsupported : row === 4 ? gap : row === 5 ? undefined : damageOf(files, walk, lastLsn),
     segments,
-    covered: survey.covered,
     scannedFrom: files[from]?.number ?? 0,
     whole: walk.whole,
     firstUnsynced: firstUnsynced && placeOf(firstUnsynced),
@@ -303,24 +287,20 @@ function unsupportedOf(
  */
 function placelessOf({ starts, state }: Survey): Trouble | undefined {
   if (state !== undefined || (starts[0]?.number ?? 0) === 0) return undefined;
-  return starts.every(({ fault }) => fault !== undefined)
-    ? missingSegment(starts.map(reachOf), 0, 0)
-    : undefined;
+  return starts.every(({ fault }) => fault !== undefined) ? missingSegment(starts, 0, 0) : undefined;
 }
 
 /** Row 4: a segment number is missing, or a segment below the one at index `holder` does not start as it must. */
 function gapOf(starts: readonly SegmentStart[], holder: number): Trouble | undefined {
-  const reaches = starts.map(reachOf);
   for (const [index, { number, fault }] of starts.entries()) {
-    if (isMissingBefore(starts, reaches, index)) return missingSegment(reaches, index, 0);
+    if (isMissingBefore(starts, index)) return missingSegment(starts, index, 0);
     if (fault !== undefined && index < holder) return { segment: number, offset: 0, lsn: 0, reason: fault };
   }
   return undefined;
 }
 
-/** `reaches`: for each of them the highest number that it stands for. */
-function isMissingBefore(segments: readonly Numbered[], reaches: readonly number[], index: number): boolean {
-  return index > 0 && segments[index].number !== reaches[index - 1] + 1;
+function isMissingBefore(segments: readonly Numbered[], index: number): boolean {
+  return index > 0 && segments[index].number !== segments[index - 1].number + 1;
 }
 
 interface Numbered {
@@ -329,27 +309,22 @@ interface Numbered {
 }
 
 /** The first one that is missing right before the segment at `index`; `lsn`: the entry that should come next, 0 = not known. */
-function missingSegment(reaches: readonly number[], index: number, lsn: number): Trouble {
-  const segment = index === 0 ? 0 : reaches[index - 1] + 1;
+function missingSegment(segments: readonly Numbered[], index: number, lsn: number): Trouble {
+  const segment = index === 0 ? 0 : segments[index - 1].number + 1;
   return { segment, offset: 0, lsn, reason: 'missing-segment' };
 }
 
 /** The first fault: the one that ended the chain of valid frames, or a segment that is missing before it. */
-function damageOf(
-  files: readonly SegmentFile[],
-  walk: LogWalk,
-  lastLsn: number,
-  reaches: readonly number[],
-): Trouble {
+function damageOf(files: readonly SegmentFile[], walk: LogWalk, lastLsn: number): Trouble {
   const { fault, batchStart, end } = walk;
-  if (files.length === 0) return missingSegment(reaches, 0, 0);
+  if (files.length === 0) return missingSegment(files, 0, 0);
   const brokenAt = fault?.index ?? files.length - 1;
-  const missing = files.findIndex((_, at) => at <= brokenAt && isMissingBefore(files, reaches, at));
+  const missing = files.findIndex((_, at) => at <= brokenAt && isMissingBefore(files, at));
   if (missing >= 0) {
     // A segment that held no entry may be missing although the chain continues: then nothing shows which entry should be there.
     const isBroken =
       fault === undefined ? end.index < missing : fault.index === missing && fault.offset === 0;
-    return missingSegment(reaches, missing, isBroken ? (fault?.lsn ?? lastLsn + 1) : 0);
+    return missingSegment(files, missing, isBroken ? (fault?.lsn ?? lastLsn + 1) : 0);
   }
   const { index, offset } = fault ?? batchStart ?? end;
   const segment = files[index]?.number ?? 0;
@@ -363,16 +338,13 @@ function damageOf(
 }
 
 function reportsOf(starts: readonly SegmentStart[], { from, extents }: LogWalk): SegmentReport[] {
-  return starts.map((start, index) => {
-    const { number, size, lsn, skipped, stamp, time } = start;
-    const reach = reachOf(start);
+  return starts.map(({ number, size, lsn, skipped, stamp, time }, index) => {
     if (index < from) {
       const next = starts[index + 1];
       const latestMs = next.number === number + 1 ? next.time?.previousLatestMs || undefined : undefined;
       const lastLsn = lsn === 0 || next.lsn === 0 ? 0 : next.lsn - 1 - next.skipped;
       return {
         number,
-        reach,
         size,
         firstLsn: lsn,
         lastLsn,
@@ -388,7 +360,6 @@ function reportsOf(starts: readonly SegmentStart[], { from, extents }: LogWalk):
     const extent = extents[index - from];
     return {
       number,
-      reach,
       size,
       firstLsn: extent?.firstLsn ?? 0,
       lastLsn: extent?.lastLsn ?? 0,

@@ -5,7 +5,6 @@ import type {
   NamedCheckpoint,
   ReplicatedPlace,
 } from './checkpoint-changes.js';
-import type { BegunCompaction, CompactedRun, InstalledCompaction } from './compaction.js';
 import type { Failure } from './errors.js';
 import type { RecoveryReport, SegmentInfo } from './reports.js';
 import type { SnapshotRecord } from './snapshots.js';
@@ -88,28 +87,7 @@ export interface Expectation {
   readonly entries: number;
 }
 
-export type AnyCommand = LogCommand | SnapshotCommand | CompactionCommand;
-
-/** The steps of a compaction on the writer thread: src/worker/commands/compaction-commands.ts. */
-export type CompactionCommand =
-  /** Answered by a [BegunCompaction]. `lsn` of these commands is for messages only. */
-  | {
-      readonly name: 'beginCompaction';
-      readonly lsn: 0;
-      /** The entries to drop may be the newest ones: seals the live segment, and gives back files that hold what was removed. */
-      readonly sealsLive: boolean;
-    }
-  /** Answered by an [InstalledCompaction]. */
-  | {
-      readonly name: 'installCompaction';
-      readonly lsn: number;
-      readonly run: CompactedRun;
-      /** Of its [BegunCompaction]. */
-      readonly cuts: number;
-      readonly sealsLive: boolean;
-    }
-  /** Nothing but entries to drop is in the oldest segments up to this one: they are removed. Answered as the one before. */
-  | { readonly name: 'dropOldest'; readonly lsn: 0; readonly upTo: number; readonly cuts: number };
+export type AnyCommand = LogCommand | SnapshotCommand;
 
 /** The steps of a snapshot on the writer thread: src/worker/commands/snapshot-commands.ts. */
 export type SnapshotCommand =
@@ -143,7 +121,7 @@ export interface BegunSnapshotPlace {
 }
 
 /** The answer of a command, if it has one. */
-export type CommandResult = BegunSnapshotPlace | BegunCompaction | InstalledCompaction;
+export type CommandResult = BegunSnapshotPlace;
 
 /**
  * `position` is the lane's head when the message was posted: the message comes after the ring records before that position and
@@ -254,8 +232,6 @@ export type ToLane =
   /** The watermark moved, and a follower had asked for it. */
   | { readonly kind: 'watermark' }
   | { readonly kind: 'segments-removed'; readonly upTo: number }
-  /** The segments `segment.number` to `lastNumber` are this one now, whose file is another one. Their files are still there. */
-  | { readonly kind: 'segments-merged'; readonly segment: SegmentInfo; readonly lastNumber: number }
   /** To the opening thread: the log's snapshots now, newest first. */
   | { readonly kind: 'snapshots'; readonly snapshots: readonly SnapshotRecord[] }
   /**

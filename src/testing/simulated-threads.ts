@@ -2,7 +2,6 @@ import type { MessagePort } from 'node:worker_threads';
 import type { AsyncFile } from '../files/async-file.js';
 import type { DiskLock, FileIdentity } from '../files/disk.js';
 import { SimulatedCrash } from '../files/simulation/simulated-disk.js';
-import type { CompactionJobs } from '../main/jobs/compaction-jobs.js';
 import type { SnapshotJobs } from '../main/jobs/snapshot-jobs.js';
 import type { DelayOptions, LifeWatch, LogEngine, LogThread } from '../main/log/log-engine.js';
 import type { SyncThreadData, WriterThreadData } from '../protocol/thread-data.js';
@@ -10,8 +9,6 @@ import { Doorbell } from '../ring/doorbell.js';
 import { LaneWord, viewLane } from '../ring/layout.js';
 import { LogStatus } from '../ring/log-status.js';
 import { type BackupRequest, backupOn } from '../worker/backup/backup.js';
-import { compactOn } from '../worker/compact/compact-run.js';
-import { surveyGarbageOn } from '../worker/compact/survey-garbage.js';
 import { failureOf } from '../worker/errors/failure.js';
 import { createWriter, lockLog, openedMessage } from '../worker/open-writer.js';
 import { recoverLog } from '../worker/recover/recovery.js';
@@ -111,11 +108,6 @@ export class SimulatedThreads implements LogEngine {
   }
 
   /** The whole job is one event: the log's threads do not run meanwhile. */
-  readonly compaction: CompactionJobs = {
-    survey: (request) => this.#boot.later(() => surveyGarbageOn(this.#boot.disk, request)),
-    write: (request) => this.#boot.later(() => compactOn(this.#boot.disk, request)),
-  };
-
   backup(request: BackupRequest): Promise<ReturnType<typeof backupOn>> {
     return this.#boot.later(() => backupOn(this.#boot.disk, request));
   }

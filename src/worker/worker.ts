@@ -16,8 +16,6 @@ if (!isMainThread && data?.role === 'replica') void runReplicaThread(data as Rep
 export { backup } from './backup/backup.js';
 export { restore } from './backup/restore.js';
 export { verifyBackup } from './backup/verify-backup.js';
-export { compactRun } from './compact/compact-run.js';
-export { surveyGarbage } from './compact/survey-garbage.js';
 export { walkRun } from './inspect/divided-walk.js';
 export { inspect, inspectFile, inspectOrDivide } from './inspect/inspect.js';
 export { repair } from './recover/repair.js';

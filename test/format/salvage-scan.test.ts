@@ -48,10 +48,8 @@ test('of an intact log every frame is kept, with its place', () => {
     salvage(builder.build()),
     builder.written.map(({ segment, lsn, start, end }) => ({
       segment,
-      reach: segment,
       lsn,
       lastLsn: lsn,
-      accountedLsn: lsn,
       offset: start,
       byteLength: end - start,
       skipped: 0,

@@ -126,7 +126,7 @@ propertyTest(
     );
     const kept = fromTheStart.filter(({ segment }) => !numbers.has(segment));
     assert.equal(kept.at(-1)?.lsn ?? 0, whole.lastLsn);
-    const none = { count: 0, reach: -1, lastLsn: 0 };
+    const none = { count: 0, lastLsn: 0 };
     assert.deepEqual(assessDamage(files, judgement), assessDamage(files, { ...judgement, whole: none }));
     taken.push(whole.count);
   }),

@@ -73,7 +73,7 @@ describe('row 1, unsupported', () => {
   });
 
   test('a critical field inside Segment', () => {
-    const segment = `420d 09 ${Buffer.from(BigUint64Array.of(LOG_ID).buffer).toString('hex')} 1001 920100`;
+    const segment = `420d 09 ${Buffer.from(BigUint64Array.of(LOG_ID).buffer).toString('hex')} 1001 8a0100`;
     const builder = new LogBuilder().group(entries(2), 0).newSegment();
     const frame = frameWith(segment.replace('420d', '420e'), { lsn: 3, syncedLsn: 2, number: 1, offset: 0 });
     assert.equal(builder.raw(frame).judge().row, 1);
@@ -442,7 +442,6 @@ describe('row 5, a clean end', () => {
         { ...judgement.segments[1], number: 1, firstLsn: 7, lastLsn: 12, scanned: true, frames: 6 },
         {
           number: 2,
-          reach: 2,
           size: builder.offset,
           firstLsn: 13,
           lastLsn: 18,
@@ -458,20 +457,19 @@ describe('row 5, a clean end', () => {
       // The first frames show that entry 12 was durable: it is in segment 1.
       scannedFrom: 1,
       // Of a segment that was not scanned nobody knows.
-      whole: { count: 0, reach: -1, lastLsn: 0 },
-      covered: [],
+      whole: { count: 0, lastLsn: 0 },
       firstUnsynced: startOf(builder, 16),
     });
   });
 
   test('scanned in full, its segments are whole up to the last one that ends outside a batch', () => {
     const builder = threeSegments();
-    assert.deepEqual(builder.judge({ full: true }).whole, { count: 3, reach: 2, lastLsn: 18 });
+    assert.deepEqual(builder.judge({ full: true }).whole, { count: 3, lastLsn: 18 });
     builder.batch(entries(2), 18, 4).newSegment();
     for (const batchRemaining of [1, 0]) builder.frame({ data: fill(20, 1), batchRemaining });
-    assert.deepEqual(builder.judge({ full: true }).whole, { count: 4, reach: 3, lastLsn: 22 });
+    assert.deepEqual(builder.judge({ full: true }).whole, { count: 4, lastLsn: 22 });
     const cut = builder.build().with(3, new Uint8Array(0));
-    assert.deepEqual(judge(cut, { full: true }).whole, { count: 2, reach: 1, lastLsn: 12 });
+    assert.deepEqual(judge(cut, { full: true }).whole, { count: 2, lastLsn: 12 });
   });
 
   test('zeros behind the last frame, and later segments of nothing but zeros', () => {

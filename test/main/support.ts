@@ -31,7 +31,7 @@ const WORKER = pathToFileURL(
 
 /** What the pool calls in it by name. */
 const JOBS =
-  'backup, compactRun, findSnapshots, inspect, inspectFile, inspectOrDivide, removeSnapshots, repair, restore, surveyGarbage, verifyBackup, verifySnapshot, walkRun, writeSnapshot';
+  'backup, findSnapshots, inspect, inspectFile, inspectOrDivide, removeSnapshots, repair, restore, verifyBackup, verifySnapshot, walkRun, writeSnapshot';
 
 let childModule: string | undefined;
 

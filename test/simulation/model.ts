@@ -215,9 +215,7 @@ export class LogModel {
     { checkpoint, namedCheckpoints }: LogState,
     isDurable: boolean,
   ): void {
-    // A cut among entries that a salvage has lost leaves their LSNs behind.
-    const lastFrameLsn = frames.at(-1)?.lsn ?? lastLsn;
-    assert.ok(lastFrameLsn === lastLsn || lastFrameLsn === this.#lastKept(lastLsn));
+    assert.equal(frames.at(-1)?.lsn ?? lastLsn, lastLsn);
     if (frames.length === 0) this.#noteEmpty(lastLsn);
     this.#noteSplit(frames);
     const cuts = this.#pending('truncateAfter').map((lsn) => this.#lastKept(lsn));
@@ -488,9 +486,8 @@ export class LogModel {
       this.#empty(lsn, last);
       return;
     }
-    // LSNs of entries that a salvage has lost are not given out again.
-    const end = lsn;
-    const kept = this.#entries[this.#lastKept(lsn) - 1];
+    const end = this.#lastKept(lsn);
+    const kept = this.#entries[end - 1];
     if (splitBatch && kept !== undefined) kept.isWhole = true;
     this.#truncatedBefore = Math.min(this.#truncatedBefore, end + 1);
     this.#entries = this.#entries.filter(({ sequence }, at) => at < end || (sequence ?? 0) > last);

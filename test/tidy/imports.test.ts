@@ -125,12 +125,11 @@ test('one file opens files: what bears a name may be a FIFO, and whoever opens t
       /\b(open|openSync|readFile|readFileSync|createReadStream|createWriteStream)\b/.test(list ?? ''),
     );
   });
-  // The input of `append` and a list of LSNs may be pipes, `bench` writes into a directory that it has just made, the lock's note asks the system which
+  // The input of `append` may be a pipe, `bench` writes into a directory that it has just made, the lock's note asks the system which
   // boot this is, and the loader of modules looks whether it can read its own file.
   assert.deepEqual(opening.sort(), [
     'src/cli/bench/measures.ts',
     'src/cli/commands/append.ts',
-    'src/cli/look/lsn-file.ts',
     'src/files/lock-note.ts',
     'src/files/package-modules.ts',
     'src/files/regular-file.ts',

@@ -6,7 +6,6 @@ import { nameHolder } from '../../files/lock-note.js';
 import {
   BACKUP_FILE,
   BACKUP_FILE_ASIDE,
-  COMPACT_FILE_ASIDE,
   isCutFileName,
   isSnapshotAsideName,
   LOCK_FILE,
@@ -73,7 +72,6 @@ const PURPOSES: Readonly<Record<string, string>> = {
   [SALVAGE_FILE]: 'an interrupted repair, which the next open finishes',
   [SALVAGE_FILE_ASIDE]: 'a segment while it is rewritten',
   [SHORTENED_FILE]: 'a segment while a cut shortens it',
-  [COMPACT_FILE_ASIDE]: 'segments while they are compacted',
   [BACKUP_FILE]: 'the manifest of a backup',
   [BACKUP_FILE_ASIDE]: 'the manifest of an unfinished backup',
 };

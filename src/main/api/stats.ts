@@ -4,7 +4,6 @@ import type { LaneStats } from '../append/lane-tallies.js';
 import type { ArchiveStats } from '../archive/archive-backlog.js';
 import type { BackupsStats } from '../backup/live-backups.js';
 import { type CheckpointStats, readCheckpoints } from '../checkpoints/checkpoint-stats.js';
-import type { CompactionsStats } from '../compact/compactions.js';
 import type { Connection } from '../log/connection.js';
 import type { ReadersStats } from '../read/readers.js';
 import type { ReplicaStats } from '../replica/replica-figures.js';
@@ -73,8 +72,6 @@ export interface WalStats extends LaneStats {
   readonly snapshots: SnapshotsStats;
   /** Backups by {@link Wal.backup} of this object. Backups by other processes are not counted. */
   readonly backups: BackupsStats;
-  /** Calls of {@link Wal.compact} and {@link Wal.erase}. */
-  readonly compactions: CompactionsStats;
   /** The result of recovery when the log was opened. */
   readonly recovered: RecoveryStats;
   /** The lanes of all threads. Each attached lane has its own {@link WalLane.stats}. */
@@ -141,7 +138,7 @@ export interface AllLanesStats {
   readonly droppedLines: number;
 }
 
-export type { BackupsStats, CompactionsStats, ReadersStats, WalHistogram };
+export type { BackupsStats, ReadersStats, WalHistogram };
 
 export function readStats(connection: Connection): WalStats {
   const { status, lane, recovery, view } = connection;
@@ -182,7 +179,6 @@ export function readStats(connection: Connection): WalStats {
     readers: view.readers.read(),
     snapshots: connection.snapshots.read(),
     backups: connection.backups.read(),
-    compactions: connection.compactions.read(),
     recovered: {
       durationMs: recovery.durationMs,
       cutBytes: recovery.cut?.bytes ?? 0,

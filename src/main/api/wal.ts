@@ -9,8 +9,6 @@ import {
   checkName,
   takeCheckpointOptions,
 } from '../checkpoints/checkpoint-options.js';
-import type { CompactReport } from '../compact/compactions.js';
-import { type EraseReceipt, eraseEntries } from '../compact/erase.js';
 import { WalError } from '../errors/wal-error.js';
 import {
   type BackupVerifyReport,
@@ -45,13 +43,6 @@ import {
   flag,
   takeOptions,
 } from '../options/checks.js';
-import {
-  type CompactOptions,
-  checkCompactOptions,
-  checkEraseOptions,
-  type EraseOptions,
-  type LsnRanges,
-} from '../options/compact-options.js';
 import { type DirectoryFollowOptions, takeFollowOptions } from '../options/follow-options.js';
 import {
   checkRepairOptions,
@@ -705,52 +696,6 @@ export class Wal extends WalReader {
    */
   async backup(target: string | URL, options: BackupOptions = {}): Promise<BackupReport> {
     return this.#connection.backups.make(checkBackup(target, options, true));
-  }
-
-  /**
-   * Drops entries from sealed segments, for good: `drop` names them by their LSNs. The others keep their LSNs, time stamps and order.
-   * A dropped entry reads as one that was never there: `get` gives `undefined`, iterators pass over it, and its LSN is not given out
-   * again. Segments of which nothing or little is left become one with their neighbours.
-   *
-   * A segment is written anew, beside the log, only if the entries to drop take at least `minGarbage` of it. Readers and followers
-   * go on across the change, without a gap or a repeat. The segment that holds the last durable entry, and with an archive the segments
-   * that it does not have yet, stay as they are. If power goes, each segment is the old one or the new one.
-   *
-   * If the first segments of the log hold nothing but entries to drop, and the next one has to stay, they are removed: `firstLsn` rises,
-   * and reading below it fails with `ERR_WAL_PURGED`.
-   *
-   * A batch that loses an entry is no batch any more: its other entries stand by themselves. A call may be repeated: a second one finds
-   * nothing to do. Calls run one after the other.
-   *
-   * @throws ERR_WAL_OPTION: `drop` or another option is not as {@link CompactOptions} says
-   * @throws ERR_WAL_CORRUPT, ERR_WAL_UNSUPPORTED: a segment cannot be read; it stays as it is
-   * @throws ERR_WAL_IO: the new segment could not be written, for example because the disk is full; the log continues
-   * @throws ERR_WAL_CLOSED, ERR_WAL_SYNC_FAILED, ERR_WAL_WORKER_DIED: the log is closed or has ended; or the job's thread ended
-   * @throws the signal's reason
-   */
-  async compact(options: CompactOptions): Promise<CompactReport> {
-    return this.#connection.compactions.run(checkCompactOptions(options), false);
-  }
-
-  /**
-   * Erases entries from the log's segments, also the newest ones: as {@link Wal.compact} with `minGarbage: 0`, after the live segment was
-   * sealed. It also waits until no reader of this process has an old file open, and removes files that are kept ready for the next
-   * segment. Resolves to a receipt, which says what is left and where copies may be.
-   *
-   * The entry with the last LSN can be erased too, unless no other entry is left before it. The blocks of the removed files are free;
-   * the disk may hold their bytes until it writes to them again.
-   *
-   * @param ranges the entries to erase
-   * @throws as {@link Wal.compact}
-   */
-  async erase(ranges: LsnRanges, options: EraseOptions = {}): Promise<EraseReceipt> {
-    const { view, compactions, lane, archiver } = this.#connection;
-    const listSideFiles = async () => {
-      const begun = await lane.command({ name: 'beginCompaction', lsn: 0, sealsLive: false });
-      return begun !== undefined && 'sideFiles' in begun ? begun.sideFiles : [];
-    };
-    const parts = { view, compactions, listSideFiles, hasArchive: archiver !== undefined };
-    return eraseEntries(parts, checkEraseOptions(ranges, options));
   }
 
   /**

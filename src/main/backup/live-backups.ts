@@ -45,8 +45,6 @@ export class LiveBackups {
   readonly #parts: LiveBackupsParts;
   readonly #running = new Map<Promise<unknown>, JobControl | undefined>();
   #isClosing = false;
-  /** Settles once no segment is being replaced. */
-  #swap: Promise<unknown> = Promise.resolve();
   #completed = 0;
   #failed = 0;
   #last: BackupReport | undefined;
@@ -88,19 +86,6 @@ export class LiveBackups {
     };
   }
 
-  /**
-   * Runs `swap`, which puts other files in the place of segments, while no backup copies segments. A backup that is begun meanwhile waits
-   * for it.
-   */
-  async pausedFor<T>(swap: () => Promise<T>): Promise<T> {
-    while (this.#running.size > 0) await Promise.all(this.#running.keys());
-    const done = swap();
-    this.#swap = done.catch(() => {
-      // The caller has it.
-    });
-    return done;
-  }
-
   /** Stops all backups. Resolves once they have removed their copies. */
   async close(): Promise<void> {
     this.#isClosing = true;
@@ -113,7 +98,6 @@ export class LiveBackups {
     const { target, since, link, signal } = checked;
     const { directory } = view;
     signal?.throwIfAborted();
-    await this.#swap;
     await sync(signal);
     const reader = view.readers.start();
     try {

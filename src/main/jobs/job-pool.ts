@@ -2,12 +2,6 @@ import timers from 'node:timers';
 import type { MessagePort } from 'node:worker_threads';
 import type { Judgement } from '../../format/verdict.js';
 import type { BackupReport, RestoreReport, StoppedJob } from '../../protocol/backup-reports.js';
-import type {
-  CompactRunAnswer,
-  CompactRunRequest,
-  GarbageSurvey,
-  SurveyRequest,
-} from '../../protocol/compaction.js';
 import type { Failure } from '../../protocol/errors.js';
 import type { ReplicaRestoreReport } from '../../protocol/replica-reports.js';
 import type { RepairReport } from '../../protocol/reports.js';
@@ -60,8 +54,6 @@ interface Jobs {
   restore: { request: RestoreRequest; answer: Fallible<RestoreReport | StoppedJob> };
   restoreReplica: { request: RestoreReplicaRequest; answer: Fallible<ReplicaRestoreReport | StoppedJob> };
   verifyBackup: { request: VerifyBackupRequest; answer: Fallible<BackupInspection | StoppedJob> };
-  surveyGarbage: { request: SurveyRequest; answer: Fallible<GarbageSurvey | StoppedJob> };
-  compactRun: { request: CompactRunRequest; answer: Fallible<CompactRunAnswer | StoppedJob> };
 }
 
 type Fallible<T> = T | { readonly failure: Failure };
@@ -79,8 +71,6 @@ const JOB_TEXT: Readonly<Record<keyof Jobs, string>> = {
   restore: 'restore',
   restoreReplica: 'restore',
   verifyBackup: 'verify',
-  surveyGarbage: 'compact',
-  compactRun: 'compact',
 };
 
 /** An idle thread ends after this time. */

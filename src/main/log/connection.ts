@@ -13,7 +13,6 @@ import { hexId } from '../archive/archive-name.js';
 import { Archiver } from '../archive/archiver.js';
 import { LiveBackups } from '../backup/live-backups.js';
 import { CheckpointList } from '../checkpoints/checkpoint-list.js';
-import { Compactions } from '../compact/compactions.js';
 import { errorFromFailure, WalError } from '../errors/wal-error.js';
 import type { Archive } from '../options/archive-option.js';
 import type { CheckedReplica } from '../options/replica-option.js';
@@ -48,7 +47,6 @@ export class Connection implements ExitParticipant {
   readonly replication: Replication | undefined;
   readonly snapshots: Snapshots;
   readonly backups: LiveBackups;
-  readonly compactions: Compactions;
   readonly #threads: LogThreads;
   readonly #onError: ErrorReporter;
   /** The lanes of other threads, by number. Each port closes when the lane's thread ends, or has closed the lane. */
@@ -63,7 +61,7 @@ export class Connection implements ExitParticipant {
   private constructor(
     threads: LogThreads,
     opened: Extract<ToLane, { kind: 'opened' }>,
-    { writer: { directory, fileMode, maxFileSize, preallocate }, lane, archive, replica }: CheckedOptions,
+    { writer: { directory, fileMode, preallocate }, lane, archive, replica }: CheckedOptions,
   ) {
     this.#threads = threads;
     this.#onError = threads.onError;
@@ -100,15 +98,6 @@ export class Connection implements ExitParticipant {
       recycles: preallocate === 'recycle',
       sync: (signal) => this.lane.sync(signal),
       run: (request) => threads.engine.backup(request),
-    });
-    this.compactions = new Compactions({
-      lane: threads.lane,
-      view: this.view,
-      jobs: threads.engine.compaction,
-      fileMode,
-      maxFileSize,
-      nowMs: () => threads.engine.nowMs(),
-      withoutBackups: (swap) => this.backups.pausedFor(swap),
     });
     threads.onFailure = (failure, toldUnsynced, isTold) => {
       this.view.fail(failure);
@@ -243,7 +232,7 @@ export class Connection implements ExitParticipant {
   }
 
   async #close(): Promise<void> {
-    const filesClosed = Promise.all([this.view.close(), this.backups.close(), this.compactions.close()]);
+    const filesClosed = Promise.all([this.view.close(), this.backups.close()]);
     this.archiver?.abort(closedError(this.view.directory));
     const snapshotsClosed = this.snapshots.close(() => closedError(this.view.directory));
     this.replication?.recordLast();

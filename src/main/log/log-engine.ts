@@ -8,7 +8,6 @@ import type { ReplicaThreadData } from '../../protocol/replica-messages.js';
 import type { SyncThreadData, WriterThreadData } from '../../protocol/thread-data.js';
 import { Doorbell } from '../../ring/doorbell.js';
 import type { BackupRequest } from '../../worker/backup/backup.js';
-import { type CompactionJobs, systemCompactionJobs } from '../jobs/compaction-jobs.js';
 import { runJob } from '../jobs/job-pool.js';
 import { systemSnapshotJobs } from '../jobs/snapshot-jobs.js';
 import type { ReadAccess } from '../read/log-view.js';
@@ -60,8 +59,6 @@ export interface LogEngine extends ReadAccess {
   delay(ms: number, options: DelayOptions): Promise<void>;
   /** Copies the log to another directory: see src/worker/backup/backup.ts. */
   backup(request: BackupRequest): Promise<BackupReport | StoppedJob | { readonly failure: Failure }>;
-  /** The two jobs of a compaction: see src/protocol/compaction.ts. */
-  readonly compaction: CompactionJobs;
   /** Whether other threads may attach. */
   readonly hasOtherThreads: boolean;
 }
@@ -80,7 +77,6 @@ export function systemEngine(workerUrl: URL | undefined): LogEngine {
     delay,
     snapshotJobs: systemSnapshotJobs(workerUrl),
     backup: (request) => runJob('backup', request, { workerUrl }),
-    compaction: systemCompactionJobs(workerUrl),
     hasOtherThreads: true,
   };
 }

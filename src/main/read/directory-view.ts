@@ -3,14 +3,7 @@ import { join } from 'node:path';
 import { openForReading } from '../../files/async-file.js';
 import { DirectoryListing, type Listing } from '../../files/directory-listing.js';
 import { DirectoryWatch } from '../../files/directory-watch.js';
-import {
-  type Disk,
-  type DiskFile,
-  type FileIdentity,
-  isMissing,
-  isSameFile,
-  readFully,
-} from '../../files/disk.js';
+import { type Disk, type DiskFile, isMissing, isSameFile, readFully } from '../../files/disk.js';
 import { createNodeDisk } from '../../files/node-disk.js';
 import { nowMs, wallMs } from '../../files/node-globals.js';
 import { WindowedSource } from '../../files/windowed-source.js';
@@ -101,8 +94,6 @@ export class DirectoryView implements LogView {
   #durableLsn: number;
   /** The bytes right before the end. */
   #endBytes: Uint8Array | undefined;
-  /** The file that they are in. */
-  #endFile: FileIdentity | undefined;
   /** The state file may order the next writer to cut the log after some entry. */
   #isCutDue: boolean;
   /** The snapshots, with the directory listing from which they were read. */
@@ -156,7 +147,7 @@ export class DirectoryView implements LogView {
     this.#end = createChain(judgement.logId, judgement.end.segment);
     this.#end.fileOffset = judgement.end.offset;
     this.#end.expectedLsn = judgement.lastLsn === 0 ? 0 : judgement.lastLsn + 1;
-    this.#endBytes = this.#rememberEnd();
+    this.#endBytes = this.#readEndBytes();
   }
 
   /** @throws ERR_WAL_CORRUPT, ERR_WAL_UNSUPPORTED as `Wal.open`; ERR_WAL_IO if there is no such directory */
@@ -326,7 +317,7 @@ export class DirectoryView implements LogView {
       if (number > chain.number) enterSegment(chain, number);
       this.#walk(chain, unfinished, cut?.lsn ?? Number.POSITIVE_INFINITY);
     }
-    if (this.#end !== endBefore) this.#endBytes = this.#rememberEnd();
+    if (this.#end !== endBefore) this.#endBytes = this.#readEndBytes();
   }
 
   /**
@@ -391,7 +382,7 @@ export class DirectoryView implements LogView {
       cutLsn = Math.min(cutLsn, lsn);
     }
     if (cutLsn <= this.#lastLsn) this.#takeBack(cutLsn);
-    else if (!this.#isEndAsBefore() && !this.#relocateEnd()) this.#takeBack(Number.POSITIVE_INFINITY);
+    else if (!this.#isEndAsBefore()) this.#takeBack(Number.POSITIVE_INFINITY);
   }
 
   /**
@@ -420,51 +411,9 @@ export class DirectoryView implements LogView {
   #isEndAsBefore(): boolean {
     const { fileOffset } = this.#end;
     if (fileOffset === 0 || this.#endBytes === undefined) return true;
+    // A removed segment is not a cut: reading from it reports that it is gone.
     const found = this.#readEndBytes();
-    if (found !== undefined) return Buffer.compare(found, this.#endBytes) === 0;
-    // A removed segment is not a cut: reading from it reports that it is gone, unless it was merged into another one.
-    this.#relocateEnd();
-    return true;
-  }
-
-  /**
-   * A compaction may have written the segment of the end anew, or merged it into an earlier one: then the end is where that file stands
-   * for the last entry. False: it does not, or it is the same file.
-   */
-  #relocateEnd(): boolean {
-    const { number } = this.#end;
-    const holder = this.#numbers.findLast((each) => each <= number);
-    if (holder === undefined) return false;
-    const isSame = this.#withSegment(holder, (file) =>
-      isSameFile(file.identity(), this.#endFile ?? file.identity()),
-    );
-    const place = holder === number && isSame !== false ? undefined : this.#placeAfter(holder, this.#lastLsn);
-    if (place === undefined) return false;
-    this.#end = place;
-    this.indexes.clear();
-    this.times.forgetFrom(holder);
-    this.#endBytes = this.#rememberEnd();
-    return true;
-  }
-
-  /** After the last frame of a segment whose entries are at or below `lsn`; `undefined`: the segment does not stand for `lsn`. */
-  #placeAfter(number: number, lsn: number): ChainContext | undefined {
-    return this.#withSegment(number, (file) => {
-      const chain = createChain(this.#end.logId, number);
-      const scanner = new SegmentScanner(new WindowedSource(file), chain, this.#frames);
-      for (;;) {
-        const before = { ...chain };
-        if (chain.fileOffset === file.size()) return chain.expectedLsn > lsn ? before : undefined;
-        if (scanner.next() !== undefined) return undefined;
-        if (scanner.frame.lsn > lsn) return before.fileOffset === 0 ? undefined : before;
-      }
-    });
-  }
-
-  /** The bytes right before the end, and the file that they are in. */
-  #rememberEnd(): Uint8Array | undefined {
-    this.#endFile = this.#withSegment(this.#end.number, (file) => file.identity());
-    return this.#readEndBytes();
+    return found === undefined || Buffer.compare(found, this.#endBytes) === 0;
   }
 
   /** The bytes that now stand right before the end; `undefined` if their segment is gone. */
@@ -476,17 +425,16 @@ export class DirectoryView implements LogView {
     });
   }
 
-  /** A compaction may have dropped its first entries, which its first frame then says. */
   #beginsAsBefore({ number, firstLsn }: SegmentInfo): boolean {
-    return this.#firstLsnOf(number) === firstLsn - (this.#skipped.get(number) ?? 0);
+    return this.#firstLsnOf(number) === firstLsn;
   }
 
-  /** Where a segment begins: the LSN of its first entry, less those that were removed before it; `undefined` if the segment does not begin with an entry of this log. */
+  /** The LSN of a segment's first entry; `undefined` if the segment does not begin with an entry of this log. */
   #firstLsnOf(number: number): number | undefined {
     return this.#withSegment(number, (file) => {
       const chain = createChain(this.#end.logId, number);
       const scanner = new SegmentScanner(new WindowedSource(file), chain, this.#frames);
-      return scanner.next() === undefined ? scanner.frame.lsn - scanner.frame.skipped : undefined;
+      return scanner.next() === undefined ? scanner.frame.lsn : undefined;
     });
   }
 
@@ -572,7 +520,7 @@ export class DirectoryView implements LogView {
         if (createdMs === 0) createdMs = frame.segment?.createdMs ?? 0;
         if (frame.syncedLsn > this.#durableLsn) this.#durableLsn = frame.syncedLsn;
         if (frame.batchRemaining > 0) continue;
-        wholeLsn = chain.expectedLsn - 1;
+        wholeLsn = frame.lastLsn;
         wholeBytes = chain.fileOffset;
       }
       if (wholeLsn > 0) {

@@ -240,8 +240,6 @@ export class LiveView implements LogView {
       this.files.dropThrough(message.upTo);
       this.times.dropThrough(message.upTo);
       this.#segments.dropThrough(message.upTo);
-    } else if (message.kind === 'segments-merged') {
-      this.#merge(message);
     } else if (message.kind === 'segment-withdrawn') {
       this.#withdraw(message.number);
     } else if (message.kind === 'truncated') {
@@ -283,21 +281,6 @@ export class LiveView implements LogView {
     this.times.note(number, { timeMs: 0, createdMs, previousLatestMs });
     // After a cut the writer assigns a number again.
     this.#unnamed.delete(number);
-  }
-
-  /** Places in the old files, their times, and blocks of them do not hold for the new one. Readers that have an old file open read on in it. */
-  #merge({ segment, lastNumber }: Extract<ToLane, { kind: 'segments-merged' }>): void {
-    const isMerged = ({ number }: SegmentInfo) => number >= segment.number && number <= lastNumber;
-    const segments = this.#segments.toArray();
-    for (const { number } of segments.filter(isMerged)) {
-      this.indexes.forget(number);
-      this.files.drop(number);
-      this.times.forget(number);
-      this.#unnamed.delete(number);
-    }
-    this.decoded.clear();
-    const kept = segments.filter((each) => !isMerged(each));
-    this.#segments = new SegmentList([...kept, segment].sort((one, other) => one.number - other.number));
   }
 
   /** Removes the newest segment; the one before it is live again. */

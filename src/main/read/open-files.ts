@@ -46,11 +46,6 @@ export class OpenFiles {
     for (const each of [...this.#files.keys()]) if (each <= number) this.#drop(each);
   }
 
-  /** Another file has the name of this segment now, or none. */
-  drop(number: number): void {
-    if (this.#files.has(number)) this.#drop(number);
-  }
-
   clear(): void {
     this.dropThrough(Number.POSITIVE_INFINITY);
   }

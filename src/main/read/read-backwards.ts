@@ -62,12 +62,7 @@ export async function* walkBackwards(
       const { number, firstLsn } = segment;
       if (!reader.pin(segment)) throw purged(view, next);
       try {
-        const file: AsyncFile | undefined = await openOrMerged(view, reader, segment, next, assertReadable);
-        // A compaction has merged the segment into an earlier one.
-        if (file === undefined) {
-          segment = view.segmentOf(next);
-          continue;
-        }
+        const file = await reader.open(segment, next);
         const runs = new SegmentRuns(view, reader, segment, file, logId, assertReadable);
         await runs.learnTo(next);
         logId = runs.logId;
@@ -83,10 +78,10 @@ export async function* walkBackwards(
       } finally {
         await reader.closeFiles();
       }
-      // By the LSN: the segment itself may have been merged into an earlier one meanwhile.
-      const before: SegmentInfo | undefined = next < 1 ? undefined : view.segmentOf(next);
-      segment = before !== undefined && isBelow(view, before, number) ? before : undefined;
-      hasReadAll = before === undefined;
+      segment = view.segmentBefore(number);
+      // The segments between the two were removed meanwhile. (Numbers alone do not show it: those of a merged run stay missing.)
+      if (segment !== undefined && view.segmentAfter(segment.number)?.number !== number) segment = undefined;
+      else hasReadAll = segment === undefined;
     }
     // The LSNs before the oldest entry, from the log's first one on, were skipped.
     if (next < least() || (hasReadAll && next >= view.firstLsn)) return;
@@ -98,33 +93,6 @@ export async function* walkBackwards(
   } finally {
     unwatchAbandoned(self);
     await reader.end();
-  }
-}
-
-/**
- * Whether the walk goes on in `segment` after segment `number`: there is none between the two. False: the ones between were removed, or a
- * cut has removed segment `number`.
- */
-function isBelow(view: LogView, segment: SegmentInfo, number: number): boolean {
-  const after = view.segmentAfter(segment.number);
-  return segment.number < number && after !== undefined && after.number >= number;
-}
-
-/** `undefined`: the segment was merged into an earlier one, and its file is gone. @throws as `Reader.open` */
-async function openOrMerged(
-  view: LogView,
-  reader: Reader,
-  segment: SegmentInfo,
-  next: number,
-  assertReadable: () => void,
-): Promise<AsyncFile | undefined> {
-  try {
-    return await reader.open(segment, next);
-  } catch (error) {
-    assertReadable();
-    const merged = view.segmentOf(next);
-    if (merged === undefined || merged.number >= segment.number) throw error;
-    return undefined;
   }
 }
 
@@ -241,12 +209,6 @@ class SegmentRuns {
    */
   async #judgeEnd(reader: SegmentReader, chain: ChainContext, lsn: number): Promise<void> {
     if (reader.end?.fault !== undefined) throw await this.#faultError(reader, chain);
-    if (chain.expectedLsn > lsn) {
-      // Its last frame stands for the LSNs up to there, which were removed.
-      this.#logId ??= chain.logId;
-      this.#skippedFrom = chain.expectedLsn;
-      return;
-    }
     const { number } = this.#segment;
     const above = this.#view.segmentAfter(number);
     if (above === undefined || above.firstLsn <= lsn) throw await this.#faultError(reader, chain);

@@ -1,4 +1,3 @@
-import type { AsyncFile } from '../../files/async-file.js';
 import { isSameFile } from '../../files/disk.js';
 import { createChain, enterSegment } from '../../format/chain.js';
 import type { SegmentInfo } from '../../protocol/reports.js';
@@ -105,19 +104,10 @@ async function* walkRange(view: LogView, range: Range): AsyncGenerator<WalEntry[
   try {
     while (segment !== undefined && next <= to) {
       if (!reader.pin(segment)) throw purged(view, next);
-      const { number } = segment;
-      let opened: AsyncFile;
-      try {
-        opened = await reader.open(segment, next);
-      } catch (error) {
+      const opened = await reader.open(segment, next).catch((error: unknown) => {
         assertReadable();
-        // A compaction has merged it into an earlier one, and removed its file.
-        const merged = view.segmentOf(next);
-        if (merged === undefined || merged.number >= number) throw error;
-        segment = merged;
-        chain = createChain(view.logId, -1);
-        continue;
-      }
+        throw error;
+      });
       const index = view.indexes.of(segment.number, opened.identity);
       const hint = mayJump ? index.placeBefore(from) : undefined;
       if (hint === undefined) enterSegment(chain, segment.number);
@@ -126,15 +116,14 @@ async function* walkRange(view: LogView, range: Range): AsyncGenerator<WalEntry[
       const file = new SegmentReader(opened, chain, index, undefined, opened.sizeAtOpen);
       try {
         while (next <= to && file.end === undefined) {
-          const batch = await file.next(next, to).catch((error: unknown) => {
+          const batch = await file.next(from, to).catch((error: unknown) => {
             // `close` of the log has closed the file.
             assertReadable();
             throw error;
           });
           assertReadable();
           const last = batch.at(-1);
-          // Frames may stand for LSNs that were removed on purpose.
-          next = Math.max(next, last === undefined ? 0 : last.lsn + 1, chain.expectedLsn);
+          if (last !== undefined) next = last.lsn + 1;
           // The range may end with LSNs that were skipped on purpose.
           if (file.isPast) next = to + 1;
           if (last !== undefined) yield batch;
@@ -152,43 +141,17 @@ async function* walkRange(view: LogView, range: Range): AsyncGenerator<WalEntry[
           if (!(await file.isStillNamed())) throw purged(view, next);
           throw corruptError(file.path, file.end.offset, next, file.end.fault);
         }
-        if (next <= to && (await isReplaced(view, number, next, file))) {
-          segment = view.segmentOf(next);
-          chain = createChain(view.logId, -1);
-          continue;
-        }
       } finally {
         await reader.closeFiles();
       }
-      readNumber = number;
-      segment = segmentFrom(view, next, readNumber);
+      readNumber = segment.number;
+      segment = view.segmentAfter(readNumber);
     }
     if (next <= to) throw notFound(view, next, to, assertUncut);
   } finally {
     unwatchAbandoned(self);
     await reader.end();
   }
-}
-
-/** The next segment to read after segment `readNumber`: by the LSN, since the list may not show yet which segments were merged. */
-function segmentFrom(view: LogView, next: number, readNumber: number): SegmentInfo | undefined {
-  const holder = view.segmentOf(next);
-  return holder !== undefined && holder.number > readNumber ? holder : view.segmentAfter(readNumber);
-}
-
-/**
- * Whether a compaction has put another file in the place of the one that was read to its end: entry `next` is in that one. It has the
- * same number, or that of an earlier segment.
- */
-async function isReplaced(
-  view: LogView,
-  number: number,
-  next: number,
-  file: SegmentReader,
-): Promise<boolean> {
-  const holder = view.segmentOf(next);
-  if (holder === undefined || holder.number > number) return false;
-  return holder.number < number || !(await file.isStillNamed());
 }
 
 /**

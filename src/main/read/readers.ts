@@ -87,26 +87,6 @@ export class Readers {
     return { open: this.#open.size, pinnedLsn, pinnedMs: isPinned ? this.#nowMs() - sinceMs : 0 };
   }
 
-  /** Resolves once every reader that has a segment open now has moved on to another one, or has ended. @throws the signal's reason */
-  async untilMovedOn(signal: AbortSignal | undefined): Promise<void> {
-    const moved = Promise.all([...this.#open].map((reader) => reader.movedOn()));
-    if (signal === undefined) {
-      await moved;
-      return;
-    }
-    signal.throwIfAborted();
-    let onAbort = () => {};
-    const aborted = new Promise<never>((_, reject) => {
-      onAbort = () => reject(signal.reason);
-      signal.addEventListener('abort', onAbort, { once: true });
-    });
-    try {
-      await Promise.race([moved, aborted]);
-    } finally {
-      signal.removeEventListener('abort', onAbort);
-    }
-  }
-
   /** Ends all readers when the log is closed. Resolves once no file is open. */
   async endAll(): Promise<void> {
     await Promise.all([...this.#open].map((reader) => reader.end().catch(() => {})));
@@ -123,7 +103,6 @@ export class Reader {
   #segment: SegmentInfo | undefined;
   #sinceMs = 0;
   #isEnded = false;
-  readonly #leaving: (() => void)[] = [];
 
   constructor(host: ReaderHost, open: Set<Reader>, nowMs: () => number) {
     this.#host = host;
@@ -141,22 +120,9 @@ export class Reader {
     return this.#sinceMs;
   }
 
-  /** Resolves once the reader has left the segment that it is in. */
-  movedOn(): Promise<void> {
-    return new Promise((resolve) => {
-      if (this.#segment === undefined) resolve();
-      else this.#leaving.push(resolve);
-    });
-  }
-
-  #leave(): void {
-    for (const resolve of this.#leaving.splice(0)) resolve();
-  }
-
   /** Moves the reader to `segment`; it will open none below it. False: retention has removed the segment. */
   pin(segment: SegmentInfo): boolean {
     this.#host.assertOpen();
-    this.#leave();
     this.#segment = segment;
     this.#sinceMs = this.#nowMs();
     this.#open.add(this);
@@ -192,7 +158,6 @@ export class Reader {
     this.#isEnded = true;
     if (this.#open.delete(this)) this.#host.pin(this, undefined);
     this.#segment = undefined;
-    this.#leave();
     await this.closeFiles();
   }
 }

@@ -87,12 +87,6 @@ export class LogTimes {
     }
   }
 
-  /** Segment `number` was written anew, or was merged into another one. */
-  forget(number: number): void {
-    this.#firstFrames.delete(number);
-    this.#indexes.delete(number);
-  }
-
   /** The segments from `number` on may hold other frames now, and so may any part of the files that were read. */
   forgetFrom(number: number): void {
     for (const each of [...this.#firstFrames.keys()]) if (each >= number) this.#firstFrames.delete(each);

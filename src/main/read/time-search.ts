@@ -40,27 +40,17 @@ export async function lastLsnAt(view: LogView, ms: number): Promise<number> {
   return answer.lsn - 1;
 }
 
-/** A compaction has put another segment in the place of one, or of several. */
-function isSwapped(before: readonly SegmentInfo[], now: readonly SegmentInfo[]): boolean {
-  const first = now[0]?.number ?? 0;
-  const sealed = before.slice(0, -1).filter(({ number }) => number >= first);
-  return sealed.some(
-    ({ number, bytes }) => !now.some((each) => each.number === number && each.bytes === bytes),
-  );
-}
-
 interface Found {
   readonly answer: TimeAnswer | undefined;
   /** The log ended with it when the search began. */
   readonly lastLsn: number;
 }
 
-/** Begins again if retention, a cut or a compaction has changed the log meanwhile. */
+/** Begins again if retention or a cut has changed the log meanwhile. */
 async function search(view: LogView, kind: TimeQuestion['kind'], ms: number): Promise<Found> {
   for (;;) {
     view.assertOpen();
     const cuts = view.truncations.length;
-    const segments = view.segments();
     const { firstLsn, lastLsn } = view;
     try {
       const answer = await searchTo(view, kind, ms, lastLsn);
@@ -68,8 +58,7 @@ async function search(view: LogView, kind: TimeQuestion['kind'], ms: number): Pr
     } catch (error) {
       view.assertOpen();
       const isGone = error instanceof WalError && error.code === 'ERR_WAL_PURGED';
-      const isMerged = isSwapped(segments, view.segments());
-      const hasChanged = view.truncations.length !== cuts || (isGone && view.firstLsn > firstLsn) || isMerged;
+      const hasChanged = view.truncations.length !== cuts || (isGone && view.firstLsn > firstLsn);
       if (!hasChanged) throw error;
     }
   }

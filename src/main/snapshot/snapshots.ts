@@ -159,7 +159,7 @@ export class Snapshots {
 
   async #begin(lsn: number) {
     const result = await this.#command({ name: 'beginSnapshot', lsn });
-    if (result === undefined || !('segment' in result)) throw new Error('the writer has begun no snapshot');
+    if (result === undefined) throw new Error('the writer has begun no snapshot');
     return result;
   }
 

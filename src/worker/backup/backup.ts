@@ -142,8 +142,7 @@ class BackupJob {
     try {
       return this.#copy(target, picture, earlier, createdMs);
     } catch (error) {
-      const isSame = this.#cuts === picture.cuts && !this.#isCompacted(picture);
-      if (!mayBeOfChange(error) || isSame) throw error;
+      if (!mayBeOfChange(error) || this.#cuts === picture.cuts) throw error;
       return undefined;
     }
   }
@@ -158,8 +157,8 @@ class BackupJob {
     const segments = this.#planSegments(picture, earlier);
     const snapshots = [...picture.snapshots].map(([lsn, bytes]) => ({ lsn, bytes }));
     this.#control.start([...segments, ...snapshots].reduce((sum, { bytes }) => sum + bytes, 0));
-    const files = this.#copySegments(target, picture, segments, earlier);
-    if (files === undefined || this.#isCompacted(picture)) return undefined;
+    const files = this.#copySegments(target, segments, earlier);
+    if (files === undefined) return undefined;
     for (const { lsn, bytes } of snapshots) {
       const file = this.#copySnapshot(target, lsn, bytes, earlier);
       if (file === undefined) return undefined;
@@ -187,17 +186,6 @@ class BackupJob {
     };
   }
 
-  /** A compaction has replaced a segment since, or has merged it into another one. Retention removes only the oldest ones. */
-  #isCompacted({ segments }: LogPicture): boolean {
-    let isGone = true;
-    return segments.some(({ number, identity }) => {
-      const found = this.#disk.stat(join(this.#request.directory, segmentName(number)));
-      if (found === undefined) return !isGone;
-      isGone = false;
-      return identity === undefined || !isSameFile(found, identity);
-    });
-  }
-
   /** The parts of segments that are to be copied, in the order of the log. */
   #planSegments(picture: LogPicture, earlier: Backup | undefined): PlannedPart[] {
     const { segment, offset } = earlier?.manifest.end ?? { segment: -1, offset: 0 };
@@ -218,7 +206,6 @@ class BackupJob {
 
   #copySegments(
     target: BackupTarget,
-    picture: LogPicture,
     parts: readonly PlannedPart[],
     earlier: Backup | undefined,
   ): BackupFile[] | undefined {
@@ -251,7 +238,6 @@ class BackupJob {
         });
         continue;
       }
-      if (this.#isCompacted(picture)) return undefined;
       if (earlier !== undefined) throw this.#removedMeanwhile(part);
       // Retention has come to this segment, and removes the oldest ones first: the backup begins after it.
       for (const each of [...files.map((file) => file.name), name]) target.remove(each);

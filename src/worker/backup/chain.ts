@@ -95,8 +95,7 @@ export function storedSegments(disk: Disk, chain: readonly Backup[]): StoredSegm
       checkSize(disk, path, file.bytes);
       const { segment, offset, bytes, firstLsn, lastLsn } = file;
       const last = segments.at(-1);
-      // Numbers are missing after a segment that was merged. Whether one is missing that should be there, its frames say.
-      const isNext = last === undefined || (segment > last.number && offset === 0);
+      const isNext = last === undefined || (segment === last.number + 1 && offset === 0);
       if (isNext) {
         segments.push({ number: segment, pieces: [{ ...file, path }], bytes, firstLsn, lastLsn });
       } else if (segment === last.number && offset === last.bytes) {

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
-import type { Disk, FileIdentity } from '../../files/disk.js';
+import type { Disk } from '../../files/disk.js';
 import { withSource } from '../../format/bytes.js';
 import { describeFault } from '../../format/frame.js';
 import { FrameCursor } from '../../format/frame-cursor.js';
 import { isCutFileName, parseSnapshotName, SPARE_FILE, segmentName } from '../../format/segment-name.js';
 import type { LogState } from '../../format/state-file.js';
-import { reachOf, type SegmentStart, surveyLog } from '../../format/survey.js';
+import { type SegmentStart, surveyLog } from '../../format/survey.js';
 import { describeReason, wayOutOf } from '../../format/verdict.js';
 import type { LogStatus } from '../../ring/log-status.js';
 import { type Layout, layOut } from '../directory/log-layout.js';
@@ -36,10 +36,6 @@ export interface LogPicture {
 
 export interface PicturedSegment {
   readonly number: number;
-  /** The highest number that it stands for. */
-  readonly reach: number;
-  /** A compaction puts another file in its place. `undefined`: it is gone already. */
-  readonly identity: FileIdentity | undefined;
   /** Bytes of its frames, up to entry W. */
   readonly bytes: number;
   readonly firstLsn: number;
@@ -71,7 +67,7 @@ export function takePicture(
   const watermark = Math.min(known, layout.cut?.lsn ?? known);
   refuseHalfSalvaged(layout);
   const found = layout.state !== undefined && 'logId' in layout.state ? layout.state : undefined;
-  const { files, starts, logId = 0n, state } = surveyLog(layout.files, found);
+  const { starts, logId = 0n, state } = surveyLog(layout.files, found);
   const branch = state?.branch || (starts.findLast(({ stamp }) => stamp !== undefined)?.stamp?.branch ?? 0n);
   const isRecycling =
     starts.some(({ stamp }) => stamp?.recycled) || disk.stat(join(directory, SPARE_FILE)) !== undefined;
@@ -84,19 +80,15 @@ export function takePicture(
     const snapshots = snapshotsUpTo(disk, directory, watermark);
     return { ...base, watermark, snapshots, segments: [], end: END_OF_NOTHING };
   }
-  const { lastLsn, end } = endOf({ ...layout, files }, starts[holder] as SegmentStart, logId, watermark);
+  const { lastLsn, end } = endOf(layout, starts[holder] as SegmentStart, logId, watermark);
   const segments = starts.slice(0, holder + 1).map((start, at) => {
     const { number, fault, size, lsn, skipped } = start;
     if (fault !== undefined) throw unreadable(directory, number, 0, 0, describeReason(fault));
-    const before = starts[at - 1];
-    if (before !== undefined && number !== reachOf(before) + 1)
+    if (at > 0 && number !== (starts[at - 1] as SegmentStart).number + 1)
       throw unreadable(directory, number - 1, 0, 0, describeReason('missing-segment'));
-    const reach = reachOf(start);
-    const identity = disk.stat(join(directory, segmentName(number)));
-    const same = { number, reach, identity, firstLsn: lsn, skipped };
-    if (at === holder) return { ...same, bytes: end.offset, lastLsn };
+    if (at === holder) return { number, bytes: end.offset, firstLsn: lsn, lastLsn, skipped };
     const next = starts[at + 1] as SegmentStart;
-    return { ...same, bytes: size, lastLsn: next.lsn - 1 - next.skipped };
+    return { number, bytes: size, firstLsn: lsn, lastLsn: next.lsn - 1 - next.skipped, skipped };
   });
   const snapshots = snapshotsUpTo(disk, directory, lastLsn);
   return { ...base, watermark: lastLsn, snapshots, segments, end };

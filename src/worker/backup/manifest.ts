@@ -312,12 +312,9 @@ function isNameOf({ kind, name, segment, offset, lastLsn }: BackupFile, isIncrem
 
 function orderFault(segments: readonly BackupFile[]): string | undefined {
   for (const [at, { segment, offset, firstLsn, lastLsn, isEarlier }] of segments.entries()) {
-    // Numbers are missing after a segment that was merged.
     const previous = segments[at - 1];
-    const follows = previous === undefined || (segment > previous.segment && offset === 0);
-    const isBefore = previous !== undefined && firstLsn <= previous.lastLsn;
-    if (!follows || isBefore || isEarlier || lastLsn < firstLsn)
-      return 'its segments do not continue each other';
+    const follows = previous === undefined || (segment === previous.segment + 1 && offset === 0);
+    if (!follows || isEarlier || lastLsn < firstLsn) return 'its segments do not continue each other';
   }
   return undefined;
 }

@@ -40,11 +40,9 @@ export function checkContinues(disk: Disk, directory: string, picture: LogPictur
       { path: directory, lsn: watermark + 1 },
     );
   }
-  // The segment may be gone: then every later entry is in later ones, which the branch vouches for.
-  const holder = picture.segments.find(({ number, reach }) => number <= end.segment && end.segment <= reach);
-  if (end.offset === 0 || holder === undefined) return;
-  // A compaction may have moved the entries after it into another file.
-  if (holder.number !== end.segment || !standsThere(disk, directory, earlier))
+  // The segment may be gone: then every later entry is in later segments, and the equal branch proves them.
+  if (end.offset === 0 || !picture.segments.some(({ number }) => number === end.segment)) return;
+  if (!standsThere(disk, directory, earlier))
     throw refuse(
       `its last entry, ${watermark}, is not in "${join(directory, segmentName(end.segment))}" at byte ${end.frameOffset} any more`,
     );

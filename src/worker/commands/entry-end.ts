@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { BlockEntries } from '../../blocks/block-entries.js';
 import type { Disk } from '../../files/disk.js';
-import { accountedLsn, type SegmentStamp } from '../../format/frame.js';
 import { FrameCursor } from '../../format/frame-cursor.js';
 import { segmentName } from '../../format/segment-name.js';
 import { openSource } from '../directory/log-listing.js';
@@ -21,11 +20,6 @@ export interface LogOnDisk {
 /** Where an entry ends: `offset` is the end of its frame. */
 export interface EntryEnd extends CutPlace {
   readonly lsn: number;
-  /** The last LSN that its frame accounts for: a higher one if the entries after it were removed. */
-  readonly accountedLsn: number;
-  readonly frameOffset: number;
-  /** The last Segment up to its frame; `undefined`: there is none. */
-  readonly stamp: SegmentStamp | undefined;
   /** Where its frame begins, if the frame is a block that has later entries too. */
   readonly blockOffset: number | undefined;
   /** Entries of its batch that follow it. */
@@ -75,17 +69,13 @@ function walkTo({ disk, directory, logId }: LogOnDisk, segment: number, lsn: num
     const cursor = new FrameCursor().start({ logId, expectedLsn: 0, batchRemaining: 0 });
     const { frame } = cursor.enter(source, segment);
     let found: EntryEnd | undefined;
-    let stamp: SegmentStamp | undefined;
     for (;;) {
       const start = cursor.offset;
       const batchOffset = cursor.batchRemaining > 0 ? (found?.batchOffset ?? start) : start;
       if (cursor.next() !== undefined || frame.lsn > lsn) return found;
       const { batchRemaining, lastLsn } = frame;
       const { offset } = cursor;
-      stamp = frame.segment ?? stamp;
-      const place = { segment, offset, frameOffset: start, blockOffset: undefined };
-      const accounted = accountedLsn(frame);
-      found = { ...place, lsn: lastLsn, accountedLsn: accounted, stamp, batchRemaining, batchOffset };
+      found = { segment, offset, lsn: lastLsn, blockOffset: undefined, batchRemaining, batchOffset };
       if (lastLsn === lsn) return found;
       if (lastLsn > lsn) return insideBlock({ ...found, lsn, blockOffset: start }, cursor, path);
     }
@@ -99,7 +89,7 @@ function insideBlock(end: EntryEnd, cursor: FrameCursor, path: string): EntryEnd
   const { lsn, blockOffset = 0 } = end;
   const entries = BlockEntries.of(cursor);
   if (typeof entries === 'object')
-    return { ...end, accountedLsn: lsn, batchRemaining: entries.remainingAfter(lsn - cursor.frame.lsn) };
+    return { ...end, batchRemaining: entries.remainingAfter(lsn - cursor.frame.lsn) };
   const place = { path, offset: blockOffset, lsn: cursor.frame.lsn };
   throw unreadableBlock(entries ?? 'damaged', `Cannot cut behind entry ${lsn}`, place);
 }

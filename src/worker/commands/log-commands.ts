@@ -1,13 +1,7 @@
 import { type Disk, isFullDisk } from '../../files/disk.js';
 import type { ChangeResult, CheckpointChange } from '../../protocol/checkpoint-changes.js';
 import type { Failure } from '../../protocol/errors.js';
-import type {
-  AnyCommand,
-  CommandResult,
-  CompactionCommand,
-  LogCommand,
-  SnapshotCommand,
-} from '../../protocol/lane-messages.js';
+import type { AnyCommand, CommandResult, LogCommand, SnapshotCommand } from '../../protocol/lane-messages.js';
 import type { SnapshotRecord } from '../../protocol/snapshots.js';
 import type { WriterOptions } from '../../protocol/thread-data.js';
 import type { LogStatus } from '../../ring/log-status.js';
@@ -18,7 +12,6 @@ import type { Committer } from '../sync/committer.js';
 import { changePlaces } from '../upkeep/kept-places.js';
 import type { LogTail } from '../write/log-tail.js';
 import type { SegmentCatalog } from '../write/segment-catalog.js';
-import { CompactionCommands } from './compaction-commands.js';
 import { LogCuts } from './log-cuts.js';
 import { SnapshotCommands } from './snapshot-commands.js';
 
@@ -30,7 +23,7 @@ export interface CommandOutcome {
 
 /**
  * Runs `checkpoint`, `truncateBefore`, `truncateAfter`, `reset` and `rotate`, changes of named checkpoints, and the steps of
- * snapshots and of compactions. A command runs to its end on the writer thread: the writer takes in
+ * snapshots. A command runs to its end on the writer thread: the writer takes in
  * nothing meanwhile, so no other change can come in between.
  */
 export class LogCommands {
@@ -42,7 +35,6 @@ export class LogCommands {
   readonly #committer: Committer;
   readonly #sealLive: () => void;
   readonly #snapshots: SnapshotCommands;
-  readonly #compactions: CompactionCommands;
 
   constructor(parts: {
     readonly disk: Disk;
@@ -66,7 +58,6 @@ export class LogCommands {
     this.#sealLive = parts.sealLive;
     this.#snapshots = new SnapshotCommands(parts);
     this.#cuts = new LogCuts({ ...parts, snapshots: this.#snapshots });
-    this.#compactions = new CompactionCommands({ ...parts, cutsMade: () => this.#cuts.made });
   }
 
   /**
@@ -76,8 +67,7 @@ export class LogCommands {
    * @throws an error that ends the log
    */
   prepare(command: AnyCommand): Failure | undefined {
-    // Snapshots and compactions are about entries that are durable, or are refused.
-    if (isAboutSnapshot(command) || isAboutCompaction(command)) return undefined;
+    if (isAboutSnapshot(command)) return undefined;
     const done = this.#attempt(command, () => {
       this.#committer.syncAll();
       return { failure: undefined };
@@ -94,7 +84,6 @@ export class LogCommands {
     return this.#attempt(command, () => {
       this.#tail.checkPlace();
       if (isAboutSnapshot(command)) return { failure: undefined, result: this.#snapshots.run(command) };
-      if (isAboutCompaction(command)) return { failure: undefined, result: this.#compactions.run(command) };
       return { failure: this.#runOnLog(command) };
     });
   }
@@ -207,7 +196,7 @@ export class LogCommands {
 }
 
 function describeCommand({ name, lsn }: AnyCommand): string {
-  return name === 'rotate' || name === 'beginCompaction' ? `${name}()` : `${name}(${lsn})`;
+  return name === 'rotate' ? 'rotate()' : `${name}(${lsn})`;
 }
 
 function describeExtent(firstLsn: number, lastLsn: number): string {
@@ -219,10 +208,6 @@ function describeExtent(firstLsn: number, lastLsn: number): string {
 
 function causeOf(error: unknown): unknown {
   return error instanceof PassingError ? error.cause : error;
-}
-
-function isAboutCompaction(command: AnyCommand): command is CompactionCommand {
-  return ['beginCompaction', 'installCompaction', 'dropOldest'].includes(command.name);
 }
 
 function isAboutSnapshot(command: AnyCommand): command is SnapshotCommand {

@@ -10,15 +10,10 @@ import { copyTailAside, discard } from '../directory/side-files.js';
 import { type CutPlace, cutLog, setSnapshotsAside, snapshotsToCut } from '../directory/tail-cut.js';
 import { LogFailure, systemCause } from '../errors/failure.js';
 import type { AckChannel } from '../intake/ack-channel.js';
-import {
-  removeShortened,
-  type ShortenedBatch,
-  useShortened,
-  writeShortened,
-} from '../rewrite/shortened-segment.js';
+import { removeShortened, useShortened, writeShortened } from '../rewrite/shortened-segment.js';
 import type { Committer } from '../sync/committer.js';
 import type { LogTail } from '../write/log-tail.js';
-import { describeSegments, numberAfter, type SegmentCatalog } from '../write/segment-catalog.js';
+import { describeSegments, type SegmentCatalog } from '../write/segment-catalog.js';
 import { type EntryEnd, findBatchStart, findEntryEnd, type LogOnDisk } from './entry-end.js';
 import type { SnapshotCommands } from './snapshot-commands.js';
 
@@ -77,8 +72,8 @@ export class LogCuts {
   }
 
   /**
-   * Makes `wantedLsn` the last entry. If that was removed on purpose, the entry before it is the last one, and the LSNs up to it are not
-   * given out again. `dryRun`: only refuses what would be refused.
+   * Makes `wantedLsn` the last entry, or the one before it if `wantedLsn` was skipped: the next LSN depends on it. `dryRun`: only
+   * refuses what would be refused.
    */
   truncateAfter(wantedLsn: number, splitBatch: boolean, dryRun: boolean): void {
     const { status, tail } = this.#parts;
@@ -87,15 +82,13 @@ export class LogCuts {
       if (!dryRun) this.#empty(wantedLsn + 1, `truncateAfter(${wantedLsn})`);
       return;
     }
-    if (wantedLsn === tail.wholeLsn) return;
+    if (end.lsn === tail.wholeLsn) return;
     if (end.batchRemaining > 0 && !splitBatch) throw this.#insideBatch(end);
     if (dryRun) return;
     // The bytes after the frames are not worth a side file.
     tail.trim();
-    const isAsItIs =
-      end.batchRemaining === 0 && end.blockOffset === undefined && end.accountedLsn === wantedLsn;
-    if (isAsItIs) this.#cutAfter({ ...end, lsn: wantedLsn });
-    else this.#cutByRewriting(end, wantedLsn);
+    if (end.batchRemaining > 0 || end.blockOffset !== undefined) this.#cutByRewriting(end);
+    else this.#cutAfter(end);
   }
 
   /** Empties the log; `nextLsn` comes next. */
@@ -109,7 +102,7 @@ export class LogCuts {
 
   #cutAfter({ segment, offset, lsn }: EntryEnd): void {
     const { disk, catalog } = this.#parts;
-    const segments = this.#numbersOnDisk;
+    const segments = catalog.toArray().map(({ number }) => number);
     const extent = { ...this.#naming(lsn + 1), segments, place: { segment, offset }, keepsTail: true };
     this.#carryOut(this.#stateEndingWith(lsn, segment), {
       doing: `truncateAfter(${lsn})`,
@@ -122,16 +115,17 @@ export class LogCuts {
     });
   }
 
-  /** Inside a batch, inside a block or among removed entries: see shortened-segment.ts. */
-  #cutByRewriting(end: EntryEnd, lsn: number): void {
+  /** Inside a batch or inside a block: see shortened-segment.ts. */
+  #cutByRewriting(end: EntryEnd): void {
     const { disk, options, catalog, logId, committer } = this.#parts;
     const { directory, fileMode } = options;
+    const { lsn } = end;
     const batchEnd = this.#endOfBatch(end);
     const { start, segments } = this.#rewrittenFrom(end);
-    const all = this.#numbersOnDisk;
+    const all = catalog.toArray().map(({ number }) => number);
     const naming = this.#naming(lsn + 1);
     const copies: string[] = [];
-    const shortened = { directory, fileMode, logId, start, segments, lsn: end.lsn, gap: gapAfter(end, lsn) };
+    const shortened = { directory, fileMode, logId, start, segments, lsn };
     const offset = committer.withRoom(() => writeShortened(disk, shortened));
     const place = { segment: start.segment, offset };
     this.#carryOut(this.#stateEndingWith(lsn, start.segment), {
@@ -166,7 +160,7 @@ export class LogCuts {
     // Gives back a file that may hold stale frames: their LSNs may be given out again.
     committer.makeRoom();
     tail.trim();
-    const number = catalog.last === undefined ? 1 : numberAfter(catalog.last);
+    const number = catalog.last === undefined ? 1 : catalog.last.number + 1;
     const lsn = nextLsn - 1;
     const firstLsn = Math.max(1, status.get('firstLsn'));
     committer.withRoom(() => createEmptySegment(disk, directory, number, fileMode));
@@ -253,13 +247,6 @@ export class LogCuts {
     this.#parts.snapshots.noteCut(cut.keptLsn, lsn);
   }
 
-  /** Those that a merged segment stands for are among them if they could not be removed: they must go with it. */
-  get #numbersOnDisk(): number[] {
-    const { catalog, committer } = this.#parts;
-    const numbers = catalog.toArray().map(({ number }) => number);
-    return [...new Set([...committer.housekeeper.unremoved, ...numbers])].sort((one, other) => one - other);
-  }
-
   /** The content of the state file once the log ends with entry `lsn`. */
   #stateEndingWith(lsn: number, segment: number): LogState {
     const { committer, disk } = this.#parts;
@@ -275,9 +262,9 @@ export class LogCuts {
 
   /** What is written anew: the frames of the batch, or the block alone. */
   #rewrittenFrom(end: EntryEnd): { readonly start: CutPlace; readonly segments: readonly number[] } {
-    const { segment, frameOffset, batchRemaining } = end;
+    const { segment, blockOffset, batchRemaining } = end;
     if (batchRemaining > 0) return findBatchStart(this.#log, end);
-    return { start: { segment, offset: frameOffset }, segments: [segment] };
+    return { start: { segment, offset: blockOffset as number }, segments: [segment] };
   }
 
   #endOfBatch({ segment, offset, lsn, batchRemaining }: EntryEnd): CutPlace {
@@ -302,10 +289,4 @@ export class LogCuts {
       { path: directory, lsn },
     );
   }
-}
-
-/** `lsn` was removed: the frame of the last entry before it is to stand for the LSNs up to it. */
-function gapAfter({ lsn: entryLsn, segment, stamp }: EntryEnd, lsn: number): ShortenedBatch['gap'] {
-  if (lsn === entryLsn) return undefined;
-  return { lastLsn: lsn, stamp: { createdMs: 0, branch: 0n, ...stamp, number: segment, recycled: false } };
 }

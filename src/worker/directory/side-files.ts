@@ -8,7 +8,7 @@ import {
   systemCode,
   writeFully,
 } from '../../files/disk.js';
-import { COMPACT_FILE_ASIDE, cutFileName, segmentName } from '../../format/segment-name.js';
+import { cutFileName, segmentName } from '../../format/segment-name.js';
 import { syncFailed } from '../errors/failure.js';
 
 /**
@@ -112,29 +112,6 @@ export function removeIfThere(disk: Disk, path: string): void {
     disk.unlink(path);
   } catch (error) {
     if (!isMissing(error)) throw error;
-  }
-}
-
-/**
- * A log that finds no room takes that of a compaction under way. The job that writes the file finds its name gone, and ends. True = there
- * is more room now.
- */
-export function takeRoomOfAside(disk: Disk, directory: string): boolean {
-  const path = join(directory, COMPACT_FILE_ASIDE);
-  try {
-    const file = disk.open(path, 'r+');
-    try {
-      // Unlinked alone, it would keep its room for as long as the job has it open.
-      file.truncate(0);
-    } finally {
-      file.close();
-    }
-    disk.unlink(path);
-    return true;
-  } catch (error) {
-    // What matters is the append that found no room: it fails with its own error if there is no more of it.
-    if (systemCode(error) === '') throw error;
-    return false;
   }
 }
 

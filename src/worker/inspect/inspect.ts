@@ -137,11 +137,9 @@ function look(layout: Layout, request: InspectRequest, known: KnownWalks | undef
     files = counted(files, progress);
     announce(progress, contentSizesOf(files));
   }
-  const scansAll = full || isBeingSalvaged;
-  const judgement = judgeLog({ segments: files, state, full: scansAll, known, check, snapshots });
   return {
-    files: files.filter(({ number }) => !judgement.covered.includes(number)),
-    judgement,
+    files,
+    judgement: judgeLog({ segments: files, state, full: full || isBeingSalvaged, known, check, snapshots }),
     foreignFiles,
     isCutDue: cut !== undefined,
     stateFault: state !== undefined && 'fault' in state ? state.fault : undefined,

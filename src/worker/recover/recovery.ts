@@ -28,7 +28,6 @@ import { LogFailure } from '../errors/failure.js';
 import { removeStats } from '../upkeep/stats-publisher.js';
 import { removeLeftovers } from '../write/preallocation.js';
 import { SegmentCatalog, type SegmentRecord } from '../write/segment-catalog.js';
-import { removeCompactAside, removeCovered } from './compaction-leftovers.js';
 import { finishCut } from './interrupted-cut.js';
 import { type RepairMode, repairLog } from './repair.js';
 
@@ -71,11 +70,10 @@ export interface Recovered {
  *   2. cut      all bytes after the last kept frame go, after a copy of them was synced
  *   3. rewrite  every kept byte above the watermark is rewritten, identically, and synced: the process before may
  *               have seen its sync fail, and then the page cache alone holds it
- *   4. covered  segments that an interrupted compaction has left go: a merged segment stands for them
- *   5. state    the state file says that all of it is durable
+ *   4. state    the state file says that all of it is durable
  *
- * Power may go at any point: 2 leaves the log ending after the same entry, 3 and 4 change no byte of it, 5 is atomic; the next
- * open begins at 1 and comes to the same result. If 2 to 5 find no room, they are put off ([LogStart.finishRecovery]): the
+ * Power may go at any point: 2 leaves the log ending after the same entry, 3 changes no byte, 4 is atomic; the next
+ * open begins at 1 and comes to the same result. If 2, 3 or 4 find no room, they are put off ([LogStart.finishRecovery]): the
  * log can be read, its watermark stays, and appends reject until there is room.
  *
  * @throws LogFailure ERR_WAL_CORRUPT, ERR_WAL_UNSUPPORTED, ERR_WAL_SYNC_FAILED; the system's errors
@@ -124,9 +122,7 @@ export function recoverLog(disk: Disk, options: WriterOptions): Recovered {
     // This comes first: on a full disk it makes the room for the rest.
     removeLeftovers(disk, directory);
     removeSnapshotAsides(disk, directory);
-    removeCompactAside(disk, directory);
     tail.run();
-    removeCovered(disk, place, judgement.covered);
     if (known?.watermark !== lastLsn || known.branch !== recovered.branch || known.pendingCut !== undefined) {
       writeState(disk, directory, recovered, options.fileMode);
     }
@@ -340,17 +336,16 @@ function unnamedSegments(
 function continuesAt({ segments, end }: Judgement): SegmentPlace {
   const last = segments.find(({ number }) => number === end.segment);
   const isCutToFrames = last !== undefined && end.offset > 0 && last.size === end.offset;
-  const isSealed = isCutToFrames && segments.some(({ number }) => number === last.reach + 1);
-  return isSealed ? { segment: last.reach + 1, offset: 0 } : end;
+  const isSealed = isCutToFrames && segments.some(({ number }) => number === end.segment + 1);
+  return isSealed ? { segment: end.segment + 1, offset: 0 } : end;
 }
 
 /** A segment of wal-go has no stamp and no known age; a segment of which no entry is kept counts as new. */
 function keptRecords(judgement: Judgement, next: SegmentPlace, nowMs: number): SegmentRecord[] {
   return judgement.segments
     .filter((segment) => segment.number <= next.segment)
-    .map(({ number, reach, firstLsn, skipped, size, stamp, latestMs }) => ({
+    .map(({ number, firstLsn, skipped, size, stamp, latestMs }) => ({
       number,
-      lastNumber: reach === number ? undefined : reach,
       firstLsn,
       skipped,
       latestMs,

@@ -10,7 +10,6 @@ import type { RepairReport } from '../../protocol/reports.js';
 import { lockDirectory, lookBeforeLock } from '../directory/directory-lock.js';
 import { LogDirectory } from '../directory/log-directory.js';
 import { listLog, newBranch, newLogId, pendingCutOf, withoutCut } from '../directory/log-listing.js';
-import { setSegmentAside, syncDirectory } from '../directory/side-files.js';
 import { listSnapshots, snapshotsUpTo } from '../directory/snapshot-listing.js';
 import { readState, writeState } from '../directory/state-store.js';
 import { type CutPlace, cutLog, setSnapshotsAside, snapshotsToCut } from '../directory/tail-cut.js';
@@ -95,9 +94,7 @@ export function repairLog(
 
   const logId = judgement.logId ?? newLogId(disk);
   const isOurs = state !== undefined && 'logId' in state && state.logId === logId;
-  const { covered } = judgement;
-  const counted = files.filter(({ number }) => !covered.includes(number));
-  const plan = planSalvage(counted, logId, readSalvageMark(disk, directory));
+  const plan = planSalvage(files, logId, readSalvageMark(disk, directory));
   if (untouched.mode === 'salvage' && plan.unsupported !== undefined) {
     throw unsupported(directory, { ...plan.unsupported, reason: 'unknown-critical' });
   }
@@ -105,7 +102,6 @@ export function repairLog(
     disk,
     home,
     segments: files,
-    covered,
     dryRun,
     fileMode,
     logId,
@@ -116,7 +112,7 @@ export function repairLog(
   const done =
     untouched.mode === 'salvage'
       ? rewrite(job)
-      : truncate(job, placeOfDamage(counted, judgement, isOurs ? state : undefined));
+      : truncate(job, placeOfDamage(files, judgement, isOurs ? state : undefined));
   return { ...untouched, ...done };
 }
 
@@ -124,8 +120,6 @@ interface RepairJob {
   readonly disk: Disk;
   readonly home: LogDirectory;
   readonly segments: readonly SegmentFile[];
-  /** Numbers of those among them that a merged segment stands for. */
-  readonly covered: readonly number[];
   readonly dryRun: boolean;
   readonly fileMode: number;
   readonly logId: bigint;
@@ -227,10 +221,6 @@ function rewrite(job: RepairJob): Done {
       setLostSnapshotsAside(disk, home, job.logId, lastLsn);
       writeState(disk, directory, state, fileMode);
     });
-    // Last: they may hold what a damaged merged segment has lost.
-    const naming = { directory, lsn: lastLsn + 1, fileMode };
-    for (const number of job.covered) sideFiles.push(...setSegmentAside(disk, naming, number));
-    if (job.covered.length > 0) syncDirectory(disk, directory);
   }
   const pathOf = (number: number) => join(directory, segmentName(number));
   return {

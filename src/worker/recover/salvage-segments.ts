@@ -44,8 +44,6 @@ interface PlannedRun {
 
 interface PlannedSegment {
   readonly number: number;
-  /** The highest number that it stands for. */
-  readonly reach: number;
   /** The last entry that is kept before it; 0 = none. */
   readonly previousLsn: number;
   /** When it was created; `undefined` = nothing shows it. */
@@ -76,8 +74,7 @@ export interface SalvagePlan {
 /**
  * Plans the salvage of a damaged log: every entry and every whole batch that can be read is kept, in order, with its LSN;
  * `skipped` says where entries are missing. Segment numbers must not have gaps, so a frame goes to the segment that it
- * stands in, or to the one after the last that has anything, whichever is lower. (After a merged segment that is the one after those it
- * stands for.) A segment whose frames all stay as
+ * stands in, or to the one after the last that has anything, whichever is lower. A segment whose frames all stay as
  * they are is not touched.
  *
  * @param mark of a salvage of this log that was begun and must be finished: exactly the entries that it names are kept
@@ -93,13 +90,8 @@ export function planSalvage(
   const ages = new SegmentAges(files, logId);
   const byNumber = new Map(files.map((file) => [file.number, file]));
   const kept: [first: number, last: number][] = [];
-  const planned = new Map<
-    number,
-    Pick<PlannedSegment, 'previousLsn' | 'reach'> & { readonly runs: PlannedRun[] }
-  >();
+  const planned = new Map<number, { readonly previousLsn: number; readonly runs: PlannedRun[] }>();
   let current = (files[0]?.number ?? 0) - 1;
-  /** The highest number that it stands for. */
-  let currentReach = current;
   let firstLsn = 0;
   let lastLsn = 0;
   let entries = 0;
@@ -107,13 +99,10 @@ export function planSalvage(
   const keep = (frames: readonly KeptFrame[]) => {
     if (!frames.every((frame) => isKept(frame.lsn) && isKept(frame.lastLsn))) return;
     for (const frame of frames) {
-      const { segment, reach, offset, byteLength, lsn, skipped } = frame;
+      const { segment, offset, byteLength, lsn, skipped } = frame;
       const gap = lastLsn === 0 ? skipped : lsn - lastLsn - 1;
-      if (segment > current) {
-        current = Math.min(segment, currentReach + 1);
-        currentReach = Math.max(current, segment === current ? reach : current);
-      }
-      const target = planned.get(current) ?? { previousLsn: lastLsn, reach: currentReach, runs: [] };
+      current = Math.max(current, Math.min(segment, current + 1));
+      const target = planned.get(current) ?? { previousLsn: lastLsn, runs: [] };
       planned.set(current, target);
       const { runs } = target;
       const run = runs.at(-1);
@@ -132,7 +121,7 @@ export function planSalvage(
       const keptRun = kept.at(-1);
       if (keptRun?.[1] === lsn - 1) keptRun[1] = frame.lastLsn;
       else kept.push([lsn, frame.lastLsn]);
-      lastLsn = frame.accountedLsn;
+      lastLsn = frame.lastLsn;
       entries += frame.lastLsn - lsn + 1;
     }
   };
@@ -209,11 +198,10 @@ export function salvage(
     throw error;
   }
   for (const segment of inOrderOfReplacement(plan.rewritten)) {
-    const { number, reach, previousLsn, runs } = segment;
+    const { number, previousLsn, runs } = segment;
     const createdMs = segment.createdMs ?? disk.now();
     const rewritten = {
       number,
-      lastNumber: reach > number ? reach : undefined,
       createdMs,
       syncedLsn: Math.min(watermark, previousLsn),
       runs: runs.map(({ gap, ...run }) => ({ ...run, skipped: gap })),

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { type Disk, isMissing } from '../../files/disk.js';
 import { parseSegmentName, segmentName } from '../../format/segment-name.js';
 import type { LogSource, ShippableRun } from '../../replica/log-source.js';
-import { encodeShipped, joinFrames, type ShippedFrame } from '../../replica/payload.js';
+import { joinFrames, type ShippedFrame } from '../../replica/payload.js';
 import { ReplicaError } from '../../replica/replica.js';
 import type { LogStatus } from '../../ring/log-status.js';
 import { type FramePlace, SegmentFrames, type StoredFrame } from './segment-frames.js';
@@ -110,7 +110,7 @@ export class DirectorySource implements LogSource {
   ): Generator<{ readonly frame: ShippedFrame; readonly place: FramePlace }> {
     this.#open?.readAnew();
     const start = this.#place !== undefined && this.#nextLsn === from ? this.#place : this.#find(from);
-    let { segment, offset, reachLsn = 0 } = start;
+    let { segment, offset } = start;
     for (let next = from; next <= to; ) {
       const found = this.#frames(segment).at(offset);
       if (found === undefined) {
@@ -121,21 +121,16 @@ export class DirectorySource implements LogSource {
         continue;
       }
       const { entries, byteLength } = found;
-      for (const [index, stored] of entries.entries()) {
-        if (stored.lsn < from) continue;
-        if (stored.lsn > to) return;
-        const frame = index === 0 ? afterGap(stored, reachLsn - next + 1) : stored;
+      for (const [index, frame] of entries.entries()) {
+        if (frame.lsn < from) continue;
+        if (frame.lsn > to) return;
         if (frame.lsn !== next + frame.skipped) throw unreadable(next);
         next = frame.lsn + 1;
-        const isLast = index === entries.length - 1;
         // Inside a block the next entry is found from the block's start.
-        const place = isLast
-          ? { segment, offset: offset + byteLength, reachLsn: found.reachLsn }
-          : { segment, offset, reachLsn };
-        yield { frame, place };
+        const isLast = index === entries.length - 1;
+        yield { frame, place: { segment, offset: isLast ? offset + byteLength : offset } };
       }
       offset += byteLength;
-      reachLsn = found.reachLsn;
     }
   }
 
@@ -186,13 +181,6 @@ export class DirectorySource implements LogSource {
       throw error;
     }
   }
-}
-
-/** The frame before it stands for `missing` LSNs more than it has entries: in the replica this one says so. */
-function afterGap(frame: ShippedFrame, missing: number): ShippedFrame {
-  if (missing <= 0) return frame;
-  const entry = { ...frame, skipped: frame.skipped + missing };
-  return { ...entry, bytes: encodeShipped(entry) };
 }
 
 function unreadable(lsn: number): ReplicaError {

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { BlockEntries } from '../../blocks/block-entries.js';
 import { NO_ZSTD } from '../../blocks/decode-block.js';
 import { type Disk, type DiskFile, readFully } from '../../files/disk.js';
-import { accountedLsn, createFrame, dataChecksum, type Frame, SIZE_WORD_BYTES } from '../../format/frame.js';
+import { createFrame, dataChecksum, type Frame, SIZE_WORD_BYTES } from '../../format/frame.js';
 import { parseFrame, peekFrameLength } from '../../format/frame-parser.js';
 import { segmentName } from '../../format/segment-name.js';
 import { encodeShipped, type ShippedFrame } from '../../replica/payload.js';
@@ -12,8 +12,6 @@ import { ReplicaError } from '../../replica/replica.js';
 export interface FramePlace {
   readonly segment: number;
   readonly offset: number;
-  /** The last LSN that the frame before it stands for; absent: not known. */
-  readonly reachLsn?: number;
 }
 
 /** A frame of a segment, with the entries in it: several if it is a block. */
@@ -22,8 +20,6 @@ export interface StoredFrame {
   readonly lsn: number;
   /** LSNs that are missing right before it. */
   readonly skipped: number;
-  /** The last LSN that it stands for: above that of the last entry if the entries after it were removed on purpose. */
-  readonly reachLsn: number;
   readonly byteLength: number;
   readonly entries: readonly ShippedFrame[];
 }
@@ -75,7 +71,6 @@ export class SegmentFrames {
   #shipped(at: number): StoredFrame {
     const { lsn, dataStart, dataEnd, batchRemaining, skipped, crc, byteLength, extended, block } =
       this.#frame;
-    const reachLsn = accountedLsn(this.#frame);
     refuseUnknown(this.#frame, this.number);
     const chunk = this.#chunk;
     if (dataChecksum(chunk, dataStart, dataEnd, lsn) !== crc)
@@ -87,12 +82,11 @@ export class SegmentFrames {
         },
       );
     const data = chunk.subarray(dataStart, dataEnd);
-    if (block !== undefined)
-      return { lsn, skipped, reachLsn, byteLength, entries: this.#entriesOfBlock(data) };
+    if (block !== undefined) return { lsn, skipped, byteLength, entries: this.#entriesOfBlock(data) };
     const entry = { lsn, data, batchRemaining, skipped };
     // A frame without further fields is shipped as it stands.
     const bytes = extended ? encodeShipped(entry) : chunk.subarray(at, at + byteLength);
-    return { lsn, skipped, reachLsn, byteLength, entries: [{ ...entry, bytes }] };
+    return { lsn, skipped, byteLength, entries: [{ ...entry, bytes }] };
   }
 
   /** They are shipped one by one: a replica is read by versions and by Nodes that may not have the codec. */

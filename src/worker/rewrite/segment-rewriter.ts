@@ -37,8 +37,6 @@ export interface FrameRun {
 export interface NewSegment {
   /** n of `wal-<n>`. */
   readonly number: number;
-  /** The highest number that it stands for; absent = its own. */
-  readonly lastNumber?: number | undefined;
   /** When the segment from which its frames come was created, not when it is rewritten; 0 = not known. */
   readonly createdMs: number;
   /** The `synced_lsn` of its first frame: entries up to this one were durable before. Below the LSN of that frame. */
@@ -81,7 +79,7 @@ function writeFrames(
   directory: string,
   file: DiskFile,
   logId: bigint,
-  { number, lastNumber, createdMs, syncedLsn, runs }: NewSegment,
+  { number, createdMs, syncedLsn, runs }: NewSegment,
 ): void {
   const checksumSeed = frameChecksumSeed(logId, number);
   const cursor = new FrameCursor();
@@ -129,8 +127,6 @@ function writeFrames(
           recycled: false,
           branch,
           timeResolutionMs: timeResolutionMs === DEFAULT_RESOLUTION_MS ? undefined : timeResolutionMs,
-          ...(segment?.lastLsn === undefined ? {} : { lastLsn: segment.lastLsn }),
-          ...(isFirst && lastNumber !== undefined ? { lastNumber } : {}),
         };
         const frame = encodeFrame({
           lsn,

@@ -1,8 +1,7 @@
 /**
- * A cut inside a batch, inside a block, or among entries that were removed on purpose. The frames of the batch that stay say how many of it are to come, so they are written anew,
+ * A cut inside a batch or inside a block. The frames of the batch that stay say how many of it are to come, so they are written anew,
  * with fewer to come: the batch ends with the last entry that stays. A block of which only the first entries stay is written anew
- * with these. Where the entry of the cut was removed the last frame that stays is written anew: its Segment says up to which LSN it
- * stands for the entries after it, so that their LSNs are not given out again.
+ * with these.
  *
  *        wal-3                            wal-4
  *   before:  … │ a | batch: 3 to come │  2 to come | 1 to come | 0 to come │ b …
@@ -26,7 +25,7 @@ import { join } from 'node:path';
 import { BlockEntries } from '../../blocks/block-entries.js';
 import { type Disk, type DiskFile, isMissing, readExactly, writeFully } from '../../files/disk.js';
 import { encodeFrame } from '../../format/encode.js';
-import { frameChecksumSeed, type SegmentStamp } from '../../format/frame.js';
+import { frameChecksumSeed } from '../../format/frame.js';
 import { FrameCursor } from '../../format/frame-cursor.js';
 import { SHORTENED_FILE, segmentName } from '../../format/segment-name.js';
 import { openSource } from '../directory/log-listing.js';
@@ -47,8 +46,6 @@ export interface ShortenedBatch {
   readonly segments: readonly number[];
   /** The last entry that stays. */
   readonly lsn: number;
-  /** The LSNs after it, up to `lastLsn`, were removed before: its frame says so. `stamp`: for a frame without a Segment. */
-  readonly gap: { readonly lastLsn: number; readonly stamp: Omit<SegmentStamp, 'logId'> } | undefined;
 }
 
 /**
@@ -111,7 +108,7 @@ function copyStart(disk: Disk, { directory, start }: ShortenedBatch, target: Dis
 /** The frames of the batch up to entry `lsn`, from `fileOffset` on. Returns where they end. */
 function writeRest(
   disk: Disk,
-  { directory, logId, start, segments, lsn: lastLsn, gap }: ShortenedBatch,
+  { directory, logId, start, segments, lsn: lastLsn }: ShortenedBatch,
   target: DiskFile,
   fileOffset: number,
 ): number {
@@ -126,20 +123,9 @@ function writeRest(
       while (nextLsn <= lastLsn) {
         const { offset } = cursor;
         if (cursor.next() !== undefined) break;
-        const { segment, lastLsn: frameLastLsn } = cursor.frame;
+        const { segment } = cursor.frame;
         // Of the segment that the frame goes to; one of a later segment would name that.
-        const own = segment?.number === start.segment ? { ...segment, lastLsn: undefined } : undefined;
-        const stamp =
-          gap !== undefined && frameLastLsn === lastLsn
-            ? {
-                ...gap.stamp,
-                lastNumber: undefined,
-                previousLatestMs: undefined,
-                ...own,
-                logId,
-                lastLsn: gap.lastLsn,
-              }
-            : own;
+        const stamp = segment?.number === start.segment ? segment : undefined;
         const site = { checksumSeed, fileOffset: end, segment: stamp };
         const place = { path: join(directory, segmentName(number)), offset };
         const frame = encodeKept(cursor, lastLsn, site, place);

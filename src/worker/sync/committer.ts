@@ -5,7 +5,6 @@ import type { ToLane } from '../../protocol/lane-messages.js';
 import type { WriterOptions } from '../../protocol/thread-data.js';
 import type { LogStatus } from '../../ring/log-status.js';
 import type { LogDirectory } from '../directory/log-directory.js';
-import { takeRoomOfAside } from '../directory/side-files.js';
 import { failureOf, LogFailure, PassingError } from '../errors/failure.js';
 import type { WriterLane } from '../intake/writer-lane.js';
 import type { WriterLanes } from '../intake/writer-lanes.js';
@@ -351,8 +350,7 @@ export class Committer {
     if (!this.#start.place.isOwn) return false;
     const { isDone, troubles } = this.#preallocation.release(this.#disk, this.#options.directory);
     this.#tellOfPreallocation(troubles);
-    const isAsideGone = takeRoomOfAside(this.#disk, this.#options.directory);
-    return isDone || wasFilling || wasRemoving || isAsideGone;
+    return isDone || wasFilling || wasRemoving;
   }
 
   /** Runs `act`. If the disk is full and space can be freed, runs it once more. */

@@ -203,38 +203,6 @@ export class Housekeeper {
     return troubles[0];
   }
 
-  /** A merged segment stands for these now. Their files go, or are tried again with the next removals: before the merged one itself. */
-  removeCovered(numbers: readonly number[]): void {
-    const { disk, options, place, tell } = this.#parts;
-    const work = { state: undefined, removals: [...this.#unremoved, ...numbers] };
-    const { unremoved, troubles } = keepHouse(disk, place, work, options.fileMode);
-    this.#unremoved = unremoved;
-    for (const failure of troubles) tell({ kind: 'trouble', failure });
-  }
-
-  /** Numbers of segments that are not the log's any more, and whose files may still be there. */
-  get unremoved(): readonly number[] {
-    return this.#unremoved;
-  }
-
-  /** Takes the segments up to `number` out of the log and removes them; false: a reader has one of them open. */
-  removeOldest(number: number): boolean {
-    const { disk, options, place, catalog, tell } = this.#parts;
-    const numbers = catalog
-      .toArray()
-      .map((record) => record.number)
-      .filter((each) => each <= number);
-    const removals = this.#giveUp((pinned) => {
-      const held = this.#lowestHeld(pinned);
-      return held >= 0 && held <= number ? [] : numbers;
-    });
-    const work = { state: undefined, removals: [...this.#unremoved, ...removals] };
-    const { unremoved, troubles } = keepHouse(disk, place, work, options.fileMode);
-    this.#unremoved = unremoved;
-    for (const failure of troubles) tell({ kind: 'trouble', failure });
-    return removals.length > 0;
-  }
-
   /** The file of one removed segment may become the next segment. Never one that a cut removed: its LSNs are used again. */
   #recyclingOf(expired: readonly number[]): Housework['recycling'] {
     const { preallocation, options } = this.#parts;

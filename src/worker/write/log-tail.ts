@@ -19,7 +19,7 @@ import { syncDirectory, syncFile } from '../directory/side-files.js';
 import { failureOf, LogFailure, systemCause } from '../errors/failure.js';
 import type { FramePlace, Group } from './group.js';
 import { type LiveProgress, type Preallocation, writeZeros } from './preallocation.js';
-import { numberAfter, type SegmentCatalog, type SegmentRecord } from './segment-catalog.js';
+import type { SegmentCatalog, SegmentRecord } from './segment-catalog.js';
 import { TimeStamps } from './time-stamps.js';
 
 /** A segment that frames are appended to, or a sealed one that no sync has covered yet. */
@@ -396,7 +396,7 @@ export class LogTail {
 
   #continueAfter(lastLsn: number): void {
     const { last } = this.#catalog;
-    this.#nextNumber = last === undefined ? 0 : numberAfter(last);
+    this.#nextNumber = last === undefined ? 0 : last.number + 1;
     this.#live = last === undefined ? undefined : this.#open(last, 'r+');
     this.#directoryChanged = false;
     this.#pendingBytes = 0;

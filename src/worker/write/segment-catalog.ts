@@ -5,8 +5,6 @@ import type { SegmentInfo } from '../../protocol/reports.js';
 /** What the writer knows of a segment without opening it. */
 export interface SegmentRecord {
   readonly number: number;
-  /** The highest number that it stands for, if it was merged with segments after it; absent = its own. */
-  readonly lastNumber?: number | undefined;
   readonly createdMs: number;
   /** LSN of its first entry; 0 while it holds none. */
   firstLsn: number;
@@ -106,17 +104,6 @@ export class SegmentCatalog {
     this.#noteStamp(this.#records.length - 1);
   }
 
-  /** The segments `number` to `lastNumber` were merged into `merged`, none of which is the last one. */
-  replaceRun(lastNumber: number, merged: SegmentRecord): void {
-    const from = this.#records.findIndex(({ number }, at) => at >= this.#first && number === merged.number);
-    const gone = this.#records.filter(
-      ({ number }, at) => at >= this.#first && number >= merged.number && number <= lastNumber,
-    );
-    this.#records.splice(from, gone.length, merged);
-    this.#sealedBytes += merged.bytes - gone.reduce((sum, { bytes }) => sum + bytes, 0);
-    this.#areNewestStale = true;
-  }
-
   /** The newest segment was withdrawn. */
   dropLast(): void {
     if (this.length === 0) return;
@@ -178,11 +165,6 @@ export class SegmentCatalog {
     this.#firstNewest = 0;
     for (let index = this.#first; index < this.#records.length; index++) this.#noteStamp(index);
   }
-}
-
-/** The number of the segment after this one. */
-export function numberAfter({ number, lastNumber = number }: SegmentRecord): number {
-  return lastNumber + 1;
 }
 
 /** Describes the catalog to other threads; `lastLsn` is the log's. An empty live segment will begin after it. */

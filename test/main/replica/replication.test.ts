@@ -179,41 +179,6 @@ test('retention and truncateBefore keep what is not replicated', async (t) => {
   }
 });
 
-test('a compaction leaves alone what is not replicated, and entries after a gap are shipped', async (t) => {
-  const remote = new HostedEngine(t);
-  const { wal, directory } = await openLog(t, remote, { maxFileSize: 4096 });
-  const texts: string[] = [];
-  const append = async (count: number, durable: true | 'replicated') => {
-    const added = Array.from({ length: count }, (_, at) => `${texts.length + at} `.padEnd(500, '.'));
-    texts.push(...added);
-    for (const text of added) await wal.append(text, { durable });
-  };
-  const compact = async () =>
-    (await wal.compact({ drop: [{ first: 2, last: 60 }], minGarbage: 0 })).entriesDropped;
-  await append(30, 'replicated');
-  // The log records from time to time how far it is replicated. Until then all of it could have to be shipped again.
-  while ((await compact()) === 0) await append(1, 'replicated');
-  const replicated = texts.length;
-  remote.isCut = true;
-  await append(30, true);
-  await compact();
-  const kept: number[] = [];
-  for await (const { lsn } of wal.entries()) kept.push(lsn);
-  assert.ok(kept.length < texts.length);
-  assert.deepEqual(
-    kept.filter((lsn) => lsn > replicated),
-    Array.from({ length: 30 }, (_, at) => replicated + 1 + at),
-  );
-  remote.isCut = false;
-  await until(() => wal.replicatedLsn === texts.length);
-  await wal.close();
-  const again = await openLog(t, remote, { maxFileSize: 4096 }, directory);
-  texts.push('after it');
-  await again.wal.append('after it', { durable: 'replicated' });
-  assert.deepEqual(remote.texts, texts);
-  assert.deepEqual(again.errors, []);
-});
-
 test('beyond maxLag appends are refused, and taken again once the replica has caught up', async (t) => {
   const remote = new HostedEngine(t);
   remote.isCut = true;

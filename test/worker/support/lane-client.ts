@@ -1,13 +1,7 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { packBatch } from '../../../src/main/append/packed-batch.js';
 import type { CheckpointChange } from '../../../src/protocol/checkpoint-changes.js';
-import type {
-  AckRuns,
-  AnyCommand,
-  LogCommand,
-  ToLane,
-  ToWriter,
-} from '../../../src/protocol/lane-messages.js';
+import type { AckRuns, LogCommand, ToLane, ToWriter } from '../../../src/protocol/lane-messages.js';
 import { type AckRun, AckSlotReader } from '../../../src/ring/ack-slot.js';
 import { GrowingChunk } from '../../../src/ring/chunk.js';
 import {
@@ -183,12 +177,8 @@ export class LaneClient {
   }
 
   command(name: LogCommand['name'], lsn: number, splitBatch = false): number {
-    return this.send({ name, lsn, splitBatch });
-  }
-
-  /** Returns the id of the answer. */
-  send(command: AnyCommand): number {
     this.#lastId += 1;
+    const command = { name, lsn, splitBatch };
     this.#post({ kind: 'command', position: this.#producer.position, id: this.#lastId, command }, 0);
     return this.#lastId;
   }
