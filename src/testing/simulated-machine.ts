@@ -91,9 +91,6 @@ const KINDS: Readonly<Record<DiskOperation, readonly OperationKind[]>> = {
 /** Separates the random numbers for durations from those for the disk's behaviour. */
 const TIMES_SEED = 0x71e;
 
-/** The free space of a full disk. */
-const NOTHING_MORE = 0;
-
 /**
  * A computer in memory, with a disk that loses what was not synced, and a clock that takes no real time: logs and files on it are
  * crash-tested in milliseconds.
@@ -296,9 +293,12 @@ export class SimulatedMachine {
     this.#watch();
   }
 
-  /** Fills the disk: files keep the space they have, and everything that needs more fails with `ENOSPC`. */
+  /**
+   * Fills the disk: files keep the space they have, and everything that needs more fails with `ENOSPC`. Space that a removed or
+   * shortened file gives back can be used again.
+   */
   fillDisk(): void {
-    this.#disk.capacityBytes = NOTHING_MORE;
+    this.#disk.capacityBytes = this.#disk.usedBytes;
   }
 
   /** Gives the disk room again: as much as the option `diskBytes`. */
